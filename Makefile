@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test test-all check install install-dev clean
+
+$(VENV)/.run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q "torch>=2.9,<2.14"
+	$(BIN)/pip install -q -e ".[train]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/pip install -q -e ".[train,test,lint]"
+	touch $@
+
+install: $(VENV)/.run           ## the library and its training extra
+install-dev: $(VENV)/.dev       ## and what tests and checks need
+
+demo: $(VENV)/.run              ## the whole method on real images, a few minutes
+	$(BIN)/evo-qnas run digits
+
+test: $(VENV)/.dev              ## fast tests, in parallel
+	$(BIN)/pytest -q -n 2
+
+test-all: $(VENV)/.dev          ## slow and GPU tests too
+	$(BIN)/pip install -q "transformers>=4.50"
+	$(BIN)/pytest -q -n 2 -m ""
+
+check: $(VENV)/.dev             ## lint, format, types, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -n 2
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

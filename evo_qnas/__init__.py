@@ -1,0 +1,10 @@
+"""Multi-objective evolutionary search for Pareto-optimal mixed-precision networks.
+
+The engine half (tables, problems, search, archives) is imported from here and needs no torch.
+"""
+
+from evo_qnas.problem import ConstraintInfo, ObjectiveInfo, Problem
+from evo_qnas.spaces import Space
+from evo_qnas.tables import Block, Column, Tables
+
+__all__ = ["Block", "Column", "ConstraintInfo", "ObjectiveInfo", "Problem", "Space", "Tables"]

@@ -1,0 +1,43 @@
+"""The command line `evo-qnas`.
+
+One verb per file, each with a function `register(app)`; what a verb does lives in the library.
+"""
+
+import os
+import sys
+from importlib import import_module
+
+import typer
+from rich.console import Console
+
+from evo_qnas.errors import EvoQnasError
+
+VERBS: tuple[str, ...] = ()
+
+app = typer.Typer(
+    name="evo-qnas",
+    help="Pareto-optimal mixed-precision networks by multi-objective evolutionary search.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _verb in VERBS:
+    import_module(f"evo_qnas.cli.{_verb}").register(app)
+
+
+@app.callback()
+def _root() -> None:
+    """Pareto-optimal mixed-precision networks by multi-objective evolutionary search."""
+
+
+def main() -> None:
+    """Runs the command line; an error of ours is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except EvoQnasError as error:
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"evo-qnas: {error}")
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,41 @@
+"""All errors of evo_qnas: one tree under `EvoQnasError`, each also the builtin a caller would expect."""
+
+
+class EvoQnasError(Exception):
+    """Base of every error that evo_qnas raises on purpose; the command line prints it as one sentence."""
+
+
+class CardError(EvoQnasError, ValueError):
+    """A problem, operator or variation card that breaks a rule."""
+
+
+class TableError(EvoQnasError, ValueError):
+    """Tables (in memory, HDF5 or CSV) that break a rule."""
+
+
+class ProblemError(EvoQnasError, ValueError):
+    """Objectives, limits, ties or pins that do not fit the tables, or each other."""
+
+
+class InfeasibleError(ProblemError):
+    """Limits that no network can meet, known before any search."""
+
+
+class EvaluationError(EvoQnasError, RuntimeError):
+    """A user's objective or problem returned something that is no evaluation."""
+
+
+class ArchiveError(EvoQnasError, ValueError):
+    """An archive file that cannot be opened, continued or written."""
+
+
+class SearchError(EvoQnasError, ValueError):
+    """Search settings that do not fit the problem or each other."""
+
+
+class NetworkError(EvoQnasError, ValueError):
+    """A teacher, block, operator or quantized network that does not fit."""
+
+
+class DataError(EvoQnasError, ValueError):
+    """Images or labels that are missing or malformed."""

@@ -1,0 +1,74 @@
+"""The import direction of evo_qnas, and what a plain import may load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "evo_qnas"
+
+# A part may import itself and every part on an earlier line; parts on one line do not know each other.
+LAYERS = [
+    ["errors"],
+    ["files", "progress"],
+    ["cards"],
+    ["spaces"],
+    ["tables"],
+    ["problem"],
+    ["pareto"],
+    ["archive"],
+    ["search"],
+    ["compare"],
+    ["plots"],
+    ["report"],
+    ["testing"],
+    ["data", "networks"],
+    ["pipeline"],
+    ["cli"],
+]
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+WITH_TORCH = {"data", "networks", "pipeline", "cli"}
+HEAVY = ("torch", "pymoo", "matplotlib", "onnxruntime", "sklearn", "plotly")
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+            if node.module == "evo_qnas":
+                names.update(f"evo_qnas.{alias.name}" for alias in node.names)
+    return names
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name != "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    here = part_of(path)
+    assert here in LEVEL, f"{here} has no place in LAYERS"
+    for name in imported(path):
+        if name.startswith("evo_qnas."):
+            there = name.split(".")[1]
+            assert there == here or LEVEL[there] < LEVEL[here], f"{path} imports {name}"
+        if name.split(".")[0] in {"torch", "safetensors"}:
+            assert here in WITH_TORCH, f"{path} imports {name}: the engine needs no torch"
+        if name.split(".")[0] == "pymoo":
+            assert path.name == "pymoo_bridge.py", f"{path} imports {name}: pymoo lives behind one bridge"
+    assert "TYPE_CHECKING" not in path.read_text(encoding="utf-8"), f"{path}: no TYPE_CHECKING escape"
+
+
+def test_plain_import_is_light() -> None:
+    code = f"import sys, evo_qnas; print([m for m in {HEAVY!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
