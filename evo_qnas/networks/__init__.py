@@ -1,0 +1,11 @@
+"""The network side: teachers, blocks, candidates, quantization. Needs torch.
+
+- `blocks`: cutting a teacher and assembling networks.
+- `layers`, `operators`: candidate operators from cards.
+- `teachers`, `training`: teachers of our own and their training.
+- `distill`, `noise`: block-wise distillation and its loss.
+- `graph`, `quantize`, `quantizers`, `packing`: capture, quantization, stored integers.
+- `scores`, `costs`: tables of choices.
+- `finetune`: quantization-aware fine-tuning.
+- `weights`: safetensors.
+"""

@@ -1,0 +1,112 @@
+"""Cutting a teacher into blocks, and putting other modules in their place."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from evo_qnas.cards import nearest
+from evo_qnas.errors import NetworkError
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockShape:
+    """A block of a teacher: its name and the shapes that go in and out, without the batch.
+
+    Attributes:
+        name: submodule name, as in `teacher.get_submodule(name)`.
+        inputs: (channels, height, width) or whatever the block takes.
+        outputs: the same for what it gives.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def stride(self) -> int:
+        """How many times smaller the output map is than the input map (1 where they are no maps)."""
+        if len(self.inputs) < 3 or len(self.outputs) < 3 or not self.outputs[-1]:
+            return 1
+        return max(1, round(self.inputs[-1] / self.outputs[-1]))
+
+
+def find_blocks(
+    teacher: nn.Module, names: Sequence[str], example: Float[torch.Tensor, "n c h w"]
+) -> tuple[BlockShape, ...]:
+    """The blocks called `names`, with the shapes found by running `teacher` on `example`.
+
+    Raises:
+        NetworkError: a name is unknown (the nearest ones are listed), lies inside another block, or its submodule does
+            not take one tensor and give one, or is not called exactly once.
+    """
+    if not names:
+        raise NetworkError("blocks.names is empty: name at least one submodule of the teacher")
+    known = [name for name, _ in teacher.named_modules() if name]
+    for name in names:
+        if name not in known:
+            raise NetworkError(f"the teacher has no submodule {name!r}; {nearest(name, known)}")
+        if list(names).count(name) > 1:
+            raise NetworkError(f"block {name!r} is named twice")
+        for other in names:
+            if name.startswith(f"{other}."):
+                raise NetworkError(f"block {name!r} lies inside block {other!r}: name one of the two")
+    with torch.no_grad(), recording(teacher, names) as seen:
+        teacher.eval()(example)
+    shapes = []
+    for name in names:
+        if name not in seen:
+            raise NetworkError(f"block {name!r} is never called when the teacher runs")
+        taken, given = seen[name]
+        shapes.append(BlockShape(name=name, inputs=tuple(taken.shape[1:]), outputs=tuple(given.shape[1:])))
+    return tuple(shapes)
+
+
+@contextmanager
+def recording(
+    teacher: nn.Module, names: Sequence[str]
+) -> Iterator[dict[str, tuple[torch.Tensor, torch.Tensor]]]:
+    """Yields a dict that each run of the teacher fills with (input, output) of every named block."""
+    seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+    calls: dict[str, int] = {}
+
+    def note(name: str) -> object:
+        def hook(_module: nn.Module, arguments: tuple[object, ...], output: object) -> None:
+            taken = arguments[0] if len(arguments) == 1 else None
+            if not isinstance(taken, torch.Tensor) or not isinstance(output, torch.Tensor):
+                raise NetworkError(f"block {name!r} must take one tensor and give one tensor")
+            calls[name] = calls.get(name, 0) + 1
+            if calls[name] > 1:
+                raise NetworkError(f"block {name!r} is called more than once in one run of the teacher")
+            seen[name] = (taken, output)
+
+        return hook
+
+    handles = [teacher.register_forward_hook(lambda *_: calls.clear())]
+    handles += [teacher.get_submodule(name).register_forward_hook(note(name)) for name in names]  # type: ignore[arg-type]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def assemble(teacher: nn.Module, replacements: Mapping[str, nn.Module]) -> nn.Module:
+    """A copy of `teacher` in which each named submodule is a copy of its replacement; neither argument changes.
+
+    Raises:
+        NetworkError: a name is no submodule of the teacher.
+    """
+    network = copy.deepcopy(teacher)
+    for name, module in replacements.items():
+        try:
+            network.set_submodule(name, copy.deepcopy(module), strict=True)
+        except AttributeError as error:
+            raise NetworkError(f"the teacher has no submodule {name!r}") from error
+    return network.eval()

@@ -1,0 +1,78 @@
+"""Quantization-aware fine-tuning of an assembled network, distilled from the teacher."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from evo_qnas.data import Images
+from evo_qnas.networks.quantize import QuantizedNetwork
+from evo_qnas.networks.quantizers import Step
+from evo_qnas.networks.training import batches, channels_last, shift
+
+
+def finetune(
+    network: QuantizedNetwork,
+    teacher: nn.Module,
+    images: Images,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    step_learning_rate: float,
+    temperature: float,
+    teacher_share: float,
+    shift_pixels: int,
+    seed: int,
+    device: str = "cpu",
+    advance: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Fine-tunes `network` in place: weights and the logarithms of all step sizes, Adam with a cosine rate.
+
+    The loss is `teacher_share` x KL divergence to the teacher's softened output plus the rest x cross-entropy.
+
+    Args:
+        network: calibrated.
+        teacher: the float teacher.
+        images: train images.
+        epochs: passes over the images.
+        batch_size: images per step.
+        learning_rate: highest rate of weights and biases.
+        step_learning_rate: highest rate of the logarithms of step sizes.
+        temperature: softening of both outputs.
+        teacher_share: 0..1.
+        shift_pixels: augmentation.
+        seed: decides order and augmentation.
+        device: where to train.
+        advance: called with the number of steps done.
+
+    Source: Hinton et al. 2015, distillation; Esser et al. 2020, LSQ, for learned steps.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    steps = epochs * max(1, len(images) // min(batch_size, len(images)))
+    thetas = [module.theta for module in network.modules() if isinstance(module, Step)]
+    weights = [parameter for layer in network.layers for parameter in (layer.weight, layer.bias) if parameter is not None]
+    optimizer = torch.optim.Adam(
+        [{"params": weights, "lr": learning_rate}, {"params": thetas, "lr": step_learning_rate}]
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+    network.to(device, memory_format=torch.channels_last)
+    teacher.to(device, memory_format=torch.channels_last).eval()
+    for chosen in batches(len(images), batch_size, steps, generator):
+        pixels = channels_last(shift(images.pixels[chosen], shift_pixels, generator).to(device))
+        with torch.no_grad():
+            wanted = functional.log_softmax(teacher(pixels) / temperature, dim=1)
+        logits = network(pixels)
+        soft = functional.kl_div(
+            functional.log_softmax(logits / temperature, dim=1), wanted, reduction="batchmean", log_target=True
+        )
+        hard = functional.cross_entropy(logits, images.labels[chosen].to(device))
+        loss = teacher_share * temperature**2 * soft + (1.0 - teacher_share) * hard
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        advance(1)
+    network.to("cpu", memory_format=torch.contiguous_format)
+    teacher.to("cpu", memory_format=torch.contiguous_format)

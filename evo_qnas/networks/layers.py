@@ -1,0 +1,80 @@
+"""The modules that candidate operators and our own teachers are built of."""
+
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+
+def conv_bn(
+    taken: int, given: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, dilation: int = 1, act: bool = True
+) -> nn.Sequential:
+    """Convolution without bias, BatchNorm and, where `act`, ReLU6; the map keeps its size up to the stride."""
+    padding = dilation * (kernel // 2)
+    layers: list[nn.Module] = [
+        nn.Conv2d(taken, given, kernel, stride, padding, dilation, groups, bias=False),
+        nn.BatchNorm2d(given),
+    ]
+    if act:
+        layers.append(nn.ReLU6())
+    return nn.Sequential(*layers)
+
+
+@final
+class Residual(nn.Module):
+    """`body(x) + x`."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n c h w"]:
+        """`(n, channels, height, width)` in and out."""
+        total: torch.Tensor = self.body(x) + x
+        return total
+
+
+def _with_shortcut(body: nn.Module, taken: int, given: int, stride: int) -> nn.Module:
+    return Residual(body) if stride == 1 and taken == given else body
+
+
+def inverted_residual(
+    taken: int, given: int, *, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
+) -> nn.Module:
+    """Expand, filter each channel, project; with a shortcut where the shapes allow.
+
+    Source: Sandler et al. 2018, MobileNetV2, figure 4; at expansion 1 the expanding convolution is left out.
+    """
+    hidden = taken * expansion
+    layers: list[nn.Module] = [] if expansion == 1 else [conv_bn(taken, hidden)]
+    layers += [
+        conv_bn(hidden, hidden, kernel=kernel, stride=stride, groups=hidden, dilation=dilation),
+        conv_bn(hidden, given, act=False),
+    ]
+    return _with_shortcut(nn.Sequential(*layers), taken, given, stride)
+
+
+def fused_inverted_residual(
+    taken: int, given: int, *, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
+) -> nn.Module:
+    """One full convolution that expands and filters, then a projection; shortcut where the shapes allow.
+
+    Source: Tan & Le 2021, EfficientNetV2, figure 2; at expansion 1 a single convolution with ReLU6.
+    """
+    hidden = taken * expansion
+    first = conv_bn(taken, hidden if expansion > 1 else given, kernel=kernel, stride=stride, dilation=dilation)
+    body = nn.Sequential(first, conv_bn(hidden, given, act=False)) if expansion > 1 else first
+    return _with_shortcut(body, taken, given, stride)
+
+
+def depthwise_separable(taken: int, given: int, *, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+    """A convolution per channel with ReLU6, then a projection; shortcut where the shapes allow.
+
+    Source: Howard et al. 2017, MobileNets, with the linear projection of MobileNetV2.
+    """
+    body = nn.Sequential(
+        conv_bn(taken, taken, kernel=kernel, stride=stride, groups=taken, dilation=dilation),
+        conv_bn(taken, given, act=False),
+    )
+    return _with_shortcut(body, taken, given, stride)

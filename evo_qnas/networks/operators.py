@@ -1,0 +1,146 @@
+"""Candidate operators: from cards to modules that fit a block."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from evo_qnas.cards import Card, find_card, load_python_card, nearest, read_toml, validate
+from evo_qnas.errors import CardError, NetworkError
+from evo_qnas.networks.blocks import BlockShape
+from evo_qnas.networks.layers import depthwise_separable, fused_inverted_residual, inverted_residual
+
+TEACHER = "teacher"
+
+Builder = Callable[..., nn.Module | None]
+
+
+class OperatorCard(Card):
+    """A card of `operators/blocks/`.
+
+    Attributes:
+        description: one line for `evo-qnas list operators`.
+        builder: name of one of `BUILDERS`.
+        label: name of the operator in tables, with its parameters in braces.
+        defaults: parameter values to combine where a problem card names none.
+    """
+
+    description: str
+    builder: str
+    label: str
+    defaults: dict[str, list[int]] = {}
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One candidate operator: its label in tables and what builds it for a block (None where it does not fit)."""
+
+    label: str
+    builder: Builder
+    parameters: Mapping[str, Any]
+
+
+def _stack(layer: Callable[..., nn.Module]) -> Builder:
+    """A builder of `depth` such layers, the first of which takes the stride and the change of channels."""
+
+    def build(shape: BlockShape, *, depth: int = 1, dilation: int = 1, **parameters: int) -> nn.Module | None:
+        if len(shape.inputs) != 3 or len(shape.outputs) != 3:
+            return None
+        width, layers = shape.inputs[0], []
+        for index in range(depth):
+            stride = shape.stride if index == 0 else 1
+            layers.append(layer(width, shape.outputs[0], stride=stride, dilation=dilation, **parameters))
+            width = shape.outputs[0]
+        return nn.Sequential(*layers)
+
+    return build
+
+
+def _identity(shape: BlockShape) -> nn.Module | None:
+    return nn.Identity() if shape.inputs == shape.outputs else None
+
+
+BUILDERS: dict[str, Builder] = {
+    "inverted_residual": _stack(inverted_residual),
+    "fused_inverted_residual": _stack(fused_inverted_residual),
+    "depthwise_separable": _stack(depthwise_separable),
+    "identity": _identity,
+}
+
+
+def load_operators(card: str, parameters: Mapping[str, Sequence[int]]) -> tuple[Operator, ...]:
+    """The operators of a card, one for each combination of parameter values.
+
+    Args:
+        card: name or path of a TOML card, or of a Python card with `LABEL`, `DEFAULTS` and
+            `build(shape, **parameters) -> nn.Module | None`.
+        parameters: values per parameter; those absent take the card's defaults.
+
+    Raises:
+        CardError: the card is missing or breaks a rule, or a parameter is unknown or has no value.
+    """
+    path = find_card("operators/blocks", card)
+    if path.suffix == ".py":
+        module = load_python_card(path)
+        names = [name for name in ("LABEL", "DEFAULTS", "build") if name not in vars(module)]
+        if names:
+            raise CardError(f"operator card {path} lacks {', '.join(names)}")
+        label, defaults, builder = str(module.LABEL), dict(module.DEFAULTS), module.build
+    else:
+        found = validate(OperatorCard, read_toml(path), f"operator card {path.name}")
+        if found.builder not in BUILDERS:
+            raise CardError(f"operator card {path.name}: builder = {found.builder!r}; {nearest(found.builder, list(BUILDERS))}")
+        label, defaults, builder = found.label, found.defaults, BUILDERS[found.builder]
+    return _combine(card, label, defaults, builder, parameters)
+
+
+def _combine(
+    card: str, label: str, defaults: Mapping[str, Sequence[int]], builder: Builder, given: Mapping[str, Sequence[int]]
+) -> tuple[Operator, ...]:
+    """One operator for each combination of parameter values."""
+    for name, values in given.items():
+        if name not in defaults and name != "dilation":
+            raise CardError(f"operator {card!r} has no parameter {name!r}; {nearest(name, list(defaults))}")
+        if not values:
+            raise CardError(f"operator {card!r}: {name} is empty, name at least one value")
+    merged = {**defaults, **given}
+    operators = []
+    for values in itertools.product(*merged.values()):
+        chosen = dict(zip(merged, values, strict=True))
+        text = label.format(**chosen)
+        if "dilation" in chosen and chosen["dilation"] != 1 and "{dilation}" not in label:
+            text += f"_r{chosen['dilation']}"
+        operators.append(Operator(label=text, builder=builder, parameters=chosen))
+    return tuple(operators)
+
+
+def build_candidate(operator: Operator, shape: BlockShape, *, seed: int) -> nn.Module | None:
+    """The operator for a block with fresh weights, in evaluation mode; None where it does not fit the shapes.
+
+    The weights depend on the seed alone, not on what else was built before.
+
+    Raises:
+        NetworkError: the operator raises, or gives another shape than the block's.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            module = operator.builder(shape, **operator.parameters)
+            if module is None:
+                return None
+            with torch.no_grad():
+                given = tuple(module.eval()(torch.zeros(2, *shape.inputs)).shape[1:])
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise NetworkError(
+                f"operator {operator.label!r} cannot be built for block {shape.name!r} "
+                f"({shape.inputs} -> {shape.outputs}): {error}"
+            ) from error
+    if given != shape.outputs:
+        raise NetworkError(
+            f"operator {operator.label!r} gives {given} for block {shape.name!r}, which needs {shape.outputs}"
+        )
+    return module

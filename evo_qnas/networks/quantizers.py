@@ -1,0 +1,224 @@
+"""Quantizers for weights, activations and biases: integers times scales, with learned step sizes.
+
+Source: Esser et al. 2020, Learned Step Size Quantization (LSQ), equations 1-3, for the gradient of a step. We learn the
+logarithm of a step's factor instead of the step, so that a learning rate moves small and large steps by the same share;
+an absolute rate makes 4-bit weights beat 8-bit ones.
+"""
+
+from typing import final
+
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+
+MIN_BITS, MAX_BITS = 2, 8
+_SEARCH_STEPS = 48
+_BINS = 1024
+_SAMPLE = 65_536
+_INT32 = 2**31 - 1
+
+
+def weight_range(bits: int) -> tuple[int, int]:
+    """Smallest and largest code of a weight, for example (-8, 7) at 4 bits."""
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def weight_scales(weight: Float[torch.Tensor, "out ..."], bits: int) -> Float[torch.Tensor, " out"]:
+    """Per output channel the step that leaves the least squared error, found on a grid; (out,) float32.
+
+    The grid holds 48 shares from 0.3 to 1.25 of the step that just covers the largest magnitude. A channel of zeros
+    gets a step like its neighbours', so that its bias still fits 32 bits.
+    """
+    low, high = weight_range(bits)
+    flat = weight.detach().flatten(1)
+    largest = flat.abs().amax(dim=1)
+    floor = float(largest.max()) * 2.0**-15
+    cover = (largest / high).clamp_min(floor / high if floor > 0 else 1.0)
+    best, least = cover.clone(), torch.full_like(cover, torch.inf)
+    for share in torch.linspace(0.3, 1.25, _SEARCH_STEPS):
+        scale = cover * share
+        codes = torch.clamp(torch.round(flat / scale[:, None]), low, high)
+        error = ((codes * scale[:, None] - flat) ** 2).sum(dim=1)
+        better = error < least
+        best, least = torch.where(better, scale, best), torch.where(better, error, least)
+    return best
+
+
+def activation_range(sample: Float[torch.Tensor, " n"], bits: int) -> tuple[float, int]:
+    """Step and zero point with the least squared error on a sample of values; the range always holds 0.
+
+    Lower and upper ends are tried at shares of the sample's own ends; errors come from a histogram of 1,024 bins.
+    """
+    low, high = min(0.0, float(sample.min())), max(0.0, float(sample.max()))
+    if high - low <= 0.0:
+        return 1.0, 0
+    counts = torch.histc(sample, bins=_BINS, min=low, max=high)
+    width = (high - low) / _BINS
+    centres = low + width * (torch.arange(_BINS) + 0.5)
+    shares = torch.linspace(0.2, 1.0, 17 if low < 0.0 < high else 65)
+    lows = low * shares if low < 0.0 else torch.zeros(1)
+    highs = high * shares if high > 0.0 else torch.zeros(1)
+    pairs = torch.cartesian_prod(lows, highs)
+    levels = 2**bits - 1
+    scales = (pairs[:, 1] - pairs[:, 0]) / levels
+    zeros = torch.clamp(torch.round(-pairs[:, 0] / scales), 0, levels)
+    codes = torch.clamp(torch.round(centres / scales[:, None]) + zeros[:, None], 0, levels)
+    errors = (((codes - zeros[:, None]) * scales[:, None] - centres) ** 2 * counts).sum(dim=1)
+    best = int(errors.argmin())
+    return float(scales[best]), int(zeros[best])
+
+
+class Step(nn.Module):
+    """A positive step size per channel or tensor, `base * exp(theta)` with learned `theta`, 0 at the start."""
+
+    base: torch.Tensor
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.register_buffer("base", torch.ones(count))
+        self.theta = nn.Parameter(torch.zeros(count))
+
+    def set(self, scale: Float[torch.Tensor, " count"]) -> None:
+        """Starts again from `scale`; from then on `self()` is exactly `scale` until it learns."""
+        self.base = scale.detach().to(self.base).clone()
+        self.theta.data.zero_()
+
+    def forward(self) -> Float[torch.Tensor, " count"]:
+        """The step sizes, float32."""
+        return self.base * torch.exp(self.theta)
+
+
+@final
+class ActivationQuantizer(nn.Module):
+    """Quantizes a tensor to `bits` unsigned bits with one step and zero point (affine).
+
+    Attributes:
+        name: name of the operation whose output this is.
+        block: the block it belongs to, "" for the fixed part.
+        bits: 2..8.
+        active: quantize; otherwise values pass through.
+        watching: keep a sample of the values for calibration.
+    """
+
+    zero_point: torch.Tensor
+
+    def __init__(self, *, name: str, block: str, bits: int) -> None:
+        super().__init__()
+        self.name, self.block, self.bits = name, block, bits
+        self.active, self.watching = False, False
+        self.step = Step(1)
+        self.register_buffer("zero_point", torch.zeros(1))
+        self.seen: list[torch.Tensor] = []
+
+    def fit(self) -> None:
+        """Sets step and zero point for the present bits from the values watched."""
+        sample = torch.cat(self.seen)
+        scale, zero = activation_range(sample, self.bits)
+        self.step.set(torch.tensor([scale], device=self.zero_point.device))
+        self.zero_point = torch.full_like(self.zero_point, float(zero))
+        self.active = True
+
+    def codes(self, x: Float[torch.Tensor, "*shape"]) -> Int[torch.Tensor, "*shape"]:
+        """Integer codes, 0 .. 2**bits - 1, of the values that `forward` gives for `x`."""
+        return (torch.round(self(x) / self.step()) + self.zero_point).to(torch.int64)
+
+    def forward(self, x: Float[torch.Tensor, "*shape"]) -> Float[torch.Tensor, "*shape"]:
+        """`(code - zero point) * step` where active, else `x`."""
+        if self.watching:
+            flat = x.detach().flatten()
+            # An odd stride visits every channel and place alike.
+            stride = max(1, flat.numel() // _SAMPLE) | 1
+            self.seen.append(torch.cat([flat[::stride], flat.amin()[None], flat.amax()[None]]).float().cpu())
+        if not self.active:
+            return x
+        top = 2**self.bits - 1
+        quantized: torch.Tensor = torch._fake_quantize_learnable_per_tensor_affine(
+            x, self.step(), self.zero_point, 0, top, 1.0
+        )
+        return quantized
+
+
+@final
+class QuantizedLayer(nn.Module):
+    """A convolution or linear layer with integer weights times a step per output channel, and an integer bias.
+
+    The bias has the step `input step * weight step` of its channel, so that the whole layer is integer arithmetic
+    followed by one multiplication per channel.
+
+    Attributes:
+        name: name of the operation in the captured graph.
+        block: the block it belongs to, "" for the fixed part.
+        bits: weight bits, 2..8.
+        macs: multiplications per image.
+        active: quantize; otherwise the float layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        block: str,
+        bits: int,
+        operation: object,
+        arguments: tuple[object, ...],
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        macs: int,
+    ) -> None:
+        super().__init__()
+        self.name, self.block, self.bits, self.macs = name, block, bits, macs
+        self.operation, self.arguments = operation, arguments
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.step = Step(weight.shape[0])
+        self.active = False
+        # In a list, so that the producer's quantizer is not registered here a second time.
+        self.source: list[ActivationQuantizer] = []
+
+    def fit(self) -> None:
+        """Sets the steps for the present bits by least squared error."""
+        self.step.set(weight_scales(self.weight, self.bits))
+        self.active = True
+
+    def quantized_weight(self) -> torch.Tensor:
+        """Weights as integers times steps, same shape as `weight`."""
+        low, high = weight_range(self.bits)
+        zeros = torch.zeros_like(self.step.base)
+        quantized: torch.Tensor = torch._fake_quantize_learnable_per_channel_affine(
+            self.weight, self.step(), zeros, 0, low, high, 1.0
+        )
+        return quantized
+
+    def bias_step(self) -> Float[torch.Tensor, " out"]:
+        """(out,) the bias's step: input step times weight steps."""
+        return (self.source[0].step() * self.step()).detach()
+
+    def quantized_bias(self) -> torch.Tensor | None:
+        """Bias as 32-bit integers times `bias_step`; gradients pass straight through."""
+        if self.bias is None:
+            return None
+        step = self.bias_step()
+        rounded = torch.clamp(torch.round(self.bias / step), -_INT32, _INT32) * step
+        return self.bias + (rounded - self.bias).detach()
+
+    def weight_codes(self) -> Int[torch.Tensor, "out ..."]:
+        """Integer codes of the weights, int64."""
+        with torch.no_grad():
+            shape = (-1,) + (1,) * (self.weight.ndim - 1)
+            return torch.round(self.quantized_weight() / self.step().view(shape)).to(torch.int64)
+
+    def bias_codes(self) -> Int[torch.Tensor, " out"] | None:
+        """Integer codes of the bias, int64 within 32 bits; None without a bias."""
+        if self.bias is None:
+            return None
+        with torch.no_grad():
+            return torch.clamp(torch.round(self.bias / self.bias_step()), -_INT32, _INT32).to(torch.int64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The layer's output, float32."""
+        weight, bias = self.weight, self.bias
+        if self.active:
+            weight = self.quantized_weight()
+            bias = self.quantized_bias() if self.source and self.source[0].active else self.bias
+        output: torch.Tensor = self.operation(x, weight, bias, *self.arguments)  # type: ignore[operator]
+        return output

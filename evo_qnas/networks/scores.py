@@ -1,0 +1,132 @@
+"""Scores and costs of every choice of a block, by post-training quantization."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from evo_qnas.networks.blocks import assemble
+from evo_qnas.networks.costs import Costs, costs_of
+from evo_qnas.networks.noise import channel_variance, noise_to_signal
+from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.networks.training import _EVALUATION_BATCH
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceScore:
+    """One choice of a block with its score and costs.
+
+    Attributes:
+        operator: candidate operator.
+        weight_bits: 2..8; 0 for an operator without weights.
+        activation_bits: 2..8; 0 for an operator that computes nothing.
+        score: mean noise-to-signal ratio over the search images; 0 is a perfect copy.
+        stderr: standard error of that mean over images.
+        costs: what the choice adds to a network.
+    """
+
+    operator: str
+    weight_bits: int
+    activation_bits: int
+    score: float
+    stderr: float
+    costs: Costs
+
+
+@torch.no_grad()
+def score_operator(
+    operator: str,
+    module: nn.Module,
+    *,
+    weight_bits: Sequence[int],
+    activation_bits: Sequence[int],
+    calibration: Float[torch.Tensor, "n ..."],
+    inputs: Float[torch.Tensor, "s ..."],
+    targets: Float[torch.Tensor, "s ..."],
+    variance: Float[torch.Tensor, " c"],
+    input_bits: int = 8,
+) -> list[ChoiceScore]:
+    """Scores of an operator at every combination of bits, in the order of weight bits, then activation bits.
+
+    Args:
+        operator: its name.
+        module: the trained candidate; stays unchanged.
+        weight_bits: widths to try.
+        activation_bits: widths to try.
+        calibration: block inputs from train data, for activation ranges.
+        inputs: block inputs of the search images, the teacher's.
+        targets: block outputs of the search images, the teacher's.
+        variance: (c,) of the targets, see `channel_variance`.
+        input_bits: bits of the block's input, which belongs to whatever comes before it.
+    """
+    network = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits))
+    if not network.layers:
+        score, stderr = _score(module, inputs, targets, variance)
+        none = Costs(size_bytes=0, macs=0, bit_operations=0)
+        return [ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)]
+    scores = []
+    for weight in weight_bits:
+        network.set_bits(Bits(weight=weight, activation=8))
+        network.calibrate_weights(calibration.split(_EVALUATION_BATCH))
+        for activation in activation_bits:
+            network.set_bits(Bits(weight=weight, activation=activation))
+            network.calibrate_activations()
+            score, stderr = _score(network, inputs, targets, variance)
+            scores.append(
+                ChoiceScore(
+                    operator=operator,
+                    weight_bits=weight,
+                    activation_bits=activation,
+                    score=score,
+                    stderr=stderr,
+                    costs=costs_of(network.layers, network.quantizers[1:], activation),
+                )
+            )
+    return scores
+
+
+def _score(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, variance: torch.Tensor
+) -> tuple[float, float]:
+    """Mean and standard error of the noise-to-signal ratio over images."""
+    parts = [
+        noise_to_signal(wanted, network(taken), variance)
+        for taken, wanted in zip(inputs.split(_EVALUATION_BATCH), targets.split(_EVALUATION_BATCH), strict=True)
+    ]
+    values = torch.cat(parts).double()
+    return float(values.mean()), float(values.std() / len(values) ** 0.5)
+
+
+def fixed_costs(teacher: nn.Module, example: torch.Tensor, blocks: Sequence[str], fixed: Bits) -> Costs:
+    """Costs of everything outside the blocks, the network's input quantizer included."""
+    network = quantize(teacher, example, Policy(fixed=fixed, blocks=dict.fromkeys(blocks, fixed)))
+    layers = [layer for layer in network.layers if not layer.block]
+    return costs_of(layers, [q for q in network.quantizers if not q.block], fixed.activation)
+
+
+def assemble_quantized(
+    teacher: nn.Module,
+    modules: Mapping[str, nn.Module],
+    bits: Mapping[str, Bits],
+    fixed: Bits,
+    calibration: Float[torch.Tensor, "n ..."],
+) -> QuantizedNetwork:
+    """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
+
+    Args:
+        teacher: the float teacher; stays unchanged.
+        modules: per block the trained candidate (absent: the teacher's own).
+        bits: per block its bits; blocks whose operator computes nothing may be absent.
+        fixed: bits of the fixed part.
+        calibration: train images.
+    """
+    network = quantize(assemble(teacher, modules), calibration[:2], Policy(fixed=fixed, blocks=bits))
+    network.calibrate(calibration.split(_EVALUATION_BATCH))
+    return network
+
+
+__all__ = ["ChoiceScore", "assemble_quantized", "channel_variance", "fixed_costs", "score_operator"]

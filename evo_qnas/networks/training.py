@@ -1,0 +1,103 @@
+"""Training a classifier: batches, augmentation, cosine schedule, accuracy."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+from torch.nn import functional
+
+from evo_qnas.data import Images
+
+_EVALUATION_BATCH = 512
+
+
+def batches(
+    count: int, size: int, steps: int, generator: torch.Generator
+) -> Iterator[Int[torch.Tensor, " batch"]]:
+    """`steps` batches of indices; every image is drawn once before any is drawn again."""
+    size = min(size, count)
+    order, place = torch.randperm(count, generator=generator), 0
+    for _ in range(steps):
+        if place + size > count:
+            order, place = torch.randperm(count, generator=generator), 0
+        yield order[place : place + size]
+        place += size
+
+
+def channels_last(pixels: torch.Tensor) -> torch.Tensor:
+    """The same values laid out channel by channel, in which CPU convolutions train about 1.7 times as fast."""
+    return pixels.contiguous(memory_format=torch.channels_last) if pixels.ndim == 4 else pixels
+
+
+def shift(
+    pixels: Float[torch.Tensor, "n c h w"], most: int, generator: torch.Generator
+) -> Float[torch.Tensor, "n c h w"]:
+    """Images moved by up to `most` pixels each way, the border filled with its own pixels."""
+    if most == 0:
+        return pixels
+    n, _, height, width = pixels.shape
+    padded = functional.pad(pixels, (most, most, most, most), mode="replicate")
+    moves = torch.randint(0, 2 * most + 1, (2, n, 1), generator=generator)
+    rows = (moves[0] + torch.arange(height))[:, None, :, None]
+    columns = (moves[1] + torch.arange(width))[:, None, None, :]
+    images = torch.arange(n)[:, None, None, None]
+    channels = torch.arange(pixels.shape[1])[None, :, None, None]
+    return padded[images, channels, rows, columns]
+
+
+def train_classifier(
+    network: nn.Module,
+    images: Images,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    shift_pixels: int,
+    label_smoothing: float,
+    seed: int,
+    device: str = "cpu",
+    advance: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Trains `network` in place: AdamW, one cycle of a cosine learning rate, cross-entropy.
+
+    Args:
+        network: gives logits (n, classes).
+        images: what to learn from.
+        epochs: passes over the images.
+        batch_size: images per step.
+        learning_rate: highest rate.
+        weight_decay: decoupled weight decay.
+        shift_pixels: augmentation, see `shift`.
+        label_smoothing: 0..1.
+        seed: decides order and augmentation.
+        device: where to train.
+        advance: called with the number of steps done.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    steps = epochs * max(1, len(images) // min(batch_size, len(images)))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps)
+    network.to(device, memory_format=torch.channels_last).train()
+    for chosen in batches(len(images), batch_size, steps, generator):
+        pixels = channels_last(shift(images.pixels[chosen], shift_pixels, generator).to(device))
+        logits = network(pixels)
+        loss = functional.cross_entropy(logits, images.labels[chosen].to(device), label_smoothing=label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        advance(1)
+    network.to("cpu", memory_format=torch.contiguous_format).eval()
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, images: Images) -> float:
+    """Share of the images whose largest logit is their label, 0..1."""
+    right = 0
+    for pixels, labels in zip(
+        images.pixels.split(_EVALUATION_BATCH), images.labels.split(_EVALUATION_BATCH), strict=True
+    ):
+        right += int((network(pixels).argmax(dim=1) == labels).sum())
+    return right / len(images)

@@ -1,0 +1,182 @@
+"""Problem cards for networks: what a run trains, searches and validates."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from evo_qnas.cards import Card, find_card, read_toml, validate
+from evo_qnas.errors import CardError
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0.0)]
+WeightBits = Annotated[int, Field(ge=2, le=8)]
+ActivationBits = Annotated[int, Field(ge=4, le=8)]
+
+
+class DataCard(Card):
+    """`[data]`: which images, and how they are split."""
+
+    name: str
+    folder: Path | None = None
+    search_share: Share = 0.2
+    test_share: Share = 0.25
+    split_seed: int = 0
+
+
+class TeacherTraining(Card):
+    """`[teacher.training]`: see `networks.training.train_classifier`."""
+
+    epochs: Count = 16
+    batch_size: Count = 64
+    learning_rate: Rate = 5e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-3
+    shift_pixels: Annotated[int, Field(ge=0)] = 0
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+
+
+class TeacherCard(Card):
+    """`[teacher]`: architecture, and weights of the user's or training."""
+
+    architecture: str
+    parameters: dict[str, Any] = {}
+    weights: Path | None = None
+    training: TeacherTraining = TeacherTraining()
+
+
+class BlocksCard(Card):
+    """`[blocks]`: names of the teacher's submodules that may be replaced."""
+
+    names: Annotated[list[str], Field(min_length=1)]
+
+
+class QuantizationCard(Card):
+    """`[quantization]`: the bit-widths of the search and of the fixed part."""
+
+    weight_bits: Annotated[list[WeightBits], Field(min_length=1)]
+    activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
+    fixed_weight_bits: WeightBits = 8
+    fixed_activation_bits: ActivationBits = 8
+    calibration_images: Annotated[int, Field(ge=2)] = 256
+
+    @field_validator("weight_bits", "activation_bits")
+    @classmethod
+    def _ordered(cls, bits: list[int]) -> list[int]:
+        return sorted(set(bits))
+
+
+class DistillationCard(Card):
+    """`[distillation]`: see `networks.distill.distill`."""
+
+    steps: Count = 150
+    batch_size: Count = 64
+    learning_rate: Rate = 5e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
+
+
+class SearchCard(Card):
+    """`[search]`: what is minimised, under which limits, by which algorithm."""
+
+    objectives: Annotated[list[str], Field(min_length=1)] = ["score", "size_bytes"]
+    constraints: list[str] = []
+    algorithm: str = "nsga2"
+    evaluations: Count = 20_000
+    population: Annotated[int, Field(ge=4)] = 100
+
+
+class ValidationCard(Card):
+    """`[validation]`: which networks of the front are built, and how many random ones check the score."""
+
+    size_shares: list[Share] = [0.8, 0.67, 0.58, 0.5, 0.4, 0.3]
+    random_networks: Annotated[int, Field(ge=0)] = 24
+
+
+class FinetuningCard(Card):
+    """`[finetuning]`: see `networks.finetune.finetune`; every validated network gets the same."""
+
+    epochs: Count = 8
+    batch_size: Count = 64
+    learning_rate: Rate = 1e-3
+    step_learning_rate: Rate = 1e-2
+    temperature: Rate = 2.0
+    teacher_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
+    shift_pixels: Annotated[int, Field(ge=0)] = 0
+
+
+class OperatorUse(Card):
+    """`[[operators]]`: an operator card with the parameter values to combine."""
+
+    card: str
+    parameters: dict[str, list[int]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, values: Any) -> Any:
+        """Parameters stand beside `card` in the TOML."""
+        if not isinstance(values, dict) or "parameters" in values:
+            return values
+        return {"card": values.get("card"), "parameters": {k: v for k, v in values.items() if k != "card"}}
+
+
+class ProblemCard(Card):
+    """A card of `problems/`: one whole run."""
+
+    task: Literal["classification"]
+    seed: Annotated[int, Field(ge=0)] = 0
+    threads: Count = 1
+    data: DataCard
+    teacher: TeacherCard
+    blocks: BlocksCard
+    operators: list[OperatorUse] = []
+    quantization: QuantizationCard
+    distillation: DistillationCard = DistillationCard()
+    search: SearchCard = SearchCard()
+    validation: ValidationCard = ValidationCard()
+    finetuning: FinetuningCard = FinetuningCard()
+
+
+def load_card(name: str, *, changes: list[str] | None = None, seed: int | None = None) -> tuple[str, ProblemCard]:
+    """Name and content of a problem card, with `a.b=c` changes and the seed applied; paths become absolute.
+
+    Raises:
+        CardError: the card is missing, breaks a rule, or a change names no key.
+    """
+    path = find_card("problems", name)
+    values = read_toml(path)
+    for change in changes or []:
+        _apply(values, change)
+    if seed is not None:
+        values["seed"] = seed
+    card = validate(ProblemCard, values, f"card {path.name}")
+    return path.stem, _absolute(card, path.parent)
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    """Applies one `a.b=c`; `c` is read as TOML, and as plain text where it is none."""
+    key, sign, text = change.partition("=")
+    if not sign or not key.strip():
+        raise CardError(f"--set {change!r} needs the form section.key=value, for example search.evaluations=5000")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    parts = key.strip().split(".")
+    here = values
+    for part in parts[:-1]:
+        inner = here.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise CardError(f"--set {change!r}: {part!r} is no section of the card")
+        here = inner
+    here[parts[-1]] = value
+
+
+def _absolute(card: ProblemCard, folder: Path) -> ProblemCard:
+    """The card with its paths resolved from the folder in which it lies."""
+    data, teacher = card.data, card.teacher
+    if data.folder is not None:
+        data = data.model_copy(update={"folder": (folder / data.folder).resolve()})
+    if teacher.weights is not None:
+        teacher = teacher.model_copy(update={"weights": (folder / teacher.weights).resolve()})
+    return card.model_copy(update={"data": data, "teacher": teacher})

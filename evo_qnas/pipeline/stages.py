@@ -1,0 +1,207 @@
+"""The stages of a run up to the search. Each skips what is there and was made from the same card."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import joblib
+import numpy as np
+import torch
+
+from evo_qnas.networks.distill import block_features, candidate_steps, distill
+from evo_qnas.networks.noise import channel_variance
+from evo_qnas.networks.operators import TEACHER
+from evo_qnas.networks.scores import fixed_costs, score_operator
+from evo_qnas.networks.teachers import load_teacher
+from evo_qnas.networks.training import train_classifier
+from evo_qnas.networks.weights import save_weights
+from evo_qnas.files import write_text
+from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json
+from evo_qnas.progress import progress_bar
+from evo_qnas.tables import Block, Tables
+
+Result = TypeVar("Result")
+
+_COSTS = {"size_bytes": "bytes", "macs": "1", "bit_operations": "1"}
+
+
+def in_jobs(task: Callable[..., Result], items: Sequence[Any], *, jobs: int, threads: int, label: str) -> list[Result]:
+    """Results of `task(item)` in the order of the items, spread over processes, with a progress bar.
+
+    Every job computes with the same number of threads, in this process or in another, so that the number of jobs
+    changes no result.
+    """
+    calls = [joblib.delayed(_with_threads)(task, threads, index, item) for index, item in enumerate(items)]
+    done: dict[int, Result] = {}
+    with progress_bar(label, len(items)) as advance:
+        for index, result in joblib.Parallel(n_jobs=min(jobs, max(1, len(items))), return_as="generator_unordered")(calls):
+            done[index] = result
+            advance(1)
+    return [done[index] for index in range(len(items))]
+
+
+def _with_threads(task: Callable[[Any], Result], threads: int, index: int, item: object) -> tuple[int, Result]:
+    torch.set_num_threads(threads)
+    return index, task(item)
+
+
+def make_teacher(place: Workplace) -> None:
+    """`teacher.safetensors`: trained on the spot, or the user's weights."""
+    if made_from(place.teacher_path, place.teacher_fingerprint):
+        return
+    teacher = place.new_teacher()
+    weights = place.card.teacher.weights
+    if weights is not None:
+        load_teacher(teacher, weights)
+    else:
+        training = place.card.teacher.training
+        torch.set_num_threads(place.card.threads)
+        batch = min(training.batch_size, len(place.splits.train))
+        with progress_bar("teacher", training.epochs * (len(place.splits.train) // batch)) as advance:
+            train_classifier(
+                teacher,
+                place.splits.train,
+                **training.model_dump(),
+                seed=seed_of("teacher order", place.card.seed),
+                device=place.device,
+                advance=advance,
+            )
+    save_weights(teacher.state_dict(), place.teacher_path, {"fingerprint": place.teacher_fingerprint})
+
+
+def make_blocks(place: Workplace, *, jobs: int) -> None:
+    """`blocks/<block>/<operator>.safetensors`: every candidate of every block, distilled."""
+    waiting = [shape.name for shape in place.shapes if _missing(place, shape.name)]
+    if not waiting:
+        return
+    task = _Distillation(place)
+    in_jobs(task, waiting, jobs=jobs, threads=place.card.threads, label="blocks distilled")
+
+
+def _missing(place: Workplace, block: str) -> list[str]:
+    """Operators of a block whose candidate is not trained yet."""
+    return [
+        name
+        for name in place.candidates(block)
+        if not made_from(place.candidate_path(block, name), place.candidate_fingerprint(block, name))
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Distillation:
+    """Distils one block; sent to worker processes, which build everything else from the card."""
+
+    place: Workplace
+
+    def __call__(self, block: str) -> None:
+        place, settings = self.place, self.place.card.distillation
+        missing = _missing(place, block)
+        candidates = {name: module for name, module in place.candidates(block).items() if name in missing}
+        inputs, targets = block_features(place.teacher, block, place.splits.train.pixels, device=place.device)
+        with progress_bar(f"{block}", candidate_steps(list(candidates.values()), settings.steps), show=False) as advance:
+            losses = distill(
+                candidates,
+                inputs,
+                targets,
+                **settings.model_dump(),
+                seed=seed_of("distillation", place.card.seed, block),
+                device=place.device,
+                advance=advance,
+            )
+        for name, module in candidates.items():
+            metadata = {"fingerprint": place.candidate_fingerprint(block, name), "loss": repr(losses.get(name))}
+            # An identity has no weights; a marker tensor keeps its file valid.
+            tensors = module.state_dict() or {"none": torch.zeros(1)}
+            save_weights(tensors, place.candidate_path(block, name), metadata)
+
+
+def make_tables(place: Workplace, *, jobs: int) -> Tables:
+    """`tables.h5`: score and costs of every choice, with the INT8 and INT4 teacher as baselines."""
+    path = place.folder / "tables.h5"
+    stamp = place.folder / "blocks" / "tables.json"
+    if path.is_file() and read_json(stamp, digest(place.tables_fingerprint)) is not None:
+        return Tables.load(path)
+    names = [shape.name for shape in place.shapes]
+    task = _Scoring(place)
+    rows = in_jobs(task, names, jobs=jobs, threads=place.card.threads, label="blocks scored")
+    fixed = fixed_costs(place.teacher, place.splits.train.pixels[:2], names, place.fixed_bits)
+    tables = _to_tables(names, rows, dataclasses.asdict(fixed))
+    tables.save(path)
+    write_text(stamp, to_json({"fingerprint": digest(place.tables_fingerprint)}))
+    return tables
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scoring:
+    """Scores all choices of one block; kept in `blocks/<block>/choices.json`."""
+
+    place: Workplace
+
+    def __call__(self, block: str) -> list[dict[str, Any]]:
+        place = self.place
+        path = place.folder / "blocks" / block / "choices.json"
+        known = read_json(path, place.tables_fingerprint)
+        if known is not None:
+            return list(known["choices"])
+        quantization = place.card.quantization
+        calibration, _ = block_features(place.teacher, block, place.calibration)
+        _, outputs = block_features(place.teacher, block, place.splits.train.pixels)
+        inputs, targets = block_features(place.teacher, block, place.splits.search.pixels)
+        choices: list[dict[str, Any]] = []
+        for operator in [TEACHER, *place.candidates(block)]:
+            scored = score_operator(
+                operator,
+                place.trained(block, operator),
+                weight_bits=quantization.weight_bits,
+                activation_bits=quantization.activation_bits,
+                calibration=calibration,
+                inputs=inputs,
+                targets=targets,
+                variance=channel_variance(outputs),
+            )
+            choices += [dataclasses.asdict(choice) for choice in scored]
+        write_text(path, to_json({"fingerprint": place.tables_fingerprint, "choices": choices}))
+        return choices
+
+
+def _to_tables(names: Sequence[str], rows: Sequence[Sequence[dict[str, Any]]], fixed: dict[str, float]) -> Tables:
+    """Tables of scored choices."""
+    blocks = [
+        Block(
+            name=name,
+            operators=tuple(choice["operator"] for choice in choices),
+            weight_bits=np.array([choice["weight_bits"] for choice in choices], dtype=np.int64),
+            activation_bits=np.array([choice["activation_bits"] for choice in choices], dtype=np.int64),
+        )
+        for name, choices in zip(names, rows, strict=True)
+    ]
+    columns = {"score": [np.array([choice["score"] for choice in choices]) for choices in rows]}
+    for cost in _COSTS:
+        columns[cost] = [np.array([choice["costs"][cost] for choice in choices], dtype=float) for choices in rows]
+    baselines = {}
+    for bits in (8, 4):
+        genome = [_position(block, (TEACHER, bits, bits)) for block in blocks]
+        if None not in genome:
+            baselines[f"teacher_int{bits}"] = [index for index in genome if index is not None]
+    return Tables.from_arrays(
+        columns,
+        blocks=blocks,
+        units=_COSTS,
+        fixed=fixed,
+        stderr={"score": [np.array([choice["stderr"] for choice in choices]) for choices in rows]},
+        sources={
+            "score": "noise-to-signal ratio of the block's output after post-training quantization, search images",
+            **dict.fromkeys(_COSTS, "counted from the quantized layers"),
+        },
+        baselines=baselines,
+    )
+
+
+def _position(block: Block, label: tuple[str, int, int]) -> int | None:
+    return block.labels.index(label) if label in block.labels else None
+
+
+def default_jobs() -> int:
+    """As many jobs as this process may use cores."""
+    return len(os.sched_getaffinity(0)) if "sched_getaffinity" in dir(os) else os.cpu_count() or 1

@@ -1,0 +1,188 @@
+"""A run folder: what is built from the card in every process, where files lie, and what they were made from."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from evo_qnas.data import Splits, load_splits
+from evo_qnas.errors import CardError
+from evo_qnas.networks.blocks import BlockShape, find_blocks
+from evo_qnas.networks.operators import TEACHER, Operator, build_candidate, load_operators
+from evo_qnas.networks.quantize import Bits
+from evo_qnas.networks.teachers import build_teacher, load_teacher
+from evo_qnas.networks.weights import load_weights, read_metadata
+from evo_qnas.pipeline.card import ProblemCard
+
+
+def digest(*parts: object) -> str:
+    """A hex digest of JSON-able values, the same in every process."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+
+
+def seed_of(*parts: object) -> int:
+    """A 63-bit seed drawn from JSON-able values, so that no two uses share a random stream."""
+    return int(digest(*parts)[:15], 16)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """One run: its card, its folder, and everything that can be built from them alone.
+
+    Attributes:
+        name: name of the card.
+        card: the resolved card.
+        folder: the run folder.
+        device: torch device of training.
+    """
+
+    name: str
+    card: ProblemCard
+    folder: Path
+    device: str = "cpu"
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The images."""
+        data = self.card.data
+        return load_splits(
+            data.name,
+            folder=data.folder,
+            search_share=data.search_share,
+            test_share=data.test_share,
+            seed=data.split_seed,
+        )
+
+    @property
+    def fixed_bits(self) -> Bits:
+        """Bits of the fixed part."""
+        quantization = self.card.quantization
+        return Bits(weight=quantization.fixed_weight_bits, activation=quantization.fixed_activation_bits)
+
+    @property
+    def calibration(self) -> torch.Tensor:
+        """Train images for activation ranges."""
+        return self.splits.train.pixels[: self.card.quantization.calibration_images]
+
+    @cached_property
+    def teacher_fingerprint(self) -> str:
+        """What the teacher's weights depend on."""
+        weights = self.card.teacher.weights
+        content = None
+        if weights is not None:
+            if not weights.is_file():
+                raise CardError(f"teacher.weights: there is no file {weights}")
+            content = hashlib.sha256(weights.read_bytes()).hexdigest()
+        data = self.card.data.model_dump(mode="json")
+        teacher = self.card.teacher.model_dump(mode="json", exclude={"weights"})
+        return digest("teacher", data, teacher, content, self.card.seed, self.card.threads)
+
+    @property
+    def teacher_path(self) -> Path:
+        """`teacher.safetensors`."""
+        return self.folder / "teacher.safetensors"
+
+    def new_teacher(self) -> nn.Module:
+        """The teacher with fresh weights drawn from the card's seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of("teacher", self.card.seed))
+            return build_teacher(self.card.teacher.architecture, self.card.teacher.parameters)
+
+    @cached_property
+    def teacher(self) -> nn.Module:
+        """The trained teacher, from its file in the run folder."""
+        return load_teacher(self.new_teacher(), self.teacher_path)
+
+    @cached_property
+    def shapes(self) -> tuple[BlockShape, ...]:
+        """The blocks, found by running the teacher."""
+        return find_blocks(self.new_teacher(), self.card.blocks.names, self.splits.train.pixels[:2])
+
+    def shape(self, block: str) -> BlockShape:
+        """The block called `block`."""
+        return next(shape for shape in self.shapes if shape.name == block)
+
+    @cached_property
+    def operators(self) -> tuple[Operator, ...]:
+        """The candidate operators of the card, without the teacher's own blocks."""
+        found: dict[str, Operator] = {}
+        for use in self.card.operators:
+            for operator in load_operators(use.card, use.parameters):
+                found.setdefault(operator.label, operator)
+        if not found:
+            raise CardError("the card has no [[operators]]: name at least one operator card, see evo-qnas list operators")
+        if TEACHER in found:
+            raise CardError(f"an operator card gives the label {TEACHER!r}, which names the teacher's own block")
+        return tuple(found.values())
+
+    def candidates(self, block: str) -> dict[str, nn.Module]:
+        """Fresh candidates of a block by operator name; operators that do not fit its shapes are left out."""
+        made = {}
+        for operator in self.operators:
+            seed = seed_of("candidate", self.card.seed, block, operator.label)
+            module = build_candidate(operator, self.shape(block), seed=seed)
+            if module is not None:
+                made[operator.label] = module
+        return made
+
+    def candidate_path(self, block: str, operator: str) -> Path:
+        """Where the trained candidate lies."""
+        return self.folder / "blocks" / block / f"{operator}.safetensors"
+
+    def candidate_fingerprint(self, block: str, operator: str) -> str:
+        """What a candidate's weights depend on."""
+        parameters = next(dict(o.parameters) for o in self.operators if o.label == operator)
+        settings = self.card.distillation.model_dump(mode="json")
+        return digest("candidate", self.teacher_fingerprint, block, operator, parameters, settings)
+
+    def trained(self, block: str, operator: str) -> nn.Module:
+        """A trained candidate, or the teacher's own block."""
+        if operator == TEACHER:
+            return self.teacher.get_submodule(block)
+        chosen = next(o for o in self.operators if o.label == operator)
+        module = build_candidate(chosen, self.shape(block), seed=0)
+        if module is None:
+            raise CardError(f"operator {operator!r} does not fit block {block!r}")
+        if list(module.parameters()):
+            module.load_state_dict(load_weights(self.candidate_path(block, operator))[0])
+        return module.eval()
+
+    @cached_property
+    def tables_fingerprint(self) -> str:
+        """What the tables depend on."""
+        quantization = self.card.quantization.model_dump(mode="json")
+        parts = [
+            self.candidate_fingerprint(shape.name, operator.label)
+            for shape in self.shapes
+            for operator in self.operators
+        ]
+        return digest("tables", self.teacher_fingerprint, parts, quantization)
+
+
+def made_from(path: Path, fingerprint: str) -> bool:
+    """Whether a safetensors file is there, readable, and made from what `fingerprint` stands for."""
+    metadata = read_metadata(path) if path.is_file() else None
+    return metadata is not None and metadata.get("fingerprint") == fingerprint
+
+
+def read_json(path: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The content of a JSON file of ours made from what `fingerprint` stands for, else None."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    good = isinstance(content, dict) and content.get("fingerprint") == fingerprint
+    return content if good else None
+
+
+def to_json(content: Mapping[str, Any]) -> str:
+    """JSON text of ours: readable, ends with a line end."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
