@@ -3,8 +3,19 @@
 The engine half (tables, problems, search, archives) is imported from here and needs no torch.
 """
 
-from evo_qnas.problem import ConstraintInfo, ObjectiveInfo, Problem
+from evo_qnas.problem import ConstraintInfo, Networks, ObjectiveInfo, Problem, TableProblem, objective
 from evo_qnas.spaces import Space
 from evo_qnas.tables import Block, Column, Tables
 
-__all__ = ["Block", "Column", "ConstraintInfo", "ObjectiveInfo", "Problem", "Space", "Tables"]
+__all__ = [
+    "Block",
+    "Column",
+    "ConstraintInfo",
+    "Networks",
+    "ObjectiveInfo",
+    "Problem",
+    "Space",
+    "TableProblem",
+    "Tables",
+    "objective",
+]

@@ -1,9 +1,25 @@
 """Problems: what is minimised, under which limits.
 
-- `Problem`: the interface.
+- `Problem`: the interface, ours and a user's own.
+- `TableProblem`: columns of tables, functions of networks, limits, ties and pins.
+- `Networks`, `objective`: what a function of a user's own gets, and how it becomes an objective.
 - `ObjectiveInfo`, `ConstraintInfo`: names, units and directions.
 """
 
+from evo_qnas.problem.custom import CustomObjective, objective
+from evo_qnas.problem.limits import Limit, parse_limit
+from evo_qnas.problem.networks import Networks
 from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
+from evo_qnas.problem.table_problem import TableProblem
 
-__all__ = ["ConstraintInfo", "ObjectiveInfo", "Problem"]
+__all__ = [
+    "ConstraintInfo",
+    "CustomObjective",
+    "Limit",
+    "Networks",
+    "ObjectiveInfo",
+    "Problem",
+    "TableProblem",
+    "objective",
+    "parse_limit",
+]

@@ -1,0 +1,259 @@
+"""The search problem of tables: objectives and limits over columns and functions of a user's own."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evo_qnas.errors import ProblemError
+from evo_qnas.problem.custom import CustomObjective, import_objective, objective
+from evo_qnas.problem.genes import Pins, space_of
+from evo_qnas.problem.limits import Limit, parse_limit
+from evo_qnas.problem.networks import Networks
+from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
+from evo_qnas.problem.terms import Term, parse_term
+from evo_qnas.spaces import Additive, Gene, Space
+from evo_qnas.tables import Tables
+
+Custom = CustomObjective | Callable[[Networks], Any]
+
+
+@final
+class TableProblem(Problem):
+    """Minimise objectives over the networks of tables, under limits.
+
+    Example:
+        >>> tables = Tables.from_arrays({"score": [np.array([1.0, 0.5])] * 2, "size_bytes": [np.array([4.0, 8.0])] * 2})
+        >>> problem = TableProblem(tables, objectives=["score", "size_bytes"], constraints=["size_bytes <= 12"])
+        >>> problem.evaluate(np.array([[0, 1]]))
+        (array([[ 1.5, 12. ]]), array([[0.]]))
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        objectives: Sequence[str | Custom] = ("score", "size_bytes"),
+        constraints: Sequence[str | Custom] = (),
+        *,
+        ties: Sequence[Sequence[str]] = (),
+        pins: Pins | None = None,
+        forbidden: Pins | None = None,
+    ) -> None:
+        """Builds the problem; everything is checked here, before any search.
+
+        Args:
+            tables: choices, scores and costs.
+            objectives: a column (its sum; its direction decides whether more is better), `mean:column`, `max:column`,
+                `module:function`, or a function of `Networks` (see `objective`).
+            constraints: `column <= number`, `>=`, `number <= column <= number`, with the same terms and
+                `distinct(operator)`, or a function of `Networks` whose result is met where it is at most 0.
+            ties: groups of block names that share one choice, beside those of the tables.
+            pins: per block the values that `operator`, `weight_bits` or `activation_bits` must have.
+            forbidden: per block the values that exclude a choice.
+
+        Raises:
+            ProblemError: a column, block or function is unknown, a limit cannot be read, or a block has no choice left.
+        """
+        if not objectives:
+            raise ProblemError("objectives is empty: name at least one, for example 'score'")
+        self.tables = tables
+        self._objectives = tuple(_term(item, tables) for item in objectives)
+        self._limits = tuple(parse_limit(c, tables) if isinstance(c, str) else _custom(c) for c in constraints)
+        self._ties, self._pins, self._forbidden = tuple(map(tuple, ties)), dict(pins or {}), dict(forbidden or {})
+        self._space = space_of(tables, ties=ties, pins=pins, forbidden=forbidden)
+        names = [info.name for info in self.objectives]
+        for name in names:
+            if names.count(name) > 1:
+                raise ProblemError(f"objective {name!r} is there {names.count(name)} times: name each once")
+
+    @property
+    def space(self) -> Space:
+        """The genomes that ties, pins and forbidden choices leave."""
+        return self._space
+
+    @cached_property
+    def objectives(self) -> tuple[ObjectiveInfo, ...]:
+        """Names, units and directions."""
+        return tuple(
+            ObjectiveInfo(name=item.name, unit=item.unit, maximize=item.maximize)
+            if isinstance(item, CustomObjective)
+            else ObjectiveInfo(name=item.text, unit=item.unit(self.tables), maximize=_sign(item, self.tables) < 0)
+            for item in self._objectives
+        )
+
+    @cached_property
+    def constraints(self) -> tuple[ConstraintInfo, ...]:
+        """One entry for each finite end of each limit."""
+        found = []
+        for limit in self._limits:
+            if isinstance(limit, Limit):
+                found += [ConstraintInfo(name=text, unit=limit.term.unit(self.tables)) for text, _, _ in limit.sides]
+            else:
+                found.append(ConstraintInfo(name=limit.name, unit=limit.unit))
+        return tuple(found)
+
+    def evaluate(
+        self, genomes: Int[np.ndarray, "n blocks"]
+    ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
+        """Objectives (minimised) and constraint excesses, see `Problem.evaluate`.
+
+        Raises:
+            EvaluationError: a function of the user's fails or gives something else than one number per network.
+        """
+        networks = Networks(tables=self.tables, genomes=genomes)
+        columns = [
+            (-1.0 if item.maximize else 1.0) * item.values(networks)
+            if isinstance(item, CustomObjective)
+            else _sign(item, self.tables) * item.values(self.tables, genomes)
+            for item in self._objectives
+        ]
+        excess = []
+        for limit in self._limits:
+            if isinstance(limit, Limit):
+                value = limit.term.values(self.tables, genomes)
+                excess += [sign * value - bound for _, sign, bound in limit.sides]
+            else:
+                excess.append(limit.values(networks))
+        empty = np.empty((len(genomes), 0))
+        return np.stack(columns, axis=1), np.stack(excess, axis=1) if excess else empty
+
+    @cached_property
+    def additive(self) -> Additive | None:
+        """The problem as sums over genes, None where an objective or limit is no sum."""
+        return self._sums(self._objectives, self._limits)
+
+    @cached_property
+    def additive_part(self) -> Additive | None:
+        """The additive objectives and limits alone, what seeds can be drawn from; None where no objective is a sum."""
+        terms = tuple(item for item in self._objectives if isinstance(item, Term) and item.additive)
+        limits = tuple(limit for limit in self._limits if isinstance(limit, Limit) and limit.term.additive)
+        return self._sums(terms, limits) if terms else None
+
+    def _sums(
+        self, objectives: Sequence[Term | CustomObjective], limits: Sequence[Limit | CustomObjective]
+    ) -> Additive | None:
+        """Objectives and limits as sums over genes, None where one is no sum."""
+        parts, offsets = [], []
+        for item in objectives:
+            if isinstance(item, CustomObjective) or not item.additive:
+                return None
+            values, offset = item.parts(self.tables)
+            sign = _sign(item, self.tables)
+            parts.append([sign * value for value in values])
+            offsets.append(sign * offset)
+        rows, bounds, names = [], [], []
+        for limit in limits:
+            if isinstance(limit, CustomObjective) or not limit.term.additive:
+                return None
+            values, offset = limit.term.parts(self.tables)
+            for text, sign, bound in limit.sides:
+                rows.append([sign * value for value in values])
+                bounds.append(bound - sign * offset)
+                names.append(text)
+        return Additive(
+            space=self._space,
+            objectives=tuple(_gather(gene, parts) for gene in self._space.genes),
+            offset=np.array(offsets),
+            limits=tuple(_gather(gene, rows) for gene in self._space.genes),
+            bounds=np.array(bounds, dtype=np.float64),
+            limit_names=tuple(names),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Everything but the tables as JSON-able values; functions as `module:function`."""
+        return {
+            "kind": "tables",
+            "objectives": [_text(item) for item in self._objectives],
+            "constraints": [
+                _text(limit) if isinstance(limit, CustomObjective) else _limit_text(limit) for limit in self._limits
+            ],
+            "ties": [list(tie) for tie in self._ties],
+            "pins": self._pins,
+            "forbidden": self._forbidden,
+        }
+
+    @classmethod
+    def from_description(cls, tables: Tables, description: Mapping[str, Any]) -> "TableProblem":
+        """The problem that `describe` described.
+
+        Raises:
+            ProblemError: it names a function that cannot be imported any more.
+        """
+        limits = [text if _is_limit(text) else import_objective(text) for text in description.get("constraints", [])]
+        return cls(
+            tables,
+            description["objectives"],
+            limits,
+            ties=description.get("ties", ()),
+            pins=description.get("pins"),
+            forbidden=description.get("forbidden"),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the tables' values, objectives, limits and the sources of functions."""
+        mark = hashlib.sha256(json.dumps(self.describe(), sort_keys=True, default=str).encode())
+        for item in (*self._objectives, *self._limits):
+            if isinstance(item, CustomObjective):
+                mark.update(item.source.encode())
+        mark.update(json.dumps([[b.name, b.labels] for b in self.tables.blocks]).encode())
+        for column in self.tables.columns.values():
+            mark.update(f"{column.name} {column.direction} {column.fixed!r}".encode())
+            mark.update(np.concatenate(column.values).tobytes())
+        return mark.hexdigest()
+
+
+def _is_limit(text: str) -> bool:
+    return "<=" in text or ">=" in text
+
+
+def _sign(term: Term, tables: Tables) -> float:
+    """-1 for a column of which more is better."""
+    return -1.0 if term.kind != "distinct" and tables.column(term.name).direction == "maximize" else 1.0
+
+
+def _term(item: str | Custom, tables: Tables) -> Term | CustomObjective:
+    """An objective from its text or function."""
+    if not isinstance(item, str):
+        return _custom(item)
+    prefix = item.partition(":")[0]
+    if ":" in item and prefix not in {"sum", "mean", "max"}:
+        return import_objective(item)
+    return parse_term(item, tables)
+
+
+def _custom(item: Custom) -> CustomObjective:
+    if isinstance(item, CustomObjective):
+        return item
+    if not callable(item):
+        raise ProblemError(f"{item!r} is neither the name of a column nor a function of networks")
+    made = objective(item)
+    if not isinstance(made, CustomObjective):
+        raise ProblemError(f"{item!r} is no function of networks")
+    return made
+
+
+def _text(item: Term | CustomObjective) -> str:
+    return item.reference if isinstance(item, CustomObjective) else item.text
+
+
+def _limit_text(limit: Limit) -> str:
+    """As `parse_limit` reads it."""
+    if np.isfinite(limit.low) and np.isfinite(limit.high):
+        return f"{limit.low!r} <= {limit.term.text} <= {limit.high!r}"
+    return f"{limit.term.text} >= {limit.low!r}" if np.isfinite(limit.low) else f"{limit.term.text} <= {limit.high!r}"
+
+
+def _gather(gene: Gene, parts: Sequence[Sequence[np.ndarray]]) -> Float[np.ndarray, "options m"]:
+    """(options, m): for each option the sum over the gene's blocks."""
+    columns = []
+    for values in parts:
+        total = np.zeros(len(gene.options))
+        for member, block in enumerate(gene.blocks):
+            total = total + values[block][gene.options[:, member]]
+        columns.append(total)
+    return np.stack(columns, axis=1) if columns else np.empty((len(gene.options), 0))
