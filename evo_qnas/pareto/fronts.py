@@ -1,0 +1,48 @@
+"""Non-dominated points and their hypervolume, safe against NaN and infinity."""
+
+import moocore
+import numpy as np
+from jaxtyping import Bool, Float
+
+from evo_qnas.errors import ProblemError
+
+
+def nondominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
+    """Which points no other point dominates; `(n,)` bool, all objectives minimised.
+
+    A row with NaN or infinity is never non-dominated and dominates nothing; of equal rows the first stays.
+
+    Args:
+        points: (n, m) float64, m >= 1.
+
+    Source: Kung, Luccio and Preparata 1975, through moocore, which itself ranks NaN first.
+
+    Example:
+        >>> nondominated(np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0], [3.0, 3.0], [np.nan, 0.0]])).tolist()
+        [True, True, False, False, False]
+    """
+    keep: np.ndarray = np.isfinite(points).all(axis=1)
+    if keep.any():
+        # Adding 0.0 turns -0.0 into 0.0, which a comparison of bits would take for a smaller value.
+        keep[keep] = moocore.is_nondominated(points[keep] + 0.0, keep_weakly=False)
+    return keep
+
+
+def hypervolume(points: Float[np.ndarray, "n m"], reference: Float[np.ndarray, " m"]) -> float:
+    """The volume between `points` and the reference point that at least one point dominates, minimisation.
+
+    Points that are not below the reference in every objective, and those with NaN or infinity, add nothing.
+
+    Raises:
+        ProblemError: the reference has another length than the points, or is not finite.
+
+    Source: Fonseca, Paquete and Lopez-Ibanez 2006, through moocore.
+
+    Example:
+        >>> hypervolume(np.array([[0.0, 0.5], [0.5, 0.0]]), np.array([1.0, 1.0]))
+        0.75
+    """
+    if reference.shape != points.shape[1:] or not np.isfinite(reference).all():
+        raise ProblemError(f"the reference point needs {points.shape[1]} finite numbers, got {reference.tolist()}")
+    useful = points[(points < reference).all(axis=1) & np.isfinite(points).all(axis=1)]
+    return float(moocore.hypervolume(useful, ref=reference)) if len(useful) else 0.0
