@@ -55,6 +55,4 @@ def _read_arrays(path: Path) -> Images:
         raise DataError(f"{path}: labels must be integers from 0, got {labels.dtype} from {labels.min()}")
     if not np.isfinite(pixels).all():
         raise DataError(f"{path}: pixels must be finite")
-    return Images(
-        pixels=torch.from_numpy(pixels.astype(np.float32)), labels=torch.from_numpy(labels.astype(np.int64))
-    )
+    return Images(pixels=torch.from_numpy(pixels.astype(np.float32)), labels=torch.from_numpy(labels.astype(np.int64)))

@@ -69,9 +69,7 @@ def find_blocks(
 
 
 @contextmanager
-def recording(
-    teacher: nn.Module, names: Sequence[str]
-) -> Iterator[dict[str, tuple[torch.Tensor, torch.Tensor]]]:
+def recording(teacher: nn.Module, names: Sequence[str]) -> Iterator[dict[str, tuple[torch.Tensor, torch.Tensor]]]:
     """Yields a dict that each run of the teacher fills with (input, output) of every named block."""
     seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     calls: dict[str, int] = {}

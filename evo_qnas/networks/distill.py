@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.networks.blocks import recording
+from evo_qnas.networks.devices import channels_last, to_rest, to_training
 from evo_qnas.networks.noise import channel_variance, noise_to_signal
-from evo_qnas.networks.training import batches, channels_last
+from evo_qnas.networks.training import batches
 
 _BATCH = 256
 
@@ -44,10 +45,11 @@ def distill(
     device: str = "cpu",
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[str, float]:
-    """Trains all candidates of a block in place from the same batches; the mean loss of each one's last tenth of steps.
+    """Trains all candidates of a block in place from the same batches; gives each one's loss at the end.
 
-    Each candidate has its own AdamW with one cycle of the learning rate; the batches depend on the seed alone, so that a
-    candidate ends the same whichever others learn beside it. Loss: `noise_to_signal` with the variance over all targets.
+    Each candidate has its own AdamW with one cycle of the learning rate; the batches depend on the seed alone, so that
+    a candidate ends the same whichever others learn beside it. The loss is `noise_to_signal` with the variance over
+    all targets; what is given is its mean over the last tenth of steps.
 
     Args:
         candidates: modules by operator name; a module without parameters is left as it is.
@@ -75,7 +77,7 @@ def distill(
     variance = channel_variance(targets).to(device)
     losses: dict[str, list[float]] = {name: [] for name in learning}
     for module in learning.values():
-        module.to(device, memory_format=torch.channels_last).train()
+        to_training(module, device).train()
     generator = torch.Generator().manual_seed(seed)
     for chosen in batches(len(inputs), batch_size, steps, generator):
         taken, wanted = (channels_last(part[chosen].to(device)) for part in (inputs, targets))
@@ -89,7 +91,7 @@ def distill(
             schedule.step()
         advance(len(learning))
     for module in learning.values():
-        module.to("cpu", memory_format=torch.contiguous_format).eval()
+        to_rest(module)
     tail = max(1, steps // 10)
     return {name: sum(values[-tail:]) / tail for name, values in losses.items()}
 

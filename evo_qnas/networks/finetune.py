@@ -7,9 +7,10 @@ from torch import nn
 from torch.nn import functional
 
 from evo_qnas.data import Images
+from evo_qnas.networks.devices import channels_last, to_rest, to_training
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.quantizers import Step
-from evo_qnas.networks.training import batches, channels_last, shift
+from evo_qnas.networks.training import batches, shift
 
 
 def finetune(
@@ -52,13 +53,15 @@ def finetune(
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * max(1, len(images) // min(batch_size, len(images)))
     thetas = [module.theta for module in network.modules() if isinstance(module, Step)]
-    weights = [parameter for layer in network.layers for parameter in (layer.weight, layer.bias) if parameter is not None]
+    weights = [
+        parameter for layer in network.layers for parameter in (layer.weight, layer.bias) if parameter is not None
+    ]
     optimizer = torch.optim.Adam(
         [{"params": weights, "lr": learning_rate}, {"params": thetas, "lr": step_learning_rate}]
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-    network.to(device, memory_format=torch.channels_last)
-    teacher.to(device, memory_format=torch.channels_last).eval()
+    to_training(network, device)
+    to_training(teacher, device).eval()
     for chosen in batches(len(images), batch_size, steps, generator):
         pixels = channels_last(shift(images.pixels[chosen], shift_pixels, generator).to(device))
         with torch.no_grad():
@@ -74,5 +77,5 @@ def finetune(
         optimizer.step()
         schedule.step()
         advance(1)
-    network.to("cpu", memory_format=torch.contiguous_format)
-    teacher.to("cpu", memory_format=torch.contiguous_format)
+    to_rest(network)
+    to_rest(teacher)

@@ -93,7 +93,9 @@ def load_operators(card: str, parameters: Mapping[str, Sequence[int]]) -> tuple[
     else:
         found = validate(OperatorCard, read_toml(path), f"operator card {path.name}")
         if found.builder not in BUILDERS:
-            raise CardError(f"operator card {path.name}: builder = {found.builder!r}; {nearest(found.builder, list(BUILDERS))}")
+            raise CardError(
+                f"operator card {path.name}: builder = {found.builder!r}; {nearest(found.builder, list(BUILDERS))}"
+            )
         label, defaults, builder = found.label, found.defaults, BUILDERS[found.builder]
     return _combine(card, label, defaults, builder, parameters)
 

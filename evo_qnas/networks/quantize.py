@@ -1,6 +1,6 @@
 """Quantizing a network: which tensor gets which bits, calibration, and the stored integers."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, final
@@ -151,9 +151,9 @@ class QuantizedNetwork(nn.Module):
 def quantize(network: nn.Module, example: Float[torch.Tensor, "n ..."], policy: Policy) -> QuantizedNetwork:
     """A quantized copy of `network` in evaluation mode, not calibrated yet; `network` stays unchanged.
 
-    Every convolution and linear layer gets integer weights; its output, after a ReLU or ReLU6 that is its only reader,
-    gets an activation quantizer, and so does every other operation that computes (additions, means, ...). Operations that
-    only move values (flatten, slice, max-pooling, zero padding, ...) keep their input's range.
+    Every convolution and linear layer gets integer weights; its output (after a ReLU or ReLU6 that is its only
+    reader) gets an activation quantizer, and so does every other operation that computes (additions, means, ...).
+    Operations that only move values (flatten, slice, max-pooling, zero padding, ...) keep their input's range.
 
     Raises:
         NetworkError: the network cannot be captured, or a layer's weights are computed on the fly.
@@ -167,7 +167,7 @@ def quantize(network: nn.Module, example: Float[torch.Tensor, "n ..."], policy: 
             _quantize_layer(graph, node, policy)
     for node in list(graph.graph.nodes):
         block = policy.block_of(node)
-        if _computes(graph, node, lambda reader, own=block: policy.block_of(reader) == own):
+        if _computes(graph, node, policy):
             bits = policy.bits_of(block).activation
             _insert_after(graph, node, ActivationQuantizer(name=node.name, block=block, bits=bits))
     graph.graph.eliminate_dead_code()
@@ -223,13 +223,13 @@ def _is_layer(graph: fx.GraphModule, node: fx.Node) -> bool:
     return node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), QuantizedLayer)
 
 
-def _computes(graph: fx.GraphModule, node: fx.Node, beside: Callable[[fx.Node], bool]) -> bool:
+def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
     """Whether a node's output needs a quantizer: it computes, and its only reader is no ReLU of the same block."""
     if not _is_layer(graph, node) and (node.op != "call_function" or node.target in MOVES):
         return False
     readers = list(node.users)
     if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
-        return not beside(readers[0]) and _is_float(node)
+        return policy.block_of(readers[0]) != policy.block_of(node) and _is_float(node)
     return _is_float(node)
 
 
@@ -252,5 +252,3 @@ def _link_biases(graph: fx.GraphModule) -> None:
         layer = graph.get_submodule(str(node.target))
         if isinstance(layer, QuantizedLayer):
             layer.source = [found]
-
-

@@ -191,7 +191,8 @@ class QuantizedLayer(nn.Module):
 
     def bias_step(self) -> Float[torch.Tensor, " out"]:
         """(out,) the bias's step: input step times weight steps."""
-        return (self.source[0].step() * self.step()).detach()
+        step: torch.Tensor = self.source[0].step() * self.step()
+        return step.detach()
 
     def quantized_bias(self) -> torch.Tensor | None:
         """Bias as 32-bit integers times `bias_step`; gradients pass straight through."""
@@ -212,11 +213,13 @@ class QuantizedLayer(nn.Module):
         if self.bias is None:
             return None
         with torch.no_grad():
-            return torch.clamp(torch.round(self.bias / self.bias_step()), -_INT32, _INT32).to(torch.int64)
+            codes: torch.Tensor = torch.clamp(torch.round(self.bias / self.bias_step()), -_INT32, _INT32)
+            return codes.to(torch.int64)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The layer's output, float32."""
-        weight, bias = self.weight, self.bias
+        weight: torch.Tensor = self.weight
+        bias: torch.Tensor | None = self.bias
         if self.active:
             weight = self.quantized_weight()
             bias = self.quantized_bias() if self.source and self.source[0].active else self.bias

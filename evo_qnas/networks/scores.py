@@ -10,9 +10,9 @@ from torch import nn
 
 from evo_qnas.networks.blocks import assemble
 from evo_qnas.networks.costs import Costs, costs_of
-from evo_qnas.networks.noise import channel_variance, noise_to_signal
+from evo_qnas.networks.noise import noise_to_signal
 from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
-from evo_qnas.networks.training import _EVALUATION_BATCH
+from evo_qnas.networks.training import EVALUATION_BATCH
 
 
 @final
@@ -67,11 +67,13 @@ def score_operator(
     if not network.layers:
         score, stderr = _score(module, inputs, targets, variance)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
-        return [ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)]
+        return [
+            ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)
+        ]
     scores = []
     for weight in weight_bits:
         network.set_bits(Bits(weight=weight, activation=8))
-        network.calibrate_weights(calibration.split(_EVALUATION_BATCH))
+        network.calibrate_weights(calibration.split(EVALUATION_BATCH))
         for activation in activation_bits:
             network.set_bits(Bits(weight=weight, activation=activation))
             network.calibrate_activations()
@@ -95,7 +97,7 @@ def _score(
     """Mean and standard error of the noise-to-signal ratio over images."""
     parts = [
         noise_to_signal(wanted, network(taken), variance)
-        for taken, wanted in zip(inputs.split(_EVALUATION_BATCH), targets.split(_EVALUATION_BATCH), strict=True)
+        for taken, wanted in zip(inputs.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True)
     ]
     values = torch.cat(parts).double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5)
@@ -125,8 +127,5 @@ def assemble_quantized(
         calibration: train images.
     """
     network = quantize(assemble(teacher, modules), calibration[:2], Policy(fixed=fixed, blocks=bits))
-    network.calibrate(calibration.split(_EVALUATION_BATCH))
+    network.calibrate(calibration.split(EVALUATION_BATCH))
     return network
-
-
-__all__ = ["ChoiceScore", "assemble_quantized", "channel_variance", "fixed_costs", "score_operator"]

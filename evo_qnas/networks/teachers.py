@@ -65,9 +65,7 @@ class InvertedResidualClassifier(nn.Module):
                 width = stage["channels"]
             made.append(nn.Sequential(*layers))
         self.stages = nn.Sequential(*made)
-        self.head = nn.Sequential(
-            conv_bn(width, head), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(head, classes)
-        )
+        self.head = nn.Sequential(conv_bn(width, head), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(head, classes))
 
     def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n classes"]:
         """Logits `(n, classes)` of images `(n, channels, height, width)`."""

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import torch
 
+from evo_qnas.files import write_text
 from evo_qnas.networks.distill import block_features, candidate_steps, distill
 from evo_qnas.networks.noise import channel_variance
 from evo_qnas.networks.operators import TEACHER
@@ -16,7 +17,6 @@ from evo_qnas.networks.scores import fixed_costs, score_operator
 from evo_qnas.networks.teachers import load_teacher
 from evo_qnas.networks.training import train_classifier
 from evo_qnas.networks.weights import save_weights
-from evo_qnas.files import write_text
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json
 from evo_qnas.progress import progress_bar
 from evo_qnas.tables import Block, Tables
@@ -35,7 +35,9 @@ def in_jobs(task: Callable[..., Result], items: Sequence[Any], *, jobs: int, thr
     calls = [joblib.delayed(_with_threads)(task, threads, index, item) for index, item in enumerate(items)]
     done: dict[int, Result] = {}
     with progress_bar(label, len(items)) as advance:
-        for index, result in joblib.Parallel(n_jobs=min(jobs, max(1, len(items))), return_as="generator_unordered")(calls):
+        for index, result in joblib.Parallel(n_jobs=min(jobs, max(1, len(items))), return_as="generator_unordered")(
+            calls
+        ):
             done[index] = result
             advance(1)
     return [done[index] for index in range(len(items))]
@@ -99,7 +101,9 @@ class _Distillation:
         missing = _missing(place, block)
         candidates = {name: module for name, module in place.candidates(block).items() if name in missing}
         inputs, targets = block_features(place.teacher, block, place.splits.train.pixels, device=place.device)
-        with progress_bar(f"{block}", candidate_steps(list(candidates.values()), settings.steps), show=False) as advance:
+        with progress_bar(
+            f"{block}", candidate_steps(list(candidates.values()), settings.steps), show=False
+        ) as advance:
             losses = distill(
                 candidates,
                 inputs,

@@ -118,7 +118,9 @@ class Workplace:
             for operator in load_operators(use.card, use.parameters):
                 found.setdefault(operator.label, operator)
         if not found:
-            raise CardError("the card has no [[operators]]: name at least one operator card, see evo-qnas list operators")
+            raise CardError(
+                "the card has no [[operators]]: name at least one operator card, see evo-qnas list operators"
+            )
         if TEACHER in found:
             raise CardError(f"an operator card gives the label {TEACHER!r}, which names the teacher's own block")
         return tuple(found.values())

@@ -1,0 +1,83 @@
+"""The end of a run: `front.csv`, `front.png`, `summary.json`."""
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from evo_qnas.archive import Archive
+from evo_qnas.files import write_text
+from evo_qnas.networks.training import accuracy
+from evo_qnas.pareto import certificate
+from evo_qnas.pipeline.stages import default_jobs
+from evo_qnas.pipeline.validation import BASELINE
+from evo_qnas.pipeline.workplace import Workplace, to_json
+from evo_qnas.plots import plot_run
+from evo_qnas.problem import TableProblem
+
+_PACKAGES = ("evo-qnas", "torch", "numpy", "scipy", "h5py", "pymoo", "moocore", "scikit-learn")
+_FLOAT_BYTES = 4
+
+
+def finish(
+    place: Workplace,
+    problem: TableProblem,
+    archive: Archive,
+    *,
+    networks: Sequence[dict[str, Any]],
+    correlation: dict[str, Any] | None,
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """Writes what a person looks at, and gives the content of `summary.json`."""
+    size = _FLOAT_BYTES * sum(parameter.numel() for parameter in place.teacher.parameters())
+    int8 = next((entry for entry in networks if entry["id"] == BASELINE), None)
+    proof = certificate(problem, problem.evaluate(archive.front.genomes)[0])
+    summary = {
+        "card": place.name,
+        "task": place.card.task,
+        "metric": {"name": "accuracy", "maximize": True},
+        "seconds": seconds,
+        "teacher_float": {
+            "metric": accuracy(place.teacher, place.splits.test),
+            "size_bytes": size,
+            "latency_ms": None,
+        },
+        "teacher_int8": None
+        if int8 is None
+        else {key: int8[key] for key in ("metric", "metric_before_finetune", "size_bytes", "latency_ms")},
+        "networks": [entry for entry in networks if entry["id"] != BASELINE],
+        "rank_correlation": correlation,
+        "search": {
+            "algorithm": place.card.search.algorithm,
+            "evaluations": len(archive.genomes),
+            "front": len(archive.front.genomes),
+            "hypervolume_share": proof.share,
+            "certificate": str(proof),
+        },
+        "images": {
+            "train": len(place.splits.train),
+            "search": len(place.splits.search),
+            "test": len(place.splits.test),
+        },
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "hardware": {
+            "machine": platform.machine(),
+            "cores": default_jobs(),
+            "device": place.device if place.device == "cpu" else torch.cuda.get_device_name(),
+        },
+        "seed": place.card.seed,
+    }
+    write_text(place.folder / "front.csv", archive.front.to_dataframe().to_csv(index=False))
+    plot_run(summary, problem.tables, archive.front.genomes, place.folder / "front.png")
+    write_text(place.folder / "summary.json", to_json(summary))
+    return summary
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+

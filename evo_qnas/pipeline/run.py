@@ -1,0 +1,106 @@
+"""`evo-qnas run`: all stages of a card in one folder, resuming what is there."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from evo_qnas.errors import CardError
+from evo_qnas.files import write_text
+from evo_qnas.pipeline.card import ProblemCard
+from evo_qnas.pipeline.check import check_card
+from evo_qnas.pipeline.ending import finish
+from evo_qnas.pipeline.searching import make_archive, problem_of
+from evo_qnas.pipeline.stages import default_jobs, make_blocks, make_tables, make_teacher
+from evo_qnas.pipeline.validation import pick, rank_correlation, validate_picks
+from evo_qnas.pipeline.workplace import Workplace, to_json
+
+STAGES = ("teacher", "blocks", "tables", "search", "networks", "summary")
+
+Result = TypeVar("Result")
+
+
+def run_card(
+    name: str,
+    card: ProblemCard,
+    folder: Path,
+    *,
+    device: str = "auto",
+    jobs: int | None = None,
+    until: str = STAGES[-1],
+    anew: bool = False,
+) -> dict[str, Any]:
+    """Runs a card up to a stage; gives the content of `summary.json`, of an earlier stage the seconds taken.
+
+    Args:
+        name: name of the card.
+        card: its content.
+        folder: the run folder; what is there and was made from the same card is kept.
+        device: `auto`, `cpu` or `cuda`.
+        jobs: worker processes; None takes every core. The results do not depend on it.
+        until: last stage to run, one of `STAGES`.
+        anew: make again what was made from another card in this folder, instead of refusing it.
+
+    Raises:
+        CardError: the folder holds a run of another card, or a setting breaks a rule.
+    """
+    if until not in STAGES:
+        raise CardError(f"--until {until!r}: the stages are {', '.join(STAGES)}")
+    place = Workplace(name=name, card=card, folder=folder.resolve(), device=_device(device))
+    check_card(place, anew=anew)
+    workers = jobs or default_jobs()
+    clock = _Clock(place.folder / "seconds.json")
+    last = STAGES.index(until)
+    clock.time("teacher", lambda: make_teacher(place))
+    if last >= STAGES.index("blocks"):
+        clock.time("blocks", lambda: make_blocks(place, jobs=workers))
+    if last < STAGES.index("tables"):
+        return {"card": name, "seconds": clock.seconds}
+    tables = clock.time("tables", lambda: make_tables(place, jobs=workers))
+    if last < STAGES.index("search"):
+        return {"card": name, "seconds": clock.seconds}
+    problem = problem_of(place, tables)
+    archive = clock.time("search", lambda: make_archive(place, problem))
+    if last < STAGES.index("networks"):
+        return {"card": name, "seconds": clock.seconds}
+    picks = pick(tables, archive.front.genomes, card.validation.size_shares)
+    networks = clock.time("networks", lambda: validate_picks(place, tables, picks, jobs=workers))
+    correlation = clock.time("random networks", lambda: rank_correlation(place, tables, jobs=workers))
+    if last < STAGES.index("summary"):
+        return {"card": name, "seconds": clock.seconds}
+    return finish(place, problem, archive, networks=networks, correlation=correlation, seconds=clock.seconds)
+
+
+def _device(wanted: str) -> str:
+    """The torch device to train on."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise CardError("--device cuda: torch finds no CUDA device here, use --device cpu")
+    if wanted not in {"cpu", "cuda"}:
+        raise CardError(f"--device {wanted!r}: choose auto, cpu or cuda")
+    return wanted
+
+
+class _Clock:
+    """Seconds per stage, kept over interruptions: a stage that is skipped keeps the time it once took."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self.seconds = {}
+
+    def time(self, stage: str, work: Callable[[], Result]) -> Result:
+        """What `work` gives; its time is added to the stage's unless the stage was only looked up."""
+        start = time.perf_counter()
+        result = work()
+        taken = time.perf_counter() - start
+        if stage not in self.seconds or taken > 2.0:
+            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + taken, 2)
+            write_text(self.path, to_json(self.seconds))
+        return result
