@@ -3,10 +3,12 @@
 - `Problem`: the interface, ours and a user's own.
 - `TableProblem`: columns of tables, functions of networks, limits, ties and pins.
 - `Networks`, `objective`: what a function of a user's own gets, and how it becomes an objective.
+- `evaluate_batches`, `Outcome`: evaluation that a search can trust.
 - `ObjectiveInfo`, `ConstraintInfo`: names, units and directions.
 """
 
 from evo_qnas.problem.custom import CustomObjective, objective
+from evo_qnas.problem.guarded import Outcome, evaluate_batches
 from evo_qnas.problem.limits import Limit, parse_limit
 from evo_qnas.problem.networks import Networks
 from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
@@ -18,8 +20,10 @@ __all__ = [
     "Limit",
     "Networks",
     "ObjectiveInfo",
+    "Outcome",
     "Problem",
     "TableProblem",
+    "evaluate_batches",
     "objective",
     "parse_limit",
 ]

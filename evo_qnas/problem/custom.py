@@ -1,4 +1,4 @@
-"""Objectives and limits of a user's own: functions of a batch of networks."""
+"""Objectives and limits of a user's own: functions of a batch of networks, or slow ones of one network at a time."""
 
 import importlib
 import inspect
@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
-import joblib
 import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.errors import EvaluationError, ProblemError
 from evo_qnas.problem.networks import Networks
+
+
+class RaisedError(EvaluationError):
+    """A user's function raised; with other networks it may not."""
 
 
 @final
@@ -24,8 +27,9 @@ class CustomObjective:
         name: unique among the objectives.
         unit: unit of the numbers.
         maximize: whether more is better.
-        per_network: call once for each network, spread over `jobs` processes.
+        per_network: call once for each network, results kept, spread over `jobs` processes.
         jobs: processes for `per_network`.
+        time_limit: seconds that one call of a `per_network` function may take; None for no limit.
     """
 
     function: Callable[[Networks], Any]
@@ -34,6 +38,7 @@ class CustomObjective:
     maximize: bool = False
     per_network: bool = False
     jobs: int = 1
+    time_limit: float | None = None
 
     def __call__(self, networks: Networks) -> Any:
         """What the function gives."""
@@ -53,24 +58,19 @@ class CustomObjective:
             return self.reference
 
     def values(self, networks: Networks) -> Float[np.ndarray, " n"]:
-        """(n,) float64, NaN where a network could not be evaluated.
+        """(n,) float64 of one call for the whole batch; NaN marks networks that could not be evaluated.
 
         Raises:
-            EvaluationError: the function raises on a whole batch, or gives another shape or no numbers.
+            RaisedError: the function raises.
+            EvaluationError: it gives another shape or no numbers.
         """
-        if self.per_network:
-            rows = [Networks(tables=networks.tables, genomes=networks.genomes[i : i + 1]) for i in range(len(networks))]
-            calls = (joblib.delayed(_single)(self.function, row) for row in rows)
-            return np.array(joblib.Parallel(n_jobs=self.jobs)(calls), dtype=np.float64)
+        # A copy each: what one function writes into its argument must not reach the next.
         handed = Networks(tables=networks.tables, genomes=networks.genomes.copy())
         try:
             given = self.function(handed)
         except Exception as error:
-            raise EvaluationError(f"objective {self.name!r} raised {type(error).__name__}: {error}") from error
-        try:
-            values = np.asarray(given, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise EvaluationError(f"objective {self.name!r} gave no numbers: {error}") from error
+            raise RaisedError(f"objective {self.name!r} raised {type(error).__name__}: {error}") from error
+        values = as_numbers(given, f"objective {self.name!r}")
         if values.shape != (len(networks),):
             raise EvaluationError(
                 f"objective {self.name!r} must give one number per network, "
@@ -79,12 +79,19 @@ class CustomObjective:
         return values
 
 
-def _single(function: Callable[[Networks], Any], network: Networks) -> float:
-    """The value of one network; NaN where the function raises, so that one bad network does not end a search."""
+def as_numbers(given: Any, who: str) -> Float[np.ndarray, "..."]:
+    """What a user's function gave as new float64 array.
+
+    Raises:
+        EvaluationError: it is no array of real numbers; the text begins with `who`.
+    """
     try:
-        return float(np.asarray(function(network), dtype=np.float64).reshape(()))
-    except Exception:
-        return float("nan")
+        found = np.asarray(given)
+        if found.dtype.kind not in "biuf" and not (found.dtype.kind == "O" and found.size):
+            raise TypeError(f"got {type(given).__name__} of {found.dtype}")
+        return np.array(found, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(f"{who} gave no numbers: {error}") from error
 
 
 def objective(
@@ -95,6 +102,7 @@ def objective(
     maximize: bool = False,
     per_network: bool = False,
     jobs: int = 1,
+    time_limit: float | None = None,
 ) -> Any:
     """Makes a function of `Networks` an objective: batch in, `(n,)` numbers out, minimised unless `maximize`.
 
@@ -104,7 +112,12 @@ def objective(
         unit: unit of the numbers.
         maximize: whether more is better.
         per_network: the function is slow and takes one network at a time (`Networks` of length 1).
-        jobs: processes for `per_network`; the function must then be importable by name.
+        jobs: processes for `per_network`.
+        time_limit: seconds that one call of a `per_network` function may take; a network that takes longer is a failed
+            evaluation.
+
+    Raises:
+        ProblemError: a setting of slow functions without `per_network`, or one out of range.
 
     Example:
         >>> @objective(unit="bits")
@@ -113,6 +126,10 @@ def objective(
         >>> widest.name, widest.unit
         ('widest', 'bits')
     """
+    if not per_network and (jobs != 1 or time_limit is not None):
+        raise ProblemError("jobs and time_limit are for functions of one network: add per_network=True")
+    if time_limit is not None and not time_limit > 0:
+        raise ProblemError(f"time_limit = {time_limit!r} must be seconds above 0, or None for no limit")
 
     def make(chosen: Callable[[Networks], Any]) -> CustomObjective:
         return CustomObjective(
@@ -122,9 +139,24 @@ def objective(
             maximize=maximize,
             per_network=per_network,
             jobs=jobs,
+            time_limit=time_limit,
         )
 
     return make if function is None else make(function)
+
+
+def as_objective(item: Any) -> CustomObjective:
+    """A function, or what `objective` made of one.
+
+    Raises:
+        ProblemError: it cannot be called.
+    """
+    if isinstance(item, CustomObjective):
+        return item
+    if not callable(item):
+        raise ProblemError(f"{item!r} is neither the name of a column nor a function of networks")
+    name = getattr(item, "__name__", type(item).__name__)
+    return CustomObjective(function=item, name=name)
 
 
 def import_objective(text: str) -> CustomObjective:
@@ -135,14 +167,11 @@ def import_objective(text: str) -> CustomObjective:
     """
     module, _, name = text.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise ProblemError(f"objective {text!r} cannot be imported: {error}") from error
-    if isinstance(found, CustomObjective):
-        return found
     if not callable(found):
         raise ProblemError(f"objective {text!r} is a {type(found).__name__}, not a function of networks")
-    made = objective(found)
-    if not isinstance(made, CustomObjective):
-        raise ProblemError(f"objective {text!r} is no function of networks")
-    return made
+    return as_objective(found)

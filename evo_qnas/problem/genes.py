@@ -1,5 +1,6 @@
 """The genome space of tables under ties, pins and forbidden choices."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,8 +81,35 @@ def _allowed(tables: Tables, index: int, pins: Pins, forbidden: Pins) -> list[in
     return left
 
 
+def plain_rules(rules: Pins | None) -> dict[str, dict[str, list[str | int]]]:
+    """Pins or forbidden choices with every value a list of text or integers, as JSON can hold them.
+
+    Raises:
+        ProblemError: a value is neither text nor an integer.
+
+    Example:
+        >>> plain_rules({"stem": {"weight_bits": 8}})
+        {'stem': {'weight_bits': [8]}}
+    """
+    return {
+        str(block): {str(key): [_plain(block, key, value) for value in _listed(wanted)] for key, wanted in rule.items()}
+        for block, rule in (rules or {}).items()
+    }
+
+
+def _plain(block: str, key: str, value: Any) -> str | int:
+    if isinstance(value, str):
+        return value
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ProblemError(f"block {block!r}: {key} = {value!r} must be text or an integer") from None
+
+
 def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return list(value) if isinstance(value, (list, tuple, range, np.ndarray)) else [value]
 
 
 def _gene(tables: Tables, group: list[int], allowed: list[list[int]], codes: Mapping[str, int]) -> Gene:

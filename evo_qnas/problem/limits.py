@@ -33,9 +33,9 @@ class Limit:
         """(text, sign, bound) of each finite end: met where `sign * value <= bound`."""
         found = []
         if np.isfinite(self.high):
-            found.append((f"{self.term.text} <= {self.high:g}", 1.0, self.high))
+            found.append((f"{self.term.text} <= {self.high:.15g}", 1.0, self.high))
         if np.isfinite(self.low):
-            found.append((f"{self.term.text} >= {self.low:g}", -1.0, -self.low))
+            found.append((f"{self.term.text} >= {self.low:.15g}", -1.0, -self.low))
         return found
 
 
@@ -56,7 +56,7 @@ def parse_limit(text: str, tables: Tables) -> Limit:
         first, last = _number(ends[0], text), _number(ends[2], text)
         low, high = (first, last) if signs[0] == "<=" else (last, first)
         if low > high:
-            raise ProblemError(f"limit {text!r}: the range is empty, {low:g} lies above {high:g}")
+            raise ProblemError(f"limit {text!r}: the range is empty, {low:.15g} lies above {high:.15g}")
         return Limit(term=parse_term(ends[1], tables), low=low, high=high)
     raise ProblemError(f"limit {text!r} cannot be read: write 'column <= number', '>=' or 'number <= column <= number'")
 

@@ -27,7 +27,8 @@ class Networks:
         return len(self.genomes)
 
     @cached_property
-    def _places(self) -> Int[np.ndarray, "n blocks"]:
+    def places(self) -> Int[np.ndarray, "n blocks"]:
+        """(n, blocks) int64, positions in arrays that hold all choices of all blocks one after another."""
         places: np.ndarray = self.tables.starts + self.genomes
         return places
 
@@ -35,19 +36,19 @@ class Networks:
     def operators(self) -> np.ndarray:
         """(n, blocks) operator names, an object array of str."""
         flat = np.array([name for block in self.tables.blocks for name in block.operators], dtype=object)
-        names: np.ndarray = flat[self._places]
+        names: np.ndarray = flat[self.places]
         return names
 
     @property
     def weight_bits(self) -> Int[np.ndarray, "n blocks"]:
         """(n, blocks) int64, bits."""
-        bits: np.ndarray = np.concatenate([block.weight_bits for block in self.tables.blocks])[self._places]
+        bits: np.ndarray = np.concatenate([block.weight_bits for block in self.tables.blocks])[self.places]
         return bits
 
     @property
     def activation_bits(self) -> Int[np.ndarray, "n blocks"]:
         """(n, blocks) int64, bits."""
-        bits: np.ndarray = np.concatenate([block.activation_bits for block in self.tables.blocks])[self._places]
+        bits: np.ndarray = np.concatenate([block.activation_bits for block in self.tables.blocks])[self.places]
         return bits
 
     def column(self, name: str) -> Float[np.ndarray, "n blocks"]:
@@ -56,5 +57,4 @@ class Networks:
         Raises:
             TableError: the tables have no such column.
         """
-        values: np.ndarray = np.concatenate(self.tables.column(name).values)[self._places]
-        return values
+        return np.concatenate(self.tables.column(name).values).take(self.places)

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, final
 
@@ -10,16 +11,20 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
-from evo_qnas.problem.custom import CustomObjective, import_objective, objective
-from evo_qnas.problem.genes import Pins, space_of
+from evo_qnas.problem.custom import CustomObjective, as_objective, import_objective
+from evo_qnas.problem.genes import Pins, plain_rules, space_of
 from evo_qnas.problem.limits import Limit, parse_limit
 from evo_qnas.problem.networks import Networks
 from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
-from evo_qnas.problem.terms import Term, parse_term
+from evo_qnas.problem.slow import OK, SlowResult, run_slow
+from evo_qnas.problem.terms import Term, TermValues, parse_term
+from evo_qnas.progress import progress_bar
 from evo_qnas.spaces import Additive, Gene, Space
 from evo_qnas.tables import Tables
 
 Custom = CustomObjective | Callable[[Networks], Any]
+
+_SETTINGS = ("name", "unit", "maximize", "per_network", "time_limit")
 
 
 @final
@@ -62,13 +67,34 @@ class TableProblem(Problem):
             raise ProblemError("objectives is empty: name at least one, for example 'score'")
         self.tables = tables
         self._objectives = tuple(_term(item, tables) for item in objectives)
-        self._limits = tuple(parse_limit(c, tables) if isinstance(c, str) else _custom(c) for c in constraints)
-        self._ties, self._pins, self._forbidden = tuple(map(tuple, ties)), dict(pins or {}), dict(forbidden or {})
+        self._limits = tuple(_limit(item, tables) for item in constraints)
+        self._ties, self._pins, self._forbidden = tuple(map(tuple, ties)), plain_rules(pins), plain_rules(forbidden)
         self._space = space_of(tables, ties=ties, pins=pins, forbidden=forbidden)
+        used = [*self._objectives, *(limit.term for limit in self._limits if isinstance(limit, Limit))]
+        self._terms = {term: TermValues.of(term, tables) for term in used if isinstance(term, Term)}
+        self._check_finite()
+        self._known: dict[bytes, SlowResult] = {}
         names = [info.name for info in self.objectives]
         for name in names:
             if names.count(name) > 1:
                 raise ProblemError(f"objective {name!r} is there {names.count(name)} times: name each once")
+
+    def _check_finite(self) -> None:
+        """Refuses choices without a number in what is used: sums and fronts of them would mean nothing."""
+        for term, values in self._terms.items():
+            finite = np.isfinite(values.flat)
+            if finite.all() and np.isfinite(values.fixed):
+                continue
+            for gene in self._space.genes:
+                wrong = np.argwhere(~finite[self.tables.starts[gene.blocks] + gene.options])
+                if len(wrong):
+                    option, member = wrong[0]
+                    block = self.tables.blocks[gene.blocks[member]]
+                    label = block.labels[gene.options[option, member]]
+                    raise ProblemError(
+                        f"{term.text} has no finite number for block {block.name!r}, choice {label}: "
+                        "forbid the choice, or drop such choices with Tables.drop_nan"
+                    )
 
     @property
     def space(self) -> Space:
@@ -104,22 +130,76 @@ class TableProblem(Problem):
         Raises:
             EvaluationError: a function of the user's fails or gives something else than one number per network.
         """
-        networks = Networks(tables=self.tables, genomes=genomes)
-        columns = [
-            (-1.0 if item.maximize else 1.0) * item.values(networks)
-            if isinstance(item, CustomObjective)
-            else _sign(item, self.tables) * item.values(self.tables, genomes)
-            for item in self._objectives
-        ]
-        excess = []
-        for limit in self._limits:
-            if isinstance(limit, Limit):
-                value = limit.term.values(self.tables, genomes)
-                excess += [sign * value - bound for _, sign, bound in limit.sides]
+        slow = np.full((len(genomes), len(self.slow)), np.nan)
+        if self.slow:
+            with progress_bar("networks", len(genomes)) as advance:
+                for result in self.run_slow(genomes):
+                    slow[result.row] = result.values
+                    advance(1)
+        return self.assemble(genomes, slow)
+
+    @cached_property
+    def slow(self) -> tuple[CustomObjective, ...]:
+        """The functions that take one network at a time, objectives first."""
+        return tuple(
+            item
+            for item in (*self._objectives, *self._limits)
+            if isinstance(item, CustomObjective) and item.per_network
+        )
+
+    def run_slow(self, genomes: Int[np.ndarray, "n blocks"], *, jobs: int = 1) -> Iterator[SlowResult]:
+        """Results of the slow functions as the networks end, in any order; networks seen before answer at once.
+
+        Args:
+            genomes: the networks.
+            jobs: processes; the functions' own number wins where it is larger (-1: one per core).
+        """
+        wanted = [jobs, *(function.jobs for function in self.slow)]
+        fresh = []
+        for row, genome in enumerate(genomes):
+            known = self._known.get(np.ascontiguousarray(genome, dtype=np.int64).tobytes())
+            if known is None:
+                fresh.append(row)
             else:
-                excess.append(limit.values(networks))
-        empty = np.empty((len(genomes), 0))
-        return np.stack(columns, axis=1), np.stack(excess, axis=1) if excess else empty
+                yield replace(known, row=row)
+        for result in run_slow(self.slow, self.tables, genomes[fresh], jobs=-1 if min(wanted) < 0 else max(wanted)):
+            if result.state == OK:
+                genome = genomes[fresh[result.row]]
+                self._known[np.ascontiguousarray(genome, dtype=np.int64).tobytes()] = result
+            yield replace(result, row=fresh[result.row])
+
+    def assemble(
+        self, genomes: Int[np.ndarray, "n blocks"], slow: Float[np.ndarray, "n s"]
+    ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
+        """Objectives and constraint excesses, given what the slow functions gave.
+
+        Args:
+            genomes: the networks.
+            slow: one column per function of `slow`.
+        """
+        networks = Networks(tables=self.tables, genomes=genomes)
+        places = networks.places
+        rest = iter(slow.T)
+        objectives = np.empty((len(genomes), len(self._objectives)))
+        for column, item in enumerate(self._objectives):
+            if isinstance(item, CustomObjective):
+                value = next(rest) if item.per_network else item.values(networks)
+                objectives[:, column] = -value if item.maximize else value
+            else:
+                value = self._terms[item](places)
+                objectives[:, column] = _sign(item, self.tables) * value
+        excess = np.empty((len(genomes), len(self.constraints)))
+        column = 0
+        for limit in self._limits:
+            if isinstance(limit, CustomObjective):
+                excess[:, column] = next(rest) if limit.per_network else limit.values(networks)
+                column += 1
+                continue
+            value = self._terms[limit.term](places)
+            for _, sign, bound in limit.sides:
+                excess[:, column] = sign * value - bound
+                column += 1
+        return objectives, excess
 
     @cached_property
     def additive(self) -> Additive | None:
@@ -174,6 +254,11 @@ class TableProblem(Problem):
             "ties": [list(tie) for tie in self._ties],
             "pins": self._pins,
             "forbidden": self._forbidden,
+            "functions": {
+                item.reference: {key: getattr(item, key) for key in _SETTINGS}
+                for item in (*self._objectives, *self._limits)
+                if isinstance(item, CustomObjective)
+            },
         }
 
     @classmethod
@@ -183,11 +268,14 @@ class TableProblem(Problem):
         Raises:
             ProblemError: it names a function that cannot be imported any more.
         """
-        limits = [text if _is_limit(text) else import_objective(text) for text in description.get("constraints", [])]
+        functions = {
+            text: replace(import_objective(text), **settings)
+            for text, settings in description.get("functions", {}).items()
+        }
         return cls(
             tables,
-            description["objectives"],
-            limits,
+            [functions.get(text, text) for text in description["objectives"]],
+            [functions.get(text, text) for text in description.get("constraints", ())],
             ties=description.get("ties", ()),
             pins=description.get("pins"),
             forbidden=description.get("forbidden"),
@@ -219,22 +307,20 @@ def _sign(term: Term, tables: Tables) -> float:
 def _term(item: str | Custom, tables: Tables) -> Term | CustomObjective:
     """An objective from its text or function."""
     if not isinstance(item, str):
-        return _custom(item)
+        return as_objective(item)
     prefix = item.partition(":")[0]
     if ":" in item and prefix not in {"sum", "mean", "max"}:
         return import_objective(item)
     return parse_term(item, tables)
 
 
-def _custom(item: Custom) -> CustomObjective:
-    if isinstance(item, CustomObjective):
-        return item
-    if not callable(item):
-        raise ProblemError(f"{item!r} is neither the name of a column nor a function of networks")
-    made = objective(item)
-    if not isinstance(made, CustomObjective):
-        raise ProblemError(f"{item!r} is no function of networks")
-    return made
+def _limit(item: str | Custom, tables: Tables) -> Limit | CustomObjective:
+    """A limit from its text or function."""
+    if not isinstance(item, str):
+        return as_objective(item)
+    if ":" in item and not _is_limit(item):
+        return import_objective(item)
+    return parse_limit(item, tables)
 
 
 def _text(item: Term | CustomObjective) -> str:

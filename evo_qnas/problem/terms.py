@@ -54,15 +54,45 @@ class Term:
 
     def values(self, tables: Tables, genomes: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
         """(n,) float64."""
-        places = tables.starts + genomes
+        return TermValues.of(self, tables)(tables.starts + genomes)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermValues:
+    """A term made ready for batches: one flat array over all choices of all blocks.
+
+    Attributes:
+        kind: how the blocks are put together.
+        flat: (all choices,) numbers, for `distinct` integer codes.
+        fixed: what the fixed part adds, for `max` one more block's value.
+    """
+
+    kind: Kind
+    flat: Float[np.ndarray, " flat"] | Int[np.ndarray, " flat"]
+    fixed: float
+
+    @classmethod
+    def of(cls, term: Term, tables: Tables) -> "TermValues":
+        """The numbers of `term` in `tables`."""
+        if term.kind == "distinct":
+            return cls(kind=term.kind, flat=_codes(tables, term.name), fixed=0.0)
+        if term.kind == "max":
+            column = tables.column(term.name)
+            return cls(kind=term.kind, flat=np.concatenate(column.values), fixed=column.fixed)
+        parts, offset = term.parts(tables)
+        return cls(kind=term.kind, flat=np.concatenate(parts), fixed=offset)
+
+    def __call__(self, places: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
+        """(n,) float64 of networks given as positions in `flat`."""
+        # take gives C order whatever the order of places, so that a row's sum never depends on its batch.
+        picked = self.flat.take(places)
         if self.kind == "distinct":
-            return _distinct(_codes(tables, self.name)[places])
+            return _distinct(picked)
         if self.kind == "max":
-            column = tables.column(self.name)
-            largest: np.ndarray = np.concatenate(column.values)[places].max(axis=1)
-            return np.maximum(largest, column.fixed) if column.fixed else largest
-        parts, offset = self.parts(tables)
-        total: np.ndarray = np.concatenate(parts)[places].sum(axis=1) + offset
+            largest: np.ndarray = picked.max(axis=1)
+            return np.maximum(largest, self.fixed) if self.fixed else largest
+        total: np.ndarray = picked.sum(axis=1) + self.fixed
         return total
 
 

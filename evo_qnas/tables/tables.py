@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -98,6 +98,10 @@ class Tables:
             for name in tie:
                 if name not in self.names:
                     raise TableError(f"the tie {list(tie)} names the block {name!r}, which the tables do not have")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For worker processes: read-only mappings cannot be pickled."""
+        return _rebuild, (self.blocks, dict(self.columns), dict(self.baselines), self.ties)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -203,6 +207,16 @@ class Tables:
             baselines=MappingProxyType({n: tuple(int(v) for v in g) for n, g in (baselines or {}).items()}),
             ties=tuple(tuple(tie) for tie in ties),
         )
+
+
+def _rebuild(
+    blocks: tuple[Block, ...],
+    columns: dict[str, Column],
+    baselines: dict[str, tuple[int, ...]],
+    ties: tuple[tuple[str, ...], ...],
+) -> Tables:
+    """Tables of their parts."""
+    return Tables(blocks=blocks, columns=MappingProxyType(columns), baselines=MappingProxyType(baselines), ties=ties)
 
 
 def _check_blocks(blocks: tuple[Block, ...]) -> None:
