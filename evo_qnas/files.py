@@ -1,9 +1,13 @@
-"""Files that are either whole or absent: write aside, flush to disk, rename."""
+"""Files that are either whole or absent (write aside, flush to disk, rename), and seals that show damage."""
 
 import os
-from collections.abc import Iterator
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
@@ -40,3 +44,100 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """Writes `content` in one step (see `replacing`)."""
     with replacing(path) as aside:
         aside.write_bytes(content)
+
+
+SEAL_BYTES = 512
+_MAGIC = b"evo_qnas seal 1\n"
+_EXTENT = struct.Struct("<QQI")
+_COUNTS = struct.Struct("<QIIQ")
+_MOST_EXTENTS = (SEAL_BYTES - len(_MAGIC) - _COUNTS.size - 4) // _EXTENT.size
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Checksums in front of an HDF5 file, in its user block: plain h5py skips them, our readers check them first.
+
+    libhdf5 is not made for damaged files (some crash it), so nothing is handed to it before its metadata is known to be
+    what was written. Large raw data (`extents`) has checksums of its own and is checked when it is read.
+
+    Attributes:
+        length: bytes of the whole file.
+        checksum: CRC-32 of all bytes after the seal but those of the extents.
+        extents: (offset, length, CRC-32) of raw data that is checked later, by rising offset.
+    """
+
+    length: int
+    checksum: int
+    extents: tuple[tuple[int, int, int], ...]
+
+    @classmethod
+    def of(cls, image: bytes | memoryview, extents: Iterable[tuple[int, int]] = ()) -> "Seal":
+        """The seal of an HDF5 image that has no user block; `extents` are (offset, length) in the image."""
+        view = memoryview(image)
+        chosen = sorted((offset, length) for offset, length in extents if length)
+        if len(chosen) > _MOST_EXTENTS:
+            raise ValueError(f"a seal holds at most {_MOST_EXTENTS} extents, got {len(chosen)}")
+        checksum, at = 0, 0
+        for offset, length in (*chosen, (len(view), 0)):
+            checksum = zlib.crc32(view[at:offset], checksum)
+            at = offset + length
+        checked = tuple((o + SEAL_BYTES, n, zlib.crc32(view[o : o + n])) for o, n in chosen)
+        return cls(SEAL_BYTES + len(view), checksum, checked)
+
+    def pack(self) -> bytes:
+        """The 512 bytes to put in front of the image."""
+        head = _MAGIC + _COUNTS.pack(self.length, self.checksum, len(self.extents), 0)
+        head += b"".join(_EXTENT.pack(*extent) for extent in self.extents)
+        head = head.ljust(SEAL_BYTES - 4, b"\0")
+        return head + zlib.crc32(head).to_bytes(4, "little")
+
+    @classmethod
+    def unpack(cls, head: bytes) -> "Seal | None":
+        """The seal in the first 512 bytes of a file, or None where there is none.
+
+        Raises:
+            ValueError: there is one, and it is damaged.
+        """
+        if not head.startswith(_MAGIC):
+            return None
+        if len(head) < SEAL_BYTES or zlib.crc32(head[:-4]) != int.from_bytes(head[-4:], "little"):
+            raise ValueError("its first 512 bytes are damaged")
+        length, checksum, count, _ = _COUNTS.unpack_from(head, len(_MAGIC))
+        start = len(_MAGIC) + _COUNTS.size
+        extents = tuple(_EXTENT.unpack_from(head, start + i * _EXTENT.size) for i in range(min(count, _MOST_EXTENTS)))
+        return cls(length, checksum, extents)
+
+    def check(self, handle: BinaryIO) -> None:
+        """Reads all but the extents of an open file and holds it against the seal.
+
+        Raises:
+            ValueError: the file was cut short, grew, or changed; the text says which.
+        """
+        size = os.fstat(handle.fileno()).st_size
+        if size != self.length:
+            raise ValueError(f"it has {size} bytes and was written with {self.length}")
+        checksum, at = 0, SEAL_BYTES
+        for offset, length, _ in (*self.extents, (self.length, 0, 0)):
+            if not at <= offset <= offset + length <= self.length:
+                raise ValueError("its first 512 bytes are damaged")
+            handle.seek(at)
+            while at < offset:
+                piece = handle.read(min(offset - at, 1 << 20))
+                checksum, at = zlib.crc32(piece, checksum), at + max(len(piece), 1)
+            at = offset + length
+        if checksum != self.checksum:
+            raise ValueError("its checksum does not fit: it was damaged, or changed by another program")
+
+
+def check_seal(path: Path) -> Seal | None:
+    """The seal of a file after its check, or None where the file has none.
+
+    Raises:
+        ValueError: the file is not what was written.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as handle:
+        seal = Seal.unpack(handle.read(SEAL_BYTES))
+        if seal is not None:
+            seal.check(handle)
+        return seal

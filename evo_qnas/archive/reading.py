@@ -1,0 +1,271 @@
+"""Reading an archive file: seal first, then metadata and front; raw evaluations when they are asked for."""
+
+import json
+import os
+import weakref
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, final
+
+import h5py
+import numpy as np
+
+from evo_qnas.archive.evaluations import Evaluations
+from evo_qnas.archive.front import signs
+from evo_qnas.archive.header import Header
+from evo_qnas.archive.history import History
+from evo_qnas.archive.layout import FORMAT, RAW, SCHEMA
+from evo_qnas.errors import ArchiveError, TableError
+from evo_qnas.files import Seal, check_seal
+from evo_qnas.problem import ConstraintInfo, ObjectiveInfo
+from evo_qnas.tables import Tables
+from evo_qnas.tables.hdf5 import read_tables
+
+_KINDS = {"genome": "ui", "objectives": "f", "constraints": "f", "generation": "i", "seconds": "f", "state": "u"}
+_DAMAGE = (KeyError, AttributeError, TypeError, ValueError, OSError, RuntimeError, UnicodeDecodeError)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where the raw bytes of one array lie in the file, and their checksum."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    checksum: int
+
+
+@final
+class StoredFile:
+    """An opened archive file: what is small is read, the evaluations are read from the same file when asked for.
+
+    The descriptor stays open, so that they are this file's even when a later run has replaced it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        seal = check_seal(path)
+        if seal is None:
+            raise ArchiveError(_foreign(path))
+        with h5py.File(path, "r", locking=False) as file:
+            self._read(file, seal)
+        if not os.path.samestat(path.stat(), os.fstat(self._descriptor)):
+            raise InterruptedError(f"{path} was replaced while it was read")
+
+    def _read(self, file: h5py.File, seal: Seal) -> None:
+        check_kind(self.path, file)
+        self.run = str(file.attrs["run"])
+        self.finished = bool(file.attrs["finished"])
+        self.extras: Mapping[str, Any] = MappingProxyType(json.loads(file.attrs["extras"]))
+        self.versions: Mapping[str, str] = MappingProxyType(json.loads(file.attrs["versions"]))
+        self.with_tables = "tables" in file
+        self.header = _header(file)
+        group = child(file, "evaluations")
+        self._extents = {name: self._extent(group, name, seal) for name in RAW}
+        self._check_shapes()
+        rows, texts = array(group, "reason_row", "i", 1), strings(group, "reason")
+        self.reasons = MappingProxyType(dict(zip(rows.tolist(), texts, strict=True)))
+        front = child(file, "front")
+        self.front = (array(front, "row", "i", 1), *(array(front, name, _KINDS[name], 2) for name in RAW[:3]))
+        self.history = _history(child(file, "history"))
+        self.validated = _validated(child(file, "validated"))
+
+    def _extent(self, group: h5py.Group, name: str, seal: Seal) -> Extent:
+        data = plain_dataset(group, name, _KINDS[name], 2 if name in RAW[:3] else 1)
+        offset = data.id.get_offset()
+        found = {start: (length, checksum) for start, length, checksum in seal.extents}
+        if not data.size:
+            return Extent(0, data.shape, data.dtype, 0)
+        if offset not in found or found[offset][0] != data.size * data.dtype.itemsize:
+            raise ValueError(f"{data.name} is not where the seal says")
+        return Extent(offset, data.shape, data.dtype, found[offset][1])
+
+    def _check_shapes(self) -> None:
+        n = self._extents["genome"].shape[0]
+        widths = (len(self.header.blocks), len(self.header.objectives), len(self.header.constraints))
+        wanted = [(n, width) for width in widths] + [(n,)] * 3
+        if [self._extents[name].shape for name in RAW] != wanted:
+            raise ValueError("the evaluations have shapes that do not fit each other")
+
+    def is_current(self) -> bool:
+        """Whether the path still names this file."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
+    def __len__(self) -> int:
+        return self._extents["genome"].shape[0]
+
+    def evaluations(self) -> Evaluations:
+        """All evaluations of the file, objectives minimised."""
+        genomes, objectives, constraints, generation, seconds, state = (self._raw(name) for name in RAW)
+        sign = signs([info.maximize for info in self.header.objectives])
+        return Evaluations(
+            genomes=genomes.astype(np.int64),
+            objectives=objectives * sign if (sign < 0).any() else objectives,
+            constraints=constraints,
+            generation=generation.astype(np.int32, copy=False),
+            seconds=seconds,
+            state=state,
+            reasons=self.reasons,
+        )
+
+    def _raw(self, name: str) -> np.ndarray:
+        extent = self._extents[name]
+        values = np.empty(extent.shape, extent.dtype)
+        view, at = values.reshape(-1).view(np.uint8).data, extent.offset
+        while view:
+            got = os.preadv(self._descriptor, [view], at)
+            if not got:
+                raise ArchiveError(f"{self.path} was cut short while it was read")
+            view, at = view[got:], at + got
+        if zlib.crc32(values.data) != extent.checksum:
+            raise ArchiveError(f"{self.path} is damaged: the checksum of evaluations/{name} does not fit")
+        return values
+
+    def tables(self) -> Tables | None:
+        """The embedded tables, or None where there are none."""
+        if not self.with_tables:
+            return None
+        if not self.is_current():
+            raise ArchiveError(f"{self.path} was replaced since it was loaded: load it again")
+        with h5py.File(self.path, "r", locking=False) as file:
+            return read_tables(child(file, "tables"), f"{self.path}:/tables")
+
+
+def open_stored(path: Path) -> StoredFile:
+    """The archive file at `path`.
+
+    Raises:
+        ArchiveError: it is missing, is no archive, is from a later version, or is damaged.
+    """
+    for _ in range(10):
+        try:
+            return StoredFile(path)
+        except FileNotFoundError:
+            raise ArchiveError(f"there is no archive {path}") from None
+        except (IsADirectoryError, PermissionError) as error:
+            raise ArchiveError(f"{path} cannot be opened: {error.strerror}") from error
+        except InterruptedError:
+            continue
+        except (ArchiveError, TableError):
+            raise
+        except _DAMAGE as error:
+            raise ArchiveError(f"{path} is a damaged archive: {_text(error)}") from error
+    raise ArchiveError(f"{path} is being replaced all the time: try again")
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(error.args[0] if error.args else error).split())
+
+
+def _foreign(path: Path) -> str:
+    with path.open("rb") as handle:
+        start = handle.read(8)
+    if start == b"\x89HDF\r\n\x1a\n":
+        return (
+            f"{path} is no archive: it is an HDF5 file of another kind (a tables file, or one made by other software)"
+        )
+    return f"{path} is no archive: it does not begin as one (another kind of file, or damaged)"
+
+
+def check_kind(path: Path, file: h5py.File) -> None:
+    """Refuses sealed files of another kind and archives of a later version."""
+    kind, schema = file.attrs.get("format"), file.attrs.get("schema")
+    if kind != FORMAT:
+        raise ArchiveError(f"{path} is no archive: its format is {kind!r}, expected {FORMAT!r}")
+    if not isinstance(schema, (int, np.integer)) or schema < 1:
+        raise ArchiveError(f"{path} is a damaged archive: its schema is {schema!r}")
+    if schema > SCHEMA:
+        raise ArchiveError(f"{path} has the schema {schema}, this version reads up to {SCHEMA}: update evo_qnas")
+
+
+def child(group: h5py.Group, name: str) -> Any:
+    """The group or dataset of that name, reached by a hard link only."""
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise ValueError(f"{group.name.rstrip('/')}/{name} is missing")
+    if not isinstance(link, h5py.HardLink):
+        raise ValueError(f"{group.name.rstrip('/')}/{name} is a link, which is not followed")
+    return group[name]
+
+
+def plain_dataset(group: h5py.Group, name: str, kinds: str, ndim: int) -> h5py.Dataset:
+    """A dataset whose bytes lie in this file as declared: no links, filters, outside storage or objects.
+
+    Raises:
+        ValueError: it is anything else; the text says what.
+    """
+    data = child(group, name)
+    if not isinstance(data, h5py.Dataset):
+        raise ValueError(f"{data.name} is no dataset")
+    properties = data.id.get_create_plist()
+    if properties.get_layout() not in {h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT} or properties.get_external_count():
+        raise ValueError(f"{data.name} is not stored in one piece in this file")
+    if data.shape is None or data.ndim != ndim or data.dtype.kind not in kinds or data.dtype.hasobject:
+        raise ValueError(f"{data.name} has the type {data.dtype} and the shape {data.shape}, which no archive has")
+    if prod(data.shape) * data.dtype.itemsize > max(data.id.get_storage_size(), 0):
+        raise ValueError(f"{data.name} declares more values than the file holds")
+    return data
+
+
+def array(group: h5py.Group, name: str, kinds: str, ndim: int) -> np.ndarray:
+    """The values of a plain dataset."""
+    return np.asarray(plain_dataset(group, name, kinds, ndim)[()])
+
+
+def strings(group: h5py.Group, name: str) -> list[str]:
+    """The values of a dataset of variable-length text."""
+    data = child(group, name)
+    if not isinstance(data, h5py.Dataset) or h5py.check_string_dtype(data.dtype) is None or data.ndim != 1:
+        raise ValueError(f"{data.name} is no list of texts")
+    if data.size * 16 > max(data.id.get_storage_size(), 0):
+        raise ValueError(f"{data.name} declares more values than the file holds")
+    return [text.decode("utf-8") for text in data[()]]
+
+
+def _header(file: h5py.File) -> Header:
+    data = child(file, "evaluations")
+    objectives, constraints = child(data, "objectives"), child(data, "constraints")
+    infos = zip(*(list(objectives.attrs[key]) for key in ("name", "unit", "maximize")), strict=True)
+    limits = zip(*(list(constraints.attrs[key]) for key in ("name", "unit")), strict=True)
+    seed = json.loads(file.attrs["seed"])
+    return Header(
+        problem=MappingProxyType(json.loads(array(file, "problem", "S", 0).item())),
+        blocks=tuple(strings(file, "block_names")),
+        objectives=tuple(ObjectiveInfo(name=str(n), unit=str(u), maximize=bool(x)) for n, u, x in infos),
+        constraints=tuple(ConstraintInfo(name=str(n), unit=str(u)) for n, u in limits),
+        algorithm=str(file.attrs["algorithm"]),
+        settings=MappingProxyType(json.loads(file.attrs["settings"])),
+        seed=None if seed is None else int(seed),
+        fingerprint=str(file.attrs["fingerprint"]),
+    )
+
+
+def _history(group: h5py.Group) -> History:
+    return History(
+        generation=array(group, "generation", "i", 1),
+        evaluations=array(group, "evaluations", "i", 1),
+        feasible=array(group, "feasible", "i", 1),
+        hypervolume=array(group, "hypervolume", "f", 1),
+        ideal=np.asarray(group.attrs["ideal"]),
+        nadir=np.asarray(group.attrs["nadir"]),
+        reference=float(group.attrs["reference"]),
+    )
+
+
+def _validated(group: h5py.Group) -> tuple[Mapping[str, Any], ...]:
+    networks = []
+    for key in sorted(group):
+        place = child(group, key)
+        parts = {part: dict(child(place, part).attrs) for part in ("before", "after", "files")}
+        networks.append({"id": str(place.attrs["id"]), "genome": array(place, "genome", "i", 1), **parts})
+    return tuple(networks)

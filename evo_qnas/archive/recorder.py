@@ -1,0 +1,218 @@
+"""The writer of an archive: evaluations go to the journal at once, the file is written at the start and the end."""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Int
+
+from evo_qnas.archive.archive import Archive, merged_contents
+from evo_qnas.archive.evaluations import Evaluations
+from evo_qnas.archive.header import GROWING, Header
+from evo_qnas.archive.journal import SYNC_SECONDS, Journal, cannot_write, journal_path, read_journal
+from evo_qnas.archive.layout import Contents, write_archive
+from evo_qnas.archive.reading import open_stored
+from evo_qnas.errors import ArchiveError
+
+_PIECES = 256
+
+
+@final
+class Recorder:
+    """Takes down a search in order; use it as a context manager, so that what is known is saved whatever happens.
+
+    A search that is resumed runs again from its seed: it takes the values of genomes in `recorded` from there and
+    appends *every* evaluation again, in order. Rows that the archive has already are held against it and not
+    written twice.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        header: Header,
+        journal: Journal | None,
+        stored: Contents | None = None,
+        early: Evaluations | None = None,
+    ) -> None:
+        self._path = path
+        self._journal = journal
+        nothing = Evaluations.empty(len(header.blocks), len(header.objectives), len(header.constraints))
+        self._contents = stored or Contents(run=uuid.uuid4().hex, header=header, evaluations=nothing)
+        self._known = self._contents.evaluations
+        self._early = nothing if early is None else early
+        self._kept = early is not None
+        self._pieces: list[Evaluations] = []
+        self._blocks: list[Evaluations] = []
+        self._count = 0
+        self._started = time.monotonic()
+
+    @classmethod
+    def open(cls, path: str | Path | None, header: Header, *, resume: bool = True) -> "Recorder":
+        """A recorder for the archive at `path`, or in memory alone where that is None.
+
+        Args:
+            path: the archive; missing folders are made.
+            header: what the search is a function of.
+            resume: go on from an archive that is there; False starts anew and replaces it.
+
+        Raises:
+            ArchiveError: another process writes the archive, it is damaged or belongs to another search (the text
+                says what differs), or the folder cannot be written.
+        """
+        if path is None:
+            return cls(None, header, None)
+        place = Path(path)
+        journal = Journal.open(place)
+        try:
+            stored = _earlier(place, header) if resume else None
+            left = read_journal(journal_path(place))
+            ours = stored is not None and left is not None and left.run == stored.run
+            early = left.unplaced(stored.evaluations) if ours and stored is not None and left is not None else None
+            recorder = cls(place, header, journal, stored, early)
+            recorder._begin(place, journal, rewrite=stored is None or ours)
+        except BaseException:
+            journal.close(remove=journal.is_empty)
+            raise
+        return recorder
+
+    def _begin(self, path: Path, journal: Journal, *, rewrite: bool) -> None:
+        """Makes the file hold all that is known, then empties the journal."""
+        try:
+            if rewrite:
+                write_archive(self._contents, path, sync=bool(len(self._known)))
+            journal.begin(self._contents.run)
+            if len(self._early):
+                journal.keep(self._early)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    @property
+    def recorded(self) -> Evaluations:
+        """What an earlier run left: its evaluations in order, then those it knew before their turn."""
+        return Evaluations.joined([self._known, self._early]) if len(self._early) else self._known
+
+    def __len__(self) -> int:
+        """Evaluations appended so far, replayed ones included."""
+        return self._count
+
+    def append(self, evaluations: Evaluations) -> None:
+        """Takes down the next evaluations of the search, replayed ones included; they are in the journal on return.
+
+        Raises:
+            ArchiveError: the disk is full, or a replayed search left the recorded order.
+        """
+        start = self._count
+        overlap = min(max(len(self._known) - start, 0), len(evaluations))
+        self._check_replay(start, evaluations.genomes[:overlap])
+        new = evaluations.rows(overlap) if overlap else evaluations
+        if len(new):
+            self._pieces.append(new)
+            if self._journal is not None:
+                self._guard(lambda journal: journal.append(start + overlap, new))
+        if len(self._pieces) >= _PIECES:
+            self._blocks.append(Evaluations.joined(self._pieces))
+            self._pieces.clear()
+        self._count += len(evaluations)
+
+    def keep(self, evaluations: Evaluations) -> None:
+        """Saves evaluations whose turn in the order has not come; a resumed search finds them in `recorded`."""
+        if len(evaluations):
+            self._kept = True
+            self._guard(lambda journal: journal.keep(evaluations))
+
+    def finish(self, extra_attributes: Mapping[str, Any] | None = None) -> Archive:
+        """The finished archive; its file is whole and the journal gone.
+
+        Args:
+            extra_attributes: JSON-able facts about the run, `Archive.extras`.
+
+        Raises:
+            ArchiveError: the disk is full; the journal stays, so that nothing is lost.
+        """
+        extras = {**self._contents.extras, **(extra_attributes or {})}
+        contents = replace(self._contents, evaluations=self._all(), finished=True, extras=extras)
+        self._save(contents)
+        return Archive(contents, self._path)
+
+    def close(self) -> None:
+        """Saves what is known and lets the archive go; after `finish` it does nothing."""
+        if self._journal is not None:
+            self._save(replace(self._contents, evaluations=self._all()))
+
+    def _save(self, contents: Contents) -> None:
+        """Writes the file, deletes the journal; a journal whose file cannot be written stays."""
+        if self._path is None or self._journal is None:
+            return
+        journal, self._journal = self._journal, None
+        saved = False
+        try:
+            write_archive(contents, self._path, sync=time.monotonic() - self._started > SYNC_SECONDS)
+            saved = contents.finished or not self._kept
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
+        finally:
+            journal.close(remove=saved)
+
+    def _guard(self, action: Callable[[Journal], None]) -> None:
+        """Writes to the journal; a full disk is one sentence."""
+        if self._journal is None or self._path is None:
+            return
+        try:
+            action(self._journal)
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
+
+    def _all(self) -> Evaluations:
+        return Evaluations.joined([self._known, *self._blocks, *self._pieces])
+
+    def _check_replay(self, start: int, genomes: Int[np.ndarray, "n blocks"]) -> None:
+        """Refuses a replay that tries other genomes than the recorded run did."""
+        same = (self._known.genomes[start : start + len(genomes)] == genomes).all(axis=1)
+        if not same.all():
+            raise ArchiveError(
+                f"{self._path} cannot be continued: the search now tries other networks from evaluation "
+                f"{start + int(same.argmin())} on (other versions of evo_qnas, numpy or pymoo than those recorded?); "
+                "use another path, or start anew"
+            )
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Saves what is known; an error that is under way is not hidden by a second one of the disk."""
+        try:
+            self.close()
+        except ArchiveError:
+            if error is None:
+                raise
+
+
+def _earlier(path: Path, header: Header) -> Contents | None:
+    """What an archive and its journal hold, after a check that they belong to the same search."""
+    if not path.exists():
+        return None
+    stored = open_stored(path)
+    earlier = replace(
+        stored.header, tables=stored.tables() if header.fingerprint != stored.header.fingerprint else None
+    )
+    changed = list(header.differences(earlier))
+    if changed:
+        raise ArchiveError(
+            f"{path} holds another search ({'; '.join(changed[:3])}): use another path, "
+            "or start anew (resume=False, --restart)"
+        )
+    contents = merged_contents(stored, read_journal(journal_path(path)))
+    wanted = header.settings.get(GROWING)
+    if isinstance(wanted, int) and wanted < len(contents.evaluations):
+        raise ArchiveError(
+            f"{path} holds {len(contents.evaluations)} evaluations, {wanted} were asked for: "
+            "evaluations may only grow; use another path, or start anew (resume=False, --restart)"
+        )
+    return replace(contents, header=header, finished=False)
