@@ -12,7 +12,7 @@ from rich.console import Console
 
 from evo_qnas.errors import EvoQnasError
 
-VERBS: tuple[str, ...] = ()
+VERBS: tuple[str, ...] = ("run",)
 
 app = typer.Typer(
     name="evo-qnas",

@@ -38,7 +38,7 @@ class BlockShape:
 
 
 def find_blocks(
-    teacher: nn.Module, names: Sequence[str], example: Float[torch.Tensor, "n c h w"]
+    teacher: nn.Module, names: Sequence[str], example: Float[torch.Tensor, "n ..."]
 ) -> tuple[BlockShape, ...]:
     """The blocks called `names`, with the shapes found by running `teacher` on `example`.
 

@@ -103,6 +103,8 @@ class QuantizedNetwork(nn.Module):
         """Fits every activation's step and zero point for its present bits from what was watched."""
         for quantizer in self.quantizers:
             quantizer.fit()
+        for layer in self.layers:
+            layer.fit_bias()
 
     def calibrate(self, batches: Iterable[torch.Tensor]) -> None:
         """Post-training quantization: weights by least squared error, then activations on `batches` (train data)."""

@@ -15,7 +15,8 @@ MIN_BITS, MAX_BITS = 2, 8
 _SEARCH_STEPS = 48
 _BINS = 1024
 _SAMPLE = 65_536
-_INT32 = 2**31 - 1
+# The largest float32 below 2**31: clamping to 2**31 - 1 would round up and overflow.
+_INT32 = 2**31 - 128
 
 
 def weight_range(bits: int) -> tuple[int, int]:
@@ -26,8 +27,8 @@ def weight_range(bits: int) -> tuple[int, int]:
 def weight_scales(weight: Float[torch.Tensor, "out ..."], bits: int) -> Float[torch.Tensor, " out"]:
     """Per output channel the step that leaves the least squared error, found on a grid; (out,) float32.
 
-    The grid holds 48 shares from 0.3 to 1.25 of the step that just covers the largest magnitude. A channel of zeros
-    gets a step like its neighbours', so that its bias still fits 32 bits.
+    The grid holds 48 shares from 0.3 to 1.25 of the step that just covers the largest magnitude; a channel of zeros
+    counts as one that reaches 2**-15 of the layer's largest weight.
     """
     low, high = weight_range(bits)
     flat = weight.detach().flatten(1)
@@ -179,6 +180,12 @@ class QuantizedLayer(nn.Module):
         """Sets the steps for the present bits by least squared error."""
         self.step.set(weight_scales(self.weight, self.bits))
         self.active = True
+
+    def fit_bias(self) -> None:
+        """Widens the steps of channels whose weights are so small beside their bias that it would not fit 32 bits."""
+        if self.bias is not None and self.source:
+            least = self.bias.detach().abs() / (self.source[0].step().detach() * 2.0**30)
+            self.step.set(torch.maximum(self.step().detach(), least))
 
     def quantized_weight(self) -> torch.Tensor:
         """Weights as integers times steps, same shape as `weight`."""

@@ -1,0 +1,106 @@
+"""`evo-qnas run`: the whole pipeline of a card."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from evo_qnas.errors import CardError
+
+_HELP = """Trains or loads the teacher, distils and scores the candidates of every block, searches, fine-tunes and
+validates picks of the front. Resumes what is there.
+
+Examples:
+
+  evo-qnas run digits
+
+  evo-qnas run digits --seed 1 -o results/digits-seed1 --set search.evaluations=5000
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("run", help=_HELP)(run)
+
+
+def run(
+    card: Annotated[str, typer.Argument(help="name of a problem card, or path of a TOML file")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="run folder [results/<card>]")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="change a value of the card; repeatable")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    jobs: Annotated[int | None, typer.Option(min=1, help="worker processes [all cores]; changes no result")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="seed of teacher, candidates, search and fine-tuning")] = None,
+    until: Annotated[str, typer.Option(metavar="STAGE", help="last stage to run")] = "summary",
+    anew: Annotated[bool, typer.Option("--anew", help="replace a run of another card in this folder")] = False,
+) -> None:
+    """Runs a card."""
+    try:
+        from evo_qnas.pipeline import load_card, run_card
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("evo_qnas"):
+            raise
+        raise CardError(
+            f"evo-qnas run needs {error.name}, which is not installed: pip install 'evo-qnas[train]'"
+        ) from error
+    name, content = load_card(card, changes=changes, seed=seed)
+    folder = output or Path("results") / name
+    summary = run_card(name, content, folder, device=device, jobs=jobs, until=until, anew=anew)
+    console = Console(width=None, highlight=False)
+    if "networks" in summary:
+        _show(console, summary)
+        console.print(f"\nEverything lies in {folder}: summary.json, front.csv, front.png, networks/")
+    else:
+        console.print(f"{folder} is ready up to the stage {until}.")
+
+
+def _show(console: Console, summary: dict[str, Any]) -> None:
+    """The table a run ends with."""
+    int8, metric = summary["teacher_int8"], summary["metric"]["name"]
+    images = summary["images"]
+    console.print(
+        f"\n[bold]{summary['card']}[/bold], seed {summary['seed']}: {metric} on {images['test']} test images; "
+        f"teacher in float {summary['teacher_float']['metric']:.2%}"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("network", "size", "saving", "predicted score", "before", "after"):
+        table.add_column(title, justify="left" if title == "network" else "right")
+    if int8 is not None:
+        table.add_row(
+            "teacher INT8",
+            f"{int8['size_bytes']:,} B",
+            "",
+            "",
+            f"{int8['metric_before_finetune']:.2%}",
+            f"{int8['metric']:.2%}",
+            style="yellow",
+        )
+    for entry in summary["networks"]:
+        better = int8 is not None and entry["metric"] >= int8["metric"]
+        saving = "" if int8 is None else f"{1 - entry['size_bytes'] / int8['size_bytes']:.0%}"
+        table.add_row(
+            entry["id"],
+            f"{entry['size_bytes']:,} B",
+            saving,
+            f"{entry['predicted']['score']:.3f}",
+            f"{entry['metric_before_finetune']:.2%}",
+            f"{entry['metric']:.2%}",
+            style="green" if better else None,
+        )
+    console.print(table)
+    console.print("before, after: fine-tuning, the same budget for every row; green: not below the INT8 teacher")
+    search = summary["search"]
+    console.print(
+        f"search: {search['algorithm']}, {search['evaluations']:,} evaluations, "
+        f"{search['front']} networks on the front, {search['certificate']}"
+    )
+    tau = summary["rank_correlation"]
+    if tau is not None and tau["kendall_tau"] is not None:
+        console.print(
+            f"score against accuracy before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
+            f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
+        )
+    console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))

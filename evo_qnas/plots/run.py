@@ -1,0 +1,92 @@
+"""The picture of a run: what the search predicted, and what validation measured."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from evo_qnas.files import replacing
+from evo_qnas.tables import Tables
+
+# Okabe & Ito 2008: told apart by colour-blind readers, and in grey by lightness and marker.
+_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
+_KIB = 1024
+
+
+def plot_run(summary: Mapping[str, Any], tables: Tables, front: Int[np.ndarray, "n blocks"], path: Path) -> None:
+    """Two panels over size: the front's predicted score, and the test metric before and after fine-tuning.
+
+    Args:
+        summary: content of `summary.json`.
+        tables: with the columns `score` and `size_bytes`.
+        front: genomes of the front.
+        path: PNG, SVG or PDF, by its ending.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    predicted, measured = figure.subplots(1, 2)
+    _draw_predicted(predicted, summary, tables, front)
+    _draw_measured(measured, summary)
+    for panel in (predicted, measured):
+        panel.set_xlabel("size of the packed network, KiB")
+        panel.grid(alpha=0.25)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.set_xlim(left=0)
+    share = summary["search"]["hypervolume_share"]
+    note = f", {share:.4f} of the exact front's hypervolume" if share is not None else ""
+    figure.suptitle(f"{summary['card']}: {summary['search']['front']} networks on the front{note}", fontsize=11)
+    with replacing(path) as aside:
+        figure.savefig(aside, dpi=150, format=path.suffix[1:])
+
+
+def _draw_predicted(panel: Any, summary: Mapping[str, Any], tables: Tables, front: np.ndarray) -> None:
+    """The search's view: score against size."""
+    size, score = tables.total("size_bytes", front) / _KIB, tables.total("score", front)
+    order = np.argsort(size)
+    panel.plot(size[order], score[order], color=_BLUE, linewidth=1.4, label=f"front ({len(front)} networks)")
+    picks = summary["networks"]
+    panel.scatter(
+        [entry["predicted"]["size_bytes"] / _KIB for entry in picks],
+        [entry["predicted"]["score"] for entry in picks],
+        s=36,
+        color=_BLUE,
+        zorder=3,
+        label="validated",
+    )
+    for name, genome in tables.baselines.items():
+        row = np.array([genome])
+        x, y = tables.total("size_bytes", row)[0] / _KIB, tables.total("score", row)[0]
+        marker = "s" if name.endswith("8") else "D"
+        panel.scatter([x], [y], marker=marker, s=48, color=_ORANGE, zorder=4, label=name.replace("_", " "))
+    panel.set_yscale("log")
+    panel.set_ylabel("predicted noise-to-signal ratio (less is better)")
+    panel.set_title("search", fontsize=10)
+    panel.legend(frameon=False, fontsize=8)
+
+
+def _draw_measured(panel: Any, summary: Mapping[str, Any]) -> None:
+    """Validation's view: the metric on the test split against size."""
+    picks = summary["networks"]
+    size = np.array([entry["size_bytes"] for entry in picks]) / _KIB
+    before = 100 * np.array([entry["metric_before_finetune"] for entry in picks])
+    after = 100 * np.array([entry["metric"] for entry in picks])
+    panel.vlines(size, before, after, color=_GREY, linewidth=0.8, alpha=0.6)
+    panel.scatter(size, before, marker="o", s=30, facecolors="white", edgecolors=_GREY, label="before fine-tuning")
+    panel.scatter(size, after, marker="o", s=40, color=_GREEN, zorder=3, label="after fine-tuning")
+    int8 = summary["teacher_int8"]
+    if int8 is not None:
+        x, y = int8["size_bytes"] / _KIB, 100 * int8["metric"]
+        panel.scatter([x], [y], marker="s", s=52, color=_ORANGE, zorder=4, label="teacher INT8, same fine-tuning")
+        panel.axhline(y, color=_ORANGE, linewidth=0.8, linestyle="--", alpha=0.7)
+        panel.axvline(x * 0.67, color=_GREY, linewidth=0.8, linestyle=":")
+        panel.annotate(
+            "33 % smaller", (x * 0.67, 0.02), xycoords=("data", "axes fraction"), fontsize=8, rotation=90, ha="right"
+        )
+    panel.set_ylabel(f"test {summary['metric']['name']}, %")
+    panel.set_title("validation", fontsize=10)
+    panel.legend(frameon=False, fontsize=8, loc="lower right")

@@ -1,0 +1,25 @@
+import pytest
+
+SMALL = [
+    "teacher.training.epochs=1",
+    "teacher.parameters.stem=8",
+    "teacher.parameters.head=16",
+    "teacher.parameters.stages=[{channels=8,expansion=2,depth=1,stride=2},{channels=8,expansion=2,depth=1,stride=1}]",
+    'blocks.names=["stages.0","stages.1"]',
+    'operators=[{card="depthwise_separable",kernel=[3],depth=[1]},{card="identity"}]',
+    "quantization.weight_bits=[2,4,8]",
+    "quantization.activation_bits=[4,8]",
+    "quantization.calibration_images=64",
+    "distillation.steps=4",
+    "search.evaluations=80",
+    "search.population=20",
+    "validation.random_networks=4",
+    "finetuning.epochs=1",
+    "finetuning.batch_size=256",
+]
+
+
+@pytest.fixture
+def small() -> list[str]:
+    """Changes that make the digits card a matter of seconds; every stage still does the real thing."""
+    return list(SMALL)

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from evo_qnas.cli import app, main
+from evo_qnas.errors import CardError
+from evo_qnas.networks.weights import save_weights
+from evo_qnas.pipeline import load_card
+
+BAD = {
+    "unknown key": (["distillation.stepz=3"], r"unknown key 'distillation.stepz'; the nearest are: steps"),
+    "unknown section": (["destillation.steps=3"], r"unknown key 'destillation'; the nearest are: distillation"),
+    "unknown block": (['blocks.names=["stages.9"]'], r"no submodule 'stages.9'; the nearest are: .*stages\.0"),
+    "one bit": (["quantization.weight_bits=[1,8]"], r"quantization.weight_bits.0 = 1: .*greater than or equal to 2"),
+    "33 bits": (["quantization.activation_bits=[33]"], r"activation_bits.0 = 33: .*less than or equal to 8"),
+    "no operators": (["operators=[]"], r"no \[\[operators\]\]: name at least one operator card"),
+    "unknown operator": (['operators=[{card="resnet"}]'], r"no card 'resnet' in operators/blocks/"),
+    "missing data folder": (['data.name="arrays"', 'data.folder="nowhere"'], r"data folder .*nowhere does not exist"),
+    "unknown data": (['data.name="mnist"'], r"no data set 'mnist'; there are: digits, arrays"),
+    "unknown objective": (
+        ['search.objectives=["score","energy"]'],
+        r"no column 'energy'.*there are: score, size_bytes",
+    ),
+    "unknown algorithm": (
+        ['search.algorithm="nsga"'],
+        r"search.algorithm = 'nsga': there is none; the nearest are: nsga2",
+    ),
+    "unreadable limit": (['search.constraints=["size_bytes < 3"]'], r"limit 'size_bytes < 3': use <= or >="),
+    "no form": (["seed"], r"--set 'seed' needs the form section.key=value"),
+    "no weights": (['teacher.weights="none.safetensors"'], r"teacher.weights: there is no file .*none.safetensors"),
+    "unknown teacher": (['teacher.architecture="resnet"'], r"there is no teacher 'resnet'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_card_gets_one_sentence_and_exit_code_2(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes, match = BAD[case]
+    arguments = ["evo-qnas", "run", "digits", "-o", str(tmp_path / "run")]
+    for change in changes:
+        arguments += ["--set", change]
+    monkeypatch.setattr("sys.argv", arguments)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = said.err.strip().splitlines()
+    assert len(lines) == 1, said.err
+    import re
+
+    assert re.search(match, lines[0]), lines[0]
+    assert not (tmp_path / "run" / "teacher.safetensors").exists()
+
+
+def test_weights_of_another_shape_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "other.safetensors"
+    save_weights({"stem.0.weight": torch.zeros(3, 1, 3, 3)}, weights, {})
+    run = ["evo-qnas", "run", "digits", "-o", str(tmp_path / "run"), "--set", f'teacher.weights="{weights}"']
+    monkeypatch.setattr("sys.argv", run)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1
+    assert "'stem.0.weight' has the shape (3, 1, 3, 3), the teacher needs (16, 1, 3, 3)" in said
+
+
+def test_an_unknown_card_names_the_nearest() -> None:
+    with pytest.raises(CardError, match="no card 'digit' in problems/; the nearest are: digits"):
+        load_card("digit")
+
+
+def test_changes_and_seed_reach_the_card() -> None:
+    name, card = load_card("digits", changes=["search.evaluations=7", "search.algorithm=random"], seed=3)
+    assert (name, card.seed, card.search.evaluations, card.search.algorithm) == ("digits", 3, 7, "random")
+
+
+def test_a_card_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text("task = ")
+    with pytest.raises(CardError, match=r"odd\.toml cannot be read"):
+        load_card(str(path))
+
+
+def test_help_shows_an_example() -> None:
+    shown = CliRunner().invoke(app, ["run", "--help"])
+    assert shown.exit_code == 0
+    assert "evo-qnas run digits --seed 1" in shown.output.replace("\n", " ")

@@ -1,0 +1,193 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evo_qnas.archive import Archive
+from evo_qnas.errors import CardError
+from evo_qnas.networks.blocks import assemble
+from evo_qnas.networks.quantize import Bits, Policy, quantize
+from evo_qnas.networks.training import accuracy
+from evo_qnas.networks.weights import load_weights
+from evo_qnas.pipeline import load_card, run_card
+from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.tables import Tables
+
+
+def run(folder: Path, changes: list[str], **options: Any) -> dict[str, Any]:
+    name, card = load_card("digits", changes=changes, seed=5)
+    return run_card(name, card, folder, **options)
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Everything a run leaves, without times."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != "seconds.json":
+            key = str(path.relative_to(folder))
+            if path.name == "archive.h5":
+                archive = Archive.load(path)
+                found[key] = (archive.genomes.tolist(), archive.objectives.tolist(), archive.front.genomes.tolist())
+            elif path.name == "summary.json":
+                summary = json.loads(path.read_text())
+                found[key] = {name: value for name, value in summary.items() if name != "seconds"}
+            elif path.name != "front.png":
+                found[key] = path.read_bytes()
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[str]]:
+    from tests.pipeline.conftest import SMALL
+
+    folder = tmp_path_factory.mktemp("run")
+    return folder, run(folder, SMALL, jobs=1), SMALL
+
+
+def test_a_run_leaves_what_the_design_promises(finished: tuple[Path, dict[str, Any], list[str]]) -> None:
+    folder, summary, _ = finished
+    for name in (
+        "card.toml",
+        "teacher.safetensors",
+        "tables.h5",
+        "archive.h5",
+        "front.csv",
+        "front.png",
+        "summary.json",
+    ):
+        assert (folder / name).is_file(), name
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert summary["metric"] == {"name": "accuracy", "maximize": True}
+    assert len(summary["networks"]) >= 5
+    assert summary["rank_correlation"]["networks"] == 4
+    assert summary["search"]["hypervolume_share"] > 0.9
+    tables = Tables.load(folder / "tables.h5")
+    assert set(tables.baselines) == {"teacher_int8", "teacher_int4"}
+    assert {label[0] for label in tables.blocks[1].labels} == {"teacher", "ds_k3_d1", "identity"}
+    # The first block has a stride: no identity there.
+    assert {label[0] for label in tables.blocks[0].labels} == {"teacher", "ds_k3_d1"}
+    assert "score_stderr" not in tables.columns
+    assert tables.columns["score"].stderr is not None
+
+
+def test_predicted_sizes_are_those_of_the_built_networks(finished: tuple[Path, dict[str, Any], list[str]]) -> None:
+    folder, summary, _ = finished
+    for entry in summary["networks"]:
+        assert entry["predicted"]["size_bytes"] == entry["size_bytes"]
+        tensors, _ = load_weights(folder / "networks" / entry["id"] / "weights.safetensors")
+        assert sum(t.numel() * t.element_size() for t in tensors.values()) == entry["size_bytes"]
+
+
+def test_a_stored_network_gives_the_accuracy_of_the_summary(
+    finished: tuple[Path, dict[str, Any], list[str]],
+) -> None:
+    folder, summary, changes = finished
+    name, card = load_card("digits", changes=changes, seed=5)
+    place = Workplace(name=name, card=card, folder=folder)
+    entry = summary["networks"][-1]
+    modules = {row["block"]: place.trained(row["block"], row["operator"]) for row in entry["blocks"]}
+    bits = {
+        row["block"]: Bits(weight=row["weight_bits"], activation=row["activation_bits"])
+        for row in entry["blocks"]
+        if row["weight_bits"]
+    }
+    network = quantize(
+        assemble(place.teacher, modules), place.calibration[:2], Policy(fixed=place.fixed_bits, blocks=bits)
+    )
+    network.restore(load_weights(folder / "networks" / entry["id"] / "weights.safetensors")[0])
+    assert accuracy(network, place.splits.test) == entry["metric"]
+
+
+def test_a_second_run_changes_nothing(finished: tuple[Path, dict[str, Any], list[str]]) -> None:
+    folder, summary, changes = finished
+    kept = ("teacher.safetensors", "tables.h5", "networks")
+    before = {name: (folder / name).stat().st_mtime_ns for name in kept}
+    content = contents(folder)
+    assert {k: v for k, v in run(folder, changes).items() if k != "seconds"} == {
+        k: v for k, v in summary.items() if k != "seconds"
+    }
+    assert contents(folder) == content
+    assert {name: (folder / name).stat().st_mtime_ns for name in kept} == before
+
+
+def test_two_jobs_give_the_same_files_as_one(finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path) -> None:
+    folder, _, changes = finished
+    run(tmp_path / "two", changes, jobs=2)
+    assert contents(tmp_path / "two") == contents(folder)
+
+
+def test_another_card_in_the_same_folder_is_refused(finished: tuple[Path, dict[str, Any], list[str]]) -> None:
+    folder, _, changes = finished
+    content = contents(folder)
+    with pytest.raises(CardError, match=r"another card \(search\.evaluations was 80, is 90\): give another folder"):
+        run(folder, [*changes, "search.evaluations=90"])
+    assert contents(folder) == content
+
+
+def test_a_changed_card_makes_again_only_what_depends_on_it(
+    finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
+) -> None:
+    import shutil
+
+    folder, _, changes = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    before = (copy / "tables.h5").stat().st_mtime_ns
+    summary = run(copy, [*changes, "search.evaluations=60"], anew=True)
+    assert summary["search"]["evaluations"] == 60
+    assert (copy / "tables.h5").stat().st_mtime_ns == before
+
+
+def test_weights_of_the_users_are_taken_instead_of_training(
+    finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
+) -> None:
+    folder, _, changes = finished
+    given = [*changes, f'teacher.weights="{folder / "teacher.safetensors"}"']
+    run(tmp_path / "given", given, until="teacher")
+    one, other = (load_weights(place / "teacher.safetensors")[0] for place in (folder, tmp_path / "given"))
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def start(folder: Path, changes: list[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "evo_qnas.cli", "run", "digits", "--seed", "5", "-o", str(folder), "--jobs", "1"]
+    for change in changes:
+        command += ["--set", change]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def killed_at(folder: Path, changes: list[str], mark: str) -> None:
+    """Runs until `mark` is there, then kills the process and all its children."""
+    process = start(folder, changes)
+    limit = time.monotonic() + 120
+    while process.poll() is None and not list(folder.glob(mark)) and time.monotonic() < limit:
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(folder.glob(mark))
+
+
+MARKS = {
+    "teacher": "card.toml",
+    "blocks": "blocks/stages.0/ds_k3_d1.safetensors",
+    "tables": "blocks/stages.0/choices.json",
+    "search": "archive.h5*",
+    "networks": "networks/*/weights.safetensors",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", MARKS)
+def test_a_run_killed_in_any_stage_ends_like_an_unbroken_one(
+    finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path, stage: str
+) -> None:
+    folder, _, changes = finished
+    killed_at(tmp_path / "killed", changes, MARKS[stage])
+    run(tmp_path / "killed", changes, jobs=1)
+    assert contents(tmp_path / "killed") == contents(folder)
