@@ -6,7 +6,8 @@ from itertools import product
 import numpy as np
 
 from evo_qnas.errors import TableError
-from evo_qnas.tables.tables import Block, Tables
+from evo_qnas.tables.parts import Block
+from evo_qnas.tables.tables import Tables
 
 
 def generate_tables(

@@ -8,7 +8,8 @@ import numpy as np
 
 from evo_qnas.errors import TableError
 from evo_qnas.files import replacing
-from evo_qnas.tables.tables import Block, Column, Direction, Tables
+from evo_qnas.tables.parts import Block, Column, Direction
+from evo_qnas.tables.tables import Tables
 
 FORMAT = "evo_qnas.tables"
 SCHEMA = 1

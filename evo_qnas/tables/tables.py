@@ -1,68 +1,18 @@
 """Tables: per block and choice the scores and costs that a search adds up."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import TableError
-
-Direction = Literal["minimize", "maximize"]
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """The choices of one block, in the order of their indices in a genome.
-
-    Attributes:
-        name: unique among the blocks of the tables.
-        operators: (choices,) operator names.
-        weight_bits: (choices,) int64, bits; 0 where the tables know none.
-        activation_bits: (choices,) int64, bits; 0 where the tables know none.
-    """
-
-    name: str
-    operators: tuple[str, ...]
-    weight_bits: Int[np.ndarray, " choices"]
-    activation_bits: Int[np.ndarray, " choices"]
-
-    def __len__(self) -> int:
-        return len(self.operators)
-
-    @property
-    def labels(self) -> list[tuple[str, int, int]]:
-        """(operator, weight bits, activation bits) of each choice."""
-        return list(zip(self.operators, map(int, self.weight_bits), map(int, self.activation_bits), strict=True))
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One number per block and choice.
-
-    Attributes:
-        name: column name, `score`, `size_bytes`, ...
-        values: per block (choices,) float64.
-        stderr: per block (choices,) float64 standard errors of `values`, or None where unknown.
-        unit: unit of the values, `"1"` for a plain number.
-        direction: whether less or more is better.
-        source: where the numbers come from, in words.
-        fixed: what the fixed part of the network adds to the sum, in the same unit.
-    """
-
-    name: str
-    values: tuple[Float[np.ndarray, " choices"], ...]
-    stderr: tuple[Float[np.ndarray, " choices"], ...] | None = None
-    unit: str = "1"
-    direction: Direction = "minimize"
-    source: str = ""
-    fixed: float = 0.0
+from evo_qnas.tables.findings import Finding
+from evo_qnas.tables.parts import Block, Column, Direction, check_name
 
 
 @final
@@ -85,11 +35,17 @@ class Tables:
     def __post_init__(self) -> None:
         """Refuses tables whose parts do not fit each other; what is merely odd is left to `check`."""
         _check_blocks(self.blocks)
-        for column in self.columns.values():
+        shapes = [(len(block),) for block in self.blocks]
+        for name, column in self.columns.items():
+            if name != column.name:
+                raise TableError(f"the column under {name!r} is called {column.name!r}: use one name")
             for part in (column.values, column.stderr):
-                if part is not None and [len(p) for p in part] != [len(block) for block in self.blocks]:
-                    raise TableError(f"column {column.name!r} does not have one value per choice of every block")
+                if part is not None and [values.shape for values in part] != shapes:
+                    raise TableError(f"column {name!r} does not have one value per choice of every block")
         for name, genome in self.baselines.items():
+            check_name("baseline", name)
+            if "/" in name:
+                raise TableError(f"baseline name {name!r} must not contain /")
             if len(genome) != len(self.blocks) or any(
                 not 0 <= value < len(block) for value, block in zip(genome, self.blocks, strict=True)
             ):
@@ -152,6 +108,70 @@ class Tables:
 
         return load_tables(path)
 
+    def to_csv(self, path: str | Path) -> None:
+        """Writes the tables as long CSV, in one step; `from_csv` reads them back bit for bit."""
+        from evo_qnas.tables.csv_files import write_csv
+
+        write_csv(self, path)
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        units: Mapping[str, str] | None = None,
+        directions: Mapping[str, Direction] | None = None,
+    ) -> "Tables":
+        """Tables of a long CSV file `block,operator,weight_bits,activation_bits,<columns>`, one row per choice.
+
+        Columns `<name>_stderr` are standard errors; comments may carry units, directions, fixed parts, baselines and
+        ties (see `evo_qnas.tables.csv_files`); `units` and `directions` win over them.
+
+        Raises:
+            TableError: the file breaks a rule; the text names file and line.
+        """
+        from evo_qnas.tables.csv_files import read_csv
+
+        return read_csv(path, units=units, directions=directions)
+
+    def check(self) -> list[Finding]:
+        """What is odd about the tables, errors first: NaN, duplicates, negative costs, dominated choices, ..."""
+        from evo_qnas.tables.check import check_tables
+
+        return check_tables(self)
+
+    def drop_nan(self, columns: Sequence[str] | None = None) -> "Tables":
+        """Tables without the choices that have a NaN in one of `columns` (in any column where None)."""
+        from evo_qnas.tables.edit import drop_nan
+
+        return drop_nan(self, columns)
+
+    def with_column(
+        self,
+        name: str,
+        values: Sequence[Float[np.ndarray, " choices"]],
+        *,
+        unit: str = "1",
+        direction: Direction = "minimize",
+        source: str = "",
+        fixed: float = 0.0,
+    ) -> "Tables":
+        """Tables with one more column; an old one of that name is replaced."""
+        column = Column(
+            name=name,
+            values=_float_arrays(name, values),
+            unit=unit,
+            direction=direction,
+            source=source,
+            fixed=fixed,
+        )
+        return replace(self, columns=MappingProxyType({**self.columns, name: column}))
+
+    def with_baselines(self, baselines: Mapping[str, Sequence[int]]) -> "Tables":
+        """Tables with more named genomes."""
+        made = {name: tuple(int(value) for value in genome) for name, genome in baselines.items()}
+        return replace(self, baselines=MappingProxyType({**self.baselines, **made}))
+
     @classmethod
     def from_arrays(
         cls,
@@ -181,8 +201,8 @@ class Tables:
             errors = (stderr or {}).get(name)
             made[name] = Column(
                 name=name,
-                values=tuple(np.array(v, dtype=np.float64) for v in values),
-                stderr=None if errors is None else tuple(np.array(v, dtype=np.float64) for v in errors),
+                values=_float_arrays(name, values),
+                stderr=None if errors is None else _float_arrays(f"{name}_stderr", errors),
                 unit=(units or {}).get(name, "1"),
                 direction=(directions or {}).get(name, "minimize"),
                 source=(sources or {}).get(name, ""),
@@ -209,6 +229,14 @@ class Tables:
         )
 
 
+def _float_arrays(name: str, values: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """Copies as float64, one `(choices,)` array per block."""
+    try:
+        return tuple(np.array(value, dtype=np.float64) for value in values)
+    except (TypeError, ValueError) as error:
+        raise TableError(f"column {name!r} must hold one array of numbers per block: {error}") from error
+
+
 def _rebuild(
     blocks: tuple[Block, ...],
     columns: dict[str, Column],
@@ -220,14 +248,10 @@ def _rebuild(
 
 
 def _check_blocks(blocks: tuple[Block, ...]) -> None:
-    """Refuses blocks without choices, with one name twice, or with lengths that differ."""
+    """Refuses tables without blocks or with one name twice."""
     names = [block.name for block in blocks]
     if not names:
         raise TableError("tables need at least one block")
     for block in blocks:
         if names.count(block.name) > 1:
             raise TableError(f"block names must differ: {block.name!r} is there {names.count(block.name)} times")
-        if not len(block):
-            raise TableError(f"block {block.name!r} has no choice: at least one is needed")
-        if not len(block) == len(block.weight_bits) == len(block.activation_bits):
-            raise TableError(f"block {block.name!r} has operators and bits of different lengths")

@@ -1,0 +1,102 @@
+"""The parts of tables: blocks with their choices, columns with their values."""
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evo_qnas.errors import TableError
+
+Direction = Literal["minimize", "maximize"]
+
+MAX_BITS = 64
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """The choices of one block, in the order of their indices in a genome.
+
+    Attributes:
+        name: unique among the blocks of the tables.
+        operators: (choices,) operator names.
+        weight_bits: (choices,) int64, bits; 0 where the tables know none.
+        activation_bits: (choices,) int64, bits; 0 where the tables know none.
+    """
+
+    name: str
+    operators: tuple[str, ...]
+    weight_bits: Int[np.ndarray, " choices"]
+    activation_bits: Int[np.ndarray, " choices"]
+
+    def __post_init__(self) -> None:
+        """Refuses blocks without choices, with parts of different lengths or with bits that are none."""
+        check_name("block", self.name)
+        for operator in dict.fromkeys(self.operators):
+            check_name(f"operator of block {self.name!r}", operator)
+        if not self.operators:
+            raise TableError(f"block {self.name!r} has no choice: at least one is needed")
+        for what, bits in (("weight_bits", self.weight_bits), ("activation_bits", self.activation_bits)):
+            if bits.shape != (len(self.operators),):
+                raise TableError(
+                    f"block {self.name!r} has {len(self.operators)} operators and {what} of shape {bits.shape}"
+                )
+            if bits.dtype.kind not in "iu" or ((bits < 0) | (bits > MAX_BITS)).any():
+                raise TableError(f"block {self.name!r}: {what} must be whole numbers from 0 to {MAX_BITS}")
+
+    def __len__(self) -> int:
+        return len(self.operators)
+
+    @property
+    def labels(self) -> list[tuple[str, int, int]]:
+        """(operator, weight bits, activation bits) of each choice."""
+        return list(zip(self.operators, map(int, self.weight_bits), map(int, self.activation_bits), strict=True))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One number per block and choice.
+
+    Attributes:
+        name: column name, `score`, `size_bytes`, ...
+        values: per block (choices,) float64.
+        stderr: per block (choices,) float64 standard errors of `values`, or None where unknown.
+        unit: unit of the values, `"1"` for a plain number.
+        direction: whether less or more is better.
+        source: where the numbers come from, in words.
+        fixed: what the fixed part of the network adds to the sum, in the same unit.
+    """
+
+    name: str
+    values: tuple[Float[np.ndarray, " choices"], ...]
+    stderr: tuple[Float[np.ndarray, " choices"], ...] | None = None
+    unit: str = "1"
+    direction: Direction = "minimize"
+    source: str = ""
+    fixed: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses a name or direction that is none."""
+        check_name("column", self.name)
+        wrong = next((mark for mark in ("/", ":", "<", ">", "=") if mark in self.name), None)
+        if wrong or self.name.endswith("_stderr"):
+            raise TableError(f"column name {self.name!r} must not contain / : < > = nor end with _stderr")
+        if self.direction not in ("minimize", "maximize"):
+            raise TableError(f"column {self.name!r}: the direction is minimize or maximize, not {self.direction!r}")
+
+
+def check_name(what: str, name: str) -> None:
+    """Refuses names that files could not hold as they are.
+
+    Raises:
+        TableError: the name is empty, begins with #, or has spaces at its ends or characters that do not print.
+
+    Example:
+        >>> check_name("block", "layer3.0")
+    """
+    if not name or name != name.strip() or name.startswith("#") or not name.isprintable():
+        raise TableError(
+            f"the {what} name {name!r} must be printable text without spaces at its ends and must not begin with #"
+        )
