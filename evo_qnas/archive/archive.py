@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import Front, front_rows, signs
 from evo_qnas.archive.header import Header
-from evo_qnas.archive.history import History, history_of
+from evo_qnas.archive.history import History, traced
 from evo_qnas.archive.journal import Leftover, journal_path, read_journal
 from evo_qnas.archive.layout import Contents
 from evo_qnas.archive.reading import StoredFile, open_stored
@@ -112,7 +112,7 @@ class Archive:
     @cached_property
     def history(self) -> History:
         """Evaluations, feasible ones and hypervolume so far, per generation."""
-        return history_of(self.evaluations, self.front.rows) if self._stored is None else self._stored.history
+        return traced(self.evaluations)[1] if self._stored is None else self._stored.history
 
     @property
     def _signs(self) -> Float[np.ndarray, " m"]:

@@ -123,7 +123,8 @@ class Evaluations:
 
 def narrow(genomes: Int[np.ndarray, "n blocks"]) -> Integer[np.ndarray, "n blocks"]:
     """The genomes in the smallest of uint8, uint16 and int64 that holds them."""
-    low, high = (int(genomes.min()), int(genomes.max())) if genomes.size else (0, 0)
-    if low < 0 or high > np.iinfo(np.uint16).max:
-        return genomes.astype(np.int64)
-    return genomes.astype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)
+    # Negative values read as huge ones, so one pass finds both ends.
+    high = int(np.ascontiguousarray(genomes, dtype=np.int64).view(np.uint64).max(initial=0))
+    if high <= np.iinfo(np.uint8).max:
+        return genomes.astype(np.uint8)
+    return genomes.astype(np.uint16 if high <= np.iinfo(np.uint16).max else np.int64)

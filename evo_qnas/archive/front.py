@@ -40,14 +40,18 @@ def front_rows(evaluations: Evaluations) -> Int[np.ndarray, " n"]:
         >>> front_rows(Evaluations.ok(np.array([[0], [1], [2]]), values, np.zeros((3, 0))))
         array([1, 0])
     """
-    feasible = np.flatnonzero(evaluations.feasible)
-    if not len(feasible):
-        return feasible
-    points = evaluations.objectives[feasible]
-    best = feasible[moocore.is_nondominated(points, keep_weakly=True)]
-    _, first = np.unique(evaluations.objectives[best], axis=0, return_index=True)
-    rows: np.ndarray = best[first]
-    return rows
+    return front_among(evaluations.objectives, np.flatnonzero(evaluations.feasible))
+
+
+def front_among(objectives: Float[np.ndarray, "n m"], rows: Int[np.ndarray, " _"]) -> Int[np.ndarray, " _"]:
+    """The front of some rows, all finite and feasible; sorted by the objectives, the first of equal ones."""
+    if not len(rows):
+        return rows
+    best = rows[moocore.is_nondominated(objectives[rows], keep_weakly=True)]
+    best = best[np.lexsort(objectives[best].T[::-1])]
+    values = objectives[best]
+    chosen: np.ndarray = best[np.concatenate([[True], (values[1:] != values[:-1]).any(axis=1)])]
+    return chosen
 
 
 def signs(maximize: Sequence[bool]) -> Float[np.ndarray, " m"]:

@@ -5,18 +5,22 @@ from typing import final
 
 import moocore
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from evo_qnas.archive.evaluations import Evaluations
+from evo_qnas.archive.front import front_among
 
 REFERENCE = 1.1
-MOST_ROWS = 24
+MOST_ROWS = 16
+MOST_EXACT = 4
+SAMPLES = 16_384
+STEPS_AT_ONCE = 100
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """One row per generation; with three and more objectives about 24 generations, evenly spread, the last included.
+    """One row per generation; with three and more objectives at most 16 generations, evenly spread, the last included.
 
     Objectives are minimised and scaled to the final front's range, `(objective - ideal) / (nadir - ideal)`; the
     hypervolume is what the front so far dominates below `reference` in each of them.
@@ -43,34 +47,80 @@ class History:
         return len(self.generation)
 
 
-def history_of(evaluations: Evaluations, best: Int[np.ndarray, " n"]) -> History:
-    """The history of evaluations whose front is in the rows `best`; a function of the evaluations alone."""
+def traced(evaluations: Evaluations) -> tuple[Int[np.ndarray, " n"], History]:
+    """The rows of the front (see `front_rows`) and the history; a function of the evaluations alone."""
     feasible = evaluations.feasible
     m = evaluations.objectives.shape[1]
     last = np.flatnonzero(np.diff(evaluations.generation, append=np.int32(-1)))
     if m > 2 and len(last) > MOST_ROWS:
         last = last[np.unique(np.linspace(0, len(last) - 1, MOST_ROWS).round().astype(np.int64))]
-    counts = np.cumsum(feasible)[last] if len(last) else np.zeros(0, dtype=np.int64)
+    rows = np.flatnonzero(feasible)
+    if m == 2:
+        rows = _ever_best(evaluations.objectives, rows, np.searchsorted(last, rows))
+    best = front_among(evaluations.objectives, rows)
     ideal = nadir = np.full(m, np.nan)
     volumes = np.zeros(len(last))
     if len(best):
-        front = evaluations.objectives[best]
-        ideal, nadir = front.min(axis=0), front.max(axis=0)
-        flat = nadir <= ideal
-        if flat.any():
-            nadir = np.where(flat, evaluations.objectives[feasible].max(axis=0), nadir)
-        rows = np.flatnonzero(feasible)
+        ideal, nadir = _range(evaluations.objectives, best, feasible)
         span = np.where(nadir > ideal, nadir - ideal, 1.0)
         points = (evaluations.objectives[rows] - ideal) / span
-        volumes = _volumes(points, np.searchsorted(last, rows), len(last))
-    return History(
+        volumes = (_areas if m == 2 else _volumes)(points, np.searchsorted(last, rows), len(last))
+    return best, History(
         generation=evaluations.generation[last].astype(np.int64),
         evaluations=(last + 1).astype(np.int64),
-        feasible=counts.astype(np.int64),
+        feasible=np.cumsum(feasible, dtype=np.int64)[last],
         hypervolume=volumes,
         ideal=ideal,
         nadir=nadir,
     )
+
+
+def _range(
+    objectives: Float[np.ndarray, "n m"], best: Int[np.ndarray, " _"], feasible: Bool[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """Ideal and nadir of the front; where it has no range, the largest feasible value stands for the nadir."""
+    ideal, nadir = objectives[best].min(axis=0), objectives[best].max(axis=0)
+    if (nadir <= ideal).any():
+        nadir = np.where(nadir > ideal, nadir, objectives[feasible].max(axis=0))
+    return ideal, nadir
+
+
+def _ever_best(
+    objectives: Float[np.ndarray, "n 2"], rows: Int[np.ndarray, " _"], step: Int[np.ndarray, " _"]
+) -> Int[np.ndarray, " _"]:
+    """The rows that no row of their own or an earlier step beats: time is one more thing to be minimised."""
+    if not len(rows):
+        return rows
+    points = np.column_stack([objectives[rows], step])
+    kept: np.ndarray = rows[moocore.is_nondominated(points, keep_weakly=True)]
+    return kept
+
+
+def _areas(points: Float[np.ndarray, "n 2"], step: Int[np.ndarray, " n"], steps: int) -> Float[np.ndarray, " steps"]:
+    """`_volumes` in two objectives, many steps at once.
+
+    The area is a sum of strips between neighbouring first objectives. A strip's height is set by the least second
+    objective to its left, which over all steps is a running minimum in two directions.
+    """
+    volumes = np.zeros(steps)
+    front = points[:0]
+    bounds = np.searchsorted(step, np.arange(steps + 1))
+    for first in range(0, steps, STEPS_AT_ONCE):
+        stop = min(first + STEPS_AT_ONCE, steps)
+        new = slice(bounds[first], bounds[stop])
+        here = np.concatenate([front, points[new]])
+        at = np.concatenate([np.zeros(len(front), dtype=np.int64), step[new] - first])
+        inside = (here < REFERENCE).all(axis=1)
+        here, at = here[inside], at[inside]
+        order = np.argsort(here[:, 0], kind="stable")
+        floor = np.full((stop - first, len(here)), REFERENCE)
+        floor[at[order], np.arange(len(here))] = here[order, 1]
+        np.minimum.accumulate(floor, axis=0, out=floor)
+        np.minimum.accumulate(floor, axis=1, out=floor)
+        widths = np.diff(here[order, 0], append=REFERENCE)
+        volumes[first:stop] = (REFERENCE - floor) @ widths
+        front = here[moocore.is_nondominated(here)] if len(here) else here
+    return volumes
 
 
 def _volumes(points: Float[np.ndarray, "n m"], step: Int[np.ndarray, " n"], steps: int) -> Float[np.ndarray, " steps"]:
@@ -80,7 +130,21 @@ def _volumes(points: Float[np.ndarray, "n m"], step: Int[np.ndarray, " n"], step
     bounds = np.searchsorted(step, np.arange(steps + 1))
     for index in range(steps):
         new = points[bounds[index] : bounds[index + 1]]
+        new = new[(new < REFERENCE).all(axis=1)]
         if len(new):
-            front = moocore.filter_dominated(np.concatenate([front, new]))
-        volumes[index] = moocore.hypervolume(front, ref=np.full(points.shape[1], REFERENCE)) if len(front) else 0.0
+            joined = np.concatenate([front, new])
+            front = joined[moocore.is_nondominated(joined)]
+        volumes[index] = _volume(front)
     return volumes
+
+
+def _volume(front: Float[np.ndarray, "n m"]) -> float:
+    """The hypervolume of one front: exact up to four objectives, sampled with a fixed seed above."""
+    m = front.shape[1]
+    if not len(front):
+        return 0.0
+    if m == 1:
+        return float(REFERENCE - front.min())
+    if m <= MOST_EXACT:
+        return float(moocore.hypervolume(front, ref=np.full(m, REFERENCE)))
+    return float(moocore.hv_approx(front, ref=np.full(m, REFERENCE), nsamples=SAMPLES, seed=0, method="DZ2019-HW"))

@@ -15,19 +15,21 @@ from typing import Any, final
 import h5py
 import moocore
 import numpy as np
+from jaxtyping import Int
 
 from evo_qnas.archive.evaluations import Evaluations, narrow
-from evo_qnas.archive.front import front_rows, signs
+from evo_qnas.archive.front import signs
 from evo_qnas.archive.header import Header
-from evo_qnas.archive.history import History, history_of
-from evo_qnas.files import SEAL_BYTES, Seal, replacing
+from evo_qnas.archive.history import History, traced
+from evo_qnas.archive.validated import Validated
+from evo_qnas.archive.writing import attribute, attribute_texts, put, put_group, put_texts
+from evo_qnas.files import Seal, replacing
 from evo_qnas.tables import Tables
 from evo_qnas.tables.hdf5 import write_tables
 
 FORMAT = "evo_qnas.archive"
 SCHEMA = 1
 RAW = ("genome", "objectives", "constraints", "generation", "seconds", "state")
-_TEXT = h5py.string_dtype("utf-8")
 _IMAGES: dict[int, tuple["weakref.ref[Tables]", bytes]] = {}
 
 
@@ -42,7 +44,7 @@ class Contents:
         evaluations: all of them, objectives minimised.
         finished: whether the search came to its end.
         extras: JSON-able facts about the run that change nothing in it (seconds, workers, ...).
-        validated: the columns of `/validated`, see `Validated`.
+        validated: networks that were trained and measured.
     """
 
     run: str
@@ -50,7 +52,7 @@ class Contents:
     evaluations: Evaluations
     finished: bool = False
     extras: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    validated: tuple[Mapping[str, Any], ...] = ()
+    validated: tuple[Validated, ...] = ()
 
 
 @cache
@@ -78,14 +80,15 @@ def write_archive(contents: Contents, path: Path, *, sync: bool = True) -> None:
 
 def build_image(contents: Contents) -> tuple[bytes, list[tuple[int, int]]]:
     """The HDF5 image of an archive and the extents of its raw evaluation data."""
-    size = sum(part.nbytes for part in contents.evaluations.parts)
-    with _image_of(contents.header.tables, room=size) as file:
-        _write_root(contents, file)
-        _write_evaluations(contents, file)
-        _write_validated(contents, file)
+    rows = contents.evaluations
+    best, history = traced(rows)
+    with _image_of(contents.header.tables, room=sum(part.nbytes for part in rows.parts)) as file:
+        root = file["/"].id
+        _write_root(contents, root, len(best))
+        extents = _write_evaluations(contents, root, best)
+        _write_history(history, root)
+        _write_validated(contents, root)
         file.flush()
-        places = [file["evaluations"][name].id for name in RAW]
-        extents = [(int(place.get_offset()), int(place.get_storage_size())) for place in places if place.get_offset()]
         return file.id.get_file_image(), extents
 
 
@@ -113,9 +116,9 @@ def _tables_image(tables: Tables) -> bytes:
         return image
 
 
-def _write_root(contents: Contents, file: h5py.File) -> None:
+def _write_root(contents: Contents, root: h5py.h5g.GroupID, front: int) -> None:
     header = contents.header
-    for name, value in {
+    values: dict[str, str | int | bool] = {
         "format": FORMAT,
         "schema": SCHEMA,
         "created_by": f"evo_qnas {versions()['evo_qnas']}",
@@ -126,12 +129,14 @@ def _write_root(contents: Contents, file: h5py.File) -> None:
         "fingerprint": header.fingerprint,
         "versions": json.dumps(versions() | _loaded("pymoo")),
         "extras": json.dumps(dict(contents.extras)),
-        "finished": bool(contents.finished),
+        "finished": contents.finished,
         "evaluations": len(contents.evaluations),
-    }.items():
-        file.attrs[name] = value
-    file.create_dataset("problem", data=np.bytes_(json.dumps(dict(header.problem)).encode("utf-8")))
-    file.create_dataset("block_names", data=np.array(header.blocks, dtype=object), dtype=_TEXT)
+        "front": front,
+    }
+    for name, value in values.items():
+        attribute(root, name, value)
+    put(root, "problem", np.array(json.dumps(dict(header.problem)).encode("utf-8")))
+    put_texts(root, "block_names", header.blocks)
 
 
 def _loaded(name: str) -> dict[str, str]:
@@ -139,51 +144,46 @@ def _loaded(name: str) -> dict[str, str]:
     return {} if module is None else {name: str(module.__version__)}
 
 
-def _write_evaluations(contents: Contents, file: h5py.File) -> None:
+def _write_evaluations(
+    contents: Contents, root: h5py.h5g.GroupID, best: Int[np.ndarray, " n"]
+) -> list[tuple[int, int]]:
+    """Writes evaluations and front; returns where the raw evaluations lie."""
     header, rows = contents.header, contents.evaluations
     sign = signs([info.maximize for info in header.objectives])
-    best = front_rows(rows)
-    group = file.create_group("evaluations")
-    front = file.create_group("front")
-    front.create_dataset("row", data=best)
     outside = rows.objectives * sign if (sign < 0).any() else rows.objectives
     parts = dict(zip(RAW, (narrow(rows.genomes), outside, *rows.parts[2:]), strict=True))
-    for name, part in parts.items():
-        group.create_dataset(name, data=np.ascontiguousarray(part))
-        if name in RAW[:3]:
-            front.create_dataset(name, data=part[best])
-    for place in (group, front):
-        place["objectives"].attrs["name"] = np.array([info.name for info in header.objectives], dtype=object)
-        place["objectives"].attrs["unit"] = np.array([info.unit for info in header.objectives], dtype=object)
-        place["objectives"].attrs["maximize"] = np.array([info.maximize for info in header.objectives], dtype=bool)
-        place["constraints"].attrs["name"] = np.array([i.name for i in header.constraints], dtype=object).astype(_TEXT)
-        place["constraints"].attrs["unit"] = np.array([i.unit for i in header.constraints], dtype=object).astype(_TEXT)
+    group, front = put_group(root, "evaluations"), put_group(root, "front")
+    made = {name: put(group, name, part) for name, part in parts.items()}
+    put(front, "row", best)
+    chosen = {name: put(front, name, parts[name][best]) for name in RAW[:3]}
+    for place in (made, chosen):
+        for name, infos in (("objectives", header.objectives), ("constraints", header.constraints)):
+            attribute_texts(place[name], "name", [info.name for info in infos])
+            attribute_texts(place[name], "unit", [info.unit for info in infos])
+        attribute(place["objectives"], "maximize", np.array([info.maximize for info in header.objectives], dtype=bool))
     failed = sorted(rows.reasons)
-    group.create_dataset("reason_row", data=np.array(failed, dtype=np.int64))
-    group.create_dataset("reason", data=np.array([rows.reasons[row] for row in failed], dtype=object), dtype=_TEXT)
-    _write_history(history_of(rows, best), file)
+    put(group, "reason_row", np.array(failed, dtype=np.int64))
+    put_texts(group, "reason", [rows.reasons[row] for row in failed])
+    return [(data.get_offset(), data.get_storage_size()) for data in made.values() if data.get_offset() is not None]
 
 
-def _write_history(history: History, file: h5py.File) -> None:
-    group = file.create_group("history")
+def _write_history(history: History, root: h5py.h5g.GroupID) -> None:
+    group = put_group(root, "history")
     for name in ("generation", "evaluations", "feasible", "hypervolume"):
-        group.create_dataset(name, data=getattr(history, name))
+        put(group, name, getattr(history, name))
     for name in ("ideal", "nadir"):
-        group.attrs[name] = getattr(history, name)
-    group.attrs["reference"] = history.reference
-    group.attrs["normalisation"] = "(minimised objective - ideal) / (nadir - ideal), volume below `reference` in each"
+        attribute(group, name, getattr(history, name))
+    attribute(group, "reference", history.reference)
+    attribute(group, "normalisation", "(minimised objective - ideal) / (nadir - ideal), volume below reference in each")
 
 
-def _write_validated(contents: Contents, file: h5py.File) -> None:
-    group = file.create_group("validated")
+def _write_validated(contents: Contents, root: h5py.h5g.GroupID) -> None:
+    group = put_group(root, "validated")
     for index, network in enumerate(contents.validated):
-        place = group.create_group(f"{index:03d}")
-        place.attrs["id"] = network["id"]
-        place.create_dataset("genome", data=np.asarray(network["genome"], dtype=np.int64))
-        for part in ("before", "after", "files"):
-            values = place.create_group(part)
-            for name, value in network[part].items():
-                values.attrs[name] = value
-
-
-__all__ = ["FORMAT", "RAW", "SCHEMA", "SEAL_BYTES", "Contents", "build_image", "versions", "write_archive"]
+        place = put_group(group, f"{index:03d}")
+        attribute(place, "id", network.id)
+        put(place, "genome", np.array(network.genome, dtype=np.int64))
+        for part, values in (("before", network.before), ("after", network.after), ("files", network.files)):
+            inner = put_group(place, part)
+            for name, value in values.items():
+                attribute(inner, name, value)

@@ -19,6 +19,7 @@ from evo_qnas.archive.front import signs
 from evo_qnas.archive.header import Header
 from evo_qnas.archive.history import History
 from evo_qnas.archive.layout import FORMAT, RAW, SCHEMA
+from evo_qnas.archive.validated import Validated
 from evo_qnas.errors import ArchiveError, TableError
 from evo_qnas.files import Seal, check_seal
 from evo_qnas.problem import ConstraintInfo, ObjectiveInfo
@@ -262,10 +263,18 @@ def _history(group: h5py.Group) -> History:
     )
 
 
-def _validated(group: h5py.Group) -> tuple[Mapping[str, Any], ...]:
+def _validated(group: h5py.Group) -> tuple[Validated, ...]:
     networks = []
     for key in sorted(group):
         place = child(group, key)
-        parts = {part: dict(child(place, part).attrs) for part in ("before", "after", "files")}
-        networks.append({"id": str(place.attrs["id"]), "genome": array(place, "genome", "i", 1), **parts})
+        before, after, files = (child(place, part).attrs for part in ("before", "after", "files"))
+        networks.append(
+            Validated(
+                id=str(place.attrs["id"]),
+                genome=tuple(array(place, "genome", "i", 1).tolist()),
+                before=MappingProxyType({str(name): float(value) for name, value in before.items()}),
+                after=MappingProxyType({str(name): float(value) for name, value in after.items()}),
+                files=MappingProxyType({str(name): str(value) for name, value in files.items()}),
+            )
+        )
     return tuple(networks)

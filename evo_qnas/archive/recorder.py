@@ -108,8 +108,10 @@ class Recorder:
         """
         start = self._count
         overlap = min(max(len(self._known) - start, 0), len(evaluations))
-        self._check_replay(start, evaluations.genomes[:overlap])
-        new = evaluations.rows(overlap) if overlap else evaluations
+        new = evaluations
+        if overlap:
+            self._check_replay(start, evaluations.genomes[:overlap])
+            new = evaluations.rows(overlap)
         if len(new):
             self._pieces.append(new)
             if self._journal is not None:
