@@ -39,3 +39,7 @@ class NetworkError(EvoQnasError, ValueError):
 
 class DataError(EvoQnasError, ValueError):
     """Images or labels that are missing or malformed."""
+
+
+class PictureError(EvoQnasError, ValueError):
+    """A picture or page that cannot be made of what is there."""
