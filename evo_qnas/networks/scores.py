@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from evo_qnas.networks.batch_norm import estimate_batch_norm
 from evo_qnas.networks.blocks import assemble
 from evo_qnas.networks.costs import Costs, costs_of
 from evo_qnas.networks.noise import noise_to_signal
@@ -119,6 +120,9 @@ def assemble_quantized(
 ) -> QuantizedNetwork:
     """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
 
+    Where a block was replaced, what follows it sees other inputs than in training: the statistics of all BatchNorms are
+    estimated anew before they are folded.
+
     Args:
         teacher: the float teacher; stays unchanged.
         modules: per block the trained candidate (absent: the teacher's own).
@@ -126,6 +130,9 @@ def assemble_quantized(
         fixed: bits of the fixed part.
         calibration: train images.
     """
-    network = quantize(assemble(teacher, modules), calibration[:2], Policy(fixed=fixed, blocks=bits))
+    assembled = assemble(teacher, modules)
+    if any(module is not teacher.get_submodule(name) for name, module in modules.items()):
+        estimate_batch_norm(assembled, calibration.split(EVALUATION_BATCH))
+    network = quantize(assembled, calibration[:2], Policy(fixed=fixed, blocks=bits))
     network.calibrate(calibration.split(EVALUATION_BATCH))
     return network

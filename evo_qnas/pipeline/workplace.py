@@ -49,6 +49,10 @@ class Workplace:
     folder: Path
     device: str = "cpu"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Worker processes get the card and build the rest: code of a Python card cannot be sent."""
+        return _rebuild, (self.name, self.card, self.folder, self.device)
+
     @cached_property
     def splits(self) -> Splits:
         """The images."""
@@ -167,6 +171,10 @@ class Workplace:
             for operator in self.operators
         ]
         return digest("tables", self.teacher_fingerprint, parts, quantization)
+
+
+def _rebuild(name: str, card: ProblemCard, folder: Path, device: str) -> Workplace:
+    return Workplace(name=name, card=card, folder=folder, device=device)
 
 
 def made_from(path: Path, fingerprint: str) -> bool:
