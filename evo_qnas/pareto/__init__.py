@@ -1,12 +1,28 @@
 """Pareto mathematics: fronts, hypervolume, exact answers on additive problems.
 
 - `nondominated`, `hypervolume`: of any points.
-- `exact_front`: the true front of an additive problem.
-- `weighted_sum_optima`, `weight_sweep`: supported points of it.
+- `exact_front`, `ExactFront`: the true front of an additive problem, or one within a proven distance.
+- `certificate`, `Certificate`: how good a result is against that.
+- `smallest_reachable`, `Reachable`, `require_feasible`: what limits leave.
+- `weighted_sum_optima`, `weight_sweep`: supported points of the front.
 """
 
+from evo_qnas.pareto.certificate import Certificate, certificate
 from evo_qnas.pareto.exact import ExactFront, exact_front
 from evo_qnas.pareto.fronts import hypervolume, nondominated
+from evo_qnas.pareto.reach import Reachable, require_feasible, smallest_reachable
 from evo_qnas.pareto.sweep import weight_sweep, weighted_sum_optima
 
-__all__ = ["ExactFront", "exact_front", "hypervolume", "nondominated", "weight_sweep", "weighted_sum_optima"]
+__all__ = [
+    "Certificate",
+    "ExactFront",
+    "Reachable",
+    "certificate",
+    "exact_front",
+    "hypervolume",
+    "nondominated",
+    "require_feasible",
+    "smallest_reachable",
+    "weight_sweep",
+    "weighted_sum_optima",
+]

@@ -1,0 +1,210 @@
+"""How much of the best possible hypervolume a result reaches, against the exact front or a proven bound."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import linprog
+from scipy.spatial import ConvexHull, HalfspaceIntersection
+
+from evo_qnas.errors import ProblemError
+from evo_qnas.pareto.exact import ExactFront, true_front
+from evo_qnas.pareto.fronts import hypervolume
+from evo_qnas.pareto.lattice import lattice
+from evo_qnas.pareto.reach import Reachable, require_feasible, smallest_reachable
+from evo_qnas.pareto.single import relaxed_minimum, smallest_sum
+from evo_qnas.pareto.sweep import weight_sweep
+from evo_qnas.problem import Problem
+from evo_qnas.spaces import Additive
+
+_DIVISIONS = {1: 1, 2: 200, 3: 20, 4: 7}
+_MOST_DIMENSIONS = 4
+_SLACK = 1e-12
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A hypervolume as a share of the best there is.
+
+    Objectives are scaled so that `ideal` is 0 and `nadir` is 1 (both of the exact front, or of the networks that are
+    best in one objective where the exact front is out of reach); an objective that does not vary over the front is
+    scaled to the largest value any network has. The reference point is 1.0 in every objective, or 1.1 where the exact
+    front has no volume below 1.0.
+
+    Attributes:
+        share: 0 .. 1; the true share where `method` is `exact`, at least this much where it is `bound`.
+        method: `exact` against the exact front, `bound` against a proven upper bound.
+        reference: (m,) float64, reference point after scaling.
+        ideal: (m,) float64, in the objectives' units, minimised.
+        nadir: (m,) float64, in the objectives' units, minimised.
+        best: the hypervolume of the exact front, or its bound, after scaling.
+        points: number of points of the exact front, 0 where it is out of reach.
+    """
+
+    share: float
+    method: Literal["exact", "bound"]
+    reference: Float[np.ndarray, " m"]
+    ideal: Float[np.ndarray, " m"]
+    nadir: Float[np.ndarray, " m"]
+    best: float
+    points: int
+
+    def __str__(self) -> str:
+        against = f"exact front of {self.points:,} points" if self.method == "exact" else "a proven upper bound"
+        share = np.floor(self.share * 1e4) / 1e4
+        return (
+            f"{'at least ' if self.method == 'bound' else ''}{share:.4f} of the optimum (hypervolume, {against}, "
+            f"objectives scaled from {_numbers(self.ideal)} to {_numbers(self.nadir)}, reference {self.reference[0]:g})"
+        )
+
+
+def _numbers(values: Float[np.ndarray, " m"]) -> str:
+    return f"({', '.join(f'{value:.4g}' for value in values)})"
+
+
+def certificate(
+    problem: Problem,
+    objectives: Float[np.ndarray, "n m"],
+    *,
+    front: ExactFront | None = None,
+    max_points: int = 100_000,
+) -> Certificate:
+    """The hypervolume share of a result on an additive problem.
+
+    Args:
+        problem: a problem with an additive form.
+        objectives: (n, m) float64, minimised, of networks that meet the limits; may hold dominated points or none.
+        front: the exact front where it is known already; else it is computed.
+        max_points: an exact front of more points (or of more on the way) counts as out of reach: then the share is held
+            against a bound, see `upper_bound`.
+
+    Raises:
+        ProblemError: the problem has no additive form, or its exact front is out of reach with more than 4 objectives.
+        InfeasibleError: no network meets the limits.
+
+    Example:
+        >>> from evo_qnas.tables import Tables
+        >>> from evo_qnas.problem import TableProblem
+        >>> tables = Tables.from_arrays({"score": [np.array([3.0, 1.0])] * 2, "size_bytes": [np.array([1.0, 4.0])] * 2})
+        >>> problem = TableProblem(tables, objectives=["score", "size_bytes"])
+        >>> str(certificate(problem, np.array([[2.0, 8.0], [4.0, 5.0]]))).split(", objectives scaled ")
+        ['1.0000 of the optimum (hypervolume, exact front of 3 points', 'from (2, 2) to (6, 8), reference 1)']
+    """
+    additive = problem.additive
+    if additive is None:
+        raise ProblemError("a certificate needs objectives and limits that are sums over blocks")
+    known = front if front is not None and front.exact else true_front(problem, max_points=max_points)
+    if known is not None:
+        return _against_front(objectives, known.objectives, smallest_reachable(additive))
+    return _against_bound(objectives, problem, additive)
+
+
+def _against_front(
+    objectives: Float[np.ndarray, "n m"], front: Float[np.ndarray, "f m"], reach: Reachable
+) -> Certificate:
+    """The share of the exact front's hypervolume."""
+    ideal, nadir = front.min(axis=0), front.max(axis=0)
+    nadir = _widened(ideal, nadir, reach)
+    scaled, true = (objectives - ideal) / (nadir - ideal), (front - ideal) / (nadir - ideal)
+    reference = np.ones(len(ideal))
+    if hypervolume(true, reference) <= 1e-9:
+        reference = np.full(len(ideal), 1.1)
+    best = hypervolume(true, reference)
+    return Certificate(
+        share=min(hypervolume(scaled, reference) / best, 1.0),
+        method="exact",
+        reference=reference,
+        ideal=ideal,
+        nadir=nadir,
+        best=best,
+        points=len(front),
+    )
+
+
+def _widened(
+    ideal: Float[np.ndarray, " m"], nadir: Float[np.ndarray, " m"], reach: Reachable
+) -> Float[np.ndarray, " m"]:
+    """The nadir, moved to the largest value there is (or by 1) in objectives that do not vary."""
+    flat = nadir - ideal <= 1e-12 * np.maximum(np.abs(ideal), np.abs(nadir))
+    largest = np.where(reach.high > ideal, reach.high, ideal + 1.0)
+    moved: np.ndarray = np.where(flat, largest, nadir)
+    return moved
+
+
+def _against_bound(objectives: Float[np.ndarray, "n m"], problem: Problem, additive: Additive) -> Certificate:
+    """The share of a proven upper bound of the hypervolume."""
+    m = len(additive.offset)
+    if m > _MOST_DIMENSIONS:
+        raise ProblemError(
+            f"the exact front is out of reach and bounds are for up to {_MOST_DIMENSIONS} objectives: got {m}"
+        )
+    require_feasible(additive)
+    whole = lattice(additive, slack=_SLACK)
+    corners = np.concatenate([smallest_sum(whole, objective=index) for index in range(m)])
+    values = problem.evaluate(problem.space.decode(corners))[0]
+    ideal = values.min(axis=0)
+    nadir = _widened(ideal, values.max(axis=0), smallest_reachable(additive))
+    best = upper_bound(additive, ideal=ideal, nadir=nadir)
+    reference = np.ones(m)
+    reached = hypervolume((objectives - ideal) / (nadir - ideal), reference)
+    return Certificate(
+        share=min(reached / best, 1.0) if best > 0.0 else 1.0,
+        method="bound",
+        reference=reference,
+        ideal=ideal,
+        nadir=nadir,
+        best=best,
+        points=0,
+    )
+
+
+def upper_bound(additive: Additive, *, ideal: Float[np.ndarray, " m"], nadir: Float[np.ndarray, " m"]) -> float:
+    """A volume that no set of networks dominates more of, objectives scaled to `ideal` .. `nadir`, reference 1.0.
+
+    The smallest weighted sum (under limits: of the linear relaxation) puts every network, and all that it dominates, on
+    one side of a plane. What lies above the planes of a sweep of weights, within the unit cube, is a convex body whose
+    volume Qhull computes.
+
+    Args:
+        additive: the sums; 2 to 4 objectives.
+        ideal: (m,) float64, no network is below it in any objective.
+        nadir: (m,) float64.
+
+    Source: Das and Dennis 1998 (weights); Barber, Dobkin and Huhdanpaa 1996 (Qhull), through scipy.
+    """
+    m = len(ideal)
+    weights = weight_sweep(m, _DIVISIONS[m])
+    scaled = replace(
+        additive,
+        objectives=tuple(part / (nadir - ideal) for part in additive.objectives),
+        offset=(additive.offset - ideal) / (nadir - ideal),
+    )
+    least = np.array([relaxed_minimum(scaled, row) for row in weights])
+    # Rows a, b of half-spaces a x + b <= 0: above every plane, and within the cube.
+    planes = np.column_stack([-weights, least - 1e-9])
+    cube = np.column_stack([np.vstack([np.eye(m), -np.eye(m)]), np.repeat([-1.0, 0.0], m)])
+    halves = np.vstack([planes, cube])
+    centre = _centre(halves)
+    if centre is None:
+        return 0.0
+    corners = HalfspaceIntersection(halves, centre).intersections
+    return float(min(ConvexHull(corners).volume, 1.0))
+
+
+def _centre(halves: Float[np.ndarray, "h m1"]) -> Float[np.ndarray, " m"] | None:
+    """The centre of the largest ball inside, None where there is next to none."""
+    sides, ends = halves[:, :-1], -halves[:, -1]
+    norms = np.linalg.norm(sides, axis=1)
+    m = sides.shape[1]
+    result = linprog(
+        np.append(np.zeros(m), -1.0),
+        A_ub=np.column_stack([sides, norms]),
+        b_ub=ends,
+        bounds=[(None, None)] * m + [(0.0, None)],
+    )
+    if result.x is None or result.x[-1] < 1e-7:
+        return None
+    centre: np.ndarray = result.x[:-1]
+    return centre
