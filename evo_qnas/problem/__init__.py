@@ -4,10 +4,12 @@
 - `TableProblem`: columns of tables, functions of networks, limits, ties and pins.
 - `Networks`, `objective`: what a function of a user's own gets, and how it becomes an objective.
 - `evaluate_batches`, `Outcome`: evaluation that a search can trust.
+- `from_pymoo`, `to_pymoo`: pymoo's problems as ours and ours as pymoo's.
 - `ObjectiveInfo`, `ConstraintInfo`: names, units and directions.
 """
 
 from evo_qnas.problem.custom import CustomObjective, objective
+from evo_qnas.problem.foreign import from_pymoo, to_pymoo
 from evo_qnas.problem.guarded import Outcome, evaluate_batches
 from evo_qnas.problem.limits import Limit, parse_limit
 from evo_qnas.problem.networks import Networks
@@ -24,6 +26,8 @@ __all__ = [
     "Problem",
     "TableProblem",
     "evaluate_batches",
+    "from_pymoo",
     "objective",
     "parse_limit",
+    "to_pymoo",
 ]

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.problem.custom import CustomObjective, as_objective, import_objective
+from evo_qnas.problem.foreign import to_pymoo
 from evo_qnas.problem.genes import Pins, plain_rules, space_of
 from evo_qnas.problem.limits import Limit, parse_limit
 from evo_qnas.problem.networks import Networks
@@ -242,6 +243,10 @@ class TableProblem(Problem):
             bounds=np.array(bounds, dtype=np.float64),
             limit_names=tuple(names),
         )
+
+    def to_pymoo(self) -> Any:
+        """This problem as a pymoo `Problem`, see `evo_qnas.problem.to_pymoo`."""
+        return to_pymoo(self)
 
     def describe(self) -> dict[str, Any]:
         """Everything but the tables as JSON-able values; functions as `module:function`."""

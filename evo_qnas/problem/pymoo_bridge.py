@@ -1,0 +1,237 @@
+"""The one bridge between problems and pymoo: pymoo's problems as ours, ours as pymoo's."""
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float, Int
+from pymoo.core.problem import Problem as Original
+from pymoo.core.variable import Binary, Choice, Integer
+
+from evo_qnas.errors import EvaluationError, ProblemError
+from evo_qnas.problem.guarded import evaluate_batches
+from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
+from evo_qnas.spaces import Additive, Space
+
+# What pymoo itself lets an equality constraint deviate (its option cv_eq).
+_EQUAL = 1e-4
+_MOST_VALUES = 1_000_000
+
+
+@final
+class PymooProblem(Problem):
+    """A pymoo problem of integer, boolean or choice variables; one block per variable, one choice per value.
+
+    Attributes:
+        original: the pymoo problem.
+    """
+
+    def __init__(self, original: Any, *, vtype: type | None = None) -> None:
+        """Wraps `original`; `vtype` is what its variables are where it does not say so itself.
+
+        Raises:
+            ProblemError: it is no pymoo problem, or a variable is real or unbounded.
+        """
+        if not isinstance(original, Original):
+            raise ProblemError(f"{original!r} is no pymoo Problem")
+        self.original = original
+        named = getattr(original, "vars", None)
+        self._vtype = original.vtype if vtype is None else vtype
+        self._names, values = _named(named) if named else _numbered(original, self._vtype)
+        self._values = tuple(np.array(part, dtype=object) for part in values)
+        self._lookups = [{_key(value): index for index, value in enumerate(part)} for part in values]
+        self._mapping = isinstance(named, Mapping) and bool(named)
+        self._low = None if named else np.array([part[0] for part in values], dtype=np.int64)
+        self._space = Space.from_counts([len(part) for part in values], self._names)
+
+    @property
+    def space(self) -> Space:
+        """One gene per variable."""
+        return self._space
+
+    @property
+    def objectives(self) -> tuple[ObjectiveInfo, ...]:
+        """F in pymoo's order, minimised as it is there."""
+        return tuple(ObjectiveInfo(name=f"f{index + 1}") for index in range(self.original.n_obj))
+
+    @property
+    def constraints(self) -> tuple[ConstraintInfo, ...]:
+        """G, then H."""
+        unequal = [ConstraintInfo(name=f"g{index + 1}") for index in range(self.original.n_ieq_constr)]
+        return (*unequal, *(ConstraintInfo(name=f"h{index + 1}") for index in range(self.original.n_eq_constr)))
+
+    @property
+    def additive(self) -> Additive | None:
+        """None: pymoo problems do not say whether they are sums."""
+        return None
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the problem's class, its source, bounds and plain attributes."""
+        kind = type(self.original)
+        mark = hashlib.sha256(f"{kind.__module__}:{kind.__qualname__}".encode())
+        try:
+            mark.update(inspect.getsource(kind).encode())
+        except (OSError, TypeError):
+            mark.update(b"source unknown")
+        for name, value in sorted(vars(self.original).items()):
+            if isinstance(value, (bool, int, float, str, np.number)):
+                mark.update(f"{name}={value!r}".encode())
+            elif isinstance(value, np.ndarray) and value.dtype != object:
+                mark.update(f"{name} {value.shape} {value.dtype}".encode() + value.tobytes())
+        mark.update(repr([(name, list(part)) for name, part in zip(self._names, self._values, strict=True)]).encode())
+        return mark.hexdigest()
+
+    def evaluate(
+        self, genomes: Int[np.ndarray, "n blocks"]
+    ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
+        """F, and G with the excess of |H| over pymoo's tolerance of 1e-4.
+
+        Raises:
+            EvaluationError: F, G or H is missing or has another shape.
+        """
+        n = len(genomes)
+        out = self.original.evaluate(self.variables_of(genomes), return_as_dictionary=True)
+        parts = []
+        for key, width in (
+            ("F", self.original.n_obj),
+            ("G", self.original.n_ieq_constr),
+            ("H", self.original.n_eq_constr),
+        ):
+            given = np.asarray(out[key], dtype=np.float64) if width else np.empty((n, 0))
+            if given.shape != (n, width):
+                raise EvaluationError(
+                    f"pymoo problem {self.original.name()}: {key} must be ({n}, {width}), got {given.shape}"
+                )
+            parts.append(given)
+        return parts[0], np.concatenate([parts[1], np.abs(parts[2]) - _EQUAL], axis=1)
+
+    def variables_of(self, genomes: Int[np.ndarray, "n blocks"]) -> np.ndarray:
+        """Genomes in the original's own form: a matrix of integers or booleans, or dicts where it has `vars`."""
+        if self._low is not None:
+            values = genomes + self._low
+            return values.astype(bool) if self._vtype is bool else values
+        columns = [part[genomes[:, index]] for index, part in enumerate(self._values)]
+        if not self._mapping:
+            matrix: np.ndarray = np.stack(columns, axis=1)
+            return matrix
+        rows = np.empty(len(genomes), dtype=object)
+        for row in range(len(genomes)):
+            rows[row] = {name: column[row] for name, column in zip(self._names_raw, columns, strict=True)}
+        return rows
+
+    @property
+    def _names_raw(self) -> list[Any]:
+        """The keys of `vars` as the original has them."""
+        return list(self.original.vars)
+
+    def genomes_of(self, X: Any) -> Int[np.ndarray, "n blocks"]:
+        """(n, blocks) int64 of variables as pymoo's operators give them; numbers are rounded and clipped.
+
+        Raises:
+            ProblemError: a value is no option of its variable.
+        """
+        if self._low is not None:
+            matrix = np.atleast_2d(np.asarray(X, dtype=np.float64))
+            highest = self._space.choices - 1
+            return np.clip(np.rint(matrix - self._low), 0, highest).astype(np.int64)
+        rows = [[row[name] for name in self._names_raw] if isinstance(row, Mapping) else list(row) for row in X]
+        genomes = np.empty((len(rows), len(self._values)), dtype=np.int64)
+        for number, row in enumerate(rows):
+            for index, value in enumerate(row):
+                place = self._lookups[index].get(_key(value))
+                if place is None:
+                    raise ProblemError(f"variable {self._names[index]!r} has no option {value!r}")
+                genomes[number, index] = place
+        return genomes
+
+
+def _key(value: Any) -> Any:
+    """Equal for equal options, numpy's and Python's alike."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return (isinstance(plain, bool), plain) if isinstance(plain, (bool, int, float, str)) else repr(plain)
+
+
+def _named(given: Any) -> tuple[list[str], list[list[Any]]]:
+    """Names and values of the variables in pymoo's `vars`."""
+    pairs = list(given.items()) if isinstance(given, Mapping) else list(enumerate(given))
+    values: list[list[Any]] = []
+    for name, variable in pairs:
+        if isinstance(variable, Integer):
+            values.append(_range(f"variable {name!r}", *variable.bounds))
+        elif isinstance(variable, Binary):
+            values.append([False, True])
+        elif isinstance(variable, Choice):
+            values.append(list(variable.options))
+        else:
+            raise ProblemError(
+                f"variable {name!r} is {type(variable).__name__}: only Integer, Binary and Choice can be searched"
+            )
+    return [str(name) if isinstance(given, Mapping) else f"x{name}" for name, _ in pairs], values
+
+
+def _numbered(original: Original, vtype: type) -> tuple[list[str], list[list[Any]]]:
+    """Names and values of a problem with integer or boolean bounds."""
+    if vtype is not int and vtype is not bool:
+        raise ProblemError(
+            f"pymoo problem {original.name()} has {getattr(vtype, '__name__', vtype)} variables: only int, bool "
+            "or `vars` of Integer, Binary and Choice can be searched; where they are bits or integers in fact, say so "
+            "with from_pymoo(problem, vtype=bool)"
+        )
+    names = [f"x{index}" for index in range(original.n_var)]
+    if vtype is bool:
+        return names, [[0, 1] for _ in names]
+    if original.xl is None or original.xu is None:
+        raise ProblemError(f"pymoo problem {original.name()} has no bounds: set xl and xu")
+    return names, [_range(name, low, high) for name, low, high in zip(names, original.xl, original.xu, strict=True)]
+
+
+def _range(name: str, low: Any, high: Any) -> list[Any]:
+    if low is None or high is None or not np.isfinite([low, high]).all():
+        raise ProblemError(f"{name} has no finite bounds, got {low} .. {high}")
+    first, last = int(np.ceil(low)), int(np.floor(high))
+    if not first <= last < first + _MOST_VALUES:
+        raise ProblemError(f"{name} must have 1 to {_MOST_VALUES} values, got {low} .. {high}")
+    return list(range(first, last + 1))
+
+
+@final
+class ExportedProblem(Original):  # type: ignore[misc]
+    """One of our problems for plain pymoo: one integer variable per gene, failed networks are infinitely bad.
+
+    Attributes:
+        original: our problem.
+    """
+
+    def __init__(self, original: Problem) -> None:
+        """Wraps `original`; its constraints become G <= 0."""
+        self.original = original
+        super().__init__(
+            n_var=len(original.space.genes),
+            n_obj=len(original.objectives),
+            n_ieq_constr=len(original.constraints),
+            xl=np.zeros(len(original.space.genes)),
+            xu=(original.space.counts - 1).astype(float),
+            vtype=int,
+        )
+
+    def genomes_of(self, X: Any) -> Int[np.ndarray, "n blocks"]:
+        """(n, blocks) genomes of gene values; numbers are rounded and clipped."""
+        genes = np.rint(np.atleast_2d(np.asarray(X, dtype=np.float64)))
+        return self.original.space.decode(np.clip(genes, 0, self.original.space.counts - 1).astype(np.int64))
+
+    def variables_of(self, genomes: Int[np.ndarray, "n blocks"]) -> Int[np.ndarray, "n genes"]:
+        """(n, genes) gene values of genomes."""
+        return self.original.space.encode(genomes)
+
+    def _evaluate(self, x: np.ndarray, out: dict[str, Any], *_args: Any, **_kwargs: Any) -> None:
+        """Fills in F and G."""
+        F = np.full((len(x), self.n_obj), np.inf)
+        G = np.full((len(x), self.n_ieq_constr), np.inf)
+        for outcome in evaluate_batches(self.original, self.genomes_of(x)):
+            # NaN would rank first in pymoo's sorting.
+            ok = outcome.state == 0
+            F[outcome.rows[ok]], G[outcome.rows[ok]] = outcome.objectives[ok], outcome.constraints[ok]
+        out["F"], out["G"] = F, G
