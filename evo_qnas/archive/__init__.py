@@ -1,6 +1,6 @@
 """Archives: every evaluation of a search, in one HDF5 file that survives kills, with its front.
 
-- `Archive`, `Front`, `History`: what a search found and how.
+- `Archive`, `Front`, `History`, `Validated`: what a search found and how.
 - `Recorder`, `Header`, `Evaluations`: how a search writes it.
 """
 
@@ -10,5 +10,6 @@ from evo_qnas.archive.front import Front
 from evo_qnas.archive.header import Header
 from evo_qnas.archive.history import History
 from evo_qnas.archive.recorder import Recorder
+from evo_qnas.archive.validated import Validated
 
-__all__ = ["FAILED", "OK", "TIMED_OUT", "Archive", "Evaluations", "Front", "Header", "History", "Recorder"]
+__all__ = ["FAILED", "OK", "TIMED_OUT", "Archive", "Evaluations", "Front", "Header", "History", "Recorder", "Validated"]

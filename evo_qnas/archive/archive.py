@@ -1,20 +1,32 @@
 """`Archive`: every evaluation of one search, its front, its history and its validated networks."""
 
+import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import final
+from types import MappingProxyType
+from typing import Any, final
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
 
+from evo_qnas.archive.choosing import column_of, diverse_rows, knee_of, within
+from evo_qnas.archive.decoding import frame_of
 from evo_qnas.archive.evaluations import Evaluations
-from evo_qnas.archive.front import Front, front_rows, signs
+from evo_qnas.archive.front import Front, front_among, front_rows, signs
 from evo_qnas.archive.header import Header
 from evo_qnas.archive.history import History, traced
-from evo_qnas.archive.journal import Leftover, journal_path, read_journal
-from evo_qnas.archive.layout import Contents
+from evo_qnas.archive.journal import Journal, Leftover, cannot_write, journal_path, read_journal
+from evo_qnas.archive.layout import Contents, versions, write_archive
 from evo_qnas.archive.reading import StoredFile, open_stored
+from evo_qnas.archive.validated import Validated
+from evo_qnas.errors import ArchiveError
+from evo_qnas.files import write_text
+from evo_qnas.pareto import Certificate
+from evo_qnas.problem import Problem, TableProblem
+from evo_qnas.tables import Tables
 
 
 @final
@@ -106,13 +118,241 @@ class Archive:
         """The non-dominated feasible networks, sorted by the objectives."""
         if self._stored is not None:
             rows, genomes, objectives, constraints = self._stored.front
-            return Front(rows=rows, genomes=genomes.astype(np.int64), objectives=objectives, constraints=constraints)
+            return Front(
+                rows=rows,
+                genomes=genomes.astype(np.int64),
+                objectives=objectives,
+                constraints=constraints,
+                header=self.header,
+                load_tables=self._tables,
+            )
         return self._chosen(front_rows(self.evaluations))
 
     @cached_property
     def history(self) -> History:
         """Evaluations, feasible ones and hypervolume so far, per generation."""
         return traced(self.evaluations)[1] if self._stored is None else self._stored.history
+
+    @property
+    def extras(self) -> Mapping[str, Any]:
+        """Facts about the run that change nothing in it: why it ended, its seconds, its workers."""
+        return self._contents.extras
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of Python and of the libraries that the archive was written with."""
+        return MappingProxyType(versions()) if self._stored is None else self._stored.versions
+
+    @property
+    def created_by(self) -> str:
+        """The program that wrote the archive."""
+        return f"evo_qnas {versions()['evo_qnas']}" if self._stored is None else self._stored.created_by
+
+    @property
+    def validated(self) -> tuple[Validated, ...]:
+        """Networks that were trained and measured."""
+        return self._contents.validated
+
+    @cached_property
+    def tables(self) -> Tables | None:
+        """The tables the search was run on, or None where it had none."""
+        return self._contents.header.tables if self._stored is None else self._stored.tables()
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The problem, rebuilt from the embedded tables and its description; runs no code that the file names.
+
+        Raises:
+            ArchiveError: the search was not on tables, or the problem has functions of a user's, which the text names.
+        """
+        functions = functions_of(self.header.problem)
+        if functions:
+            raise ArchiveError(
+                f"the problem of {self._name} has functions, which are not run from a file unasked "
+                f"({', '.join(functions)}): call trusted_problem() where you trust it"
+            )
+        return self.trusted_problem()
+
+    def trusted_problem(self) -> Problem:
+        """`problem`, with the functions imported that the archive names: for archives of people you trust.
+
+        Raises:
+            ArchiveError: the search was not on tables, so that the file does not hold the problem.
+            ProblemError: a function cannot be imported any more.
+        """
+        if self.tables is None or not self.header.problem:
+            raise ArchiveError(
+                f"{self._name} does not hold its problem, which was not built on tables: build it again in Python"
+            )
+        try:
+            return TableProblem.from_description(self.tables, self.header.problem)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ArchiveError(f"{self._name} describes its problem in a way that cannot be read: {error}") from error
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """How much of the optimum's hypervolume the front has, where all objectives are additive.
+
+        Raises:
+            ArchiveError: see `problem`.
+            ProblemError: the problem has no additive form.
+        """
+        from evo_qnas.pareto import certificate
+
+        return certificate(self.problem, self.front.objectives * self._signs)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per evaluation: generation, seconds, state, objectives, excess over limits, choices in words."""
+        rows = self.evaluations
+        first = {"generation": rows.generation, "seconds": rows.seconds, "state": rows.state}
+        return frame_of(self.header, self.tables, rows.genomes, self.objectives, rows.constraints, **first)
+
+    def select(self, *limits: str, best: str | None = None) -> Front:
+        """The front of the feasible networks that also meet `limits`; with `best` the one network best in that.
+
+        Args:
+            limits: texts such as `size_bytes <= 30000`, of objectives or any column of the tables.
+            best: an objective or column; a column's own direction says whether less or more is better.
+
+        Raises:
+            ArchiveError: a limit cannot be read, a name is unknown, or no evaluated network meets the limits.
+        """
+        rows = np.flatnonzero(self.evaluations.feasible)
+        for limit in limits:
+            outside = self.objectives[rows]
+            rows = rows[within(self.header, self.tables, limit, self.genomes[rows], outside)]
+        if not len(rows):
+            raise ArchiveError(f"none of {len(self)} evaluated networks meets {' and '.join(limits) or 'the limits'}")
+        front = front_among(self.evaluations.objectives, rows)
+        if best is None:
+            return self._chosen(front)
+        objectives = [info.name for info in self.header.objectives]
+        pool = front if best in objectives else rows
+        values = column_of(self.header, self.tables, best, self.genomes[pool], self.objectives[pool])
+        if best in objectives:
+            maximize = self.header.objectives[objectives.index(best)].maximize
+        else:
+            maximize = self.tables is not None and self.tables.column(best).direction == "maximize"
+        return self._chosen(pool[[int((-values if maximize else values).argmin())]])
+
+    def knee(self) -> Front:
+        """The one network of the front where giving up one objective starts to buy little of the others.
+
+        Raises:
+            ArchiveError: the front is empty.
+        """
+        rows = self._front_rows()
+        return self._chosen(rows[[knee_of(self.evaluations.objectives[rows])]])
+
+    def diverse(self, k: int, *, min_difference: float = 0.2) -> Front:
+        """At most `k` good networks, the knee first, any two differing in at least that share of their blocks.
+
+        Near-front networks stand in where the front has too few that differ.
+
+        Raises:
+            ArchiveError: the front is empty, or a number is out of range.
+        """
+        if k < 1 or not 0 <= min_difference <= 1:
+            raise ArchiveError(f"diverse needs k >= 1 and a share from 0 to 1, got {k} and {min_difference}")
+        rows = self._front_rows()
+        knee = int(rows[knee_of(self.evaluations.objectives[rows])])
+        return self._chosen(diverse_rows(self.evaluations, knee, k, min_difference))
+
+    def _front_rows(self) -> Int[np.ndarray, " n"]:
+        if not len(self.front):
+            raise ArchiveError(f"the front of {self._name} is empty: no evaluated network meets all limits")
+        return self.front.rows
+
+    def merge(self, other: "Archive") -> "Archive":
+        """Both archives' evaluations in one, in memory: this one's, then those of the other whose genomes are new.
+
+        Raises:
+            ArchiveError: they are of different problems; the text says what differs.
+        """
+        same = replace(
+            other.header, algorithm=self.header.algorithm, settings=self.header.settings, seed=self.header.seed
+        )
+        changed = list(self.header.differences(same))
+        if changed:
+            raise ArchiveError(f"archives of different problems cannot be merged: {changed[0]}")
+        known = {genome.tobytes() for genome in self.genomes}
+        new = np.array([genome.tobytes() not in known for genome in other.genomes], dtype=bool)
+        shift = int(self.evaluations.generation.max(initial=-1)) + 1
+        header = replace(
+            self.header,
+            tables=self.tables,
+            algorithm=f"{self.header.algorithm} + {other.header.algorithm}",
+            settings={"merged": [dict(self.header.settings), dict(other.header.settings)]},
+            seed=None,
+        )
+        added = other.evaluations.chosen(np.flatnonzero(new))
+        added = replace(added, generation=added.generation + np.int32(shift))
+        ids = {network.id for network in self.validated}
+        contents = Contents(
+            run=uuid.uuid4().hex,
+            header=header,
+            evaluations=Evaluations.joined([self.evaluations, added]),
+            finished=self.finished and other.finished,
+            validated=(*self.validated, *(network for network in other.validated if network.id not in ids)),
+        )
+        return Archive(contents)
+
+    def add_validation(self, *networks: Validated) -> "Archive":
+        """The archive with these networks in `validated` (an earlier one of the same id goes); its file is rewritten.
+
+        Raises:
+            ArchiveError: a genome is of another length, or the file is being written by another process, was replaced
+                since it was loaded, or cannot be written.
+        """
+        blocks = len(self.header.blocks)
+        for network in networks:
+            if len(network.genome) != blocks:
+                raise ArchiveError(f"network {network.id!r} has {len(network.genome)} blocks, the archive has {blocks}")
+        ids = {network.id for network in networks}
+        kept = tuple(network for network in self.validated if network.id not in ids)
+        changed = Archive(replace(self._whole(), validated=(*kept, *networks)), self.path)
+        if self.path is not None:
+            journal = Journal.open(self.path)
+            try:
+                if not journal.is_empty or (self._stored is not None and not self._stored.is_current()):
+                    raise ArchiveError(f"{self.path} was changed since it was loaded: load it again")
+                changed._write(self.path)
+            finally:
+                journal.close(remove=journal.is_empty)
+        return changed
+
+    def save(self, path: str | Path) -> "Archive":
+        """Writes the archive to a file of its own, in one step; returns the archive of that file.
+
+        Raises:
+            ArchiveError: the file cannot be written.
+        """
+        self._write(Path(path))
+        return Archive(self._whole(), Path(path))
+
+    def _write(self, path: Path) -> None:
+        try:
+            write_archive(self._whole(), path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def _whole(self) -> Contents:
+        header = replace(self.header, tables=self.tables)
+        return replace(self._contents, header=header, evaluations=self.evaluations)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Writes every evaluation as CSV, see `to_dataframe`."""
+        write_text(path, self.to_dataframe().to_csv(index=False))
+
+    def to_optuna(self) -> Any:
+        """An Optuna study with one trial per evaluation (needs optuna); see `export.to_optuna`."""
+        from evo_qnas.archive.export import to_optuna
+
+        return to_optuna(self.header, self.tables, self.evaluations)
+
+    @property
+    def _name(self) -> str:
+        return "the archive in memory" if self.path is None else str(self.path)
 
     @property
     def _signs(self) -> Float[np.ndarray, " m"]:
@@ -125,7 +365,24 @@ class Archive:
             genomes=self.evaluations.genomes[rows],
             objectives=self.evaluations.objectives[rows] * self._signs,
             constraints=self.evaluations.constraints[rows],
+            header=self.header,
+            load_tables=self._tables,
         )
+
+    def _tables(self) -> Tables | None:
+        return self.tables
+
+
+def functions_of(description: Mapping[str, Any]) -> list[str]:
+    """The `module:function` texts of a problem's description, whichever part of it they stand in."""
+    names = [str(name) for name in description.get("functions", ())]
+    for part in ("objectives", "constraints"):
+        for text in map(str, description.get(part, ())):
+            prefix = text.partition(":")[0].strip()
+            plain = ":" not in text or prefix in {"sum", "mean", "max"} or "<=" in text or ">=" in text
+            if not plain or (part == "objectives" and ":" in text and prefix not in {"sum", "mean", "max"}):
+                names.append(text)
+    return list(dict.fromkeys(names))
 
 
 def merged_contents(stored: StoredFile, left: Leftover | None) -> Contents:

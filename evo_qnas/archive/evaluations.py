@@ -94,6 +94,11 @@ class Evaluations:
         reasons = {row - start: why for row, why in self.reasons.items() if start <= row < end}
         return self._from_parts([part[start:end] for part in self.parts], reasons)
 
+    def chosen(self, rows: Int[np.ndarray, " _"]) -> "Evaluations":
+        """The evaluations of these rows, in their order."""
+        reasons = {at: self.reasons[row] for at, row in enumerate(rows.tolist()) if row in self.reasons}
+        return self._from_parts([part[rows] for part in self.parts], reasons)
+
     @classmethod
     def joined(cls, several: Sequence["Evaluations"]) -> "Evaluations":
         """All evaluations of a non-empty sequence, one after another."""

@@ -1,14 +1,21 @@
 """The front of an archive: the feasible evaluations that no other one beats."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import final
 
 import moocore
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
 
+from evo_qnas.archive.decoding import frame_of, labels_of
 from evo_qnas.archive.evaluations import Evaluations
+from evo_qnas.archive.header import Header
+from evo_qnas.files import write_text
+from evo_qnas.tables import Tables
 
 
 @final
@@ -21,15 +28,61 @@ class Front:
         genomes: (n, blocks) int64.
         objectives: (n, m) float64; a maximised objective is positive where more is better, as the user wrote it.
         constraints: (n, k) float64 excesses, met where <= 0.
+        header: of the archive they come from.
+        load_tables: the archive's tables, read when they are needed.
     """
 
     rows: Int[np.ndarray, " n"]
     genomes: Int[np.ndarray, "n blocks"]
     objectives: Float[np.ndarray, "n m"]
     constraints: Float[np.ndarray, "n k"]
+    header: Header = field(repr=False)
+    load_tables: Callable[[], Tables | None] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per network: objectives, excess over each limit, and the choice of each block in words."""
+        tables = self.load_tables()
+        return frame_of(self.header, tables, self.genomes, self.objectives, self.constraints, evaluation=self.rows)
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """The data frame as CSV text, also written to `path` where one is given."""
+        text = self.to_dataframe().to_csv(index=False)
+        if path is not None:
+            write_text(path, text)
+        return text
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """A JSON list with one object per network, also written to `path` where one is given.
+
+        Keys: `evaluation`, `genome`, `objectives` and `constraints` by name, `blocks` by name (choices in words).
+        """
+        labels = labels_of(self.header, self.load_tables())
+        networks = []
+        for row, genome, values, excess in zip(
+            self.rows.tolist(), self.genomes.tolist(), self.objectives.tolist(), self.constraints.tolist(), strict=True
+        ):
+            words = genome if labels is None else [labels[b][choice] for b, choice in enumerate(genome)]
+            networks.append(
+                {
+                    "evaluation": row,
+                    "genome": genome,
+                    "objectives": {i.name: v for i, v in zip(self.header.objectives, values, strict=True)},
+                    "constraints": {i.name: _finite(v) for i, v in zip(self.header.constraints, excess, strict=True)},
+                    "blocks": dict(zip(self.header.blocks, words, strict=True)),
+                }
+            )
+        text = json.dumps(networks, indent=1, allow_nan=False) + "\n"
+        if path is not None:
+            write_text(path, text)
+        return text
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no infinity."""
+    return value if np.isfinite(value) else None
 
 
 def front_rows(evaluations: Evaluations) -> Int[np.ndarray, " n"]:

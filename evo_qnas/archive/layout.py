@@ -22,14 +22,15 @@ from evo_qnas.archive.front import signs
 from evo_qnas.archive.header import Header
 from evo_qnas.archive.history import History, traced
 from evo_qnas.archive.validated import Validated
-from evo_qnas.archive.writing import attribute, attribute_texts, put, put_group, put_texts
 from evo_qnas.files import Seal, replacing
 from evo_qnas.tables import Tables
+from evo_qnas.tables.fast_hdf5 import attribute, put, put_group, put_texts
 from evo_qnas.tables.hdf5 import write_tables
 
 FORMAT = "evo_qnas.archive"
 SCHEMA = 1
 RAW = ("genome", "objectives", "constraints", "generation", "seconds", "state")
+_TEXT = h5py.string_dtype("utf-8")
 _IMAGES: dict[int, tuple["weakref.ref[Tables]", bytes]] = {}
 
 
@@ -158,8 +159,8 @@ def _write_evaluations(
     chosen = {name: put(front, name, parts[name][best]) for name in RAW[:3]}
     for place in (made, chosen):
         for name, infos in (("objectives", header.objectives), ("constraints", header.constraints)):
-            attribute_texts(place[name], "name", [info.name for info in infos])
-            attribute_texts(place[name], "unit", [info.unit for info in infos])
+            attribute(place[name], "name", np.array([info.name for info in infos], dtype=_TEXT))
+            attribute(place[name], "unit", np.array([info.unit for info in infos], dtype=_TEXT))
         attribute(place["objectives"], "maximize", np.array([info.maximize for info in header.objectives], dtype=bool))
     failed = sorted(rows.reasons)
     put(group, "reason_row", np.array(failed, dtype=np.int64))

@@ -25,9 +25,21 @@ from evo_qnas.files import Seal, check_seal
 from evo_qnas.problem import ConstraintInfo, ObjectiveInfo
 from evo_qnas.tables import Tables
 from evo_qnas.tables.hdf5 import read_tables
+from evo_qnas.tables.safe_hdf5 import SafeReader
 
 _KINDS = {"genome": "ui", "objectives": "f", "constraints": "f", "generation": "i", "seconds": "f", "state": "u"}
-_DAMAGE = (KeyError, AttributeError, TypeError, ValueError, OSError, RuntimeError, UnicodeDecodeError)
+_DAMAGE = (
+    KeyError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    OSError,
+    RuntimeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+    SystemError,
+)
 
 
 @final
@@ -66,12 +78,14 @@ class StoredFile:
         self.finished = bool(file.attrs["finished"])
         self.extras: Mapping[str, Any] = MappingProxyType(json.loads(file.attrs["extras"]))
         self.versions: Mapping[str, str] = MappingProxyType(json.loads(file.attrs["versions"]))
+        self.created_by = str(file.attrs["created_by"])
         self.with_tables = "tables" in file
-        self.header = _header(file)
+        reader = SafeReader(origin=str(self.path), what="archive", error=ArchiveError, file=file)
+        self.header = _header(file, reader)
         group = child(file, "evaluations")
         self._extents = {name: self._extent(group, name, seal) for name in RAW}
         self._check_shapes()
-        rows, texts = array(group, "reason_row", "i", 1), strings(group, "reason")
+        rows, texts = array(group, "reason_row", "i", 1), reader.texts(group, "reason")
         self.reasons = MappingProxyType(dict(zip(rows.tolist(), texts, strict=True)))
         front = child(file, "front")
         self.front = (array(front, "row", "i", 1), *(array(front, name, _KINDS[name], 2) for name in RAW[:3]))
@@ -138,8 +152,13 @@ class StoredFile:
             return None
         if not self.is_current():
             raise ArchiveError(f"{self.path} was replaced since it was loaded: load it again")
-        with h5py.File(self.path, "r", locking=False) as file:
-            return read_tables(child(file, "tables"), f"{self.path}:/tables")
+        try:
+            with h5py.File(self.path, "r", locking=False) as file:
+                return read_tables(child(file, "tables"), f"{self.path}:/tables")
+        except TableError:
+            raise
+        except _DAMAGE as error:
+            raise ArchiveError(f"{self.path} is a damaged archive: {_text(error)}") from error
 
 
 def open_stored(path: Path) -> StoredFile:
@@ -165,7 +184,8 @@ def open_stored(path: Path) -> StoredFile:
 
 
 def _text(error: BaseException) -> str:
-    return " ".join(str(error.args[0] if error.args else error).split())
+    text = " ".join(str(error.args[0] if error.args else "").split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def _foreign(path: Path) -> str:
@@ -182,9 +202,9 @@ def check_kind(path: Path, file: h5py.File) -> None:
     """Refuses sealed files of another kind and archives of a later version."""
     kind, schema = file.attrs.get("format"), file.attrs.get("schema")
     if kind != FORMAT:
-        raise ArchiveError(f"{path} is no archive: its format is {kind!r}, expected {FORMAT!r}")
+        raise ArchiveError(f"{path} is no archive: its format is {str(kind)[:60]!r}, expected {FORMAT!r}")
     if not isinstance(schema, (int, np.integer)) or schema < 1:
-        raise ArchiveError(f"{path} is a damaged archive: its schema is {schema!r}")
+        raise ArchiveError(f"{path} is a damaged archive: its schema is {str(schema)[:60]!r}")
     if schema > SCHEMA:
         raise ArchiveError(f"{path} has the schema {schema}, this version reads up to {SCHEMA}: update evo_qnas")
 
@@ -223,17 +243,7 @@ def array(group: h5py.Group, name: str, kinds: str, ndim: int) -> np.ndarray:
     return np.asarray(plain_dataset(group, name, kinds, ndim)[()])
 
 
-def strings(group: h5py.Group, name: str) -> list[str]:
-    """The values of a dataset of variable-length text."""
-    data = child(group, name)
-    if not isinstance(data, h5py.Dataset) or h5py.check_string_dtype(data.dtype) is None or data.ndim != 1:
-        raise ValueError(f"{data.name} is no list of texts")
-    if data.size * 16 > max(data.id.get_storage_size(), 0):
-        raise ValueError(f"{data.name} declares more values than the file holds")
-    return [text.decode("utf-8") for text in data[()]]
-
-
-def _header(file: h5py.File) -> Header:
+def _header(file: h5py.File, reader: SafeReader) -> Header:
     data = child(file, "evaluations")
     objectives, constraints = child(data, "objectives"), child(data, "constraints")
     infos = zip(*(list(objectives.attrs[key]) for key in ("name", "unit", "maximize")), strict=True)
@@ -241,7 +251,7 @@ def _header(file: h5py.File) -> Header:
     seed = json.loads(file.attrs["seed"])
     return Header(
         problem=MappingProxyType(json.loads(array(file, "problem", "S", 0).item())),
-        blocks=tuple(strings(file, "block_names")),
+        blocks=tuple(reader.texts(file, "block_names")),
         objectives=tuple(ObjectiveInfo(name=str(n), unit=str(u), maximize=bool(x)) for n, u, x in infos),
         constraints=tuple(ConstraintInfo(name=str(n), unit=str(u)) for n, u in limits),
         algorithm=str(file.attrs["algorithm"]),

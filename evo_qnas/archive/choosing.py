@@ -1,0 +1,111 @@
+"""Picks among the evaluations of an archive: under a limit, at the knee, different from each other."""
+
+import re
+
+import moocore
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from evo_qnas.archive.evaluations import Evaluations
+from evo_qnas.archive.header import Header
+from evo_qnas.errors import ArchiveError, ProblemError, TableError
+from evo_qnas.problem.limits import parse_limit
+from evo_qnas.tables import Tables
+
+_SIMPLE = re.compile(r"\s*(?P<name>.+?)\s*(?P<sign><=|>=)\s*(?P<number>[-+]?[\d._]+(?:[eE][-+]?\d+)?)\s*")
+_MOST_LAYERS = 50
+
+
+def column_of(
+    header: Header, tables: Tables | None, name: str, genomes: Int[np.ndarray, "n blocks"], outside: np.ndarray
+) -> Float[np.ndarray, " n"]:
+    """(n,) values of an objective (as the user reads it) or of a column of the tables.
+
+    Raises:
+        ArchiveError: there is no such objective or column; the text lists what there is.
+    """
+    names = [info.name for info in header.objectives]
+    if name in names:
+        values: np.ndarray = outside[:, names.index(name)]
+        return values
+    if tables is not None and name in tables.columns:
+        return tables.total(name, genomes)
+    there = ", ".join(dict.fromkeys([*names, *(tables.columns if tables is not None else ())]))
+    raise ArchiveError(f"the archive knows no {name!r}; there are: {there}")
+
+
+def within(
+    header: Header, tables: Tables | None, limit: str, genomes: Int[np.ndarray, "n blocks"], outside: np.ndarray
+) -> Bool[np.ndarray, " n"]:
+    """(n,) bool: which networks meet a limit such as `size_bytes <= 30000`.
+
+    Raises:
+        ArchiveError: the limit cannot be read or names nothing the archive knows.
+    """
+    found = _SIMPLE.fullmatch(limit)
+    names = [info.name for info in header.objectives]
+    if tables is None or (found and found["name"] in names):
+        if not found:
+            raise ArchiveError(f"limit {limit!r} cannot be read: write 'name <= number' or 'name >= number'")
+        values = column_of(header, tables, found["name"], genomes, outside)
+        try:
+            number = float(found["number"])
+        except ValueError:
+            raise ArchiveError(f"limit {limit!r}: {found['number']!r} is no number") from None
+        met: np.ndarray = values <= number if found["sign"] == "<=" else values >= number
+        return met
+    try:
+        parsed = parse_limit(limit, tables)
+    except (ProblemError, TableError) as error:
+        raise ArchiveError(str(error)) from error
+    totals = parsed.term.values(tables, genomes)
+    inside: np.ndarray = (totals >= parsed.low) & (totals <= parsed.high)
+    return inside
+
+
+def scaled(points: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
+    """Minimised objectives, each from 0 at its best to 1 at its worst among the points."""
+    low = points.min(axis=0)
+    span = points.max(axis=0) - low
+    values: np.ndarray = (points - low) / np.where(span > 0, span, 1.0)
+    return values
+
+
+def knee_of(points: Float[np.ndarray, "n m"]) -> int:
+    """The point farthest below the hyperplane through the extremes of a front: the least sum of scaled objectives.
+
+    Source:
+        Das 1999, "On characterizing the knee of the Pareto curve", with the hyperplane at equal scaled objectives.
+
+    Example:
+        >>> knee_of(np.array([[0.0, 1.0], [0.2, 0.3], [1.0, 0.0]]))
+        1
+    """
+    return int(scaled(points).sum(axis=1).argmin())
+
+
+def diverse_rows(evaluations: Evaluations, start: int, k: int, share: float) -> Int[np.ndarray, " _"]:
+    """At most `k` rows, the first is `start`, each differing from every other in at least that share of blocks.
+
+    Goes from the front to the next layers of the non-dominated sorting; within a layer the network farthest from those
+    chosen comes first.
+    """
+    genomes = evaluations.genomes
+    need = share * genomes.shape[1]
+    rest = np.flatnonzero(evaluations.feasible)
+    chosen = [start]
+    distance = (genomes[rest] != genomes[start]).sum(axis=1)
+    for _ in range(_MOST_LAYERS):
+        far = distance >= max(need, 1)
+        rest, distance = rest[far], distance[far]
+        if len(chosen) >= k or not len(rest):
+            break
+        layer = moocore.is_nondominated(evaluations.objectives[rest], keep_weakly=True)
+        inside, there = rest[layer], distance[layer]
+        while len(chosen) < k and len(there) and there.max() >= max(need, 1):
+            best = inside[there.argmax()]
+            chosen.append(int(best))
+            there = np.minimum(there, (genomes[inside] != genomes[best]).sum(axis=1))
+            distance = np.minimum(distance, (genomes[rest] != genomes[best]).sum(axis=1))
+        rest, distance = rest[~layer], distance[~layer]
+    return np.array(chosen[:k], dtype=np.int64)

@@ -1,0 +1,56 @@
+"""Genomes as people read them: a data frame with objectives, limits and what each block became."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from evo_qnas.archive.header import Header
+from evo_qnas.tables import Tables
+
+
+def labels_of(header: Header, tables: Tables | None) -> list[np.ndarray] | None:
+    """Per block the text of each choice, `operator w4 a8`; None where the archive has no tables."""
+    if tables is None:
+        return None
+    return [
+        np.array(
+            [operator + (f" w{w}" if w else "") + (f" a{a}" if a else "") for operator, w, a in block.labels],
+            dtype=object,
+        )
+        for block in tables.blocks
+    ]
+
+
+def frame_of(
+    header: Header,
+    tables: Tables | None,
+    genomes: Int[np.ndarray, "n blocks"],
+    objectives: Float[np.ndarray, "n m"],
+    constraints: Float[np.ndarray, "n k"],
+    **first: np.ndarray,
+) -> pd.DataFrame:
+    """One row per network: `first`, the objectives, the limits' excesses, then each block's choice in words.
+
+    A name that is taken gets a suffix, ` (excess)` for limits and ` (choice)` for blocks.
+    """
+    columns: dict[str, Any] = dict(first)
+    for index, info in enumerate(header.objectives):
+        columns[_free(info.name, columns, "objective")] = objectives[:, index]
+    for index, limit in enumerate(header.constraints):
+        columns[_free(limit.name, columns, "excess")] = constraints[:, index]
+    labels = labels_of(header, tables)
+    for index, name in enumerate(header.blocks):
+        column = genomes[:, index]
+        columns[_free(name, columns, "choice")] = column if labels is None else labels[index][column]
+    return pd.DataFrame(columns)
+
+
+def _free(name: str, taken: dict[str, Any], suffix: str) -> str:
+    """A column name that is not taken yet."""
+    chosen, count = name, 1
+    while chosen in taken:
+        count += 1
+        chosen = f"{name} ({suffix})" if count == 2 else f"{name} ({suffix} {count})"
+    return chosen

@@ -1,0 +1,80 @@
+"""`evo-qnas front`: the front of an archive."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from evo_qnas.archive import Archive, Front
+
+_HELP = """The front of an archive: the networks that no other evaluated one beats, sorted by the first objective.
+
+Examples:
+
+  evo-qnas front results/first.h5
+
+  evo-qnas front results/first.h5 --constraint "size_bytes <= 30000" --format csv > front.csv
+"""
+
+
+class Format(StrEnum):
+    """How the front is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("front", help=_HELP)(front)
+
+
+def front(
+    file: Annotated[Path, typer.Argument(help="an archive, written by evo-qnas search or run")],
+    form: Annotated[Format, typer.Option("--format", help="a table to read, CSV, or JSON with genomes")] = Format.table,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LIMIT", help="'size_bytes <= 30000', of an objective or any column; repeatable"),
+    ] = None,
+) -> None:
+    """Prints a front."""
+    archive = Archive.load(file)
+    chosen = archive.select(*constraint) if constraint else archive.front
+    if form is Format.csv:
+        typer.echo(chosen.to_csv(), nl=False)
+    elif form is Format.json:
+        typer.echo(chosen.to_json(), nl=False)
+    else:
+        _show(archive, chosen)
+
+
+def _show(archive: Archive, chosen: Front) -> None:
+    """A table of evaluation, objectives, excess over limits and genome; what it is of goes to stderr."""
+    words = f"{len(chosen)} networks of {len(archive)} evaluated with {archive.header.algorithm}"
+    if not archive.finished:
+        words += "; the search has not come to its end"
+    if not len(chosen):
+        words += "; no network met every limit"
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(words)
+    if not len(chosen):
+        return
+    table = Table("evaluation", box=None)
+    header = archive.header
+    for info in header.objectives:
+        unit = "" if info.unit == "1" else f" [{info.unit}]"
+        table.add_column(
+            f"{info.name}{unit} ({'max' if info.maximize else 'min'})".replace("[", "\\["), justify="right"
+        )
+    for limit in header.constraints:
+        table.add_column(f"over {limit.name}", justify="right")
+    table.add_column("genome", overflow="fold")
+    for row, values, excess, genome in zip(
+        chosen.rows, chosen.objectives, chosen.constraints, chosen.genomes, strict=True
+    ):
+        numbers = [f"{value:.6g}" for value in (*values, *excess)]
+        table.add_row(str(row), *numbers, " ".join(map(str, genome)))
+    Console(highlight=False, width=None).print(table)
