@@ -3,11 +3,13 @@
 The engine half (tables, problems, search, archives) is imported from here and needs no torch.
 """
 
+from evo_qnas.archive import Archive
 from evo_qnas.problem import ConstraintInfo, Networks, ObjectiveInfo, Problem, TableProblem, objective
 from evo_qnas.spaces import Space
 from evo_qnas.tables import Block, Column, Tables
 
 __all__ = [
+    "Archive",
     "Block",
     "Column",
     "ConstraintInfo",
