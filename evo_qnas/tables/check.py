@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+import moocore
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from evo_qnas.tables.findings import Finding
 from evo_qnas.tables.parts import Block, Column
@@ -107,17 +108,18 @@ def _duplicates(tables: Tables) -> Iterator[Finding]:
 
 
 def _missing(tables: Tables) -> Iterator[Finding]:
+    blocks, total, first = 0, 0, ""
     for block in tables.blocks:
         labels = set(block.labels)
         bits = sorted({label[1:] for label in labels})
         grid = [(operator, *pair) for operator in dict.fromkeys(block.operators) for pair in bits]
         gone = [label for label in grid if label not in labels]
         if gone:
-            text = (
-                f"block {block.name!r} has no choice for {len(gone)} of the {len(grid)} pairs of its operators and "
-                f"bits, first {gone[0][0]} {gone[0][1]}/{gone[0][2]}"
-            )
-            yield Finding(severity="warning", rule="missing-choice", text=text)
+            first = first or f"block {block.name!r}: {gone[0][0]} {gone[0][1]}/{gone[0][2]}"
+            blocks, total = blocks + 1, total + len(gone)
+    if total:
+        text = f"{blocks} blocks have no choice for {total} pairs of their operators and bits, first {first}"
+        yield Finding(severity="warning", rule="missing-choice", text=text)
 
 
 def _fewer_bits_better(tables: Tables) -> Iterator[Finding]:
@@ -159,7 +161,9 @@ def _dominated(tables: Tables) -> Iterator[Finding]:
     for index in range(len(tables.blocks)):
         signs = [-1.0 if column.direction == "maximize" else 1.0 for column in columns]
         points = [sign * column.values[index] for sign, column in zip(signs, columns, strict=True)]
-        marks.append(_beaten(np.stack(points, axis=1)))
+        # NaN would dominate everything in moocore.
+        values = np.nan_to_num(np.stack(points, axis=1), nan=np.inf)
+        marks.append(~np.asarray(moocore.is_nondominated(values, keep_weakly=True), dtype=bool))
     total, first = _places(tables, marks)
     if total:
         text = (
@@ -167,14 +171,6 @@ def _dominated(tables: Tables) -> Iterator[Finding]:
             f"in every column and better in one, first {first}"
         )
         yield Finding(severity="info", rule="dominated-choice", text=text)
-
-
-def _beaten(points: Float[np.ndarray, "choices m"]) -> Bool[np.ndarray, " choices"]:
-    """(choices,) marks of the rows that another row dominates."""
-    marks = np.zeros(len(points), dtype=bool)
-    for row, point in enumerate(points):
-        marks[row] = ((points <= point).all(axis=1) & (points < point).any(axis=1)).any()
-    return marks
 
 
 def _counts(tables: Tables) -> Iterator[Finding]:
