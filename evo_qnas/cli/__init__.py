@@ -12,7 +12,7 @@ from rich.console import Console
 
 from evo_qnas.errors import EvoQnasError
 
-VERBS: tuple[str, ...] = ("run", "front")
+VERBS: tuple[str, ...] = ("run", "front", "plot")
 
 app = typer.Typer(
     name="evo-qnas",

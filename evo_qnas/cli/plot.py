@@ -1,0 +1,37 @@
+"""`evo-qnas plot`: a picture of an archive or run folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = """Draws one picture of an archive or a run folder; the output's ending (.png, .svg, .pdf) is the format.
+
+Kinds: front (2 or 3 objectives, with baselines and exact front), parallel (2 and more), blocks (operator and bits of
+each block along the front), gain (what each block's next step buys), convergence, validation (run folder).
+
+Examples:
+
+  evo-qnas plot results/first.h5 -o front.pdf
+
+  evo-qnas plot results/digits -o validation.svg --kind validation
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("plot", help=_HELP)(plot)
+
+
+def plot(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="an archive, or a run folder")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the picture: .png, .svg or .pdf")],
+    kind: Annotated[str | None, typer.Option(help="what to draw [front; parallel for more than 3 objectives]")] = None,
+    exact: Annotated[bool, typer.Option(help="draw the exact front where it is known and cheap")] = True,
+    at: Annotated[int | None, typer.Option(min=0, help="gain: row of the front to work from [the knee]")] = None,
+) -> None:
+    """Draws one picture."""
+    from evo_qnas.plots import plot as draw
+
+    chosen = draw(source, output, kind=kind, exact=exact, at=at)
+    typer.echo(f"{output}: {chosen}")

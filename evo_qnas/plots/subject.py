@@ -1,0 +1,171 @@
+"""`Subject`: what pictures and pages are drawn from, an archive and what a run measured beside it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evo_qnas.archive import Archive
+from evo_qnas.errors import ArchiveError, PictureError, ProblemError
+from evo_qnas.pareto.exact import true_front
+from evo_qnas.problem import Problem, TableProblem
+from evo_qnas.tables import Tables
+
+_MOST_EXACT_GENES = {1: 10_000, 2: 100, 3: 10}
+_MOST_EXACT_POINTS = 200_000
+_LARGEST_JSON = 64 << 20
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """An archive with what is known beside it.
+
+    Attributes:
+        name: of the file or run folder.
+        archive: the search.
+        problem: rebuilt from the archive's tables, or None where that needs a user's functions, never run.
+        baselines: by name the objectives `(m,)` in the user's own direction, NaN where they are not known.
+        summary: content of the run folder's `summary.json`, or None.
+        random: the run's random networks as (predicted score, metric before fine-tuning) rows `(n, 2)`, may be empty.
+        folder: the run folder, or None.
+    """
+
+    name: str
+    archive: Archive
+    problem: Problem | None
+    baselines: Mapping[str, Float[np.ndarray, " m"]]
+    summary: Mapping[str, Any] | None = None
+    random: Float[np.ndarray, "n 2"]
+    folder: Path | None = None
+
+    @property
+    def tables(self) -> Tables | None:
+        """The archive's tables, or None where it has none."""
+        return self.archive.tables
+
+    @property
+    def signs(self) -> Float[np.ndarray, " m"]:
+        """(m,) float64: -1 where an objective is maximised, else 1."""
+        return np.where([info.maximize for info in self.archive.header.objectives], -1.0, 1.0)
+
+    def exact(self) -> Float[np.ndarray, "n m"] | None:
+        """The exact front's objectives in the user's own direction; None where it is not known or not cheap to find."""
+        problem = self.problem
+        if problem is None or problem.additive is None:
+            return None
+        if len(problem.space.genes) > _MOST_EXACT_GENES.get(len(problem.objectives), 0):
+            return None
+        found = true_front(problem, max_points=_MOST_EXACT_POINTS)
+        return None if found is None else found.objectives * self.signs
+
+    def validated_genomes(self) -> dict[str, tuple[int, ...]]:
+        """Genomes by id of the networks that the run trained and measured."""
+        found = {network.id: network.genome for network in self.archive.validated}
+        for entry in (self.summary or {}).get("networks", ()):
+            found[str(entry["id"])] = tuple(int(value) for value in entry["genome"])
+        return found
+
+
+def load_subject(path: str | Path) -> Subject:
+    """What lies at `path`: an archive file, or a run folder with an `archive.h5`.
+
+    Raises:
+        PictureError: there is nothing to draw from at `path`, or a JSON file beside it cannot be read.
+        ArchiveError: the archive cannot be read.
+    """
+    place = Path(path)
+    if place.is_dir():
+        file = place / "archive.h5"
+        if not file.is_file():
+            raise PictureError(
+                f"{place} holds no archive.h5: give an archive, or a run folder whose search stage has ended"
+            )
+        return subject_of(Archive.load(file), name=place.resolve().name, folder=place)
+    return subject_of(Archive.load(place), name=place.stem)
+
+
+def subject_of(archive: Archive, *, name: str = "search", folder: Path | None = None) -> Subject:
+    """The subject of an archive, with what lies beside it in a run folder."""
+    try:
+        problem: Problem | None = archive.problem
+    except (ArchiveError, ProblemError):
+        problem = None
+    summary = None if folder is None else read_json(folder / "summary.json")
+    return Subject(
+        name=str(summary["card"]) if summary is not None and "card" in summary else name,
+        archive=archive,
+        problem=problem,
+        baselines=MappingProxyType(_baselines(archive)),
+        summary=summary,
+        random=np.zeros((0, 2)) if folder is None else _random(archive.tables, folder),
+        folder=folder,
+    )
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, None where there is no such file.
+
+    Raises:
+        PictureError: the file is too large, is no JSON, or holds something else than an object.
+    """
+    if not path.is_file():
+        return None
+    if path.stat().st_size > _LARGEST_JSON:
+        raise PictureError(f"{path} has more than {_LARGEST_JSON >> 20} MiB: this is no file of a run")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise PictureError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise PictureError(f"{path} must hold a JSON object, found {type(content).__name__}")
+    return content
+
+
+def _baselines(archive: Archive) -> dict[str, np.ndarray]:
+    """Objectives of the tables' named genomes; functions of a user's are not run and leave NaN."""
+    tables, header = archive.tables, archive.header
+    if tables is None or not tables.baselines:
+        return {}
+    genomes = np.array(list(tables.baselines.values()), dtype=np.int64)
+    values = np.full((len(genomes), len(header.objectives)), np.nan)
+    functions = header.problem.get("functions", {})
+    for column, info in enumerate(header.objectives):
+        prefix = info.name.partition(":")[0]
+        if info.name in functions or (":" in info.name and prefix not in {"sum", "mean", "max"}):
+            continue
+        try:
+            objectives, _ = TableProblem(tables, objectives=[info.name]).evaluate(genomes)
+        except ProblemError:
+            continue
+        values[:, column] = -objectives[:, 0] if info.maximize else objectives[:, 0]
+    return dict(zip(tables.baselines, values, strict=True))
+
+
+def _random(tables: Tables | None, folder: Path) -> Float[np.ndarray, "n 2"]:
+    """Predicted score and measured metric of the random networks of a run."""
+    found = read_json(folder / "networks" / "random.json")
+    if found is None or tables is None or "score" not in tables.columns:
+        return np.zeros((0, 2))
+    genomes = np.array(found.get("genomes", []), dtype=np.int64).reshape(-1, len(tables.blocks))
+    metric = np.array(found.get("metric", []), dtype=np.float64)
+    if len(genomes) != len(metric) or (genomes < 0).any() or (genomes >= tables.choices).any():
+        raise PictureError(f"{folder / 'networks' / 'random.json'} does not fit the tables of the archive")
+    return np.stack([tables.total("score", genomes), metric], axis=1)
+
+
+def rows_of(genomes: Int[np.ndarray, "n blocks"], wanted: tuple[int, ...]) -> Int[np.ndarray, " _"]:
+    """Positions of a genome among others; empty where it is not there.
+
+    Example:
+        >>> rows_of(np.array([[0, 1], [2, 3]]), (2, 3))
+        array([1])
+    """
+    if len(wanted) != genomes.shape[1]:
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero((genomes == np.array(wanted)).all(axis=1))
