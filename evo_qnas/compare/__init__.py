@@ -1,0 +1,34 @@
+"""Comparisons: algorithms x seeds x problems under equal budgets, with indicators and statistics.
+
+- `compare`: one call; `Comparison`: its tables, statistics and summary.
+- `Case`, `KnownFront`: a problem to compare on, and how its true front is known.
+- `Entry`: an algorithm with its settings; `entries_of`, `parse_entry`: how users name them.
+- `Reference`, `Quality`, `measure`: indicators of one run.
+- `load_suite`: the problems of a suite card such as `problems/suite.toml`.
+"""
+
+from evo_qnas.compare.case import Case, KnownFront, enumerated_front, grouped_front, summed_front
+from evo_qnas.compare.compare import compare
+from evo_qnas.compare.comparison import Comparison, Result
+from evo_qnas.compare.entries import Entry, entries_of, parse_entry
+from evo_qnas.compare.indicators import Quality, Reference, measure, reference_of
+from evo_qnas.compare.runs import Run
+
+__all__ = [
+    "Case",
+    "Comparison",
+    "Entry",
+    "KnownFront",
+    "Quality",
+    "Reference",
+    "Result",
+    "Run",
+    "compare",
+    "entries_of",
+    "enumerated_front",
+    "grouped_front",
+    "measure",
+    "parse_entry",
+    "reference_of",
+    "summed_front",
+]

@@ -1,0 +1,136 @@
+"""One call from problems and algorithms to a comparison."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from evo_qnas.compare.case import Case
+from evo_qnas.compare.comparison import Comparison, Result
+from evo_qnas.compare.entries import entries_of
+from evo_qnas.compare.indicators import measure, reference_of
+from evo_qnas.compare.runs import make_runs
+from evo_qnas.errors import SearchError
+from evo_qnas.problem import Problem
+
+
+def compare(
+    problem: Any,
+    algorithms: Any = ("nsga2", "random"),
+    *,
+    seeds: int | Sequence[int] = 10,
+    evaluations: int = 5_000,
+    path: str | Path | None = None,
+    jobs: int = 1,
+    against: str | None = None,
+    progress: bool | None = None,
+    skipped: Mapping[str, str] | None = None,
+    command: str = "",
+) -> Comparison:
+    """Algorithms side by side: equal problems, seeds and evaluation budgets, indicators and statistics.
+
+    With a `path` each run is an archive there, and the same call goes on after an interruption. More algorithms, seeds
+    or problems reuse what is there; so do fewer evaluations, while more of them go on where the runs ended.
+
+    Args:
+        problem: a `Problem`, a pymoo problem, a `Case`, a sequence of these, or a mapping from names to them.
+        algorithms: see `entries_of`: names, configured pymoo algorithms, or a mapping from names to
+            `{"algorithm": .., "population": .., "seeding": ..}`.
+        seeds: how many (0, 1, ..), or which.
+        evaluations: distinct networks that each run may evaluate.
+        path: results folder; None keeps everything in memory.
+        jobs: processes, -1 for one per core; changes nothing but seconds.
+        against: test all others against this one; None tests every pair.
+        progress: draw a bar on stderr; None draws it on a terminal.
+        skipped: names and reasons of problems that the caller left out, for the summary.
+        command: how the comparison was asked for, for its files.
+
+    Raises:
+        SearchError: an argument is out of range, or an algorithm is unknown.
+        ArchiveError: a file in the folder belongs to another search.
+
+    Example:
+        >>> from evo_qnas.tables import Tables
+        >>> from evo_qnas.problem import TableProblem
+        >>> tables = Tables.from_arrays({"score": [np.array([1.0, 0.5])] * 6, "size_bytes": [np.array([4.0, 8.0])] * 6})
+        >>> found = compare(TableProblem(tables), ["nsga2", "random"], seeds=2, evaluations=30)
+        >>> found.to_dataframe()[["algorithm", "seed", "exact_points"]].values.tolist()
+        [['nsga2', 0, 7], ['nsga2', 1, 7], ['random', 0, 7], ['random', 1, 7]]
+    """
+    cases = cases_of(problem)
+    entries = entries_of(algorithms)
+    numbers = _seeds(seeds)
+    if not isinstance(evaluations, int | np.integer) or isinstance(evaluations, bool) or evaluations < 1:
+        raise SearchError(f"evaluations must be a whole number of at least 1, got {evaluations!r}")
+    if against is not None and against not in [entry.name for entry in entries]:
+        names = ", ".join(entry.name for entry in entries)
+        raise SearchError(f"against = {against!r} is none of the compared algorithms: {names}")
+    folder = None if path is None else Path(path)
+    runs = make_runs(cases, entries, numbers, evaluations=int(evaluations), folder=folder, jobs=jobs, progress=progress)
+    references = {}
+    results = []
+    for case in cases:
+        mine = [run for run in runs if run.case == case.name]
+        references[case.name] = reference_of(case.known_front(), mine)
+        budget = case.budget(int(evaluations))
+        results += [Result(run=run, quality=measure(run, references[case.name], budget)) for run in mine]
+    comparison = Comparison(
+        cases=cases,
+        entries=entries,
+        seeds=numbers,
+        evaluations=int(evaluations),
+        references=MappingProxyType(references),
+        results=tuple(results),
+        against=against,
+        skipped=MappingProxyType(dict(skipped or {})),
+        command=command,
+    )
+    if folder is not None:
+        comparison.save(folder)
+    return comparison
+
+
+def cases_of(problem: Any) -> tuple[Case, ...]:
+    """The cases that a user means.
+
+    Raises:
+        SearchError: there is none, or a name is there twice.
+    """
+    if isinstance(problem, Mapping):
+        cases = tuple(_case(item, str(name)) for name, item in problem.items())
+    elif isinstance(problem, Sequence):
+        single = len(problem) == 1
+        cases = tuple(_case(item, "problem" if single else f"problem{index}") for index, item in enumerate(problem))
+    else:
+        cases = (_case(problem, "problem"),)
+    if not cases:
+        raise SearchError("a comparison needs at least one problem")
+    names = [case.name for case in cases]
+    for name in names:
+        if names.count(name) > 1:
+            raise SearchError(f"problem {name!r} is there {names.count(name)} times: give each a name of its own")
+    return cases
+
+
+def _case(item: Any, name: str) -> Case:
+    if isinstance(item, Case):
+        return item
+    if isinstance(item, Problem):
+        return Case(name=name, problem=item)
+    from evo_qnas.problem import from_pymoo
+
+    return Case(name=name, problem=from_pymoo(item))
+
+
+def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    """The seeds, each once."""
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        if seeds < 1:
+            raise SearchError(f"seeds must be at least 1, got {seeds}")
+        return tuple(range(int(seeds)))
+    numbers = tuple(int(seed) for seed in seeds) if isinstance(seeds, Sequence) else ()
+    if not numbers or len(set(numbers)) < len(numbers) or min(numbers) < 0:
+        raise SearchError(f"seeds must be a number of seeds, or different whole numbers from 0, got {seeds!r}")
+    return numbers

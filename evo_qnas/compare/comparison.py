@@ -1,0 +1,313 @@
+"""`Comparison`: every run's indicators, the statistics over them, and the files of a results folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from evo_qnas.compare.case import Case
+from evo_qnas.compare.entries import Entry
+from evo_qnas.compare.indicators import TARGETS, Quality, Reference, checkpoints
+from evo_qnas.compare.runs import Run
+from evo_qnas.compare.statistics import (
+    ALPHA,
+    Ranks,
+    average_ranks,
+    effect_word,
+    holm,
+    mann_whitney,
+    settled,
+    vargha_delaney,
+    wilcoxon,
+)
+from evo_qnas.files import replacing, write_text
+
+INDICATORS: Mapping[str, bool] = MappingProxyType({"hypervolume_share": True, "epsilon": False, "igd_plus": False})
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One run and what it is worth."""
+
+    run: Run
+    quality: Quality
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Algorithms by seeds by problems.
+
+    Attributes:
+        cases: the problems.
+        entries: the algorithms.
+        seeds: of the runs.
+        evaluations: asked for; a case may set a lower bound of its own.
+        references: per case the reference front.
+        results: of all runs, sorted by case, entry and seed.
+        against: the entry that all others are tested against; None tests every pair.
+        skipped: problems that could not be set up, and why.
+        command: how it was made.
+    """
+
+    cases: tuple[Case, ...]
+    entries: tuple[Entry, ...]
+    seeds: tuple[int, ...]
+    evaluations: int
+    references: Mapping[str, Reference]
+    results: tuple[Result, ...]
+    against: str | None = None
+    skipped: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    command: str = ""
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of entries that are tested on each case."""
+        names = [entry.name for entry in self.entries]
+        if self.against is None:
+            return tuple(combinations(names, 2))
+        return tuple((self.against, name) for name in names if name != self.against)
+
+    def of(self, case: str, entry: str) -> list[Result]:
+        """The results of one algorithm on one case, by seed, those without a failure."""
+        return [r for r in self._grouped.get((case, entry), []) if not r.run.failure]
+
+    @cached_property
+    def _grouped(self) -> dict[tuple[str, str], list[Result]]:
+        groups: dict[tuple[str, str], list[Result]] = {}
+        for result in self.results:
+            groups.setdefault((result.run.case, result.run.entry), []).append(result)
+        return groups
+
+    def values(self, case: str, entry: str, indicator: str = "hypervolume_share") -> Float[np.ndarray, " seeds"]:
+        """One indicator of all runs of one algorithm on one case, by seed, rounded to 12 decimals."""
+        key = "share" if indicator == "hypervolume_share" else indicator
+        return settled(np.array([getattr(result.quality, key) for result in self.of(case, entry)], dtype=np.float64))
+
+    def curves(self, case: str, entry: str) -> tuple[tuple[int, ...], Float[np.ndarray, "seeds checkpoints"]]:
+        """Evaluations, and the hypervolume share of each run after them."""
+        ends = checkpoints(self.budget(case))
+        found = [result.quality.curve for result in self.of(case, entry)]
+        return ends, np.array(found) if found else np.empty((0, len(ends)))
+
+    def budget(self, case: str) -> int:
+        """Evaluations of each run on a case."""
+        return next(item.budget(self.evaluations) for item in self.cases if item.name == case)
+
+    @property
+    def failures(self) -> dict[tuple[str, str], str]:
+        """Why an algorithm has no result on a case."""
+        return {(r.run.case, r.run.entry): r.run.failure for r in self.results if r.run.failure}
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per run: indicators, speed, and the reference and scale that the numbers rest on."""
+        return pd.DataFrame([self._row(result) for result in self.results])
+
+    def _row(self, result: Result) -> dict[str, Any]:
+        run, quality, reference = result.run, result.quality, self.references[result.run.case]
+        row: dict[str, Any] = {
+            "problem": run.case,
+            "algorithm": run.entry,
+            "seed": run.seed,
+            "budget": self.budget(run.case),
+            "evaluations": run.evaluations,
+            "seconds": run.total_seconds,
+            "front": quality.front,
+            "hypervolume": quality.hypervolume,
+            "hypervolume_share": quality.share,
+            "epsilon": quality.epsilon,
+            "igd_plus": quality.igd_plus,
+            "exact_points_found": quality.found,
+            "exact_points": len(reference.points) if reference.exact else None,
+        }
+        for goal, evaluations, seconds in zip(TARGETS, quality.evaluations_to, quality.seconds_to, strict=True):
+            row[f"evaluations_to_{100 * goal:g}"] = evaluations
+            row[f"seconds_to_{100 * goal:g}"] = seconds
+        row |= {
+            "reference_hypervolume": reference.volume,
+            "reference_point": reference.point,
+            "ideal": " ".join(f"{value:.10g}" for value in reference.ideal),
+            "nadir": " ".join(f"{value:.10g}" for value in reference.nadir),
+            "reference": reference.how,
+            "failure": run.failure,
+        }
+        return row
+
+    def medians(self) -> pd.DataFrame:
+        """One row per problem and algorithm: medians over the seeds, and quartiles of the hypervolume share."""
+        rows = []
+        for case in self.cases:
+            for entry in self.entries:
+                results = self.of(case.name, entry.name)
+                if results:
+                    rows.append({"problem": case.name, "algorithm": entry.name, **_medians(results)})
+        return pd.DataFrame(rows)
+
+    def statistics(self) -> pd.DataFrame:
+        """One row per problem, indicator and pair of algorithms: test, p, Holm's p among the pairs, A12 and its word.
+
+        Paired runs (equal seeds) are compared by Wilcoxon's signed-rank test, others by Mann and Whitney's. `a12` is
+        the probability that a run of `first` beats one of `second`. `verdict` names the better one where Holm's p is
+        below 0.05.
+        """
+        rows = []
+        for case in self.cases:
+            for indicator, more_is_better in INDICATORS.items():
+                tested = [
+                    self._test(case.name, indicator, first, second, more_is_better=more_is_better)
+                    for first, second in self.pairs
+                    if self.of(case.name, first) and self.of(case.name, second)
+                ]
+                for row, p in zip(tested, holm(np.array([row["p"] for row in tested])), strict=True):
+                    better = row["first"] if row["a12"] > 0.5 else row["second"]
+                    rows.append({**row, "p_holm": p, "verdict": f"{better} is better" if p < ALPHA else "not shown"})
+        return pd.DataFrame(rows)
+
+    def _test(self, case: str, indicator: str, first: str, second: str, *, more_is_better: bool) -> dict[str, Any]:
+        """One pair on one indicator, without the correction."""
+        sign = 1.0 if more_is_better else -1.0
+        a, b = (sign * self.values(case, name, indicator) for name in (first, second))
+        seeds_a, seeds_b = ([r.run.seed for r in self.of(case, name)] for name in (first, second))
+        paired = seeds_a == seeds_b
+        statistic, p = wilcoxon(a, b) if paired else mann_whitney(a, b)
+        a12 = vargha_delaney(a, b)
+        return {
+            "problem": case,
+            "indicator": indicator,
+            "first": first,
+            "second": second,
+            "median_first": sign * float(np.median(a)),
+            "median_second": sign * float(np.median(b)),
+            "test": "Wilcoxon signed-rank" if paired else "Mann-Whitney",
+            "runs_first": len(a),
+            "runs_second": len(b),
+            "tests": len(self.pairs),
+            "statistic": statistic,
+            "p": p,
+            "a12": a12,
+            "effect": effect_word(a12),
+        }
+
+    def ranks(self) -> Ranks:
+        """Average ranks of the algorithms by median hypervolume share, over the problems that all of them finished."""
+        names = [entry.name for entry in self.entries]
+        rows = [
+            [float(np.median(self.values(case.name, name))) for name in names]
+            for case in self.cases
+            if all(self.of(case.name, name) for name in names)
+        ]
+        return average_ranks(np.array(rows).reshape(len(rows), len(names)))
+
+    def summary(self) -> str:
+        """The comparison in words: a table per problem, who won where, and what may be concluded."""
+        from evo_qnas.compare.summary import summary
+
+        return summary(self)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes `results.csv`, `medians.csv`, `statistics.csv`, `ranks.csv`, `summary.txt`, `comparison.json` and the
+        reference fronts, each in one step.
+        """
+        place = Path(folder)
+        ranks = self.ranks()
+        names = [entry.name for entry in self.entries]
+        frames = {
+            "results": self.to_dataframe(),
+            "medians": self.medians(),
+            "statistics": self.statistics(),
+            "ranks": pd.DataFrame({"algorithm": names, "average_rank": ranks.mean}).sort_values("average_rank"),
+        }
+        for name, frame in frames.items():
+            _write_csv(frame, place / f"{name}.csv")
+        for case in self.cases:
+            columns = [info.name for info in case.problem.objectives]
+            signs = np.array([-1.0 if info.maximize else 1.0 for info in case.problem.objectives])
+            points = self.references[case.name].points * signs
+            _write_csv(pd.DataFrame(points, columns=columns), place / "fronts" / f"{case.name}.csv")
+        write_text(place / "summary.txt", self.summary() + "\n")
+        write_text(place / "comparison.json", json.dumps(self._document(frames, ranks), indent=1, allow_nan=False))
+
+    def _document(self, frames: Mapping[str, pd.DataFrame], ranks: Ranks) -> dict[str, Any]:
+        """What a report page needs, as plain JSON values; numbers that are none are null."""
+        from evo_qnas.compare.summary import conclusions
+
+        return {
+            "format": "evo_qnas comparison",
+            "settings": {
+                "problems": [
+                    {"name": case.name, "about": case.about, "budget": self.budget(case.name)} for case in self.cases
+                ],
+                "algorithms": [{"name": entry.name, "is": entry.text} for entry in self.entries],
+                "seeds": list(self.seeds),
+                "evaluations": self.evaluations,
+                "against": self.against,
+                "command": self.command,
+                "skipped": dict(self.skipped),
+            },
+            "references": {name: reference.text for name, reference in self.references.items()},
+            "tables": {name: _records(frame) for name, frame in frames.items()},
+            "curves": [self._curve(case.name, entry.name) for case in self.cases for entry in self.entries],
+            "ranks": {
+                "critical_difference": _plain(ranks.critical),
+                "friedman_p": _plain(ranks.p),
+                "problems": ranks.problems,
+            },
+            "conclusions": conclusions(self),
+        }
+
+    def _curve(self, case: str, entry: str) -> dict[str, Any]:
+        """Quartiles of the hypervolume share over the seeds, after equal parts of the budget."""
+        ends, shares = self.curves(case, entry)
+        quartiles = np.percentile(shares, [25, 50, 75], axis=0) if len(shares) else np.full((3, len(ends)), np.nan)
+        names = ("lower_quartile", "median", "upper_quartile")
+        lines = {name: [_plain(v) for v in row.round(6)] for name, row in zip(names, quartiles, strict=True)}
+        return {"problem": case, "algorithm": entry, "evaluations": list(ends), **lines}
+
+
+def _medians(results: Sequence[Result]) -> dict[str, Any]:
+    """Medians over the runs of one algorithm on one problem; a goal counts where at least half of the runs reach it."""
+    shares = np.array([r.quality.share for r in results])
+    lower, median, upper = np.percentile(shares, [25, 50, 75])
+    found = [r.quality.found for r in results if r.quality.found is not None]
+    row: dict[str, Any] = {
+        "runs": len(results),
+        "hypervolume_share": median,
+        "lower_quartile": lower,
+        "upper_quartile": upper,
+        "epsilon": float(np.median([r.quality.epsilon for r in results])),
+        "igd_plus": float(np.median([r.quality.igd_plus for r in results])),
+        "exact_points_found": float(np.median(found)) if found else None,
+    }
+    for index, goal in enumerate(TARGETS):
+        for kind, of in (("evaluations", "evaluations_to"), ("seconds", "seconds_to")):
+            reached = np.nan_to_num([getattr(r.quality, of)[index] for r in results], nan=np.inf)
+            middle = float(np.sort(reached)[(len(reached) - 1) // 2])
+            row[f"{kind}_to_{100 * goal:g}"] = middle if np.isfinite(middle) else float("nan")
+    row["seconds"] = float(np.median([r.run.total_seconds for r in results]))
+    return row
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    with replacing(path, sync=False) as aside:
+        frame.to_csv(aside, index=False, lineterminator="\n")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict(orient="records")]
+
+
+def _plain(value: Any) -> Any:
+    """As JSON takes it: numpy numbers as Python's, NaN and infinity as null."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    number = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(number, float) and not np.isfinite(number) else number

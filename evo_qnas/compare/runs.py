@@ -1,0 +1,228 @@
+"""Runs of a comparison: each is one archive, made once and read again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import joblib
+import moocore
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from evo_qnas.archive import Archive
+from evo_qnas.compare.case import Case
+from evo_qnas.compare.entries import Entry
+from evo_qnas.errors import ArchiveError, EvoQnasError
+from evo_qnas.pareto import nondominated
+from evo_qnas.problem import Problem
+from evo_qnas.progress import progress_bar
+from evo_qnas.search import search
+from evo_qnas.search.variation import load_recipe
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a comparison keeps of one search: the evaluations that no earlier one beat, in order.
+
+    Attributes:
+        case: name of the case.
+        entry: name of the entry.
+        seed: of the search.
+        rows: (r,) int64, their positions among the evaluations, rising.
+        seen: (r, m) float64, objectives as the search saw them, minimised.
+        judged: (r, m) float64, objectives by the case's truth, NaN where that calls the network infeasible.
+        seconds: (r,) float64, from the start of the search until the value was known.
+        front: (r,) bool, which of them are the search's front at the end.
+        evaluations: all evaluations.
+        total_seconds: seconds until the last evaluation was known.
+        failure: why there is no result; empty where there is one.
+        reused: whether a finished archive was read instead of searching.
+    """
+
+    case: str
+    entry: str
+    seed: int
+    rows: Int[np.ndarray, " r"]
+    seen: Float[np.ndarray, "r m"]
+    judged: Float[np.ndarray, "r m"]
+    seconds: Float[np.ndarray, " r"]
+    front: Bool[np.ndarray, " r"]
+    evaluations: int
+    total_seconds: float
+    failure: str = ""
+    reused: bool = False
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One run to make, as it is sent to a worker."""
+
+    case: str
+    problem: Problem
+    truth: Problem | None
+    entry: Entry
+    seed: int
+    evaluations: int
+    path: Path | None
+
+    def run(self) -> Run:
+        """Searches, or reads the finished archive that is there.
+
+        Raises:
+            ArchiveError: the file at `path` holds another search, or cannot be written.
+        """
+        archive = self._finished()
+        reused = archive is not None
+        try:
+            if archive is None:
+                archive = search(
+                    self.problem,
+                    algorithm=self.entry.algorithm,
+                    evaluations=self.evaluations,
+                    seed=self.seed,
+                    path=self.path,
+                    progress=False,
+                    **self.entry.settings,
+                )
+        except ArchiveError:
+            raise
+        except EvoQnasError as error:
+            return self._failed(str(error))
+        return self._extract(archive, reused=reused)
+
+    def _finished(self) -> Archive | None:
+        """The archive of an equal search that has come to its end with at least as many evaluations."""
+        if self.path is None or not self.path.exists():
+            return None
+        archive = Archive.load(self.path)
+        header, settings = archive.header, dict(archive.header.settings)
+        wanted = {**_wanted(self.entry.settings), "evaluations": settings.get("evaluations")}
+        same = (
+            archive.finished
+            and header.fingerprint == self.problem.fingerprint
+            and header.seed == self.seed
+            and header.algorithm == _name_of(self.entry.algorithm)
+            and isinstance(self.entry.algorithm, str)
+            and all(settings.get(key) == value for key, value in wanted.items())
+        )
+        enough = int(settings.get("evaluations", 0)) >= self.evaluations
+        return archive if same and enough else None
+
+    def _extract(self, archive: Archive, *, reused: bool) -> Run:
+        """The part of the first `evaluations` evaluations that indicators need."""
+        evaluations = archive.evaluations
+        if self.entry.algorithm != "exact":
+            evaluations = evaluations.rows(0, self.evaluations)
+        feasible = np.flatnonzero(evaluations.feasible)
+        seen = evaluations.objectives[feasible]
+        if len(seen):
+            # Time is one more objective: what is dominated by something earlier never counts.
+            order = np.arange(len(seen))
+            first = np.flatnonzero(moocore.is_nondominated(np.column_stack([seen, order]), keep_weakly=True))
+            feasible, seen = feasible[first], seen[first]
+        judged = seen
+        if self.truth is not None and len(seen):
+            judged, excess = self.truth.evaluate(evaluations.genomes[feasible])
+            judged = np.where((excess <= 0).all(axis=1)[:, None], judged, np.nan)
+        return Run(
+            case=self.case,
+            entry=self.entry.name,
+            seed=self.seed,
+            rows=feasible.astype(np.int64),
+            seen=seen,
+            judged=judged,
+            seconds=evaluations.seconds[feasible],
+            front=nondominated(seen),
+            evaluations=len(evaluations),
+            total_seconds=float(evaluations.seconds.max(initial=0.0)),
+            reused=reused,
+        )
+
+    def _failed(self, reason: str) -> Run:
+        m = len(self.problem.objectives)
+        return Run(
+            case=self.case,
+            entry=self.entry.name,
+            seed=self.seed,
+            rows=np.empty(0, dtype=np.int64),
+            seen=np.empty((0, m)),
+            judged=np.empty((0, m)),
+            seconds=np.empty(0),
+            front=np.empty(0, dtype=bool),
+            evaluations=0,
+            total_seconds=0.0,
+            failure=reason,
+        )
+
+
+def _name_of(algorithm: Any) -> str:
+    """As archives name it."""
+    return algorithm if isinstance(algorithm, str) else f"pymoo:{type(algorithm).__name__}"
+
+
+def _wanted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as archives hold them, defaults of `search` included."""
+    chosen = {"population": 100, "seeding": True, "reduce": True, "variation": "default", **settings}
+    return {**chosen, "variation": load_recipe(chosen["variation"]).model_dump()}
+
+
+def run_path(folder: Path | None, case: str, entry: str, seed: int) -> Path | None:
+    """Where the archive of a run lies."""
+    return None if folder is None else folder / "runs" / case / entry / f"seed-{seed:04d}.h5"
+
+
+def make_runs(
+    cases: Sequence[Case],
+    entries: Sequence[Entry],
+    seeds: Sequence[int],
+    *,
+    evaluations: int,
+    folder: Path | None,
+    jobs: int,
+    progress: bool | None,
+) -> list[Run]:
+    """All runs, sorted by case, entry and seed; finished ones of an earlier comparison in `folder` are reused.
+
+    Args:
+        cases: the problems.
+        entries: the algorithms.
+        seeds: of the searches, the same for every algorithm.
+        evaluations: of each run, at most.
+        folder: where the archives lie; None keeps everything in memory.
+        jobs: processes; changes seconds only.
+        progress: draw a bar on stderr; None draws it on a terminal.
+    """
+    tasks = [
+        Task(
+            case=case.name,
+            problem=case.problem,
+            truth=case.truth,
+            entry=entry,
+            seed=seed,
+            evaluations=case.budget(evaluations),
+            path=run_path(folder, case.name, entry.name, seed),
+        )
+        for case in cases
+        for entry in entries
+        for seed in seeds
+    ]
+    made: dict[tuple[str, str, int], Run] = {}
+    with progress_bar("runs", len(tasks), show=progress) as advance:
+        for run in _results(tasks, jobs):
+            made[run.case, run.entry, run.seed] = run
+            advance(1)
+    return [made[task.case, task.entry.name, task.seed] for task in tasks]
+
+
+def _results(tasks: Sequence[Task], jobs: int) -> Iterator[Run]:
+    """Runs as they end, in any order."""
+    if jobs == 1:
+        yield from (task.run() for task in tasks)
+        return
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
+            joblib.delayed(task.run)() for task in tasks
+        )
