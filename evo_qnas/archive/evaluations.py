@@ -19,7 +19,7 @@ class Evaluations:
     """Evaluated networks in the order of the search; all objectives minimised (a maximised one is negated).
 
     Attributes:
-        genomes: (n, blocks) int64.
+        genomes: (n, blocks) int64 (smaller integers where a recorder holds them).
         objectives: (n, m) float64; NaN where the state is not ok.
         constraints: (n, k) float64 excesses, met where <= 0; k may be 0.
         generation: (n,) int32, from 0.
@@ -28,7 +28,7 @@ class Evaluations:
         reasons: per row that is not ok, why; rows count from the first one of these evaluations.
     """
 
-    genomes: Int[np.ndarray, "n blocks"]
+    genomes: Integer[np.ndarray, "n blocks"]
     objectives: Float[np.ndarray, "n m"]
     constraints: Float[np.ndarray, "n k"]
     generation: Int32[np.ndarray, " n"]
@@ -126,8 +126,10 @@ class Evaluations:
         )
 
 
-def narrow(genomes: Int[np.ndarray, "n blocks"]) -> Integer[np.ndarray, "n blocks"]:
+def narrow(genomes: Integer[np.ndarray, "n blocks"]) -> Integer[np.ndarray, "n blocks"]:
     """The genomes in the smallest of uint8, uint16 and int64 that holds them."""
+    if genomes.dtype.kind == "u":
+        return genomes
     # Negative values read as huge ones, so one pass finds both ends.
     high = int(np.ascontiguousarray(genomes, dtype=np.int64).view(np.uint64).max(initial=0))
     if high <= np.iinfo(np.uint8).max:

@@ -11,16 +11,18 @@ from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import front_among
 
 REFERENCE = 1.1
-MOST_ROWS = 16
+MOST_ROWS = 500
+MOST_ROWS_MANY = 16
 MOST_EXACT = 4
 SAMPLES = 16_384
 STEPS_AT_ONCE = 100
+ROWS_AT_ONCE = 20_000
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """One row per generation; with three and more objectives at most 16 generations, evenly spread, the last included.
+    """One row per generation, thinned evenly to at most 500 (16 with three and more objectives), the last included.
 
     Objectives are minimised and scaled to the final front's range, `(objective - ideal) / (nadir - ideal)`; the
     hypervolume is what the front so far dominates below `reference` in each of them.
@@ -52,8 +54,9 @@ def traced(evaluations: Evaluations) -> tuple[Int[np.ndarray, " n"], History]:
     feasible = evaluations.feasible
     m = evaluations.objectives.shape[1]
     last = np.flatnonzero(np.diff(evaluations.generation, append=np.int32(-1)))
-    if m > 2 and len(last) > MOST_ROWS:
-        last = last[np.unique(np.linspace(0, len(last) - 1, MOST_ROWS).round().astype(np.int64))]
+    most = MOST_ROWS if m <= 2 else MOST_ROWS_MANY
+    if len(last) > most:
+        last = last[np.unique(np.linspace(0, len(last) - 1, most).round().astype(np.int64))]
     rows = np.flatnonzero(feasible)
     if m == 2:
         rows = _ever_best(evaluations.objectives, rows, np.searchsorted(last, rows))
@@ -88,12 +91,25 @@ def _range(
 def _ever_best(
     objectives: Float[np.ndarray, "n 2"], rows: Int[np.ndarray, " _"], step: Int[np.ndarray, " _"]
 ) -> Int[np.ndarray, " _"]:
-    """The rows that no row of their own or an earlier step beats: time is one more thing to be minimised."""
-    if not len(rows):
-        return rows
-    points = np.column_stack([objectives[rows], step])
-    kept: np.ndarray = rows[moocore.is_nondominated(points, keep_weakly=True)]
-    return kept
+    """The rows that no row of their own or an earlier step beats or equals before them."""
+    kept = []
+    front = objectives[:0]
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        here, when = rows[first : first + ROWS_AT_ONCE], step[first : first + ROWS_AT_ONCE]
+        if len(front):
+            # The front falls in the second objective as it rises in the first: one neighbour decides.
+            left = np.searchsorted(front[:, 0], objectives[here, 0], side="right") - 1
+            new = (left < 0) | (front[left, 1] > objectives[here, 1])
+            here, when = here[new], when[new]
+        if not len(here):
+            continue
+        # Time is one more thing to be minimised.
+        best = moocore.is_nondominated(np.column_stack([objectives[here], when]), keep_weakly=True)
+        kept.append(here[best])
+        joined = np.concatenate([front, objectives[here[best]]])
+        front = joined[moocore.is_nondominated(joined)]
+        front = front[np.argsort(front[:, 0])]
+    return np.concatenate(kept) if kept else rows
 
 
 def _areas(points: Float[np.ndarray, "n 2"], step: Int[np.ndarray, " n"], steps: int) -> Float[np.ndarray, " steps"]:

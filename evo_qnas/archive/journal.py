@@ -209,9 +209,16 @@ class Journal:
         self._write(_pack(_EARLY, 0, rows))
 
     def _write(self, record: bytes) -> None:
+        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
         view = memoryview(record)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError:
+            # Half a record would hide all that come after it.
+            os.ftruncate(self._descriptor, end)
+            os.lseek(self._descriptor, end, os.SEEK_SET)
+            raise
         now = time.monotonic()
         if now - self._synced >= SYNC_SECONDS:
             os.fsync(self._descriptor)

@@ -1,5 +1,6 @@
 """The writer of an archive: evaluations go to the journal at once, the file is written at the start and the end."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -12,19 +13,22 @@ import numpy as np
 from jaxtyping import Int
 
 from evo_qnas.archive.archive import Archive, merged_contents
-from evo_qnas.archive.evaluations import Evaluations
+from evo_qnas.archive.evaluations import Evaluations, narrow
 from evo_qnas.archive.header import GROWING, Header
 from evo_qnas.archive.journal import SYNC_SECONDS, Journal, cannot_write, journal_path, read_journal
 from evo_qnas.archive.layout import Contents, write_archive
 from evo_qnas.archive.reading import open_stored
 from evo_qnas.errors import ArchiveError
 
-_PIECES = 256
+FLUSH_SECONDS = 0.25
+_PIECES = 4096
 
 
 @final
 class Recorder:
-    """Takes down a search in order; use it as a context manager, so that what is known is saved whatever happens.
+    """Takes down a search in order; what is appended is on the disk a quarter of a second later.
+
+    Use it as a context manager, so that what is known is saved whatever happens.
 
     A search that is resumed runs again from its seed: it takes the values of genomes in `recorded` from there and
     appends *every* evaluation again, in order. Rows that the archive has already are held against it and not
@@ -49,6 +53,10 @@ class Recorder:
         self._pieces: list[Evaluations] = []
         self._blocks: list[Evaluations] = []
         self._count = 0
+        self._saved = len(self._known)
+        self._lock = threading.RLock()
+        self._timer: threading.Timer | None = None
+        self._trouble: ArchiveError | None = None
         self._started = time.monotonic()
 
     @classmethod
@@ -101,7 +109,7 @@ class Recorder:
         return self._count
 
     def append(self, evaluations: Evaluations) -> None:
-        """Takes down the next evaluations of the search, replayed ones included; they are in the journal on return.
+        """Takes down the next evaluations of the search, replayed ones included.
 
         Raises:
             ArchiveError: the disk is full, or a replayed search left the recorded order.
@@ -112,20 +120,54 @@ class Recorder:
         if overlap:
             self._check_replay(start, evaluations.genomes[:overlap])
             new = evaluations.rows(overlap)
-        if len(new):
-            self._pieces.append(new)
-            if self._journal is not None:
-                self._guard(lambda journal: journal.append(start + overlap, new))
-        if len(self._pieces) >= _PIECES:
-            self._blocks.append(Evaluations.joined(self._pieces))
-            self._pieces.clear()
         self._count += len(evaluations)
+        self._raise_trouble()
+        if not len(new):
+            return
+        with self._lock:
+            self._pieces.append(new)
+            if self._timer is None and self._journal is not None:
+                self._timer = threading.Timer(FLUSH_SECONDS, self._flush_later)
+                self._timer.daemon = True
+                self._timer.start()
+        if len(self._pieces) >= _PIECES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was appended to the journal now.
+
+        Raises:
+            ArchiveError: the disk is full.
+        """
+        with self._lock:
+            if not self._pieces:
+                return
+            joined = Evaluations.joined(self._pieces)
+            self._pieces.clear()
+            self._blocks.append(replace(joined, genomes=narrow(joined.genomes)))
+            start, self._saved = self._saved, self._saved + len(joined)
+            self._guard(lambda journal: journal.append(start, self._blocks[-1]))
+
+    def _flush_later(self) -> None:
+        """Runs in a thread of its own, so that a slow next evaluation keeps nothing from the disk."""
+        try:
+            with self._lock:
+                self._timer = None
+                self.flush()
+        except ArchiveError as error:
+            self._trouble = error
+
+    def _raise_trouble(self) -> None:
+        if self._trouble is not None:
+            trouble, self._trouble = self._trouble, None
+            raise trouble
 
     def keep(self, evaluations: Evaluations) -> None:
         """Saves evaluations whose turn in the order has not come; a resumed search finds them in `recorded`."""
         if len(evaluations):
             self._kept = True
-            self._guard(lambda journal: journal.keep(evaluations))
+            with self._lock:
+                self._guard(lambda journal: journal.keep(evaluations))
 
     def finish(self, extra_attributes: Mapping[str, Any] | None = None) -> Archive:
         """The finished archive; its file is whole and the journal gone.
@@ -150,7 +192,10 @@ class Recorder:
         """Writes the file, deletes the journal; a journal whose file cannot be written stays."""
         if self._path is None or self._journal is None:
             return
-        journal, self._journal = self._journal, None
+        with self._lock:
+            journal, self._journal = self._journal, None
+            if self._timer is not None:
+                self._timer.cancel()
         saved = False
         try:
             write_archive(contents, self._path, sync=time.monotonic() - self._started > SYNC_SECONDS)
@@ -170,7 +215,8 @@ class Recorder:
             raise cannot_write(self._path, error) from error
 
     def _all(self) -> Evaluations:
-        return Evaluations.joined([self._known, *self._blocks, *self._pieces])
+        joined = Evaluations.joined([self._known, *self._blocks, *self._pieces])
+        return replace(joined, genomes=joined.genomes.astype(np.int64, copy=False))
 
     def _check_replay(self, start: int, genomes: Int[np.ndarray, "n blocks"]) -> None:
         """Refuses a replay that tries other genomes than the recorded run did."""

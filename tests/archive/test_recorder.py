@@ -46,6 +46,7 @@ def test_a_dropped_recorder_loses_nothing(tmp_path: Path, header: Header, batche
     recorder = Recorder.open(path, header)
     for batch in batches()[:4]:
         recorder.append(batch)
+    recorder.flush()
     running = Archive.load(path)
     assert same(running.evaluations, Evaluations.joined(batches()[:4]))
     assert not running.finished
