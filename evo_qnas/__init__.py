@@ -5,10 +5,12 @@ The engine half (tables, problems, search, archives) is imported from here and n
 
 from evo_qnas.archive import Archive
 from evo_qnas.problem import ConstraintInfo, Networks, ObjectiveInfo, Problem, TableProblem, objective
+from evo_qnas.search import ALGORITHMS, search
 from evo_qnas.spaces import Space
 from evo_qnas.tables import Block, Column, Tables
 
 __all__ = [
+    "ALGORITHMS",
     "Archive",
     "Block",
     "Column",
@@ -20,4 +22,5 @@ __all__ = [
     "TableProblem",
     "Tables",
     "objective",
+    "search",
 ]

@@ -1,0 +1,64 @@
+"""`evo-qnas search`: one search over tables."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_EPILOG = (
+    "Example: evo-qnas search tables.h5 --objective score --objective size_bytes "
+    "--constraint 'latency_ms <= 4' -o results/first.h5"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb to the command line."""
+    app.command(name="search", epilog=_EPILOG)(search)
+
+
+def search(
+    tables: Annotated[Path, typer.Argument(help="Tables (HDF5).", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The archive; the same command resumes it.")],
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(help="Column, mean:column, max:column or module:function; repeat. [default: score, size_bytes]"),
+    ] = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option(help="Limit such as 'latency_ms <= 4' or module:function; repeat.")
+    ] = None,
+    algorithm: Annotated[str, typer.Option(help="A name of `evo-qnas list algorithms`.")] = "nsga2",
+    evaluations: Annotated[int, typer.Option(help="Distinct networks to evaluate at most.")] = 20_000,
+    population: Annotated[int, typer.Option(help="Networks kept and asked for at once.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    variation: Annotated[str, typer.Option(help="Recipe of operators/variation/, by name or file.")] = "default",
+    jobs: Annotated[int, typer.Option(help="Processes for slow objectives.")] = 1,
+    seeding: Annotated[bool, typer.Option(help="Start from baselines, uniform bits and weighted-sum optima.")] = True,
+    reduce: Annotated[
+        bool, typer.Option(help="Leave out choices that no optimum of additive objectives needs.")
+    ] = True,
+    restart: Annotated[bool, typer.Option("--restart", help="Start the archive anew instead of resuming it.")] = False,
+    top: Annotated[int, typer.Option(help="Rows of the front to print.")] = 10,
+) -> None:
+    """Searches TABLES for its Pareto front; the archive is written to OUTPUT and resumed by the same command."""
+    from evo_qnas.problem import TableProblem
+    from evo_qnas.search import search as run_search
+    from evo_qnas.search.summary import summary
+    from evo_qnas.tables import Tables
+
+    problem = TableProblem(
+        Tables.load(tables), objectives=objective or ["score", "size_bytes"], constraints=constraint or []
+    )
+    archive = run_search(
+        problem,
+        algorithm=algorithm,
+        evaluations=evaluations,
+        population=population,
+        seed=seed,
+        path=output,
+        seeding=seeding,
+        reduce=reduce,
+        variation=variation,
+        jobs=jobs,
+        resume=not restart,
+    )
+    typer.echo(summary(archive, problem, rows=top))

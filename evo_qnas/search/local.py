@@ -1,0 +1,77 @@
+"""Pareto local search: look at all networks one gene away from those that nothing beats."""
+
+from typing import final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evo_qnas.pareto import nondominated
+from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.seen import Seen
+from evo_qnas.spaces import Space
+
+
+@final
+class LocalSearch(Optimizer):
+    """Explores the one-gene neighbourhood of every non-dominated network; starts anew when all are explored.
+
+    Source: Paquete, Chiarandini & Stützle 2004. What differs: neighbours are tried in random order and in
+    batches, and where no limit is met yet the network that violates least is explored.
+    """
+
+    def __init__(
+        self, space: Space, *, population: int, rng: np.random.Generator, seeds: Int[np.ndarray, "s genes"]
+    ) -> None:
+        self._space = space
+        self._seen = Seen(space)
+        self._population = population
+        self._rng = rng
+        self._start = self._seen.unmet(seeds)
+        self._genes = seeds[:0]
+        self._objectives = np.empty((0, 0))
+        self._violation = np.empty(0)
+        self._explored = np.empty(0, dtype=bool)
+        self._queue = seeds[:0]
+
+    def ask(self) -> Int[np.ndarray, "n genes"]:
+        """The seeds first, then neighbours of an unexplored member of the front, then random networks."""
+        if len(self._start):
+            start, self._start = self._start, self._start[:0]
+            return start
+        while not len(self._queue) and not self._explored.all():
+            index = int(self._rng.choice(np.flatnonzero(~self._explored)))
+            self._explored[index] = True
+            self._queue = self._seen.unmet(self._neighbours(self._genes[index]))
+        if not len(self._queue):
+            return self._seen.random(self._rng, max(1, self._population // 10))
+        batch, self._queue = self._queue[: self._population], self._queue[self._population :]
+        return batch
+
+    def _neighbours(self, genes: Int[np.ndarray, " genes"]) -> Int[np.ndarray, "n genes"]:
+        """All gene values that differ in one gene, in random order."""
+        counts = self._space.counts
+        columns = np.repeat(np.arange(len(counts)), counts)
+        options = np.concatenate([np.arange(count) for count in counts])
+        rows = np.tile(genes, (len(columns), 1))
+        rows[np.arange(len(columns)), columns] = options
+        return rows[self._rng.permutation(len(rows))]
+
+    def tell(
+        self,
+        genes: Int[np.ndarray, "n genes"],
+        objectives: Float[np.ndarray, "n m"],
+        violation: Float[np.ndarray, " n"],
+    ) -> None:
+        """Keeps what nothing beats; where no limit is met, the least violation."""
+        self._seen.add(genes)
+        if len(self._genes):
+            genes = np.concatenate([self._genes, genes])
+            objectives = np.concatenate([self._objectives, objectives])
+            violation = np.concatenate([self._violation, violation])
+        explored = np.zeros(len(genes), dtype=bool)
+        explored[: len(self._explored)] = self._explored
+        least = violation <= max(0.0, float(violation.min(initial=np.inf)))
+        sound = np.flatnonzero(least & np.isfinite(objectives).all(axis=1))
+        keep = sound[nondominated(objectives[sound])]
+        self._genes, self._objectives = genes[keep], objectives[keep]
+        self._violation, self._explored = violation[keep], explored[keep]

@@ -1,0 +1,172 @@
+"""The search loop: ask, evaluate what is new, record it, tell."""
+
+import time
+from collections.abc import Callable
+from typing import final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evo_qnas.archive import Evaluations, Recorder
+from evo_qnas.problem import Problem, evaluate_batches
+from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.seen import Seen
+from evo_qnas.spaces import Space
+
+_IDLE_ASKS = 100
+
+
+@final
+class Values:
+    """Objectives and violation of every row met so far, as optimizers are told them."""
+
+    def __init__(self, m: int) -> None:
+        self._objectives = np.empty((1024, m))
+        self._violation = np.empty(1024)
+        self._count = 0
+        self._scale: np.ndarray | None = None
+
+    def add(self, rows: Evaluations) -> None:
+        """Takes the values of the next rows; the first call fixes how limits are weighed against each other."""
+        if self._scale is None:
+            above = np.where(rows.constraints > 0, rows.constraints, np.nan)
+            counted = np.isfinite(above).sum(axis=0)
+            mean = np.nansum(above, axis=0) / np.maximum(counted, 1)
+            self._scale = np.where(mean > 0, mean, 1.0)
+        fine = rows.state == 0
+        end = self._count + len(rows)
+        while end > len(self._violation):
+            self._objectives = np.concatenate([self._objectives, np.empty_like(self._objectives)])
+            self._violation = np.concatenate([self._violation, np.empty_like(self._violation)])
+        self._objectives[self._count : end] = np.where(fine[:, None], rows.objectives, np.inf)
+        excess = (np.maximum(rows.constraints, 0.0) / self._scale).sum(axis=1)
+        self._violation[self._count : end] = np.where(fine, excess, np.inf)
+        self._count = end
+
+    @property
+    def least_violating(self) -> int:
+        """The row with the least violation, -1 where none was evaluated."""
+        violation = self._violation[: self._count]
+        return int(violation.argmin()) if np.isfinite(violation).any() else -1
+
+    def of(self, rows: Int[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, " n"]]:
+        """Objectives and violation of rows."""
+        return self._objectives[rows], self._violation[rows]
+
+
+@final
+class Source:
+    """Evaluations of genomes: from an earlier run where it has them, else from the problem."""
+
+    def __init__(self, problem: Problem, recorder: Recorder, *, jobs: int) -> None:
+        self._problem = problem
+        self._recorder = recorder
+        self._jobs = jobs
+        self._earlier = recorder.recorded
+        self._known = {genome.tobytes(): row for row, genome in enumerate(self._earlier.genomes)}
+        self._start = time.perf_counter() - float(self._earlier.seconds.max(initial=0.0))
+        self._strict = not self._known
+
+    def evaluate(
+        self, genomes: Int[np.ndarray, "n blocks"], generation: int, advance: Callable[[int], None]
+    ) -> Evaluations:
+        """Evaluations of `genomes` in their order, the same whether they are taken from an earlier run or made now."""
+        n = len(genomes)
+        objectives = np.full((n, len(self._problem.objectives)), np.nan)
+        constraints = np.full((n, len(self._problem.constraints)), np.nan)
+        seconds, state, reasons = np.zeros(n), np.zeros(n, dtype=np.uint8), {}
+        missing = np.arange(n)
+        if self._known:
+            found = np.array([self._known.get(genome.tobytes(), -1) for genome in genomes], dtype=np.int64)
+            have, rows = np.flatnonzero(found >= 0), found[found >= 0]
+            objectives[have], constraints[have] = self._earlier.objectives[rows], self._earlier.constraints[rows]
+            seconds[have], state[have] = self._earlier.seconds[rows], self._earlier.state[rows]
+            for at, row in zip(have.tolist(), rows.tolist(), strict=True):
+                if row in self._earlier.reasons:
+                    reasons[at] = self._earlier.reasons[row]
+            missing = np.flatnonzero(found < 0)
+            advance(len(have))
+        for outcome in evaluate_batches(self._problem, genomes[missing], jobs=self._jobs, strict=self._strict):
+            at = missing[outcome.rows]
+            objectives[at], constraints[at], state[at] = outcome.objectives, outcome.constraints, outcome.state
+            seconds[at] = time.perf_counter() - self._start
+            here = {int(at[row]): why for row, why in outcome.reasons.items()}
+            reasons |= here
+            advance(len(at))
+            if len(at) < len(missing):
+                self._recorder.keep(
+                    Evaluations(
+                        genomes=genomes[at],
+                        objectives=outcome.objectives,
+                        constraints=outcome.constraints,
+                        generation=np.full(len(at), generation, dtype=np.int32),
+                        seconds=seconds[at],
+                        state=outcome.state,
+                        reasons=outcome.reasons,
+                    )
+                )
+        self._strict = False
+        return Evaluations(
+            genomes=genomes,
+            objectives=objectives,
+            constraints=constraints,
+            generation=np.full(n, generation, dtype=np.int32),
+            seconds=seconds,
+            state=state,
+            reasons=reasons,
+        )
+
+
+def run(
+    optimizer: Optimizer,
+    space: Space,
+    problem: Problem,
+    recorder: Recorder,
+    values: Values,
+    *,
+    evaluations: int,
+    jobs: int,
+    advance: Callable[[int], None],
+) -> str:
+    """Runs a search to its end and says why it ended: `budget`, `exhausted` or `nothing new`.
+
+    Args:
+        optimizer: asked and told.
+        space: what the optimizer's gene values mean; may leave out options of the problem's own space.
+        problem: evaluated.
+        recorder: takes every evaluation down, in order.
+        values: empty; holds what the optimizer was told.
+        evaluations: distinct genomes to evaluate at most; the last batch is cut to end there exactly.
+        jobs: processes for slow objectives; changes nothing but the time.
+        advance: called with the number of new evaluations.
+
+    Raises:
+        EvaluationError: not one network of the first batch could be evaluated, or the problem breaks its contract.
+    """
+    seen = Seen(space)
+    source = Source(problem, recorder, jobs=jobs)
+    generation = idle = 0
+    ending = ""
+    while not ending:
+        genes = optimizer.ask()
+        if not len(genes):
+            ending = "exhausted"
+            break
+        before = len(seen)
+        rows, fresh = seen.add(genes)
+        new = genes[fresh][: evaluations - before]
+        idle = 0 if len(new) else idle + 1
+        if len(new):
+            batch = source.evaluate(space.decode(new), generation, advance)
+            recorder.append(batch)
+            values.add(batch)
+            generation += 1
+        if len(seen) >= evaluations:
+            ending = "budget"
+        elif seen.full:
+            ending = "exhausted"
+        elif idle >= _IDLE_ASKS:
+            ending = "nothing new"
+        else:
+            optimizer.tell(genes, *values.of(rows))
+    return ending

@@ -1,0 +1,151 @@
+"""NSGA-II on gene matrices: the whole population at once, no network ever asked for twice."""
+
+from typing import final
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.ranking import constrained_ranks, crowding
+from evo_qnas.search.seen import Seen
+from evo_qnas.search.variation import Variation
+
+_ROUNDS = 10
+_MOST_MADE = 4.0
+# Chosen by measurements on generated tables (benchmarks/search_speed.py).
+_CALM = 0.03
+_GROWTH = 1.3
+_LARGEST = 20
+_CHILDREN = 0.5
+_MEMORY = 0.8
+
+
+@final
+class NSGA2(Optimizer):
+    """Non-dominated sorting, crowding and binary tournaments over gene values.
+
+    Source: Deb, Pratap, Agarwal & Meyarivan 2002. What differs: variation is made for unordered choices; mates are near
+    each other on the front, where their halves fit together (`Recipe.mates`); a child that was evaluated before is
+    replaced by a new one; and the population grows, to 20 times its size at most, while children hardly beat the front
+    any more but still fill its gaps, and shrinks again where they do.
+    """
+
+    def __init__(
+        self, variation: Variation, *, population: int, rng: np.random.Generator, seeds: Int[np.ndarray, "s genes"]
+    ) -> None:
+        self._variation = variation
+        self._population = population
+        self._rng = rng
+        self._seen = Seen(variation.space)
+        self._start = self._first(seeds)
+        self._genes = seeds[:0]
+        self._objectives = np.empty((0, 0))
+        self._violation = np.empty(0)
+        self._ranks = np.empty(0, dtype=np.int64)
+        self._crowding = np.empty(0)
+        self._scaled = np.empty((0, 0))
+        self._room = float(population)
+        self._unrest: float | None = None
+        self._yield = 1.0
+
+    def _first(self, seeds: Int[np.ndarray, "s genes"]) -> Int[np.ndarray, "n genes"]:
+        """The seeds, filled up with random gene values to one population at least."""
+        seeds = self._seen.unmet(seeds)
+        missing = max(0, self._population - len(seeds))
+        return self._seen.unmet(np.concatenate([seeds, self._seen.random(self._rng, missing)]))
+
+    def ask(self) -> Int[np.ndarray, "n genes"]:
+        """The first population, then one generation of children per call."""
+        if len(self._start):
+            start, self._start = self._start, self._start[:0]
+            return start
+        return self._children(max(self._population, int(_CHILDREN * self._room)))
+
+    def _children(self, wanted: int) -> Int[np.ndarray, "n genes"]:
+        """Children that no one has met yet; random gene values where variation finds too few."""
+        found = self._genes[:0]
+        for _ in range(_ROUNDS):
+            missing = wanted - len(found)
+            if missing <= 0 or not len(self._genes):
+                break
+            # As many more as lately turned out to be duplicates, so that one round does.
+            made = int(np.ceil(missing * min(_MOST_MADE, 1.1 / self._yield)))
+            first, second = self._pairs(made)
+            children = self._variation.children(self._rng, self._genes[first], self._genes[second])
+            before = len(found)
+            found = self._seen.unmet(np.concatenate([found, children]))
+            self._yield = max(0.1, 0.5 * self._yield + 0.5 * (len(found) - before) / made)
+        missing = wanted - len(found)
+        if missing > 0:
+            found = self._seen.unmet(np.concatenate([found, self._seen.random(self._rng, missing)]))
+        return found[:wanted]
+
+    def _pairs(self, n: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+        """Members to mate: tournament winners, each with a near one along a direction of the objectives."""
+        mates, members = self._variation.recipe.mates, len(self._genes)
+        if not mates or members < 3:
+            winners = self._tournaments(2 * n)
+            return winners[:n], winners[n:]
+        first = self._tournaments(n)
+        order = np.argsort(self._scaled @ self._direction(), kind="stable")
+        place = np.empty(members, dtype=np.int64)
+        place[order] = np.arange(members)
+        steps = self._rng.integers(1, min(mates, members - 1) + 1, size=n)
+        steps = np.where(self._rng.random(n) < 0.5, steps, -steps)
+        here = place[first]
+        there = here + steps
+        there = np.where((there < 0) | (there >= members), here - steps, there)
+        return first, order[np.clip(there, 0, members - 1)]
+
+    def _direction(self) -> Float[np.ndarray, " m"]:
+        """Along the front of two objectives, at random for more."""
+        m = self._scaled.shape[1]
+        return np.array([1.0, -1.0]) if m == 2 else self._rng.standard_normal(m)
+
+    def _tournaments(self, n: int) -> Int[np.ndarray, " n"]:
+        """Winners of `n` binary tournaments: the lower rank, then the larger crowding distance, then the first."""
+        pairs = self._rng.integers(0, len(self._genes), size=(2, n))
+        rank, crowd = self._ranks[pairs], self._crowding[pairs]
+        second = (rank[1] < rank[0]) | ((rank[1] == rank[0]) & (crowd[1] > crowd[0]))
+        winners: np.ndarray = np.where(second, pairs[1], pairs[0])
+        return winners
+
+    def tell(
+        self,
+        genes: Int[np.ndarray, "n genes"],
+        objectives: Float[np.ndarray, "n m"],
+        violation: Float[np.ndarray, " n"],
+    ) -> None:
+        """Keeps the best of the population and its children."""
+        self._seen.add(genes)
+        before = self._ranks == 0
+        if len(self._genes):
+            genes = np.concatenate([self._genes, genes])
+            objectives = np.concatenate([self._objectives, objectives])
+            violation = np.concatenate([self._violation, violation])
+        ranks = constrained_ranks(objectives, violation)
+        finite = np.where(np.isfinite(objectives), objectives, 0.0)
+        distance = crowding(finite, ranks)
+        keep = np.lexsort((-distance, ranks))[: self._size(ranks, before)]
+        self._genes, self._objectives, self._violation = genes[keep], objectives[keep], violation[keep]
+        self._ranks, self._crowding = ranks[keep], distance[keep]
+        span = np.ptp(finite[keep], axis=0)
+        self._scaled = finite[keep] / np.where(span > 0, span, 1.0)
+
+    def _size(self, ranks: Int[np.ndarray, " n"], before: Bool[np.ndarray, " old"]) -> int:
+        """How many to keep: one population, or the whole first rank as far as there is room for it.
+
+        Args:
+            ranks: of the old population, then its children.
+            before: which of the old population were of the first rank.
+        """
+        front = int((ranks == 0).sum())
+        most = float(_LARGEST * self._population)
+        if not len(before):
+            self._room = min(most, float(max(self._population, front)))
+            return int(self._room)
+        beaten = float((ranks[: len(before)][before] > 0).mean()) * self._population / (len(ranks) - len(before))
+        self._unrest = beaten if self._unrest is None else _MEMORY * self._unrest + (1.0 - _MEMORY) * beaten
+        self._room = self._room * _GROWTH if self._unrest < _CALM else self._room / _GROWTH
+        self._room = min(most, max(float(self._population), self._room))
+        return int(min(self._room, max(self._population, front)))

@@ -1,0 +1,70 @@
+"""The gene values met so far, looked up by exact keys."""
+
+from typing import final
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from evo_qnas.spaces import Space
+
+_ENUMERABLE = 1_000_000
+
+
+@final
+class Seen:
+    """A growing set of gene values, with the row at which each was first met."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        largest = int(space.counts.max(initial=1)) - 1
+        self._dtype = np.min_scalar_type(largest)
+        self._width = self._dtype.itemsize * max(1, len(space.genes))
+        self._rows: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._rows
+
+    @property
+    def full(self) -> bool:
+        """Whether every genome of the space has been met."""
+        return len(self._rows) >= self.space.size
+
+    def keys(self, values: Int[np.ndarray, "n genes"]) -> list[bytes]:
+        """One exact key per row (numpy strips closing zero bytes, which keeps keys of one width distinct)."""
+        if not values.shape[1]:
+            return [b""] * len(values)
+        packed = np.ascontiguousarray(values, dtype=self._dtype)
+        keys: list[bytes] = packed.view(f"S{self._width}").ravel().tolist()
+        return keys
+
+    def add(self, values: Int[np.ndarray, "n genes"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+        """The row number of each of `values`, and True where it is met for the first time."""
+        known, before = self._rows, len(self._rows)
+        numbers = [known.setdefault(key, len(known)) for key in self.keys(values)]
+        rows = np.array(numbers, dtype=np.int64)
+        highest = np.maximum.accumulate(np.concatenate([[before - 1], rows]))
+        return rows, rows > highest[:-1]
+
+    def unmet(self, values: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "kept genes"]:
+        """The rows of `values` that have not been met, each once, in their order; meets none of them."""
+        keys, known = self.keys(values), self._rows
+        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        return values[sorted([index for key, index in first.items() if key not in known])]
+
+    def random(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, "got genes"]:
+        """Up to `n` distinct gene values drawn uniformly among those not met; fewer where no more are left."""
+        shape = (len(self.space.genes),)
+        found = np.empty((0, *shape), dtype=np.int64)
+        for _ in range(20):
+            if len(found) >= n:
+                break
+            drawn = rng.integers(0, self.space.counts, size=(n - len(found), *shape))
+            found = self.unmet(np.concatenate([found, drawn]))
+        if len(found) < n and self.space.size <= _ENUMERABLE:
+            every = np.stack(np.unravel_index(np.arange(self.space.size), tuple(self.space.counts)), axis=1)
+            left = self.unmet(every.astype(np.int64))
+            found = left[rng.permutation(len(left))[:n]]
+        return found[:n]

@@ -1,0 +1,163 @@
+"""Crossover and mutation of whole populations of gene values, made for genomes of unordered choices."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, final
+
+import numpy as np
+from jaxtyping import Bool, Int
+from pydantic import Field
+
+from evo_qnas.cards import Card, find_card, read_toml, validate
+from evo_qnas.spaces import Gene, Space
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Weight = Annotated[float, Field(ge=0.0)]
+
+
+@final
+class Recipe(Card):
+    """Rates of crossover and mutation, one card of `operators/variation/`.
+
+    Attributes:
+        description: what the recipe is for.
+        crossover: share of children made of two parents; the others are copies of one.
+        uniform: share of crossovers that draw every gene from either parent; the others cut at points.
+        points: the number of cuts of the others.
+        mutated_genes: the expected number of genes mutated per child.
+        whole: weight of mutations to any other choice.
+        operator: weight of mutations of the operator alone.
+        bits: weight of mutations of one bit-width to a neighbouring one.
+        mates: a mate is one of this many nearest on either side of the first parent, along one direction of the
+            objectives; 0 draws it by a tournament of its own.
+    """
+
+    description: str
+    crossover: Share
+    uniform: Share
+    points: Annotated[int, Field(ge=1)]
+    mutated_genes: Weight
+    whole: Weight
+    operator: Weight
+    bits: Weight
+    mates: Annotated[int, Field(ge=0)]
+
+
+def load_recipe(name: str) -> Recipe:
+    """The variation recipe called `name`, or in the file `name`.
+
+    Raises:
+        CardError: there is no such recipe, or it breaks a rule.
+    """
+    path: Path = find_card("operators/variation", name)
+    return validate(Recipe, read_toml(path), str(path))
+
+
+@final
+class Variation:
+    """Crossover and mutation over one space, on `(n, genes)` matrices at once."""
+
+    def __init__(self, space: Space, recipe: Recipe) -> None:
+        self.space = space
+        self.recipe = recipe
+        self._counts = space.counts
+        self._free = np.flatnonzero(self._counts > 1)
+        weights = np.array([recipe.whole, recipe.operator, recipe.bits])
+        self._kinds = np.cumsum(weights / weights.sum()) if weights.sum() > 0 else np.array([1.0, 1.0, 1.0])
+        self._rate = min(1.0, recipe.mutated_genes / max(1, len(self._free)))
+
+    def children(
+        self, rng: np.random.Generator, first: Int[np.ndarray, "n genes"], second: Int[np.ndarray, "n genes"]
+    ) -> Int[np.ndarray, "n genes"]:
+        """One child of each pair of parents, crossed and mutated; the parents stay as they are."""
+        return self.mutate(rng, self.cross(rng, first, second))
+
+    def cross(
+        self, rng: np.random.Generator, first: Int[np.ndarray, "n genes"], second: Int[np.ndarray, "n genes"]
+    ) -> Int[np.ndarray, "n genes"]:
+        """One child of each pair: every gene from either parent, or stretches of genes between cuts."""
+        n, genes = first.shape
+        draw = rng.random((3, n))
+        take = rng.random((n, genes)) < 0.5
+        if self.recipe.uniform < 1.0:
+            cut = draw[1] >= self.recipe.uniform
+            take[cut] = self._stretches(rng, int(cut.sum()), genes)
+        take &= (draw[0] < self.recipe.crossover)[:, None]
+        child: np.ndarray = np.where(take, second, first)
+        return child
+
+    def _stretches(self, rng: np.random.Generator, n: int, genes: int) -> Bool[np.ndarray, "n genes"]:
+        """Masks that change sides at `points` random cuts."""
+        cuts = rng.integers(1, max(2, genes), size=(n, self.recipe.points))
+        flips = np.zeros((n, genes + 1), dtype=np.int64)
+        np.add.at(flips, (np.arange(n)[:, None], cuts), 1)
+        mask: np.ndarray = flips[:, :genes].cumsum(axis=1) % 2 == 1
+        return mask
+
+    def mutate(self, rng: np.random.Generator, values: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "n genes"]:
+        """A copy in which some genes took another option: any, one of another operator, or one of other bits."""
+        rows, columns = np.nonzero(rng.random((len(values), len(self._free))) < self._rate)
+        if not len(rows):
+            return values.copy()
+        columns = self._free[columns]
+        draw = rng.random((2, len(rows)))
+        old = values[rows, columns]
+        counts = self._counts[columns]
+        new = (old + 1 + (draw[1] * (counts - 1)).astype(np.int64)) % counts
+        kind = np.searchsorted(self._kinds[:2], draw[0], side="right")
+        starts, lengths, targets, offsets = self._neighbours
+        cell = offsets[columns] + old
+        for which in (1, 2):
+            start, length = starts[which - 1][cell], lengths[which - 1][cell]
+            near = (kind == which) & (length > 0)
+            new[near] = targets[which - 1][start[near] + (draw[1][near] * length[near]).astype(np.int64)]
+        child = values.copy()
+        child[rows, columns] = new
+        return child
+
+    @cached_property
+    def _neighbours(self) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], np.ndarray]:
+        """Start, length and list of the neighbours of every option, for operator and bits moves; gene offsets."""
+        offsets = np.concatenate([[0], np.cumsum(self._counts)[:-1]]).astype(np.int64)
+        starts, lengths, targets = [], [], []
+        for find in (_other_operator, _other_bits):
+            masks = [find(gene) for gene in self.space.genes]
+            length = np.concatenate([mask.sum(axis=1) for mask in masks])
+            lengths.append(length)
+            starts.append(np.concatenate([[0], np.cumsum(length)[:-1]]).astype(np.int64))
+            targets.append(np.concatenate([np.nonzero(mask)[1] for mask in masks] + [np.zeros(1, dtype=np.int64)]))
+        return starts, lengths, targets, offsets
+
+
+def _distance(gene: Gene) -> Int[np.ndarray, "options options"]:
+    """How many bits lie between every two options of a gene, weights and activations together."""
+    weight = np.abs(gene.weight_bits[:, None] - gene.weight_bits[None, :])
+    activation = np.abs(gene.activation_bits[:, None] - gene.activation_bits[None, :])
+    distance: np.ndarray = (weight + activation).astype(np.int64)
+    return distance
+
+
+def _other_operator(gene: Gene) -> Bool[np.ndarray, "options options"]:
+    """True where an option has another operator and the same bits, or the nearest bits there are."""
+    other = gene.operator[:, None] != gene.operator[None, :]
+    distance = np.where(other, _distance(gene), np.iinfo(np.int64).max)
+    nearest: np.ndarray = other & (distance == distance.min(axis=1, keepdims=True))
+    return nearest
+
+
+def _other_bits(gene: Gene) -> Bool[np.ndarray, "options options"]:
+    """True where an option has the same operator and one bit-width changed to the next one there is."""
+    same = gene.operator[:, None] == gene.operator[None, :]
+    weight = gene.weight_bits[None, :] - gene.weight_bits[:, None]
+    activation = gene.activation_bits[None, :] - gene.activation_bits[:, None]
+    found = np.zeros(same.shape, dtype=bool)
+    for step, still in ((weight, activation), (activation, weight)):
+        for sign in (1, -1):
+            ahead = same & (still == 0) & (sign * step > 0)
+            size = np.where(ahead, np.abs(step), np.iinfo(np.int64).max)
+            found |= ahead & (size == size.min(axis=1, keepdims=True))
+    alone = ~found.any(axis=1)
+    moved = same & ~np.eye(len(same), dtype=bool)
+    size = np.where(moved, _distance(gene), np.iinfo(np.int64).max)
+    found |= np.reshape(alone, (-1, 1)) & moved & (size == size.min(axis=1, keepdims=True))
+    return found
