@@ -11,6 +11,7 @@
 
 from evo_qnas.problem.custom import CustomObjective, objective
 from evo_qnas.problem.foreign import from_pymoo, to_pymoo
+from evo_qnas.problem.genes import space_of
 from evo_qnas.problem.guarded import Outcome, evaluate_batches
 from evo_qnas.problem.limits import Limit, parse_limit
 from evo_qnas.problem.lookup import LookupProblem, nas_bench_macro
@@ -33,5 +34,6 @@ __all__ = [
     "nas_bench_macro",
     "objective",
     "parse_limit",
+    "space_of",
     "to_pymoo",
 ]

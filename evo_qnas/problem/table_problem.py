@@ -214,6 +214,11 @@ class TableProblem(Problem):
         limits = tuple(limit for limit in self._limits if isinstance(limit, Limit) and limit.term.additive)
         return self._sums(terms, limits) if terms else None
 
+    @cached_property
+    def additive_limits(self) -> Additive | None:
+        """The additive limits alone, without objectives."""
+        return self._sums((), [limit for limit in self._limits if isinstance(limit, Limit) and limit.term.additive])
+
     def _sums(
         self, objectives: Sequence[Term | CustomObjective], limits: Sequence[Limit | CustomObjective]
     ) -> Additive | None:
@@ -238,7 +243,7 @@ class TableProblem(Problem):
         return Additive(
             space=self._space,
             objectives=tuple(_gather(gene, parts) for gene in self._space.genes),
-            offset=np.array(offsets),
+            offset=np.array(offsets, dtype=np.float64),
             limits=tuple(_gather(gene, rows) for gene in self._space.genes),
             bounds=np.array(bounds, dtype=np.float64),
             limit_names=tuple(names),

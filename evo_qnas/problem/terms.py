@@ -46,7 +46,7 @@ class Term:
         """Unit of the number."""
         return "1" if self.kind == "distinct" else tables.column(self.name).unit
 
-    def parts(self, tables: Tables) -> tuple[list[Float[np.ndarray, " choices"]], float]:
+    def parts(self, tables: Tables) -> tuple[list[Float[np.ndarray, " _"]], float]:
         """Per block what each choice adds, and the offset; only where `additive`."""
         column = tables.column(self.name)
         share = 1.0 / len(tables.blocks) if self.kind == "mean" else 1.0

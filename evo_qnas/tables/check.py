@@ -41,7 +41,7 @@ def _label(block: Block, choice: int) -> str:
     return f"{operator} {weights}/{activations}"
 
 
-def _places(tables: Tables, marks: list[Bool[np.ndarray, " choices"]]) -> tuple[int, str]:
+def _places(tables: Tables, marks: list[Bool[np.ndarray, " _"]]) -> tuple[int, str]:
     """How many choices are marked, and the first one in words."""
     for block, mark in zip(tables.blocks, marks, strict=True):
         if mark.any():

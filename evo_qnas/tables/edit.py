@@ -12,7 +12,7 @@ from evo_qnas.tables.parts import Block, Column
 from evo_qnas.tables.tables import Tables
 
 
-def keep_choices(tables: Tables, kept: Sequence[Bool[np.ndarray, " choices"]]) -> Tables:
+def keep_choices(tables: Tables, kept: Sequence[Bool[np.ndarray, " _"]]) -> Tables:
     """Tables with only the choices that are marked, in the old order; baselines that lose a choice go.
 
     Args:
@@ -50,7 +50,7 @@ def keep_choices(tables: Tables, kept: Sequence[Bool[np.ndarray, " choices"]]) -
     )
 
 
-def _keep(column: Column, kept: Sequence[Bool[np.ndarray, " choices"]]) -> Column:
+def _keep(column: Column, kept: Sequence[Bool[np.ndarray, " _"]]) -> Column:
     values = tuple(value[mark] for value, mark in zip(column.values, kept, strict=True))
     errors = column.stderr
     stderr = None if errors is None else tuple(error[mark] for error, mark in zip(errors, kept, strict=True))

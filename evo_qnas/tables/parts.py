@@ -70,8 +70,8 @@ class Column:
     """
 
     name: str
-    values: tuple[Float[np.ndarray, " choices"], ...]
-    stderr: tuple[Float[np.ndarray, " choices"], ...] | None = None
+    values: tuple[Float[np.ndarray, " _"], ...]
+    stderr: tuple[Float[np.ndarray, " _"], ...] | None = None
     unit: str = "1"
     direction: Direction = "minimize"
     source: str = ""

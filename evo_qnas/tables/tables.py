@@ -149,7 +149,7 @@ class Tables:
     def with_column(
         self,
         name: str,
-        values: Sequence[Float[np.ndarray, " choices"]],
+        values: Sequence[Float[np.ndarray, " _"]],
         *,
         unit: str = "1",
         direction: Direction = "minimize",
@@ -175,13 +175,13 @@ class Tables:
     @classmethod
     def from_arrays(
         cls,
-        columns: Mapping[str, Sequence[Float[np.ndarray, " choices"]]],
+        columns: Mapping[str, Sequence[Float[np.ndarray, " _"]]],
         *,
         blocks: Sequence[Block] | None = None,
         units: Mapping[str, str] | None = None,
         directions: Mapping[str, Direction] | None = None,
         fixed: Mapping[str, float] | None = None,
-        stderr: Mapping[str, Sequence[Float[np.ndarray, " choices"]]] | None = None,
+        stderr: Mapping[str, Sequence[Float[np.ndarray, " _"]]] | None = None,
         sources: Mapping[str, str] | None = None,
         baselines: Mapping[str, Sequence[int]] | None = None,
         ties: Sequence[Sequence[str]] = (),
