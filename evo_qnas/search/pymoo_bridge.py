@@ -19,7 +19,6 @@ from pymoo.algorithms.moo.spea2 import SPEA2, spea_binary_tournament
 from pymoo.core.algorithm import Algorithm
 from pymoo.core.crossover import Crossover
 from pymoo.core.duplicate import DuplicateElimination
-from pymoo.core.evaluator import Evaluator
 from pymoo.core.individual import Individual
 from pymoo.core.mutation import Mutation
 from pymoo.core.population import Population
@@ -28,7 +27,6 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 from pymoo.operators.selection.rnd import RandomSelection
 from pymoo.operators.selection.tournament import TournamentSelection
-from pymoo.problems.static import StaticProblem
 from pymoo.termination.max_gen import MaximumGenerationTermination
 from pymoo.util.optimum import filter_optimum
 
@@ -328,7 +326,11 @@ class PymooOptimizer(Optimizer):
         if self._problem.n_eq_constr:
             given["H"] = np.zeros((len(genes), self._problem.n_eq_constr))
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            Evaluator(skip_already_evaluated=False).eval(StaticProblem(self._problem, **given), self._asked)
+            population = _population(self._asked)
+            for name, matrix in given.items():
+                population.set(name, matrix)
+            for individual in population:
+                individual.evaluated.update(["F", "G", "H"])
             self._algorithm.evaluator.n_eval += len(genes)
             self._algorithm.tell(infills=self._asked)
 

@@ -1,0 +1,199 @@
+"""Problems and algorithms that no one here wrote, and our NSGA-II inside pymoo."""
+
+import copy
+
+import numpy as np
+import pytest
+from pymoo.algorithms.moo.moead import MOEAD
+from pymoo.algorithms.moo.nsga2 import NSGA2 as THEIRS
+from pymoo.algorithms.moo.rvea import RVEA
+from pymoo.algorithms.moo.spea2 import SPEA2
+from pymoo.core.mixed import MixedVariableGA
+from pymoo.core.problem import ElementwiseProblem
+from pymoo.core.variable import Binary, Choice, Integer
+from pymoo.operators.crossover.pntx import TwoPointCrossover
+from pymoo.operators.crossover.sbx import SBX
+from pymoo.operators.crossover.ux import UX
+from pymoo.operators.mutation.bitflip import BitflipMutation
+from pymoo.operators.mutation.pm import PM
+from pymoo.operators.repair.rounding import RoundingRepair
+from pymoo.operators.sampling.rnd import BinaryRandomSampling, IntegerRandomSampling
+from pymoo.optimize import minimize
+from pymoo.problems import get_problem
+from pymoo.problems.multi import ZDT5
+from pymoo.problems.single.knapsack import create_random_knapsack_problem
+from pymoo.util.ref_dirs import get_reference_directions
+
+from evo_qnas.errors import SearchError
+from evo_qnas.pareto import nondominated
+from evo_qnas.problem import TableProblem, from_pymoo
+from evo_qnas.search import ALGORITHMS, search
+from evo_qnas.search.pymoo_bridge import EvoNSGA2
+from evo_qnas.tables.generate import generate_tables
+
+TABLES = generate_tables(5, operators=3, weight_bits=(2, 4, 8), activation_bits=(4, 8))
+
+
+def integers(**changes: object) -> THEIRS:
+    return THEIRS(
+        pop_size=20,
+        sampling=IntegerRandomSampling(),
+        crossover=SBX(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
+        mutation=PM(prob=1.0, eta=3.0, vtype=float, repair=RoundingRepair()),
+        eliminate_duplicates=True,
+        **changes,
+    )
+
+
+def bits() -> THEIRS:
+    return THEIRS(
+        pop_size=20,
+        sampling=BinaryRandomSampling(),
+        crossover=TwoPointCrossover(),
+        mutation=BitflipMutation(),
+        eliminate_duplicates=True,
+    )
+
+
+class Mixed(ElementwiseProblem):
+    """Two objectives over an integer, a bit and a choice."""
+
+    def __init__(self) -> None:
+        variables = {
+            "width": Integer(bounds=(2, 9)),
+            "skip": Binary(),
+            "kind": Choice(options=["conv", "pool", "none"]),
+        }
+        super().__init__(vars=variables, n_obj=2, n_ieq_constr=1)
+
+    def _evaluate(self, X: dict, out: dict, *args: object, **kwargs: object) -> None:
+        cost = X["width"] * {"conv": 3, "pool": 1, "none": 0.5}[X["kind"]] + 2 * X["skip"]
+        gain = X["width"] * {"conv": 2, "pool": 1.5, "none": 1}[X["kind"]] + 3 * X["skip"]
+        out["F"] = [cost, -gain]
+        out["G"] = [3 - X["width"]]
+
+
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name not in {"exact", "age-moea2"}])
+def test_their_problems_run_under_every_algorithm_of_ours(algorithm: str) -> None:
+    problem = ZDT5()
+    archive = search(from_pymoo(problem, vtype=bool), algorithm=algorithm, evaluations=150, population=20)
+    F = problem.evaluate(archive.genomes.astype(bool), return_values_of=["F"])
+    np.testing.assert_array_equal(archive.objectives, F)
+    mixed = search(Mixed(), algorithm=algorithm, evaluations=1000, population=10)
+    assert len(mixed) <= 48
+    assert (mixed.front.constraints <= 0).all()
+
+
+def test_mixed_variables_exhaust_to_the_true_front() -> None:
+    archive = search(Mixed(), evaluations=1000, population=10)
+    assert len(archive) == 48
+    problem = from_pymoo(Mixed())
+    values, excess = problem.evaluate(archive.genomes)
+    fine = (excess <= 0).all(axis=1)
+    best = values[fine][nondominated(values[fine])]
+    np.testing.assert_array_equal(np.unique(archive.front.objectives, axis=0), np.unique(best, axis=0))
+
+
+def test_knapsack_of_pymoo() -> None:
+    problem = create_random_knapsack_problem(30)
+    archive = search(problem, evaluations=3000, seed=1)
+    assert len(archive.front) == 1
+    assert archive.front.objectives[0, 0] == -1 * problem.P[archive.front.genomes[0].astype(bool)].sum()
+    theirs = minimize(problem, bits(), ("n_eval", 3000), seed=1)
+    assert archive.front.objectives[0, 0] <= theirs.F[0]
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        integers(),
+        SPEA2(pop_size=20, sampling=IntegerRandomSampling(), crossover=UX(), mutation=PM(repair=RoundingRepair())),
+        RVEA(get_reference_directions("das-dennis", 2, n_partitions=19), termination=("n_gen", 8)),
+    ],
+    ids=lambda a: type(a).__name__,
+)
+def test_their_algorithms_run_on_ours_and_stay_untouched(algorithm: object) -> None:
+    before = copy.deepcopy(vars(algorithm))
+    problem = TableProblem(TABLES, constraints=["latency_ms <= 6"])
+    one = search(problem, algorithm=algorithm, evaluations=120, seed=4)
+    two = search(problem, algorithm=algorithm, evaluations=120, seed=4)
+    np.testing.assert_array_equal(one.genomes, two.genomes)
+    assert 0 < len(one) <= 120
+    assert vars(algorithm)["problem"] is None
+    assert vars(algorithm)["is_initialized"] == before["is_initialized"]
+    assert one.header.algorithm == f"pymoo:{type(algorithm).__name__}"
+
+
+def test_their_problem_and_their_algorithm() -> None:
+    archive = search(from_pymoo(ZDT5(), vtype=bool), algorithm=bits(), evaluations=400, seed=2)
+    assert len(archive) == 400
+    theirs = minimize(ZDT5(), bits(), ("n_eval", 400), seed=2)
+    assert archive.objectives[:, 0].min() <= theirs.pop.get("F")[:, 0].min(), "every evaluation is kept"
+
+
+def test_a_steady_state_algorithm_runs() -> None:
+    directions = get_reference_directions("das-dennis", 2, n_partitions=14)
+    algorithm = MOEAD(
+        directions,
+        n_neighbors=5,
+        sampling=IntegerRandomSampling(),
+        crossover=SBX(vtype=float, repair=RoundingRepair()),
+        mutation=PM(vtype=float, repair=RoundingRepair()),
+    )
+    assert len(search(TableProblem(TABLES), algorithm=algorithm, evaluations=60, seed=1)) == 60
+
+
+def test_their_algorithm_resumes(tmp_path) -> None:
+    path = tmp_path / "a.h5"
+    problem = TableProblem(TABLES)
+    search(problem, algorithm=integers(), evaluations=70, path=path)
+    resumed = search(problem, algorithm=integers(), evaluations=150, path=path)
+    whole = search(problem, algorithm=integers(), evaluations=150)
+    np.testing.assert_array_equal(resumed.genomes, whole.genomes)
+    np.testing.assert_array_equal(resumed.objectives, whole.objectives)
+
+
+def test_what_pymoo_refuses_is_one_sentence() -> None:
+    problem = TableProblem(TABLES, constraints=["latency_ms <= 6"])
+    directions = get_reference_directions("das-dennis", 2, n_partitions=14)
+    with pytest.raises(SearchError, match=r"MOEAD cannot search this problem: .*does not support any constraints"):
+        search(problem, algorithm=MOEAD(directions), evaluations=50)
+    with pytest.raises(ValueError, match=r"zdt1.*only int, bool|ZDT1.*only int, bool"):
+        search(get_problem("zdt1"), evaluations=50)
+
+
+def test_ours_inside_pymoo_s_minimize() -> None:
+    problem = TableProblem(TABLES, constraints=["latency_ms <= 6"])
+    result = minimize(problem.to_pymoo(), EvoNSGA2(pop_size=30), ("n_eval", 1500), seed=1)
+    again = minimize(problem.to_pymoo(), EvoNSGA2(pop_size=30), ("n_eval", 1500), seed=1)
+    np.testing.assert_array_equal(result.F, again.F)
+    assert nondominated(result.F).all()
+    values, excess = problem.evaluate(problem.space.decode(result.X.astype(np.int64)))
+    np.testing.assert_array_equal(values, result.F)
+    assert (excess <= 0).all()
+    theirs = minimize(problem.to_pymoo(), integers(), ("n_eval", 1500), seed=1)
+    better = (result.F[:, None] <= theirs.F[None]).all(axis=2).any(axis=0)
+    assert better.mean() > 0.6
+
+
+@pytest.mark.slow  # numba compiles for 20 s
+def test_age_moea2_says_what_it_needs_or_runs() -> None:
+    numba = pytest.importorskip("numba", reason="pymoo's AGE-MOEA-II needs numba")
+    assert numba
+    archive = search(TableProblem(TABLES), algorithm="age-moea2", evaluations=120, population=20)
+    assert len(archive) == 120
+
+
+def test_mixed_variable_algorithm_on_their_mixed_problem() -> None:
+    class Single(Mixed):
+        def __init__(self) -> None:
+            super().__init__()
+            self.n_obj = 1
+
+        def _evaluate(self, X: dict, out: dict, *args: object, **kwargs: object) -> None:
+            super()._evaluate(X, out)
+            out["F"] = out["F"][0]
+
+    archive = search(Single(), algorithm=MixedVariableGA(pop_size=8), evaluations=40, seed=1)
+    assert 8 <= len(archive) <= 40
+    assert archive.front.objectives[0, 0] == 1.5
