@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from evo_qnas.errors import InfeasibleError, ProblemError
 from evo_qnas.pareto.fronts import nondominated
 from evo_qnas.pareto.lattice import Lattice, lattice
-from evo_qnas.pareto.merging import Merger, Node, Outgrown, traced
+from evo_qnas.pareto.merging import Merger, Node, Outgrown, Unmet, traced
 from evo_qnas.pareto.planning import close_node, cut_dimensions, exact_node
 from evo_qnas.pareto.reach import require_feasible
 from evo_qnas.pareto.single import smallest_sum
@@ -165,18 +165,16 @@ def _answer(
 def _node(whole: Lattice, max_points: int, attempts: Sequence[float | None]) -> Node | None:
     """The merged front, None where no sum meets the limits."""
     merger = Merger(whole)
-    leaves = [merger.leaf(gene) for gene in range(len(whole.options))]
-    if not all(len(leaf) for leaf in leaves):
-        return None
     for attempt in attempts:
         try:
+            leaves = [merger.leaf(gene) for gene in range(len(whole.options))]
             if attempt is None:
-                node = exact_node(merger, leaves, most=max_points)
-            else:
-                node = _thin_node(merger, leaves, attempt, max_points)
+                return exact_node(merger, leaves, most=max_points)
+            return _thin_node(merger, leaves, attempt, max_points)
         except Outgrown:
             continue
-        return node if len(node) else None
+        except Unmet:
+            return None
     raise Outgrown
 
 

@@ -28,7 +28,7 @@ def nondominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
     return keep
 
 
-def hypervolume(points: Float[np.ndarray, "n m"], reference: Float[np.ndarray, " m"]) -> float:
+def hypervolume(points: Float[np.ndarray, "n m"], reference: Float[np.ndarray, " _"]) -> float:
     """The volume between `points` and the reference point that at least one point dominates, minimisation.
 
     Points that are not below the reference in every objective, and those with NaN or infinity, add nothing.

@@ -57,6 +57,10 @@ class Outgrown(Exception):  # noqa: N818 - a signal between planner and merger, 
     """A front has more points than allowed."""
 
 
+class Unmet(Exception):  # noqa: N818 - a signal, as above
+    """No sum of a group of genes can meet the limits."""
+
+
 @final
 class Merger:
     """Merges nodes of one lattice."""
@@ -68,8 +72,14 @@ class Merger:
         self._high = np.array([part.max(axis=1) for part in lattice.options])
 
     def leaf(self, gene: int) -> Node:
-        """The node of a single gene: its options that can still meet the limits and that no other beats."""
+        """The node of a single gene: its options that can still meet the limits and that no other beats.
+
+        Raises:
+            Unmet: there are none.
+        """
         values, rows = _pruned(self.lattice.options[gene], self._window((gene,)), self.lattice.m)
+        if not len(rows):
+            raise Unmet
         best = minima(values)
         picks = rows[best].astype(np.int32)
         trace = Trace(gene=gene, picks=picks, right_picks=np.zeros_like(picks), parts=())
@@ -80,6 +90,7 @@ class Merger:
 
         Raises:
             Outgrown: more than `most` points stay.
+            Unmet: none stays.
         """
         if len(right) > len(left):
             left, right = right, left
@@ -167,6 +178,8 @@ def _collected(
             size = len(rows_found[0])
             if size > 2 * most:
                 raise Outgrown
+    if not size:
+        raise Unmet
     values, rows = _best(values_found, rows_found)
     if len(rows) > most:
         raise Outgrown

@@ -75,7 +75,7 @@ def relaxed_minimum(additive: Additive, weights: Float[np.ndarray, " m"]) -> flo
     centred, _ = _centred(np.concatenate(costs), counts)
     result = linprog(
         centred,
-        A_ub=limits / scale,
+        A_ub=(limits / scale).T,
         b_ub=additive.bounds / scale,
         A_eq=_one_each(counts).toarray(),
         b_eq=np.ones(len(counts)),
