@@ -13,6 +13,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -215,9 +216,10 @@ class Journal:
             while view:
                 view = view[os.write(self._descriptor, view) :]
         except OSError:
-            # Half a record would hide all that come after it.
-            os.ftruncate(self._descriptor, end)
-            os.lseek(self._descriptor, end, os.SEEK_SET)
+            # Half a record would hide all that come after it; the first error is the one to tell.
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, end)
+                os.lseek(self._descriptor, end, os.SEEK_SET)
             raise
         now = time.monotonic()
         if now - self._synced >= SYNC_SECONDS:

@@ -1,0 +1,64 @@
+import moocore
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evo_qnas.archive.evaluations import Evaluations
+from evo_qnas.archive.front import front_rows
+from evo_qnas.archive.history import MOST_ROWS, traced
+
+
+def slow_history(rows: Evaluations, upto: int, reference: float) -> tuple[int, float]:
+    """Feasible count and hypervolume of the first `upto` evaluations, scaled by the final front."""
+    front = rows.objectives[front_rows(rows)]
+    ideal, nadir = front.min(axis=0), front.max(axis=0)
+    nadir = np.where(nadir > ideal, nadir, rows.objectives[rows.feasible].max(axis=0))
+    span = np.where(nadir > ideal, nadir - ideal, 1.0)
+    fine = rows.feasible[:upto]
+    points = (rows.objectives[:upto][fine] - ideal) / span
+    m = points.shape[1]
+    if not len(points):
+        return 0, 0.0
+    if m == 1:
+        return int(fine.sum()), float(max(reference - points.min(), 0.0))
+    return int(fine.sum()), float(moocore.hypervolume(points, ref=np.full(m, reference)))
+
+
+@settings(max_examples=80, deadline=None)
+@given(m=st.integers(1, 4), seed=st.integers(0, 10**6), levels=st.sampled_from([2, 5, 1000]), size=st.integers(1, 9))
+def test_history_is_what_the_definition_says(m: int, seed: int, levels: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = 12 * size
+    objectives = rng.integers(0, levels, size=(n, m)) * 1.0
+    rows = Evaluations.ok(np.zeros((n, 2), np.int64), objectives, rng.random((n, 1)) - 0.7)
+    generation = np.repeat(np.arange(12), size).astype(np.int32)
+    rows = Evaluations(**{**{f: getattr(rows, f) for f in FIELDS}, "generation": generation})
+    best, history = traced(rows)
+    assert np.array_equal(best, front_rows(rows))
+    assert history.generation.tolist() == list(range(12))
+    if not len(best):
+        assert not history.hypervolume.any()
+        return
+    for row, upto in enumerate(history.evaluations.tolist()):
+        feasible, volume = slow_history(rows, upto, history.reference)
+        assert history.feasible[row] == feasible
+        assert history.hypervolume[row] == pytest.approx(volume, rel=1e-9, abs=1e-12)
+
+
+FIELDS = ("genomes", "objectives", "constraints", "generation", "seconds", "state")
+
+
+def test_long_histories_are_thinned_and_end_at_the_end() -> None:
+    rng = np.random.default_rng(1)
+    n = 30_000
+    rows = Evaluations.ok(np.zeros((n, 1), np.int64), rng.random((n, 2)), np.zeros((n, 0)))
+    rows = Evaluations(**{**{f: getattr(rows, f) for f in FIELDS}, "generation": np.arange(n, dtype=np.int32) // 10})
+    best, history = traced(rows)
+    assert len(history) == MOST_ROWS
+    assert history.evaluations[-1] == n
+    assert (np.diff(history.hypervolume) >= -1e-12).all()
+    front = rows.objectives[best]
+    scaled = (front - front.min(axis=0)) / (front.max(axis=0) - front.min(axis=0))
+    assert history.hypervolume[-1] == pytest.approx(moocore.hypervolume(scaled, ref=[1.1, 1.1]), rel=1e-12)
+    assert np.array_equal(np.sort(best), np.sort(np.flatnonzero(moocore.is_nondominated(rows.objectives))))

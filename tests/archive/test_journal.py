@@ -1,0 +1,95 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evo_qnas.archive import Archive, Evaluations, Header, Recorder
+from evo_qnas.archive.journal import journal_path
+from evo_qnas.problem import ObjectiveInfo
+
+Batches = Callable[..., list[Evaluations]]
+
+
+@pytest.fixture
+def running(tmp_path: Path, header: Header, batches: Batches) -> Path:
+    """An archive whose writer was killed: the journal of a copy is what it had written by then."""
+    path = tmp_path / "a.h5"
+    with Recorder.open(path, header) as recorder:
+        for batch in batches():
+            recorder.append(batch)
+            recorder.flush()
+        log, skeleton = journal_path(path).read_bytes(), path.read_bytes()
+    killed = tmp_path / "killed.h5"
+    killed.write_bytes(skeleton)
+    journal_path(killed).write_bytes(log)
+    return killed
+
+
+def test_a_kill_between_any_two_bytes_leaves_whole_batches(running: Path, batches: Batches) -> None:
+    log = journal_path(running).read_bytes()
+    wanted = Evaluations.joined(batches())
+    found = set()
+    for length in range(0, len(log) + 1, 61):
+        journal_path(running).write_bytes(log[:length])
+        archive = Archive.load(running)
+        found.add(len(archive))
+        assert np.array_equal(archive.genomes, wanted.genomes[: len(archive)])
+        assert np.array_equal(archive.evaluations.objectives, wanted.objectives[: len(archive)])
+    journal_path(running).write_bytes(log)
+    assert found | {len(Archive.load(running))} == {0, 10, 20, 30, 40, 50, 60}
+
+
+def test_a_torn_journal_is_continued(running: Path, header: Header, batches: Batches) -> None:
+    log = journal_path(running).read_bytes()
+    journal_path(running).write_bytes(log[:-5])
+    with Recorder.open(running, header) as recorder:
+        assert len(recorder.recorded) == 50
+        for batch in batches():
+            recorder.append(batch)
+        recorder.finish()
+    assert np.array_equal(Archive.load(running).genomes, Evaluations.joined(batches()).genomes)
+    assert not journal_path(running).exists()
+
+
+def test_a_journal_of_another_run_adds_nothing(running: Path, header: Header) -> None:
+    log = journal_path(running).read_bytes()
+    Recorder.open(running, header, resume=False).close()
+    journal_path(running).write_bytes(log)
+    assert len(Archive.load(running)) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_wrong_bytes_never_give_wrong_evaluations(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = _KILLED.setdefault("path", _killed(tmp_path_factory.mktemp("journal")))
+    log = bytearray(_LOG["log"])
+    for _ in range(data.draw(st.integers(1, 4))):
+        log[data.draw(st.integers(0, len(log) - 1))] ^= data.draw(st.integers(1, 255))
+    journal_path(path).write_bytes(log)
+    archive = Archive.load(path)
+    assert np.array_equal(archive.genomes, _LOG["genomes"][: len(archive)])
+
+
+_KILLED: dict[str, Path] = {}
+_LOG: dict[str, object] = {}
+
+
+def _killed(folder: Path) -> Path:
+    path = folder / "a.h5"
+    header = Header(blocks=("a", "b"), objectives=(ObjectiveInfo(name="score"),), algorithm="random")
+    rng = np.random.default_rng(0)
+    genomes = rng.integers(0, 300, size=(12, 2))
+    with Recorder.open(path, header) as recorder:
+        for start in range(0, 12, 3):
+            recorder.append(Evaluations.ok(genomes[start : start + 3], np.zeros((3, 1)), np.zeros((3, 0))))
+            recorder.flush()
+        _LOG.update(log=journal_path(path).read_bytes(), genomes=genomes)
+        content = path.read_bytes()
+    killed = folder / "killed.h5"
+    killed.write_bytes(content)
+    return killed
