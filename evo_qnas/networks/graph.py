@@ -90,6 +90,20 @@ def value(graph: fx.GraphModule, node: Any) -> torch.Tensor | None:
     return place if isinstance(place, torch.Tensor) else None
 
 
+def arguments_of(node: fx.Node) -> list[Any]:
+    """All arguments of a node in the operation's order, defaults filled in."""
+    schema: Any = node.target._schema  # type: ignore[union-attr]
+    found: list[Any] = []
+    for index, argument in enumerate(schema.arguments):
+        if index < len(node.args):
+            found.append(node.args[index])
+        elif argument.name in node.kwargs:
+            found.append(node.kwargs[argument.name])
+        else:
+            found.append(argument.default_value if argument.has_default_value() else None)
+    return found
+
+
 def _make_plain(graph: fx.GraphModule) -> None:
     """Replaces operations that write in place by their plain twins, so that quantizers may stand between them."""
     for node in graph.graph.nodes:

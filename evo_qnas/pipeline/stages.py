@@ -130,10 +130,10 @@ def make_tables(place: Workplace, *, jobs: int) -> Tables:
     task = _Scoring(place)
     rows = in_jobs(task, names, jobs=jobs, threads=place.card.threads, label="blocks scored")
     fixed = fixed_costs(place.teacher, place.splits.train.pixels[:2], names, place.fixed_bits)
-    tables = _to_tables(names, rows, dataclasses.asdict(fixed))
-    tables.save(path)
+    _to_tables(names, rows, {name: float(cost) for name, cost in dataclasses.asdict(fixed).items()}).save(path)
     write_text(stamp, to_json({"fingerprint": digest(place.tables_fingerprint)}))
-    return tables
+    # From the file, so that a first run and a resumed one see the very same tables.
+    return Tables.load(path)
 
 
 @dataclasses.dataclass(frozen=True)

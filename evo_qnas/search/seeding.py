@@ -39,7 +39,8 @@ def _baselines(problem: Problem) -> Int[np.ndarray, "s genes"]:
     """The tables' named networks, as far as ties and pins allow them."""
     found = [np.empty((0, len(problem.space.genes)), dtype=np.int64)]
     if isinstance(problem, TableProblem):
-        for genome in problem.tables.baselines.values():
+        # By name: tables in memory and the same tables from a file may hold them in another order.
+        for _, genome in sorted(problem.tables.baselines.items()):
             try:
                 found.append(problem.space.encode(np.array([genome], dtype=np.int64)))
             except ProblemError:

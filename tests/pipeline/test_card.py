@@ -25,7 +25,7 @@ BAD = {
     ),
     "unknown algorithm": (
         ['search.algorithm="nsga"'],
-        r"search.algorithm = 'nsga': there is none; the nearest are: nsga2",
+        r"search.algorithm = 'nsga': there is none; the nearest are: .*nsga2",
     ),
     "unreadable limit": (['search.constraints=["size_bytes < 3"]'], r"limit 'size_bytes < 3': use <= or >="),
     "no form": (["seed"], r"--set 'seed' needs the form section.key=value"),

@@ -141,7 +141,7 @@ def test_a_changed_card_makes_again_only_what_depends_on_it(
     shutil.copytree(folder, copy)
     before = (copy / "tables.h5").stat().st_mtime_ns
     summary = run(copy, [*changes, "search.evaluations=60"], anew=True)
-    assert summary["search"]["evaluations"] == 60
+    assert summary["search"]["evaluations"] <= 60
     assert (copy / "tables.h5").stat().st_mtime_ns == before
 
 

@@ -1,0 +1,206 @@
+"""From a quantized network to an ONNX model, node by node."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.export.builder import DOMAIN, GraphBuilder
+from evo_qnas.networks.export.floats import FLOAT_TABLE
+from evo_qnas.networks.export.moves import MOVE_TABLE, pair, static_shape
+from evo_qnas.networks.export.packed import unpack_function, weight_codes
+from evo_qnas.networks.export.values import Codes, Floats, code_limits
+from evo_qnas.networks.graph import ACTIVATIONS, ATEN, LINEAR, arguments_of, value
+from evo_qnas.networks.quantize import QuantizedNetwork
+from evo_qnas.networks.quantizers import ActivationQuantizer, QuantizedLayer
+
+Value = Codes | Floats
+
+
+def to_onnx(network: QuantizedNetwork) -> Any:
+    """An ONNX model of a calibrated network: input `image` and output `logits`, float32, any batch size.
+
+    Weights are integer constants (packed below 8 bits) behind DequantizeLinear, activations QuantizeLinear, an integer
+    Clip where codes are limited, DequantizeLinear; biases int32. Each stored tensor has the name that
+    `QuantizedNetwork.stored` gives it.
+
+    Raises:
+        NetworkError: the network is not calibrated, or an operation has no translation.
+    """
+    if not all(module.active for module in (*network.layers, *network.quantizers)):
+        raise NetworkError("the network is not calibrated: call calibrate or restore before exporting it")
+    return _Translation(network).model()
+
+
+def activation_limits(node: fx.Node) -> tuple[float, float]:
+    """Lower and upper limit of a ReLU-like node."""
+    if node.target in {ATEN.hardtanh.default, ATEN.hardtanh_.default}:
+        _, low, high = arguments_of(node)
+        return float(low), float(high)
+    return 0.0, 6.0 if node.target in {ATEN.relu6.default, ATEN.relu6_.default} else float("inf")
+
+
+def convolution_arguments(layer: QuantizedLayer) -> tuple[list[int], list[int], list[int], int]:
+    """Stride, padding (all beginnings, then all ends), dilation and groups of a convolution."""
+    axes = layer.weight.ndim - 2
+    given: list[Any] = [*layer.arguments, *[1, 0, 1, 1][len(layer.arguments) :]]
+    stride, padding, dilation, groups = given
+    strides, dilations = (pair(v)[:axes] if axes == 1 else pair(v) for v in (stride, dilation))
+    if padding == "same":
+        totals = [d * (size - 1) for d, size in zip(dilations, layer.weight.shape[2:], strict=True)]
+        pads = [total // 2 for total in totals] + [total - total // 2 for total in totals]
+    elif isinstance(padding, str):
+        pads = [0] * (2 * axes)
+    else:
+        pads = (pair(padding)[:axes] if axes == 1 else pair(padding)) * 2
+    return strides, pads, dilations, int(groups)  # type: ignore[call-overload]
+
+
+class _Translation:
+    """The state of one translation: the graph so far, and what each node of the network became."""
+
+    def __init__(self, network: QuantizedNetwork) -> None:
+        self.graph = network.graph
+        self.builder = GraphBuilder()
+        self.values: dict[fx.Node, Value] = {}
+        self.dequantized: dict[str, str] = {}
+        self.image: tuple[int, ...] = ()
+
+    def model(self) -> Any:
+        """The whole model."""
+        for node in self.graph.graph.nodes:
+            if node.op == "placeholder":
+                self.image = static_shape(node)[1:]
+                self.values[node] = Floats(name="image")
+            elif node.op == "call_module":
+                self.values[node] = self._module(node)
+            elif node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor):
+                self.values[node] = self._function(node)
+            elif node.op == "output":
+                return self._finish(node)
+        raise NetworkError("the network has no output")
+
+    def _finish(self, node: fx.Node) -> Any:
+        given: Any = node.args[0]
+        result = given[0] if isinstance(given, (tuple, list)) else given
+        last = self.values[result]
+        if isinstance(last, Codes):
+            self._dequantize(last, output="logits")
+        else:
+            self.builder.node("Identity", last.name, output="logits")
+        packed = any(entry.domain == DOMAIN for entry in self.builder.nodes)
+        functions = [unpack_function()] if packed else []
+        return self.builder.model(image=self.image, logits=static_shape(result)[1:], functions=functions)
+
+    def _dequantize(self, codes: Codes, output: str | None = None) -> str:
+        """The name of the float tensor that codes stand for."""
+        if output is None and codes.name in self.dequantized:
+            return self.dequantized[codes.name]
+        name = codes.quantizer.name
+        ends = (f"{name}.step", f"{name}.zero_point")
+        self.dequantized[codes.name] = self.builder.node("DequantizeLinear", codes.name, *ends, output=output)
+        return self.dequantized[codes.name]
+
+    def _float(self, argument: Any) -> Any:
+        """Tensor arguments as names of float tensors, everything else as it is."""
+        if isinstance(argument, (list, tuple)):
+            return [self._float(item) for item in argument]
+        if not isinstance(argument, fx.Node):
+            return argument
+        constant = value(self.graph, argument)
+        if constant is not None:
+            return self.builder.constant(constant.numpy(force=True), "float32")
+        found = self.values[argument]
+        return self._dequantize(found) if isinstance(found, Codes) else found.name
+
+    def _module(self, node: fx.Node) -> Value:
+        module = self.graph.get_submodule(str(node.target))
+        source = self.values[node.args[0]]  # type: ignore[index]
+        if isinstance(module, ActivationQuantizer):
+            return self._quantize(module, source)
+        if isinstance(module, QuantizedLayer) and isinstance(source, Codes):
+            return self._layer(node, module, source)
+        raise NetworkError(f"{node.name} is neither a quantizer nor a layer with a quantized input")
+
+    def _quantize(self, quantizer: ActivationQuantizer, source: Value) -> Codes:
+        """QuantizeLinear, and an integer Clip where the codes do not use all of uint8."""
+        builder, name = self.builder, quantizer.name
+        if isinstance(source, Codes):
+            source = Floats(name=self._dequantize(source))
+        step = builder.stored(f"{name}.step", quantizer.step().detach().numpy(force=True).reshape(()))
+        zero = builder.stored(f"{name}.zero_point", quantizer.zero_point.numpy(force=True).astype("uint8").reshape(()))
+        codes = builder.node("QuantizeLinear", source.name, step, zero)
+        low, high = code_limits(quantizer, source.low, source.high)
+        if (low, high) != (0, 255):
+            ends = (builder.constant(low, "uint8"), builder.constant(high, "uint8"))
+            codes = builder.node("Clip", codes, *ends)
+        if source.shape is not None:
+            codes = builder.node("Reshape", codes, builder.constant(source.shape, "int64"))
+        return Codes(name=codes, quantizer=quantizer)
+
+    def _layer(self, node: fx.Node, layer: QuantizedLayer, source: Codes) -> Floats:
+        builder = self.builder
+        scale = builder.stored(f"{layer.name}.scale", layer.step().detach().numpy(force=True))
+        zeros = self._zeros(layer)
+        inputs = [builder.node("DequantizeLinear", weight_codes(builder, layer), scale, zeros, axis=0)]
+        bias = layer.bias_codes()
+        if bias is not None:
+            codes = builder.stored(f"{layer.name}.bias", bias.numpy(force=True).astype("int32"))
+            step = builder.node("Mul", f"{source.quantizer.name}.step", scale)
+            inputs.append(builder.node("DequantizeLinear", codes, step, axis=0))
+        if layer.operation in LINEAR:
+            return self._linear(node, layer, source, inputs)
+        strides, pads, dilations, groups = convolution_arguments(layer)
+        name = builder.node(
+            "Conv", self._dequantize(source), *inputs, strides=strides, pads=pads, dilations=dilations, group=groups
+        )
+        return Floats(name=name)
+
+    def _zeros(self, layer: QuantizedLayer) -> str:
+        """Zero points of a layer's weights, which ONNX Runtime's integer kernels ask for.
+
+        ONNX Runtime rewrites 8-bit weights and their zero points on processors without VNNI, which fails on zero
+        points that two layers share.
+        """
+        zeros = [0] * int(layer.weight.shape[0])
+        if layer.bits < 8:
+            return self.builder.constant(zeros, "int8")
+        return self.builder.stored(f"{layer.name}.zeros", np.array(zeros, dtype=np.int8))
+
+    def _linear(self, node: fx.Node, layer: QuantizedLayer, source: Codes, inputs: list[str]) -> Floats:
+        """Gemm, which has an integer kernel for matrices only: other shapes become matrices and back."""
+        shape = static_shape(node)
+        if len(shape) > 2:
+            rows = self.builder.constant((-1, layer.weight.shape[1]), "int64")
+            source = Codes(name=self.builder.node("Reshape", source.name, rows), quantizer=source.quantizer)
+        name = self.builder.node("Gemm", self._dequantize(source), *inputs, transB=1)
+        return Floats(name=name, shape=shape if len(shape) > 2 else None)
+
+    def _function(self, node: fx.Node) -> Value:
+        source = self.values.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None
+        if node.target in ACTIVATIONS and source is not None:
+            return self._activation(node, source)
+        arguments = arguments_of(node)
+        if node.target in MOVE_TABLE and isinstance(source, Codes):
+            name = MOVE_TABLE[node.target](self.builder, source, node, arguments)
+            return Codes(name=name, quantizer=source.quantizer)
+        if node.target in FLOAT_TABLE:
+            return FLOAT_TABLE[node.target](self.builder, node, [self._float(argument) for argument in arguments])
+        raise NetworkError(
+            f"{node.target} ({node.name}) has no ONNX translation here: replace it by an operation that has one, "
+            "or keep it outside the network"
+        )
+
+    def _activation(self, node: fx.Node, source: Value) -> Floats:
+        """A ReLU or ReLU6: limits for the quantizer behind it."""
+        low, high = activation_limits(node)
+        if isinstance(source, Codes):
+            return Floats(name=self._dequantize(source), low=low, high=high)
+        return Floats(
+            name=source.name,
+            low=min(max(source.low, low), high),
+            high=min(max(source.high, low), high),
+            shape=source.shape,
+        )

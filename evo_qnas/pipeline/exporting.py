@@ -1,0 +1,73 @@
+"""Exporting a validated network of a run folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from evo_qnas.cards import nearest
+from evo_qnas.errors import CardError
+from evo_qnas.networks.blocks import assemble
+from evo_qnas.networks.export import export_network
+from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.networks.weights import load_weights
+from evo_qnas.pipeline.card import load_card
+from evo_qnas.pipeline.workplace import Workplace, made_from
+
+
+def stored_network(folder: Path, identity: str) -> tuple[Workplace, QuantizedNetwork, dict[str, Any]]:
+    """A validated network as it was stored, with its run and its `network.json`.
+
+    Raises:
+        CardError: the folder holds no run, or no such network.
+        NetworkError: the stored weights are missing or do not fit.
+    """
+    place = open_run(folder)
+    networks = place.folder / "networks"
+    known = sorted(path.parent.name for path in networks.glob("*/network.json"))
+    if not known:
+        raise CardError(f"{folder} holds no validated networks: finish its evo-qnas run first")
+    if identity not in known:
+        raise CardError(f"{folder} has no network {identity!r}; {nearest(identity, known)}")
+    path = networks / identity / "network.json"
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        choices, fingerprint = list(entry["blocks"]), entry["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CardError(f"{path} is damaged: delete it and run the card again") from error
+    weights = networks / identity / "weights.safetensors"
+    if not made_from(weights, fingerprint):
+        raise CardError(f"{weights} does not belong to {path}: delete both and run the card again")
+    return place, restore_network(place, choices, weights), entry
+
+
+def open_run(folder: Path) -> Workplace:
+    """The run of a folder, from its resolved card.
+
+    Raises:
+        CardError: the folder holds no run, or its card breaks a rule.
+    """
+    card = folder / "card.toml"
+    if not card.is_file():
+        raise CardError(f"{folder} is no run folder: there is no {card}")
+    _, content = load_card(str(card))
+    return Workplace(name=folder.resolve().name, card=content, folder=folder.resolve())
+
+
+def restore_network(place: Workplace, choices: list[dict[str, Any]], weights: Path) -> QuantizedNetwork:
+    """The network of these choices with stored weights; modules only give the graph, so they are not calibrated."""
+    modules = {row["block"]: place.trained(row["block"], row["operator"]) for row in choices}
+    bits = {
+        row["block"]: Bits(weight=row["weight_bits"], activation=row["activation_bits"])
+        for row in choices
+        if row["weight_bits"]
+    }
+    policy = Policy(fixed=place.fixed_bits, blocks=bits)
+    network = quantize(assemble(place.teacher, modules), place.calibration[:2], policy)
+    network.restore(load_weights(weights)[0])
+    return network
+
+
+def export_stored(folder: Path, identity: str, path: Path) -> dict[str, Any]:
+    """Exports a validated network and checks it on the run's test images; see `export_network`."""
+    place, network, _ = stored_network(folder, identity)
+    return export_network(network, path, images=place.splits.test, seed=place.card.seed)
