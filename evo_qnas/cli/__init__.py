@@ -12,7 +12,7 @@ from rich.console import Console
 
 from evo_qnas.errors import EvoQnasError
 
-VERBS: tuple[str, ...] = ("run", "tables", "profile", "search", "front", "plot", "list")
+VERBS: tuple[str, ...] = ("run", "tables", "profile", "search", "front", "plot", "list", "report")
 
 app = typer.Typer(
     name="evo-qnas",

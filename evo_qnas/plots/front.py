@@ -84,7 +84,7 @@ def stairs(
         signs: -1 where an objective is maximised.
 
     Example:
-        >>> stairs(np.array([[1.0, 5.0], [2.0, 3.0]]), (1, 1)).tolist()
+        >>> stairs(np.array([[1.0, 5.0], [2.0, 3.0]]), (1.0, 1.0)).tolist()
         [[1.0, 5.0], [2.0, 5.0], [2.0, 3.0]]
     """
     ordered = points[np.argsort(points[:, 0] * signs[0], kind="stable")]

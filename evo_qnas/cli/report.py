@@ -1,0 +1,32 @@
+"""`evo-qnas report`: one self-contained page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HELP = """Writes one HTML page of a run folder, an archive or a comparison folder.
+It opens from disk, without a network.
+
+Examples:
+
+  evo-qnas report results/digits -o digits.html
+
+  evo-qnas report results/first.h5 -o first.html
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("report", help=_HELP)(report)
+
+
+def report(
+    source: Annotated[Path, typer.Argument(metavar="FILE-or-DIR", help="archive, run folder or comparison folder")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="HTML", help="the page")],
+) -> None:
+    """Writes the page."""
+    from evo_qnas.report import write_report
+
+    made = write_report(source, output)
+    typer.echo(f"{made}: {made.stat().st_size / 2**20:.1f} MiB")

@@ -1,0 +1,172 @@
+"""The page of an archive or run folder."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evo_qnas.plots import Subject
+from evo_qnas.plots.canvas import Axis
+from evo_qnas.plots.gain import steps_of
+from evo_qnas.report.content import archive_content
+from evo_qnas.report.markup import fold, pairs, section, table
+from evo_qnas.report.page import asset, build_page
+
+_LONGEST_CARD = 1 << 20
+
+
+def archive_page(subject: Subject) -> str:
+    """The page as HTML."""
+    archive = subject.archive
+    content = archive_content(subject)
+    parts = []
+    if len(archive.front):
+        parts.append(asset("front.html"))
+        parts += _gain(subject)
+    if content["validation"] is not None and subject.summary is not None:
+        parts.append(_validation(subject.summary))
+    parts.append(asset("history.html"))
+    parts.append(_provenance(subject))
+    return build_page(subject.name, _lead(subject, content), parts, content)
+
+
+def _lead(subject: Subject, content: Mapping[str, Any]) -> list[str]:
+    """What the page is about, in a few sentences."""
+    archive = subject.archive
+    names = " and ".join(info.name for info in archive.header.objectives)
+    limits = "; limits: " + ", ".join(info.name for info in archive.header.constraints)
+    lines = [
+        f"{len(archive.front):,} networks on the front of {names}, out of {len(archive):,} evaluations by "
+        f"{archive.header.algorithm}{limits if archive.header.constraints else ''}."
+    ]
+    share = content["history"]["share"]
+    if content["exact"] is not None and share:
+        lines.append(
+            f"The exact front has {content['exact_points']:,} networks; the search reached "
+            f"{100 * share[-1]:.3f} % of its hypervolume."
+        )
+    proof = ((subject.summary or {}).get("search") or {}).get("certificate")
+    if content["exact"] is None and proof:
+        lines.append(f"{proof}.")
+    if not archive.finished:
+        lines.append("This search has not come to its end: the same command goes on with it.")
+    if not len(archive.front):
+        lines.append("No evaluated network meets all limits, so there is no front to show.")
+    return lines
+
+
+def _gain(subject: Subject) -> list[str]:
+    """What the next step of each block buys, around the knee; empty where it cannot be worked out."""
+    archive, problem = subject.archive, subject.problem
+    infos = archive.header.objectives
+    if problem is None or archive.tables is None or len(infos) < 2:
+        return []
+    knee = archive.knee()
+    axes = [Axis.of(info, archive.front.objectives[:, column]) for column, info in enumerate(infos[:2])]
+    factor = axes[1].divisor / axes[0].divisor
+    first, second = (axis.label.rpartition(" (")[0] for axis in axes)
+    rows: list[list[Any]] = []
+    for name, down, up in steps_of(problem, knee.genomes[0], quality=0, cost=1):
+        row: list[Any] = [name]
+        for step in (up, down):
+            row += [None, None] if np.isnan(step.rate) else [step.rate * factor, _changed(subject, knee, step.genome)]
+        rows.append(row)
+    note = (
+        f"From the knee of the front, one block changed, all others kept. Rates are {first} for each unit of {second}."
+    )
+    return [
+        section(
+            "gain",
+            "What the next step in each block buys",
+            table(["block", "gained by spending", "step up", "lost by saving", "step down"], rows, caption=note),
+        )
+    ]
+
+
+def _changed(subject: Subject, knee: Any, genome: tuple[int, ...]) -> str:
+    """The choice that a step leads to, in words."""
+    tables = subject.tables
+    if tables is None:
+        return ""
+    for block, old, new in zip(tables.blocks, knee.genomes[0], genome, strict=True):
+        if old != new:
+            operator, weight, activation = block.labels[new]
+            return operator + (f" w{weight}" if weight else "") + (f" a{activation}" if activation else "")
+    return ""
+
+
+def _validation(summary: Mapping[str, Any]) -> str:
+    """Networks that were trained and measured."""
+    metric = str(summary.get("metric", {}).get("name", "metric"))
+    int8 = summary.get("teacher_int8")
+    rows = [] if int8 is None else [_row("teacher INT8", int8, int8)]
+    rows += [_row(str(entry.get("id")), entry, int8) for entry in summary["networks"]]
+    measured = [f"{metric} before, %", f"{metric} after, %", "latency, ms"]
+    headings = ["network", "size, bytes", "saving", "predicted score", *measured]
+    notes = ["Before and after fine-tuning, the same budget for every row; test images."]
+    whole = summary.get("teacher_float") or {}
+    if whole.get("metric") is not None:
+        notes.append(f"The teacher in float has {100 * whole['metric']:.2f} %.")
+    tau = summary.get("rank_correlation") or {}
+    if tau.get("kendall_tau") is not None:
+        notes.append(
+            f"Kendall tau of score and {metric} before fine-tuning: {tau['kendall_tau']:.2f} "
+            f"(95 %: {tau['low']:.2f} to {tau['high']:.2f}) over {tau['networks']} random networks."
+        )
+    body = table(headings, rows, caption=" ".join(notes)) + asset("validation.html")
+    return section("validation", "Predicted and validated", body)
+
+
+def _row(name: str, entry: Mapping[str, Any], int8: Mapping[str, Any] | None) -> list[Any]:
+    """One validated network."""
+    size = entry.get("size_bytes")
+    saving = None
+    if int8 is not None and int8 is not entry and size is not None and int8.get("size_bytes"):
+        saving = f"{100 * (1 - size / int8['size_bytes']):.0f} %"
+    percent = [None if entry.get(key) is None else 100 * entry[key] for key in ("metric_before_finetune", "metric")]
+    return [name, size, saving, (entry.get("predicted") or {}).get("score"), *percent, entry.get("latency_ms")]
+
+
+def _provenance(subject: Subject) -> str:
+    """Card, seed, versions, command: what it takes to make this again."""
+    archive = subject.archive
+    header, summary = archive.header, subject.summary or {}
+    facts: dict[str, Any] = {
+        "card": summary.get("card"),
+        "command": summary.get("command") or archive.extras.get("command"),
+        "seed": summary.get("seed", header.seed),
+        "algorithm": header.algorithm,
+        "settings": json.dumps(dict(header.settings)),
+        "seed of the search": header.seed if "seed" in summary else None,
+        "evaluations": f"{len(archive):,}",
+        "objectives": ", ".join(f"{i.name} ({'more' if i.maximize else 'less'} is better)" for i in header.objectives),
+        "limits": ", ".join(info.name for info in header.constraints) or None,
+        "fingerprint of the problem": header.fingerprint or None,
+        "hardware": _words(summary.get("hardware")),
+        "versions": _words(summary.get("versions") or archive.versions),
+        "seconds per stage": _words(summary.get("seconds")),
+    }
+    body = pairs(facts)
+    if subject.folder is not None:
+        body += _card(subject.folder / "card.toml")
+    body += fold("Description of the problem", json.dumps(dict(header.problem), indent=1))
+    if archive.tables is not None:
+        columns = [[c.name, c.unit, c.direction, c.fixed, c.source or None] for c in archive.tables.columns.values()]
+        body += table(["column", "unit", "direction", "fixed part", "source"], columns, caption="Columns of the tables")
+    return section("provenance", "Where this comes from", body)
+
+
+def _card(path: Path) -> str:
+    """The resolved card of a run, where there is one."""
+    if not path.is_file() or path.stat().st_size > _LONGEST_CARD:
+        return ""
+    return fold("Card of the run", path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _words(values: Any) -> str | None:
+    """A mapping in one line."""
+    if not isinstance(values, Mapping) or not values:
+        return None
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)

@@ -1,0 +1,190 @@
+"""The content of a page as plain JSON values: networks of the front, baselines, history, validated networks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evo_qnas.archive import Archive
+from evo_qnas.plots import Subject
+from evo_qnas.plots.blocks import operators_by_weight
+from evo_qnas.plots.canvas import Axis, thin
+from evo_qnas.plots.convergence import exact_volume
+from evo_qnas.plots.subject import rows_of
+from evo_qnas.problem import ObjectiveInfo
+
+MOST_NETWORKS = 3000
+_MOST_EVALUATED = 1500
+_MOST_EXACT = 2000
+
+
+def archive_content(subject: Subject) -> dict[str, Any]:
+    """What the page's script draws; numbers that are none are null, values are in the archive's own units.
+
+    At most 3,000 networks of a front are shown: those with an extreme value, the knee, the validated ones, and others
+    evenly spread along the first objective.
+    """
+    archive = subject.archive
+    knee = _knee(archive)
+    shown = shown_rows(subject, [knee] if knee is not None else [])
+    true = subject.exact()
+    return {
+        "name": subject.name,
+        "total": len(archive.front),
+        "knee": None if knee is None else int(np.searchsorted(shown, knee)),
+        "objectives": len(archive.header.objectives),
+        "columns": _columns(subject, shown),
+        "row": shown.tolist(),
+        "evaluation": archive.front.rows[shown].tolist(),
+        "genome": archive.front.genomes[shown].tolist(),
+        "blocks": list(archive.header.blocks),
+        "choices": _choices(archive),
+        "operators": [] if archive.tables is None else operators_by_weight(archive.tables),
+        "ids": _ids(subject, shown),
+        "baselines": _baselines(subject),
+        "evaluated": _evaluated(archive),
+        "exact": None if true is None else true[thin(len(true), _MOST_EXACT)].T.tolist(),
+        "exact_points": None if true is None else len(true),
+        "history": _history(subject),
+        "validation": _validation(subject),
+    }
+
+
+def _knee(archive: Archive) -> int | None:
+    """The row of the front where giving up one objective starts to buy little of the others."""
+    if not len(archive.front):
+        return None
+    return int(np.flatnonzero(archive.front.rows == archive.knee().rows[0])[0])
+
+
+def shown_rows(subject: Subject, wanted: Sequence[int] = ()) -> Int[np.ndarray, " n"]:
+    """Rows of the front that the page shows, rising; `wanted` are among them."""
+    front = subject.archive.front
+    if len(front) <= MOST_NETWORKS:
+        return np.arange(len(front))
+    kept = [*wanted, *front.objectives.argmin(axis=0), *front.objectives.argmax(axis=0)]
+    for genome in subject.validated_genomes().values():
+        kept += rows_of(front.genomes, genome).tolist()
+    spread = thin(len(front), MOST_NETWORKS - len(kept))
+    return np.unique(np.concatenate([np.array(kept, dtype=np.int64), spread]))
+
+
+def numbers(values: Float[np.ndarray, "..."]) -> Any:
+    """Nested lists; NaN and infinity as None.
+
+    Example:
+        >>> numbers(np.array([1.0, np.nan]))
+        [1.0, None]
+    """
+    if values.ndim == 1:
+        return [value if np.isfinite(value) else None for value in values.tolist()]
+    return [numbers(row) for row in values]
+
+
+def _columns(subject: Subject, shown: Int[np.ndarray, " n"]) -> list[dict[str, Any]]:
+    """The objectives, then the other columns of the tables."""
+    archive = subject.archive
+    front = archive.front
+    columns = [_column(info, front.objectives[shown, index]) for index, info in enumerate(archive.header.objectives)]
+    taken = {info.name for info in archive.header.objectives}
+    tables = archive.tables
+    for name, column in {} if tables is None else tables.columns.items():
+        if name not in taken and tables is not None:
+            info = ObjectiveInfo(name=name, unit=column.unit, maximize=column.direction == "maximize")
+            columns.append(_column(info, tables.total(name, front.genomes[shown])))
+    return columns
+
+
+def _column(info: ObjectiveInfo, values: Float[np.ndarray, " n"]) -> dict[str, Any]:
+    """One column: how it is written and its values."""
+    axis = Axis.of(info, values)
+    return {
+        "name": info.name,
+        "label": axis.label.rpartition(" (")[0].replace(r"\$", "$"),
+        "divisor": axis.divisor,
+        "maximize": info.maximize,
+        "values": numbers(values),
+    }
+
+
+def _choices(archive: Archive) -> list[list[list[Any]]] | None:
+    """Per block and choice (operator, weight bits, activation bits); None where there are no tables."""
+    if archive.tables is None:
+        return None
+    return [[list(label) for label in block.labels] for block in archive.tables.blocks]
+
+
+def _ids(subject: Subject, shown: Int[np.ndarray, " n"]) -> dict[str, str]:
+    """Ids of validated networks by their position among the shown ones."""
+    genomes = subject.archive.front.genomes[shown]
+    found = subject.validated_genomes()
+    return {str(row): name for name, genome in found.items() for row in rows_of(genomes, genome).tolist()}
+
+
+def _baselines(subject: Subject) -> list[dict[str, Any]]:
+    """Named genomes with their values in the order of the columns."""
+    tables = subject.archive.tables
+    if tables is None:
+        return []
+    taken = {info.name for info in subject.archive.header.objectives}
+    found = []
+    for name, values in subject.baselines.items():
+        genome = np.array([tables.baselines[name]])
+        others = [float(tables.total(column, genome)[0]) for column in tables.columns if column not in taken]
+        found.append({"name": name, "values": numbers(np.array([*values, *others])), "genome": genome[0].tolist()})
+    return found
+
+
+def _evaluated(archive: Archive) -> list[list[float]]:
+    """Per objective the values of other feasible networks, at most 1,500, evenly spread over the search."""
+    rows = np.flatnonzero(archive.evaluations.feasible)
+    rows = np.setdiff1d(rows, archive.front.rows)
+    return [row.tolist() for row in archive.objectives[rows[thin(len(rows), _MOST_EVALUATED)]].T]
+
+
+def _history(subject: Subject) -> dict[str, Any]:
+    """Hypervolume so far, as a share of the exact front's where it is known, else of the final front's."""
+    history = subject.archive.history
+    exact = exact_volume(subject)
+    final = float(history.hypervolume[-1]) if len(history) else 0.0
+    whole = final if exact is None else exact
+    return {
+        "evaluations": history.evaluations.tolist(),
+        "share": numbers(history.hypervolume / (whole if whole > 0 else 1.0)),
+        "feasible": history.feasible.tolist(),
+        "of": "final front" if exact is None else "exact front",
+        "reference": history.reference,
+    }
+
+
+def _validation(subject: Subject) -> dict[str, Any] | None:
+    """Networks that a run trained and measured; None where there are none."""
+    summary = subject.summary
+    if summary is None or not summary.get("networks"):
+        return None
+    return {
+        "metric": str(_part(summary, "metric").get("name", "metric")),
+        "networks": [_network(entry) for entry in summary["networks"]],
+        "int8": None if summary.get("teacher_int8") is None else _network(summary["teacher_int8"]),
+        "float": _part(summary, "teacher_float").get("metric"),
+        "random": subject.random.T.tolist(),
+    }
+
+
+def _network(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page draws of a validated network."""
+    predicted = entry.get("predicted") or {}
+    return {
+        "id": entry.get("id"),
+        "score": predicted.get("score"),
+        "size_bytes": entry.get("size_bytes"),
+        "before": entry.get("metric_before_finetune"),
+        "after": entry.get("metric"),
+    }
+
+
+def _part(summary: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A part of a summary, empty where the run did not write it."""
+    part = summary.get(name)
+    return part if isinstance(part, Mapping) else {}
