@@ -87,7 +87,7 @@ def as_numbers(given: Any, who: str) -> Float[np.ndarray, "..."]:
     """
     try:
         found = np.asarray(given)
-        if found.dtype.kind not in "biuf" and not (found.dtype.kind == "O" and found.size):
+        if found.dtype.kind not in "biuf":
             raise TypeError(f"got {type(given).__name__} of {found.dtype}")
         return np.array(found, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -69,6 +69,8 @@ def _allowed(tables: Tables, index: int, pins: Pins, forbidden: Pins) -> list[in
     for key in (*pin, *bans):
         if key not in _KEYS:
             raise ProblemError(f"block {block.name!r}: {key!r} cannot be pinned or forbidden, only {', '.join(_KEYS)}")
+    if not pin and not bans:
+        return list(range(len(block)))
     left = []
     for choice, label in enumerate(block.labels):
         values = dict(zip(_KEYS, label, strict=True))
@@ -116,7 +118,8 @@ def _gene(tables: Tables, group: list[int], allowed: list[list[int]], codes: Map
     """The gene of some tied blocks: one option for each label that all of them have."""
     first = tables.blocks[group[0]]
     options = [[choice] for choice in allowed[group[0]]] if len(group) == 1 else _common(tables, group, allowed)
-    labels = [first.labels[option[0]] for option in options]
+    known = first.labels
+    labels = [known[option[0]] for option in options]
     return Gene(
         blocks=np.array(group, dtype=np.int64),
         options=np.array(options, dtype=np.int64),

@@ -28,7 +28,7 @@ class LookupProblem(Problem):
     def __init__(
         self,
         genomes: Int[np.ndarray, "n blocks"],
-        columns: Mapping[str, Float[np.ndarray, " n"]],
+        columns: Mapping[str, Float[np.ndarray, " _"]],
         *,
         units: Mapping[str, str] | None = None,
         maximize: Sequence[str] = (),

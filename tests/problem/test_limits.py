@@ -1,0 +1,48 @@
+"""Limits as text."""
+
+import numpy as np
+import pytest
+
+from evo_qnas.errors import ProblemError
+from evo_qnas.problem import parse_limit
+from tests.problem.made import made_tables
+
+
+@pytest.mark.parametrize(
+    ("text", "term", "low", "high"),
+    [
+        ("cost <= 4", "cost", -np.inf, 4.0),
+        ("cost<=4", "cost", -np.inf, 4.0),
+        ("  cost  >=  -1e3 ", "cost", -1000.0, np.inf),
+        ("2 <= cost <= 4", "cost", 2.0, 4.0),
+        ("4 >= cost >= 2", "cost", 2.0, 4.0),
+        ("2 <= cost <= 2", "cost", 2.0, 2.0),
+        ("max:cost <= 30_000", "max:cost", -np.inf, 30000.0),
+        ("sum:cost <= 1", "cost", -np.inf, 1.0),
+        ("distinct( operator ) <= 3", "distinct(operator)", -np.inf, 3.0),
+    ],
+)
+def test_forms(text: str, term: str, low: float, high: float) -> None:
+    limit = parse_limit(text, made_tables())
+    assert (limit.term.text, limit.low, limit.high) == (term, low, high)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cost < 4", "use <= or >="),
+        ("cost == 4", "use <= or >="),
+        ("cost", "cannot be read"),
+        ("1 <= cost >= 2", "cannot be read"),
+        ("4 <= cost <= 2", "the range is empty, 4 lies above 2"),
+        ("cost <= four", "'four' is no number"),
+        ("cost <= nan", "the number must be finite"),
+        ("cost <= ", "'' is no number"),
+        ("costs <= 4", "no column 'costs'"),
+        ("median:cost <= 4", "before the colon stands sum, mean or max"),
+        ("distinct(cost) <= 4", "distinct takes one of operator"),
+    ],
+)
+def test_refusals(text: str, words: str) -> None:
+    with pytest.raises(ProblemError, match=words):
+        parse_limit(text, made_tables())
