@@ -62,32 +62,39 @@ def relaxed_minimum(additive: Additive, weights: Float[np.ndarray, " m"]) -> flo
         additive: the sums.
         weights: (m,) float64, at least 0.
     """
-    usable = [
-        np.isfinite(np.hstack([o, x])).all(axis=1) for o, x in zip(additive.objectives, additive.limits, strict=True)
-    ]
-    costs = [part[rows] @ weights for part, rows in zip(additive.objectives, usable, strict=True)]
-    least = float(additive.offset @ weights + sum(part.min() for part in costs))
+    parts = [np.column_stack([o @ weights, x]) for o, x in zip(additive.objectives, additive.limits, strict=True)]
+    parts = [part[np.isfinite(part).all(axis=1)] for part in parts]
+    least = float(additive.offset @ weights + sum(part[:, 0].min() for part in parts))
     if not len(additive.bounds):
         return least
-    counts = [len(part) for part in costs]
-    limits = np.concatenate([part[rows] for part, rows in zip(additive.limits, usable, strict=True)])
-    scale = np.maximum(np.abs(limits).max(axis=0), 1e-300)
-    centred, _ = _centred(np.concatenate(costs), counts)
+    # An option that another one beats in cost and every limit changes neither the relaxation nor its bound.
+    parts = [part[minima(part.T)] for part in parts]
+    price = _prices(parts, additive.bounds)
+    priced = sum(float((part[:, 0] + part[:, 1:] @ price).min()) for part in parts)
+    return max(least, float(additive.offset @ weights) + priced - float(price @ additive.bounds))
+
+
+def _prices(parts: list[Float[np.ndarray, "_ k1"]], bounds: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    """What each limit's unit costs in the linear relaxation; zeros where it has no answer.
+
+    Any prices of at least 0 give a true bound, these give the best one, so that the solver's rounding does no harm.
+    """
+    counts = [len(part) for part in parts]
+    together = np.concatenate(parts)
+    scale = np.maximum(np.abs(together[:, 1:]).max(axis=0), 1e-300)
     result = linprog(
-        centred,
-        A_ub=(limits / scale).T,
-        b_ub=additive.bounds / scale,
+        _centred(together[:, 0], counts)[0],
+        A_ub=(together[:, 1:] / scale).T,
+        b_ub=bounds / scale,
         A_eq=_one_each(counts).toarray(),
         b_eq=np.ones(len(counts)),
         bounds=(0.0, None),
         method="highs",
     )
     if result.x is None:
-        return least
-    # Any multipliers at least 0 give a bound; those of the solver give the best, and rounding cannot make it wrong.
-    price = np.maximum(-result.ineqlin.marginals, 0.0) / scale
-    parts = np.split(np.concatenate(costs) + limits @ price, np.cumsum(counts)[:-1])
-    return max(least, float(additive.offset @ weights + sum(part.min() for part in parts) - price @ additive.bounds))
+        return np.zeros(len(bounds))
+    prices: np.ndarray = np.maximum(-result.ineqlin.marginals, 0.0) / scale
+    return prices
 
 
 def _one_each(counts: list[int]) -> csr_array:
