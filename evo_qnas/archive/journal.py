@@ -243,10 +243,10 @@ class Journal:
 
 def cannot_write(archive: Path, error: OSError) -> ArchiveError:
     """The error of a full disk, a read-only folder and the like."""
-    return ArchiveError(
-        f"{archive} cannot be written: {error.strerror or error}; the last good file is in place, "
-        "the same command goes on from it once there is room and permission"
-    )
+    way = "choose another path, or make room and give permission"
+    if archive.is_file():
+        way = "the last good file is in place, and the same command goes on from it once there is room and permission"
+    return ArchiveError(f"{archive} cannot be written: {error.strerror or error}; {way}")
 
 
 def _lock(descriptor: int) -> bool:

@@ -312,7 +312,7 @@ def test_files_of_another_kind_are_refused(tmp_path: Path, tables: Tables) -> No
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, header: Header) -> None:
     # A file where a folder is needed refuses every user, root included.
     (tmp_path / "file").touch()
-    with pytest.raises(ArchiveError, match=r"a\.h5 cannot be written: .*the last good file is in place"):
+    with pytest.raises(ArchiveError, match=r"a\.h5 cannot be written: .*; choose another path"):
         Recorder.open(tmp_path / "file" / "a.h5", header)
 
 
@@ -329,7 +329,9 @@ def test_a_full_disk_leaves_the_last_good_file(
         monkeypatch.setattr(journal, "_descriptor", full.fileno())
         for batch in batches(7):
             recorder.append(batch)
-        with pytest.raises(ArchiveError, match="cannot be written: No space left on device"):
+        with pytest.raises(
+            ArchiveError, match="cannot be written: No space left on device; the last good file is in place"
+        ):
             recorder.flush()
         monkeypatch.undo()
     assert path.read_bytes() == good

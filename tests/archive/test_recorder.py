@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -143,3 +144,14 @@ def test_a_recorder_in_memory_writes_nothing(header: Header, batches: Batches) -
     archive = recorder.finish()
     assert archive.path is None
     assert len(archive) == 10
+
+
+def test_an_evaluation_reaches_the_disk_while_the_next_one_runs(
+    tmp_path: Path, header: Header, batches: Batches
+) -> None:
+    with Recorder.open(tmp_path / "a.h5", header) as recorder:
+        recorder.append(batches()[0])
+        late = time.monotonic() + 30
+        while not len(Archive.load(tmp_path / "a.h5")) and time.monotonic() < late:
+            time.sleep(0.02)
+        assert len(Archive.load(tmp_path / "a.h5")) == 10
