@@ -23,6 +23,13 @@ def _plain(*, texts: bool = False) -> h5p.PropDCID:
 
 
 @cache
+def _group() -> h5p.PropGCID:
+    properties = h5p.create(h5p.GROUP_CREATE)
+    properties.set_obj_track_times(False)
+    return properties
+
+
+@cache
 def _type(dtype: np.dtype[Any]) -> h5t.TypeID:
     return h5t.py_create(dtype, logical=True)
 
@@ -33,8 +40,8 @@ def _space(shape: tuple[int, ...]) -> h5s.SpaceID:
 
 
 def put_group(place: h5g.GroupID, name: str) -> h5g.GroupID:
-    """A new group."""
-    return h5g.create(place, name.encode())
+    """A new group, without times, so that equal contents are equal files."""
+    return h5g.create(place, name.encode(), gcpl=_group())
 
 
 def put(place: h5g.GroupID, name: str, values: np.ndarray | np.generic) -> h5d.DatasetID:

@@ -26,7 +26,7 @@ def save_tables(tables: Tables, path: str | Path) -> None:
 
 def tables_image(tables: Tables) -> bytes:
     """An HDF5 file in memory that holds `tables` at its root."""
-    with h5py.File("tables", "w", driver="core", backing_store=False, libver=("v110", "v110")) as file:
+    with h5py.File("tables", "w", driver="core", backing_store=False, libver=("v110", "v110"), track_times=False) as file:
         write_tables(tables, file)
         file.flush()
         image: bytes = file.id.get_file_image()
