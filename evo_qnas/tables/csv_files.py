@@ -124,6 +124,8 @@ def _comment(place: Path, number: int, line: str, found: _Rows) -> None:
         for key, value in given.items():
             if key != "column" and (key not in _META or not isinstance(value, _META[key])):
                 raise TableError(f"{where}: a column has unit, direction, source and fixed, not {key} = {value!r}")
+        if given.get("direction", "minimize") not in ("minimize", "maximize"):
+            raise TableError(f"{where}: the direction is minimize or maximize, not {given['direction']!r}")
         found.columns[given["column"]] = given
     elif isinstance(given.get("baseline"), str) and _all(given.get("genome"), int):
         found.baselines[given["baseline"]] = given["genome"]
@@ -168,7 +170,6 @@ def _assemble(
         if not cells[at["block"]] or not cells[at["operator"]]:
             raise TableError(f"{place}, line {number}: block and operator must not be empty")
         groups.setdefault(cells[at["block"]], []).append((number, cells))
-    blocks = tuple(_block(place, name, rows, at) for name, rows in groups.items())
 
     def values(name: str) -> tuple[np.ndarray, ...]:
         return tuple(
@@ -176,29 +177,48 @@ def _assemble(
             for rows in groups.values()
         )
 
-    columns = {}
-    for name in names:
-        said = found.columns.get(name, {})
-        direction = directions.get(name, said.get("direction", "minimize"))
-        guessed = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "1")
-        columns[name] = Column(
-            name=name,
-            values=values(name),
-            stderr=values(f"{name}_stderr") if f"{name}_stderr" in at else None,
-            unit=units.get(name, said.get("unit", guessed)),
-            direction=direction,
-            source=said.get("source", f"CSV file {place.name}"),
-            fixed=float(said.get("fixed", 0.0)),
-        )
     try:
+        columns = {
+            name: _column(
+                place,
+                name,
+                values(name),
+                values(f"{name}_stderr") if f"{name}_stderr" in at else None,
+                {**found.columns.get(name, {}), **_given(name, units, directions)},
+            )
+            for name in names
+        }
         return Tables(
-            blocks=blocks,
+            blocks=tuple(_block(place, name, rows, at) for name, rows in groups.items()),
             columns=MappingProxyType(columns),
             baselines=MappingProxyType({name: tuple(genome) for name, genome in found.baselines.items()}),
             ties=tuple(found.ties),
         )
     except TableError as error:
-        raise TableError(f"{place}: {error}") from error
+        text = str(error)
+        raise TableError(text if text.startswith(str(place)) else f"{place}: {text}") from error
+
+
+def _given(name: str, units: Mapping[str, str], directions: Mapping[str, Direction]) -> dict[str, str]:
+    """What the caller says of a column."""
+    said: dict[str, str] = {"unit": units[name]} if name in units else {}
+    return said | ({"direction": directions[name]} if name in directions else {})
+
+
+def _column(
+    place: Path, name: str, values: tuple[np.ndarray, ...], stderr: tuple[np.ndarray, ...] | None, said: dict[str, Any]
+) -> Column:
+    """A column with what is known of it; an ending such as _ms says the unit where nothing else does."""
+    guessed = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "1")
+    return Column(
+        name=name,
+        values=values,
+        stderr=stderr,
+        unit=said.get("unit", guessed),
+        direction=said.get("direction", "minimize"),
+        source=said.get("source", f"CSV file {place.name}"),
+        fixed=float(said.get("fixed", 0.0)),
+    )
 
 
 def _block(place: Path, name: str, rows: list[tuple[int, list[str]]], at: Mapping[str, int]) -> Block:
