@@ -15,9 +15,9 @@ from jaxtyping import Float, Int
 from evo_qnas.archive.choosing import column_of, diverse_rows, knee_of, within
 from evo_qnas.archive.decoding import frame_of
 from evo_qnas.archive.evaluations import Evaluations
-from evo_qnas.archive.front import Front, front_among, front_rows, signs
+from evo_qnas.archive.front import Front, front_among, signs
 from evo_qnas.archive.header import Header
-from evo_qnas.archive.history import History, traced
+from evo_qnas.archive.history import History, Traced, traced
 from evo_qnas.archive.journal import Journal, Leftover, cannot_write, journal_path, read_journal
 from evo_qnas.archive.layout import Contents, versions, write_archive
 from evo_qnas.archive.reading import StoredFile, open_stored
@@ -37,9 +37,16 @@ class Archive:
     `evaluations` are what the search saw: all minimised.
     """
 
-    def __init__(self, contents: Contents, path: Path | None = None, stored: StoredFile | None = None) -> None:
+    def __init__(
+        self,
+        contents: Contents,
+        path: Path | None = None,
+        stored: StoredFile | None = None,
+        trace: Traced | None = None,
+    ) -> None:
         self._contents = contents
         self._stored = stored
+        self._known_trace = trace
         self.path = path
 
     @classmethod
@@ -126,12 +133,17 @@ class Archive:
                 header=self.header,
                 load_tables=self._tables,
             )
-        return self._chosen(front_rows(self.evaluations))
+        return self._chosen(self._trace[0])
 
     @cached_property
     def history(self) -> History:
         """Evaluations, feasible ones and hypervolume so far, per generation."""
-        return traced(self.evaluations)[1] if self._stored is None else self._stored.history
+        return self._trace[1] if self._stored is None else self._stored.history
+
+    @cached_property
+    def _trace(self) -> Traced:
+        """Rows of the front, and the history; known where the file was just written."""
+        return self._known_trace or traced(self.evaluations)
 
     @property
     def extras(self) -> Mapping[str, Any]:

@@ -49,7 +49,10 @@ class History:
         return len(self.generation)
 
 
-def traced(evaluations: Evaluations) -> tuple[Int[np.ndarray, " n"], History]:
+Traced = tuple[np.ndarray, History]
+
+
+def traced(evaluations: Evaluations) -> Traced:
     """The rows of the front (see `front_rows`) and the history; a function of the evaluations alone."""
     feasible = evaluations.feasible
     m = evaluations.objectives.shape[1]

@@ -20,7 +20,7 @@ from jaxtyping import Int
 from evo_qnas.archive.evaluations import Evaluations, narrow
 from evo_qnas.archive.front import signs
 from evo_qnas.archive.header import Header
-from evo_qnas.archive.history import History, traced
+from evo_qnas.archive.history import History, Traced, traced
 from evo_qnas.archive.validated import Validated
 from evo_qnas.files import Seal, replacing
 from evo_qnas.tables import Tables
@@ -64,25 +64,28 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_archive(contents: Contents, path: Path, *, sync: bool = True) -> None:
-    """Writes an archive in one step.
+def write_archive(contents: Contents, path: Path, *, sync: bool = True) -> Traced:
+    """Writes an archive in one step; returns the rows of its front and its history.
 
     Raises:
         OSError: the disk is full, the folder cannot be written.
     """
-    image, extents = build_image(contents)
+    traced_rows = traced(contents.evaluations)
+    image, extents = build_image(contents, *traced_rows)
     seal = Seal.of(image, extents)
     with replacing(path, sync=sync) as aside, aside.open("wb", buffering=0) as handle:
         for piece in (memoryview(seal.pack()), memoryview(image)):
             rest = piece
             while rest:
                 rest = rest[handle.write(rest) :]
+    return traced_rows
 
 
-def build_image(contents: Contents) -> tuple[bytes, list[tuple[int, int]]]:
+def build_image(
+    contents: Contents, best: Int[np.ndarray, " n"], history: History
+) -> tuple[bytes, list[tuple[int, int]]]:
     """The HDF5 image of an archive and the extents of its raw evaluation data."""
     rows = contents.evaluations
-    best, history = traced(rows)
     with _image_of(contents.header.tables, room=sum(part.nbytes for part in rows.parts)) as file:
         root = file["/"].id
         _write_root(contents, root, len(best))
@@ -96,10 +99,10 @@ def build_image(contents: Contents) -> tuple[bytes, list[tuple[int, int]]]:
 def _image_of(tables: Tables | None, room: int) -> h5py.File:
     """A file in memory that holds the tables already; building that part once serves all writes of a search."""
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_fapl_core(max(1 << 16, room // 4), False)
+    access.set_fapl_core((1 << 17) + room, False)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
     if tables is None:
-        return h5py.File(h5py.h5f.create(b"archive", h5py.h5f.ACC_TRUNC, fapl=access))
+        return h5py.File(h5py.h5f.create(b"archive", h5py.h5f.ACC_TRUNC, fcpl=_creation(), fapl=access))
     known = _IMAGES.get(id(tables))
     if known is None or known[0]() is not tables:
         known = (weakref.ref(tables), _tables_image(tables))
@@ -109,8 +112,18 @@ def _image_of(tables: Tables | None, room: int) -> h5py.File:
     return h5py.File(h5py.h5f.open(b"archive", h5py.h5f.ACC_RDWR, fapl=access))
 
 
+def _creation() -> h5py.h5p.PropFCID:
+    """Keeps the root's attributes in its header: beyond eight HDF5 would move them to a heap, which costs more."""
+    creation = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    creation.set_attr_phase_change(64, 32)
+    return creation
+
+
 def _tables_image(tables: Tables) -> bytes:
-    with h5py.File("tables", "w", driver="core", backing_store=False, libver=("v110", "v110")) as file:
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fapl_core(1 << 18, False)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    with h5py.File(h5py.h5f.create(b"tables", h5py.h5f.ACC_TRUNC, fcpl=_creation(), fapl=access)) as file:
         write_tables(tables, file.create_group("tables"))
         file.flush()
         image: bytes = file.id.get_file_image()

@@ -15,6 +15,7 @@ from jaxtyping import Int
 from evo_qnas.archive.archive import Archive, merged_contents
 from evo_qnas.archive.evaluations import Evaluations, narrow
 from evo_qnas.archive.header import GROWING, Header
+from evo_qnas.archive.history import Traced
 from evo_qnas.archive.journal import SYNC_SECONDS, Journal, cannot_write, journal_path, read_journal
 from evo_qnas.archive.layout import Contents, write_archive
 from evo_qnas.archive.reading import open_stored
@@ -180,30 +181,30 @@ class Recorder:
         """
         extras = {**self._contents.extras, **(extra_attributes or {})}
         contents = replace(self._contents, evaluations=self._all(), finished=True, extras=extras)
-        self._save(contents)
-        return Archive(contents, self._path)
+        return Archive(contents, self._path, trace=self._save(contents))
 
     def close(self) -> None:
         """Saves what is known and lets the archive go; after `finish` it does nothing."""
         if self._journal is not None:
             self._save(replace(self._contents, evaluations=self._all()))
 
-    def _save(self, contents: Contents) -> None:
+    def _save(self, contents: Contents) -> Traced | None:
         """Writes the file, deletes the journal; a journal whose file cannot be written stays."""
         if self._path is None or self._journal is None:
-            return
+            return None
         with self._lock:
             journal, self._journal = self._journal, None
             if self._timer is not None:
                 self._timer.cancel()
         saved = False
         try:
-            write_archive(contents, self._path, sync=time.monotonic() - self._started > SYNC_SECONDS)
+            trace = write_archive(contents, self._path, sync=time.monotonic() - self._started > SYNC_SECONDS)
             saved = contents.finished or not self._kept
         except OSError as error:
             raise cannot_write(self._path, error) from error
         finally:
             journal.close(remove=saved)
+        return trace
 
     def _guard(self, action: Callable[[Journal], None]) -> None:
         """Writes to the journal; a full disk is one sentence."""
