@@ -12,7 +12,7 @@ from rich.console import Console
 
 from evo_qnas.errors import EvoQnasError
 
-VERBS: tuple[str, ...] = ("run", "tables", "profile", "search", "front", "plot", "list", "report")
+VERBS: tuple[str, ...] = ("run", "tables", "profile", "search", "front", "plot", "list", "export", "report", "compare")
 
 app = typer.Typer(
     name="evo-qnas",

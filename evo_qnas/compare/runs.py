@@ -126,7 +126,7 @@ class Task:
         judged = seen
         if self.truth is not None and len(seen):
             judged, excess = self.truth.evaluate(evaluations.genomes[feasible])
-            judged = np.where((excess <= 0).all(axis=1)[:, None], judged, np.nan)
+            judged = np.where(np.all(excess <= 0, axis=1, keepdims=True), judged, np.nan)
         return Run(
             case=self.case,
             entry=self.entry.name,

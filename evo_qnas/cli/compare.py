@@ -1,0 +1,123 @@
+"""`evo-qnas compare`: algorithms side by side."""
+
+import importlib
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evo_qnas.errors import CardError, ProblemError
+
+_HELP = """Runs algorithms side by side on equal problems, seeds and budgets: indicators, statistics, pictures.
+
+TARGET is a file of tables (HDF5, CSV), `module:problem` (an `evo_qnas.Problem`, a pymoo problem, or a function that
+gives one), or a suite (`suite`, or a TOML file). The results folder holds every run's archive: the same command goes
+on after an interruption, and more algorithms, seeds or evaluations reuse what is there.
+
+Examples:
+
+  evo-qnas compare tables.h5 --objective score --objective size_bytes --algorithm nsga2 --algorithm local --seeds 10
+
+  evo-qnas compare tables.h5 --algorithm nsga2 --algorithm "plain=nsga2,seeding=false" --constraint "latency_ms <= 4"
+
+  evo-qnas compare suite --only "hawq-*" --seeds 10 --evaluations 5000 --jobs 2
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("compare", help=_HELP)(compare)
+
+
+def compare(
+    target: Annotated[str, typer.Argument(help="tables, module:problem, or a suite", show_default=False)],
+    algorithm: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME, or LABEL=NAME,setting=value,..; repeatable [nsga2, random; a suite's own]"),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="runs of each algorithm on each problem")] = 10,
+    evaluations: Annotated[int, typer.Option(min=1, help="networks that each run may evaluate")] = 5_000,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="folder [results/compare-<target>]")] = None,
+    objective: Annotated[list[str] | None, typer.Option(help="of tables, repeatable [score, size_bytes]")] = None,
+    constraint: Annotated[list[str] | None, typer.Option(help="of tables, such as 'latency_ms <= 4'")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="of a suite: patterns of problem names; repeatable")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="test the others against this one only; 'all' tests every pair")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="processes, -1 for all cores; changes nothing but seconds")] = -1,
+    pictures: Annotated[str, typer.Option(help="png, svg, pdf or none")] = "png",
+) -> None:
+    """Compares algorithms."""
+    from evo_qnas.compare import compare as run
+    from evo_qnas.compare.suite import is_suite, load_suite
+    from evo_qnas.plots.canvas import check_format
+    from evo_qnas.plots.compare import plot_comparison
+
+    if pictures != "none":
+        check_format(Path(f"picture.{pictures}"))
+    problem: Any
+    algorithms: list[str] = algorithm or ["nsga2", "random"]
+    skipped: dict[str, str] = {}
+    if is_suite(target):
+        suite = load_suite(target, only=only or ())
+        if not suite.cases:
+            raise CardError(f"no problem of {target} can be set up: {'; '.join(suite.skipped.values())}")
+        problem, skipped = suite.cases, dict(suite.skipped)
+        algorithms = algorithm or list(suite.algorithms)
+        names = {text.partition("=")[0] for text in algorithms}
+        against = against or (suite.against if suite.against in names else None)
+    else:
+        problem = {_label(target): _problem(target, objective, constraint)}
+    folder = output or Path("results") / f"compare-{_label(target)}"
+    comparison = run(
+        problem,
+        algorithms,
+        seeds=seeds,
+        evaluations=evaluations,
+        path=folder,
+        jobs=jobs,
+        against=None if against == "all" else against,
+        skipped=skipped,
+        command=shlex.join(["evo-qnas", *sys.argv[1:]]),
+    )
+    drawn = [] if pictures == "none" else plot_comparison(comparison, folder, ending=pictures)
+    typer.echo(comparison.summary())
+    files = ["results.csv", "medians.csv", "statistics.csv", "ranks.csv", "summary.txt", *(path.name for path in drawn)]
+    typer.echo(f"\n{folder}: {', '.join(files)}, fronts/, runs/")
+
+
+def _label(target: str) -> str:
+    """A short name for a target."""
+    return target.rpartition(":")[2] if ":" in target and not Path(target).exists() else Path(target).stem
+
+
+def _problem(target: str, objectives: list[str] | None, constraints: list[str] | None) -> Any:
+    """The problem of a tables file, or the one that `module:name` names."""
+    from evo_qnas.problem import TableProblem
+    from evo_qnas.tables import Tables
+
+    path = Path(target)
+    if ":" in target and not path.exists():
+        return _imported(target)
+    if path.suffix == ".toml" or not path.suffix:
+        raise CardError(f"{target} is neither a file of tables, nor module:problem, nor a suite")
+    tables = Tables.from_csv(path) if path.suffix == ".csv" else Tables.load(path)
+    return TableProblem(tables, objectives or ["score", "size_bytes"], constraints or [])
+
+
+def _imported(target: str) -> Any:
+    """What `module:name` names; a function is called without arguments."""
+    module, _, name = target.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise ProblemError(f"problem {target!r} cannot be imported: {error}") from error
+    finally:
+        sys.path.pop(0)
+    if name not in vars(found):
+        raise ProblemError(f"module {module} has no {name!r}; write module:problem")
+    value = vars(found)[name]
+    return value() if callable(value) else value
