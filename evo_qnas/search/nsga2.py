@@ -17,6 +17,7 @@ _CALM = 0.03
 _GROWTH = 1.3
 _LARGEST = 20
 _CHILDREN = 0.5
+_ENDS = 0.03
 _MEMORY = 0.8
 
 
@@ -26,7 +27,8 @@ class NSGA2(Optimizer):
 
     Source: Deb, Pratap, Agarwal & Meyarivan 2002. What differs: variation is made for unordered choices; mates are near
     each other on the front, where their halves fit together (`Recipe.mates`); a child that was evaluated before is
-    replaced by a new one; and the population grows, to 20 times its size at most, while children hardly beat the front
+    replaced by a new one; the ends of the front are parents in every
+    generation; and the population grows, to 20 times its size at most, while children hardly beat the front
     any more but still fill its gaps, and shrinks again where they do.
     """
 
@@ -103,11 +105,19 @@ class NSGA2(Optimizer):
         return np.array([1.0, -1.0]) if m == 2 else self._rng.standard_normal(m)
 
     def _tournaments(self, n: int) -> Int[np.ndarray, " n"]:
-        """Winners of `n` binary tournaments: the lower rank, then the larger crowding distance, then the first."""
+        """Winners of `n` binary tournaments: the lower rank, then the larger crowding distance, then the first.
+
+        A small share is given to the best of each objective, without which an unlucky run loses an end of the front.
+        """
         pairs = self._rng.integers(0, len(self._genes), size=(2, n))
         rank, crowd = self._ranks[pairs], self._crowding[pairs]
         second = (rank[1] < rank[0]) | ((rank[1] == rank[0]) & (crowd[1] > crowd[0]))
         winners: np.ndarray = np.where(second, pairs[1], pairs[0])
+        front = np.flatnonzero(self._ranks == 0)
+        best = front[self._scaled[front].argmin(axis=0)]
+        share = int(np.ceil(_ENDS * n))
+        ends = np.repeat(best, share)[:n]
+        winners[: len(ends)] = ends
         return winners
 
     def tell(

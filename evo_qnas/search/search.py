@@ -24,7 +24,8 @@ from evo_qnas.spaces import Space
 
 logger = logging.getLogger(__name__)
 
-_SEEDS_PER_MEMBER = 4
+# Where all is additive, optima of weighted sums lie on the front; elsewhere they are only a start.
+_SEEDS_PER_MEMBER = {True: 20, False: 4}
 
 
 def search(
@@ -154,7 +155,7 @@ def _prepare(
     space = problem.space
     seeds: Int[np.ndarray, "s genes"] = np.empty((0, len(space.genes)), dtype=np.int64)
     if seeding:
-        seeds = seed_genes(problem, most=_SEEDS_PER_MEMBER * population)
+        seeds = seed_genes(problem, most=_SEEDS_PER_MEMBER[problem.additive is not None] * population)
     if reduce and problem.additive is not None:
         space = reduced(problem.additive)
         seeds = into_reduced(problem.additive, space, seeds)

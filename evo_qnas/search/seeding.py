@@ -9,7 +9,8 @@ from evo_qnas.problem import Problem, TableProblem
 from evo_qnas.spaces import Additive, Gene, Space
 
 _SPREAD = 2.5
-_WEIGHTS = 512
+_FEW_WEIGHTS = 512
+_MANY_WEIGHTS = 4096
 
 
 def seed_genes(problem: Problem, *, most: int) -> Int[np.ndarray, "s genes"]:
@@ -96,8 +97,8 @@ def _weights(m: int, sums: int) -> Float[np.ndarray, "w sums"]:
     if sums == 1:
         return corners
     if sums == 2:
-        logits = np.linspace(-3.0 * _SPREAD, 3.0 * _SPREAD, _WEIGHTS)[:, None] * np.array([0.5, -0.5])
+        logits = np.linspace(-3.0 * _SPREAD, 3.0 * _SPREAD, _FEW_WEIGHTS)[:, None] * np.array([0.5, -0.5])
     else:
-        logits = _SPREAD * np.random.default_rng(0).standard_normal((_WEIGHTS, sums))
+        logits = _SPREAD * np.random.default_rng(0).standard_normal((_MANY_WEIGHTS, sums))
     weights = np.exp(logits)
     return np.concatenate([corners, weights / weights.sum(axis=1, keepdims=True)])
