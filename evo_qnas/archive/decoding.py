@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from evo_qnas.archive.header import Header
+from evo_qnas.errors import ArchiveError
 from evo_qnas.tables import Tables
 
 
@@ -21,6 +22,23 @@ def labels_of(header: Header, tables: Tables | None) -> list[np.ndarray] | None:
         )
         for block in tables.blocks
     ]
+
+
+def words_of(
+    header: Header, tables: Tables | None, genomes: Int[np.ndarray, "n blocks"]
+) -> list[Int[np.ndarray, " n"] | np.ndarray]:
+    """Per block what its choice is in each genome: its text, or its index where there are no tables.
+
+    Raises:
+        ArchiveError: a genome is none of the tables'.
+    """
+    labels = labels_of(header, tables)
+    if labels is None:
+        return list(genomes.T)
+    counts = np.array([len(texts) for texts in labels])
+    if genomes.shape[1] != len(counts) or (genomes < 0).any() or (genomes >= counts).any():
+        raise ArchiveError("the archive is damaged: it has genomes that are none of its tables'")
+    return [texts[genomes[:, block]] for block, texts in enumerate(labels)]
 
 
 def frame_of(
@@ -40,10 +58,8 @@ def frame_of(
         columns[_free(info.name, columns, "objective")] = objectives[:, index]
     for index, limit in enumerate(header.constraints):
         columns[_free(limit.name, columns, "excess")] = constraints[:, index]
-    labels = labels_of(header, tables)
-    for index, name in enumerate(header.blocks):
-        column = genomes[:, index]
-        columns[_free(name, columns, "choice")] = column if labels is None else labels[index][column]
+    for name, words in zip(header.blocks, words_of(header, tables, genomes), strict=True):
+        columns[_free(name, columns, "choice")] = words
     return pd.DataFrame(columns)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from evo_qnas.archive.decoding import frame_of, labels_of
+from evo_qnas.archive.decoding import frame_of, words_of
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.header import Header
 from evo_qnas.files import write_text
@@ -59,19 +59,17 @@ class Front:
 
         Keys: `evaluation`, `genome`, `objectives` and `constraints` by name, `blocks` by name (choices in words).
         """
-        labels = labels_of(self.header, self.load_tables())
+        words = [column.tolist() for column in words_of(self.header, self.load_tables(), self.genomes)]
         networks = []
-        for row, genome, values, excess in zip(
-            self.rows.tolist(), self.genomes.tolist(), self.objectives.tolist(), self.constraints.tolist(), strict=True
-        ):
-            words = genome if labels is None else [labels[b][choice] for b, choice in enumerate(genome)]
+        numbers = zip(self.objectives.tolist(), self.constraints.tolist(), strict=True)
+        for at, (values, excess) in enumerate(numbers):
             networks.append(
                 {
-                    "evaluation": row,
-                    "genome": genome,
+                    "evaluation": int(self.rows[at]),
+                    "genome": self.genomes[at].tolist(),
                     "objectives": {i.name: v for i, v in zip(self.header.objectives, values, strict=True)},
                     "constraints": {i.name: _finite(v) for i, v in zip(self.header.constraints, excess, strict=True)},
-                    "blocks": dict(zip(self.header.blocks, words, strict=True)),
+                    "blocks": {name: word[at] for name, word in zip(self.header.blocks, words, strict=True)},
                 }
             )
         text = json.dumps(networks, indent=1, allow_nan=False) + "\n"

@@ -90,6 +90,7 @@ class StoredFile:
         front = child(file, "front")
         self.front = (array(front, "row", "i", 1), *(array(front, name, _KINDS[name], 2) for name in RAW[:3]))
         self.history = _history(child(file, "history"))
+        self._check_front()
         self.validated = _validated(child(file, "validated"))
 
     def _extent(self, group: h5py.Group, name: str, seal: Seal) -> Extent:
@@ -108,6 +109,18 @@ class StoredFile:
         wanted = [(n, width) for width in widths] + [(n,)] * 3
         if [self._extents[name].shape for name in RAW] != wanted:
             raise ValueError("the evaluations have shapes that do not fit each other")
+
+    def _check_front(self) -> None:
+        header, rows = self.header, self.front[0]
+        widths = (len(header.blocks), len(header.objectives), len(header.constraints))
+        if [part.shape for part in self.front[1:]] != [(len(rows), width) for width in widths]:
+            raise ValueError("the front has shapes that do not fit each other")
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise ValueError("the front names evaluations that are not there")
+        history, m = self.history, len(header.objectives)
+        lengths = {len(part) for part in (history.generation, history.evaluations, history.feasible)}
+        if lengths != {len(history.hypervolume)} or history.ideal.shape != (m,) or history.nadir.shape != (m,):
+            raise ValueError("the history has shapes that do not fit each other")
 
     def is_current(self) -> bool:
         """Whether the path still names this file."""
