@@ -4,10 +4,11 @@ The engine half (tables, problems, search, archives) is imported from here and n
 """
 
 from evo_qnas.archive import Archive
+from evo_qnas.pareto import certificate, exact_front
 from evo_qnas.problem import ConstraintInfo, Networks, ObjectiveInfo, Problem, TableProblem, objective
 from evo_qnas.search import ALGORITHMS, search
 from evo_qnas.spaces import Space
-from evo_qnas.tables import Block, Column, Tables
+from evo_qnas.tables import Block, Column, Finding, Tables
 
 __all__ = [
     "ALGORITHMS",
@@ -15,12 +16,15 @@ __all__ = [
     "Block",
     "Column",
     "ConstraintInfo",
+    "Finding",
     "Networks",
     "ObjectiveInfo",
     "Problem",
     "Space",
     "TableProblem",
     "Tables",
+    "certificate",
+    "exact_front",
     "objective",
     "search",
 ]

@@ -91,12 +91,16 @@ def test_functions_cannot_change_the_genomes() -> None:
         networks.genomes[:] = 0
         return np.zeros(len(networks))
 
+    def first(networks: Networks) -> np.ndarray:
+        return networks.genomes[:, 0]
+
     genomes = GENOMES.copy()
-    found = outcomes(problem_of(vandal), genomes)
+    problem = TableProblem(made_tables(), [vandal, first])
+    (outcome,) = evaluate_batches(problem, genomes)
     assert np.array_equal(genomes, GENOMES)
-    assert np.array_equal(
-        found[0][0].objectives[:, 0], TableProblem(made_tables(), ["score"]).evaluate(GENOMES)[0][:, 0]
-    )
+    assert outcome.objectives[:, 1].tolist() == GENOMES[:, 0].tolist()
+    problem.evaluate(genomes)
+    assert np.array_equal(genomes, GENOMES)
 
 
 def test_own_problems_are_checked_too() -> None:

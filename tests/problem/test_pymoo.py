@@ -49,10 +49,10 @@ def test_mixed_variables_by_hand() -> None:
     problem = from_pymoo(Mixed())
     assert problem.space.size == 2 * 2 * 5
     assert problem.space.blocks == ("flag", "kind", "y")
-    # flag on, kind "nothing", y = -2 + 3 = 1
-    objectives, excess = problem.evaluate(np.array([[1, 0, 3]]))
-    assert objectives.tolist() == [[2.0, 2.0]]
-    np.testing.assert_allclose(excess, [[0.0, 0.5 - 1e-4]])
+    # flag on, kind "nothing", y = -2 + 3 = 1; then flag off, kind "multiply", y = -2
+    objectives, excess = problem.evaluate(np.array([[1, 0, 3], [0, 1, 0]]))
+    assert objectives.tolist() == [[2.0, 2.0], [4.0, 16.0]]
+    np.testing.assert_allclose(excess, [[0.0, 0.5 - 1e-4], [-3.0, 1.0 - 1e-4]])
 
 
 def test_integer_bounds_by_hand() -> None:

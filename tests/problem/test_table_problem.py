@@ -150,7 +150,11 @@ def careful(networks: Networks) -> float:
 
 class TestPlain(ProblemContract):
     def make_problem(self) -> Problem:
-        return TableProblem(made_tables(3, 9, fixed=0.1), ["score", "cost", "good"], ["cost <= 4.5"])
+        # Many blocks and digits, so that another order of adding up would show in the last bits.
+        rng = np.random.default_rng(3)
+        columns = {name: [rng.normal(size=4) for _ in range(19)] for name in ("score", "cost", "good")}
+        tables = Tables.from_arrays(columns, directions={"good": "maximize"}, fixed={"cost": 0.1})
+        return TableProblem(tables, ["score", "cost", "good"], ["cost <= 4.5"])
 
 
 class TestTied(ProblemContract):
