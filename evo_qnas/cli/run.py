@@ -52,7 +52,7 @@ def run(
     console = Console(width=None, highlight=False)
     if "networks" in summary:
         _show(console, summary)
-        console.print(f"\nEverything lies in {folder}: summary.json, front.csv, front.png, networks/")
+        console.print(f"\nEverything lies in {folder}: summary.json, front.csv, front.png, report.html, networks/")
     else:
         console.print(f"{folder} is ready up to the stage {until}.")
 

@@ -1,4 +1,4 @@
-"""The end of a run: `front.csv`, `front.png`, `summary.json`."""
+"""The end of a run: `front.csv`, `front.png`, `summary.json`, `report.html`."""
 
 import platform
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from evo_qnas.pipeline.validation import BASELINE
 from evo_qnas.pipeline.workplace import Workplace, to_json
 from evo_qnas.plots import plot_run
 from evo_qnas.problem import TableProblem
+from evo_qnas.report import write_report
 
 _PACKAGES = ("evo-qnas", "torch", "numpy", "scipy", "h5py", "pymoo", "moocore", "scikit-learn")
 _FLOAT_BYTES = 4
@@ -72,6 +73,7 @@ def finish(
     write_text(place.folder / "front.csv", archive.front.to_dataframe().to_csv(index=False))
     plot_run(summary, problem.tables, archive.front.genomes, place.folder / "front.png")
     write_text(place.folder / "summary.json", to_json(summary))
+    write_report(place.folder, place.folder / "report.html")
     return summary
 
 
