@@ -31,6 +31,7 @@ from evo_qnas.tables import Tables
 SECONDS = 2.0
 MEGABYTES = 500
 BATCH = 250
+TIMED_OUT = 1000
 RAW = ("genome", "objectives", "constraints", "generation", "seconds", "state")
 
 Damage = Callable[[h5py.File, np.random.Generator], None]
@@ -359,11 +360,12 @@ def run_batch(folder: Path, first: int, stop: int) -> list[str]:
             done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
             output, code = done.stdout, done.returncode
         except subprocess.TimeoutExpired as late:
-            output, code = (late.stdout or b"").decode(), -9
+            output, code = (late.stdout or b"").decode(), TIMED_OUT
         lines = [line.split(": ", 1)[1] for line in output.splitlines() if line.split(":")[0].isdigit()]
         endings.extend(lines)
         if code and first + len(endings) < stop:
-            endings.append(f"?: BAD worker ended with {code} on file {first + len(endings)}")
+            why = "was stopped after 600 s" if code == TIMED_OUT else f"ended with {code}"
+            endings.append(f"?: BAD worker {why} on file {first + len(endings)}")
     return endings
 
 
