@@ -38,7 +38,7 @@ def _title(comparison: Comparison) -> str:
     count = len(comparison.cases)
     problems = f"{count} problem{'s' if count > 1 else ''}"
     return (
-        f"{len(comparison.entries)} algorithms, {len(comparison.seeds)} seeds, {problems}, "
+        f"{len(comparison.entries)} algorithms, seeds: {len(comparison.seeds)}, {problems}, "
         f"{comparison.evaluations:,} evaluations a run, fewer where the problem says so.\n"
         "Medians over the seeds. share of hv: hypervolume as a share of the reference front's; epsilon and IGD+ on\n"
         "scaled objectives, less is better; found: points of the exact front; seconds: wall time of a run, with other\n"

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from evo_qnas.compare import Comparison
 from evo_qnas.plots.canvas import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, check_format, new_figure, plain, save, tidy
 
-_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", SKY, BLACK, GREY)
+_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", SKY, BLACK, GREY, "#882255")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 _FLOOR = 1e-6
 _MOST_SURFACES = 3
@@ -81,7 +81,8 @@ def _missing(share: np.ndarray) -> np.ndarray:
 def _convergence(comparison: Comparison) -> Any:
     """Missing hypervolume over evaluations: median, and the band between the quartiles."""
     figure, panels = _grid(
-        len(comparison.cases), f"Hypervolume still missing: median and quartiles of {len(comparison.seeds)} seeds"
+        len(comparison.cases),
+        f"Share of the reference hypervolume still missing, median and quartiles; seeds: {len(comparison.seeds)}",
     )
     for panel, case in zip(panels, comparison.cases, strict=True):
         for entry in comparison.entries:
@@ -96,7 +97,7 @@ def _convergence(comparison: Comparison) -> Any:
         reference = "exact front" if comparison.references[case.name].exact else "best known front"
         panel.set_title(f"{plain(case.name)}\nagainst the {reference}", fontsize=9)
         panel.set_xlabel("evaluations", fontsize=8)
-        panel.tick_params(labelsize=8)
+        panel.tick_params(which="both", labelsize=8)
         tidy(panel)
     _legend(figure, panels[0])
     return figure
@@ -119,7 +120,7 @@ def _attainment(comparison: Comparison) -> Any:
         return None
     figure, panels = _grid(
         len(cases),
-        f"Attained by half of {len(comparison.seeds)} seeds (line), by one and by all (band); objectives scaled",
+        f"Attained by half of {len(comparison.seeds)} runs (line), by one and by all (band); objectives scaled",
     )
     for panel, case in zip(panels, cases, strict=True):
         reference = comparison.references[case.name]
@@ -130,7 +131,7 @@ def _attainment(comparison: Comparison) -> Any:
             look = _look(comparison, name)
             panel.plot(_AXIS, middle, label=name, **look)
             panel.fill_between(_AXIS, best, worst, color=look["color"], alpha=0.18, linewidth=0)
-        first, second = (plain(info.name.rpartition(":")[2]) for info in case.problem.objectives)
+        first, second = (plain(info.name.rpartition(":")[2]) for info in (case.truth or case.problem).objectives)
         panel.set_title(plain(case.name), fontsize=9)
         panel.set_xlabel(first, fontsize=8)
         panel.set_ylabel(second, fontsize=8)
@@ -175,7 +176,7 @@ def _stairs(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " x"]:
 
 def _profiles(comparison: Comparison) -> Any:
     """How many runs come how near the reference, and how many reach 99 % of it how soon; over all problems."""
-    figure = new_figure(9.5, 4.0, f"All problems together: {len(comparison.cases)}, {len(comparison.seeds)} seeds each")
+    figure = new_figure(9.5, 4.0, f"All runs; problems: {len(comparison.cases)}, seeds: {len(comparison.seeds)}")
     quality, speed = figure.subplots(1, 2)
     gaps = np.logspace(math.log10(_FLOOR), 0, 200)
     parts = np.linspace(0.0, 1.0, 201)
@@ -214,7 +215,7 @@ def _ranks(comparison: Comparison) -> Any:
         panel.plot([tick, tick], [top, top + 0.15], color=BLACK, linewidth=1.0)
         panel.text(tick, top + 0.25, str(tick), ha="center", va="bottom", fontsize=8)
     panel.plot([low, low + ranks.critical], [top + 1.1, top + 1.1], color=ORANGE, linewidth=3.0)
-    text = f"differences above {ranks.critical:.2f} differ at 5 % ({ranks.problems} problems)"
+    text = f"ranks further apart than {ranks.critical:.2f} differ at 5 %; bars: not shown to differ"
     panel.text(low + ranks.critical + 0.15, top + 1.1, text, ha="left", va="center", fontsize=8)
     for place, (name, mean) in enumerate(zip(names, means, strict=True)):
         left = place < half
