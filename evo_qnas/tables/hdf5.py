@@ -26,7 +26,8 @@ def save_tables(tables: Tables, path: str | Path) -> None:
 
 def tables_image(tables: Tables) -> bytes:
     """An HDF5 file in memory that holds `tables` at its root."""
-    with h5py.File("tables", "w", driver="core", backing_store=False, libver=("v110", "v110"), track_times=False) as file:
+    core = {"driver": "core", "backing_store": False, "libver": ("v110", "v110"), "track_times": False}
+    with h5py.File("tables", "w", **core) as file:
         write_tables(tables, file)
         file.flush()
         image: bytes = file.id.get_file_image()
