@@ -2,7 +2,7 @@
 
 - `card`: problem cards.
 - `workplace`: what is built from a card, and where files lie.
-- `stages`: teacher, blocks, tables, search, networks, summary.
+- `stages`, `searching`, `validation`, `onnx_stage`, `ending`: the stages.
 - `run`: all stages, resuming what is there.
 """
 

@@ -49,7 +49,15 @@ def _claim(place: Workplace, *, anew: bool) -> None:
                 f"{place.folder} holds a run of another card ({shown}): give another folder with -o, "
                 "or --anew to make again what depends on it"
             )
-        for stale in ("archive.h5", "archive.h5.journal", "summary.json", "seconds.json", "front.csv", "front.png", "report.html"):
+        for stale in (
+            "archive.h5",
+            "archive.h5.journal",
+            "summary.json",
+            "seconds.json",
+            "front.csv",
+            "front.png",
+            "report.html",
+        ):
             (place.folder / stale).unlink(missing_ok=True)
         shutil.rmtree(place.folder / "networks", ignore_errors=True)
     write_text(path, f"# The resolved card of this run: evo-qnas run {place.name}\n{tomlkit.dumps(content)}")

@@ -18,7 +18,7 @@ from evo_qnas.plots import plot_run
 from evo_qnas.problem import TableProblem
 from evo_qnas.report import write_report
 
-_PACKAGES = ("evo-qnas", "torch", "numpy", "scipy", "h5py", "pymoo", "moocore", "scikit-learn")
+_PACKAGES = ("evo-qnas", "torch", "numpy", "scipy", "h5py", "pymoo", "moocore", "scikit-learn", "onnxruntime")
 _FLOAT_BYTES = 4
 
 

@@ -13,12 +13,13 @@ from evo_qnas.files import write_text
 from evo_qnas.pipeline.card import ProblemCard
 from evo_qnas.pipeline.check import check_card
 from evo_qnas.pipeline.ending import finish
+from evo_qnas.pipeline.onnx_stage import export_networks
 from evo_qnas.pipeline.searching import make_archive, problem_of
 from evo_qnas.pipeline.stages import default_jobs, make_blocks, make_tables, make_teacher
 from evo_qnas.pipeline.validation import pick, rank_correlation, validate_picks
 from evo_qnas.pipeline.workplace import Workplace, to_json
 
-STAGES = ("teacher", "blocks", "tables", "search", "networks", "summary")
+STAGES = ("teacher", "blocks", "tables", "search", "networks", "export", "summary")
 
 Result = TypeVar("Result")
 
@@ -69,6 +70,9 @@ def run_card(
     picks = pick(tables, archive.front.genomes, card.validation.size_shares)
     networks = clock.time("networks", lambda: validate_picks(place, tables, picks, jobs=workers))
     correlation = clock.time("random networks", lambda: rank_correlation(place, tables, jobs=workers))
+    if last < STAGES.index("export"):
+        return {"card": name, "seconds": clock.seconds}
+    clock.time("export", lambda: export_networks(place, networks, jobs=workers))
     if last < STAGES.index("summary"):
         return {"card": name, "seconds": clock.seconds}
     return finish(place, problem, archive, networks=networks, correlation=correlation, seconds=clock.seconds)

@@ -1,0 +1,71 @@
+"""The export stage: every validated network as an ONNX file, checked, and timed side by side with the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evo_qnas.files import write_text
+from evo_qnas.networks.export import export_network, missing_packages
+from evo_qnas.networks.export.latency import measure_latency
+from evo_qnas.pipeline.exporting import stored_network
+from evo_qnas.pipeline.stages import in_jobs
+from evo_qnas.pipeline.workplace import Workplace, digest, read_json, seed_of, to_json
+from evo_qnas.progress import progress_bar
+
+
+def export_networks(place: Workplace, entries: Sequence[dict[str, Any]], *, jobs: int) -> None:
+    """Fills in `onnx` and `latency_ms` of the entries of `summary.json`; leaves `networks/<id>/model.onnx`.
+
+    Both stay None where the packages of the extra `onnx` are not installed. Latency is that of one image and one
+    thread, all networks measured in turn in one process, so that they compare; it is the one number of a run that a
+    second run of the same card does not give again exactly.
+    """
+    if missing_packages():
+        return
+    names = [str(entry["id"]) for entry in entries]
+    found = in_jobs(_Export(place), names, jobs=jobs, threads=place.card.threads, label="networks exported")
+    times = _latencies(place, names)
+    for entry, onnx in zip(entries, found, strict=True):
+        latency, spread = times[str(entry["id"])]
+        entry["onnx"] = {**onnx, "latency_ms": latency, "latency_spread_ms": spread}
+        entry["latency_ms"] = latency
+
+
+@dataclass(frozen=True)
+class _Export:
+    """Exports and checks one network; kept in `networks/<id>/onnx.json`."""
+
+    place: Workplace
+
+    def __call__(self, identity: str) -> dict[str, Any]:
+        folder = self.place.folder / "networks" / identity
+        _, network, stored = stored_network(self.place.folder, identity)
+        known = read_json(folder / "onnx.json", stored["fingerprint"])
+        if known is not None and (folder / "model.onnx").is_file():
+            return dict(known["onnx"])
+        onnx = export_network(
+            network,
+            folder / "model.onnx",
+            images=self.place.splits.test,
+            seed=seed_of("export", self.place.card.seed) % 2**31,
+            latency=False,
+        )
+        write_text(folder / "onnx.json", to_json({"fingerprint": stored["fingerprint"], "onnx": onnx}))
+        return onnx
+
+
+def _latencies(place: Workplace, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Milliseconds and spread of each network, kept in `networks/latency.json`."""
+    paths = {name: place.folder / "networks" / name / "model.onnx" for name in names}
+    stamp = place.folder / "networks" / "latency.json"
+    fingerprint = digest("latency", {name: path.stat().st_mtime_ns for name, path in paths.items()})
+    known = read_json(stamp, fingerprint)
+    if known is None:
+        with progress_bar("latency", 1) as advance:
+            times = measure_latency(paths, rng=np.random.default_rng(seed_of("latency", place.card.seed)))
+            advance(1)
+        known = {"fingerprint": fingerprint, "ms": {name: [t.milliseconds, t.spread] for name, t in times.items()}}
+        write_text(stamp, to_json(known))
+    return {name: (float(values[0]), float(values[1])) for name, values in known["ms"].items()}
