@@ -24,7 +24,8 @@ LAYERS = [
     ["plots"],
     ["report"],
     ["testing"],
-    ["data", "networks"],
+    ["data"],
+    ["networks"],
     ["pipeline"],
     ["cli"],
 ]

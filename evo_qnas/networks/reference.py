@@ -204,7 +204,8 @@ def _round(quantizer: ActivationQuantizer, source: Any) -> Centred:
 
 def _layer(layer: QuantizedLayer, source: Centred) -> Pending:
     bias = layer.bias_codes()
-    sums: torch.Tensor = layer.operation(
+    operation: Any = layer.operation
+    sums: torch.Tensor = operation(
         source.integers, layer.weight_codes().double(), None if bias is None else bias.double(), *layer.arguments
     )
     steps = (source.step * layer.step().detach().numpy(force=True)).astype(_F)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx
 
@@ -109,16 +110,17 @@ def _nearest(builder: GraphBuilder, source: Codes, node: fx.Node, _arguments: Se
 
 def resize(builder: GraphBuilder, name: str, node: fx.Node, *, mode: str, coordinates: str, **attributes: str) -> str:
     """A `Resize` of the two map axes to the size of the node's output."""
+    taken = static_shape(node.args[0])[2:]  # type: ignore[arg-type]
+    given = static_shape(node)[2:]
+    scales = [np.float32(wanted / size) for size, wanted in zip(taken, given, strict=True)]
+    # The runtime takes the size times the scale and drops the fraction: a share rounded down would lose a row.
+    scales = [
+        scale if int(np.float32(size) * scale) == wanted else np.nextafter(scale, np.float32(np.inf))
+        for scale, size, wanted in zip(scales, taken, given, strict=True)
+    ]
+    factors = builder.constant([1.0, 1.0, *scales], "float32")
     return builder.node(
-        "Resize",
-        name,
-        "",
-        "",
-        builder.constant(static_shape(node)[2:], "int64"),
-        axes=[2, 3],
-        mode=mode,
-        coordinate_transformation_mode=coordinates,
-        **attributes,
+        "Resize", name, "", factors, mode=mode, coordinate_transformation_mode=coordinates, **attributes
     )
 
 

@@ -55,7 +55,7 @@ def convolution_arguments(layer: QuantizedLayer) -> tuple[list[int], list[int], 
         pads = [0] * (2 * axes)
     else:
         pads = (pair(padding)[:axes] if axes == 1 else pair(padding)) * 2
-    return strides, pads, dilations, int(groups)  # type: ignore[call-overload]
+    return strides, pads, dilations, int(groups)
 
 
 class _Translation:

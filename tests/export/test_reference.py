@@ -1,0 +1,79 @@
+"""The integer reference: by hand, and bit for bit against ONNX Runtime."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.quantize import QuantizedNetwork
+from evo_qnas.networks.reference import run_in_integers
+from tests.export.conftest import in_runtime, quantized, random_network, written
+
+
+def set_by_hand(network: QuantizedNetwork, *ranges: tuple[float, int]) -> None:
+    for quantizer, (step, zero) in zip(network.quantizers, ranges, strict=True):
+        quantizer.step.set(torch.tensor([step]))
+        quantizer.zero_point = torch.tensor([float(zero)])
+
+
+def one_weight(weight: float, bias: float) -> QuantizedNetwork:
+    module = nn.Conv2d(1, 1, 1)
+    network = quantized(module, torch.linspace(-1, 1, 64).reshape(4, 1, 4, 4))
+    layer = network.layers[0]
+    layer.weight.data.fill_(weight)
+    layer.bias.data.fill_(bias)
+    layer.step.set(torch.tensor([0.5]))
+    return network
+
+
+def test_one_convolution_by_hand(tmp_path: Path) -> None:
+    """Weight 3 x 0.5, input step 0.25, output step 0.5: x = 1 is code 4 + 10; sum 4 x 3 + 8 = 20, x 0.25 = code 5."""
+    network = one_weight(1.5, 1.0)
+    set_by_hand(network, (0.25, 10), (0.5, 7))
+    given = run_in_integers(network, torch.ones(1, 1, 4, 4))
+    assert torch.equal(given, torch.full((1, 1, 4, 4), 2.5))
+    assert torch.equal(in_runtime(written(network, tmp_path), torch.ones(1, 1, 4, 4)), given)
+
+
+def test_halves_are_rounded_to_even(tmp_path: Path) -> None:
+    """Sums of 2, 6 and 10 times 0.25 are 0.5, 1.5 and 2.5, to even 0, 2 and 2; the zero point comes after rounding."""
+    network = one_weight(1.0, 0.0)
+    set_by_hand(network, (0.25, 3), (0.5, 5))
+    pixels = torch.tensor([0.25, 0.75, 1.25, -0.25]).repeat(4).reshape(1, 1, 4, 4)
+    given = run_in_integers(network, pixels)
+    assert given[0, 0, 0].tolist() == [0.0, 1.0, 1.0, 0.0]
+    assert torch.equal(in_runtime(written(network, tmp_path), pixels), given)
+
+
+def check_seed(seed: int, folder: Path) -> None:
+    network, pixels = random_network(seed)
+    wanted = run_in_integers(network, pixels)
+    assert wanted.unique().numel() > 1
+    assert torch.equal(in_runtime(written(network, folder), pixels), wanted)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_onnx_runtime_gives_the_reference_bit_for_bit(seed: int, tmp_path: Path) -> None:
+    check_seed(seed, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6, 50))
+def test_fifty_random_networks_of_mixed_bits_are_bit_equal(seed: int, tmp_path: Path) -> None:
+    check_seed(seed, tmp_path)
+
+
+def test_torch_stays_within_one_code_of_the_reference(teacher: nn.Module, images: torch.Tensor) -> None:
+    network = quantized(teacher, images)
+    with torch.no_grad():
+        difference = (run_in_integers(network, images) - network(images)).abs()
+    assert float(difference.max()) <= 1.001 * float(network.quantizers[-1].step().detach())
+    assert float((difference > 0).float().mean()) < 0.05
+
+
+def test_an_operation_without_integer_kernel_is_named() -> None:
+    network = quantized(nn.Sequential(nn.Conv2d(2, 3, 1), nn.Hardswish()), torch.randn(4, 2, 4, 4))
+    with pytest.raises(NetworkError, match=r"aten\.hardswish.* has no integer kernel in the reference"):
+        run_in_integers(network, torch.zeros(1, 2, 4, 4))
