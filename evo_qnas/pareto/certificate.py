@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.optimize import linprog
-from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.pareto.exact import ExactFront, true_front
@@ -189,8 +188,8 @@ def upper_bound(additive: Additive, *, ideal: Float[np.ndarray, " m"], nadir: Fl
     centre = _centre(halves)
     if centre is None:
         return 0.0
-    corners = HalfspaceIntersection(halves, centre).intersections
-    return float(min(ConvexHull(corners).volume, 1.0))
+    corners = scipy.spatial.HalfspaceIntersection(halves, centre).intersections
+    return float(min(scipy.spatial.ConvexHull(corners).volume, 1.0))
 
 
 def _centre(halves: Float[np.ndarray, "h m1"]) -> Float[np.ndarray, " m"] | None:
@@ -198,7 +197,7 @@ def _centre(halves: Float[np.ndarray, "h m1"]) -> Float[np.ndarray, " m"] | None
     sides, ends = halves[:, :-1], -halves[:, -1]
     norms = np.linalg.norm(sides, axis=1)
     m = sides.shape[1]
-    result = linprog(
+    result = scipy.optimize.linprog(
         np.append(np.zeros(m), -1.0),
         A_ub=np.column_stack([sides, norms]),
         b_ub=ends,

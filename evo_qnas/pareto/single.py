@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array
 
 from evo_qnas.errors import EvoQnasError
@@ -82,7 +82,7 @@ def _prices(parts: list[Float[np.ndarray, "_ k1"]], bounds: Float[np.ndarray, " 
     counts = [len(part) for part in parts]
     together = np.concatenate(parts)
     scale = np.maximum(np.abs(together[:, 1:]).max(axis=0), 1e-300)
-    result = linprog(
+    result = scipy.optimize.linprog(
         _centred(together[:, 0], counts)[0],
         A_ub=(together[:, 1:] / scale).T,
         b_ub=bounds / scale,
@@ -151,14 +151,17 @@ def _solved(
 ) -> Int[np.ndarray, " genes"] | None:
     """Columns chosen, one per gene; None where the limits cannot be met."""
     n, genes = len(costs), len(counts)
-    constraints = [LinearConstraint(_one_each(counts), 1.0, 1.0), LinearConstraint(csr_array(rows), -np.inf, bounds)]
+    constraints = [
+        scipy.optimize.LinearConstraint(_one_each(counts), 1.0, 1.0),
+        scipy.optimize.LinearConstraint(csr_array(rows), -np.inf, bounds),
+    ]
     for chosen in cuts:
         row = csr_array((np.ones(genes), (np.zeros(genes, dtype=np.int64), chosen)), shape=(1, n))
-        constraints.append(LinearConstraint(row, -np.inf, genes - 1.0))
-    result = milp(
+        constraints.append(scipy.optimize.LinearConstraint(row, -np.inf, genes - 1.0))
+    result = scipy.optimize.milp(
         costs,
         integrality=np.ones(n, dtype=np.int64),
-        bounds=Bounds(0.0, 1.0),
+        bounds=scipy.optimize.Bounds(0.0, 1.0),
         constraints=constraints,
         options={"mip_rel_gap": 0.0},
     )
