@@ -15,9 +15,10 @@ _MOST_MADE = 4.0
 # Chosen by measurements on generated tables (benchmarks/search_speed.py).
 _CALM = 0.03
 _GROWTH = 1.3
-_LARGEST = 20
+_LARGEST = 50
 _CHILDREN = 0.5
 _ENDS = 0.03
+_CANDIDATES = 32
 _MEMORY = 0.8
 
 
@@ -28,7 +29,7 @@ class NSGA2(Optimizer):
     Source: Deb, Pratap, Agarwal & Meyarivan 2002. What differs: variation is made for unordered choices; mates are near
     each other on the front, where their halves fit together (`Recipe.mates`); a child that was evaluated before is
     replaced by a new one; the ends of the front are parents in every
-    generation; and the population grows, to 20 times its size at most, while children hardly beat the front
+    generation; and the population grows, to 50 times its size at most, while children hardly beat the front
     any more but still fill its gaps, and shrinks again where they do.
     """
 
@@ -83,26 +84,19 @@ class NSGA2(Optimizer):
         return found[:wanted]
 
     def _pairs(self, n: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-        """Members to mate: tournament winners, each with a near one along a direction of the objectives."""
+        """Members to mate: tournament winners, each with one that is near in the objectives."""
         mates, members = self._variation.recipe.mates, len(self._genes)
         if not mates or members < 3:
             winners = self._tournaments(2 * n)
             return winners[:n], winners[n:]
         first = self._tournaments(n)
-        order = np.argsort(self._scaled @ self._direction(), kind="stable")
-        place = np.empty(members, dtype=np.int64)
-        place[order] = np.arange(members)
-        steps = self._rng.integers(1, min(mates, members - 1) + 1, size=n)
-        steps = np.where(self._rng.random(n) < 0.5, steps, -steps)
-        here = place[first]
-        there = here + steps
-        there = np.where((there < 0) | (there >= members), here - steps, there)
-        return first, order[np.clip(there, 0, members - 1)]
-
-    def _direction(self) -> Float[np.ndarray, " m"]:
-        """Along the front of two objectives, at random for more."""
-        m = self._scaled.shape[1]
-        return np.array([1.0, -1.0]) if m == 2 else self._rng.standard_normal(m)
+        # The nearest of some random members costs less than sorting all distances and is near enough.
+        some = min(_CANDIDATES, max(2, members // mates))
+        candidates = self._rng.integers(0, members - 1, size=(n, some))
+        candidates += candidates >= first[:, None]
+        apart = ((self._scaled[candidates] - self._scaled[first][:, None]) ** 2).sum(axis=2)
+        second: np.ndarray = candidates[np.arange(n), apart.argmin(axis=1)]
+        return first, second
 
     def _tournaments(self, n: int) -> Int[np.ndarray, " n"]:
         """Winners of `n` binary tournaments: the lower rank, then the larger crowding distance, then the first.

@@ -28,8 +28,8 @@ class Recipe(Card):
         whole: weight of mutations to any other choice.
         operator: weight of mutations of the operator alone.
         bits: weight of mutations of one bit-width to a neighbouring one.
-        mates: a mate is one of this many nearest on either side of the first parent, along one direction of the
-            objectives; 0 draws it by a tournament of its own.
+        mates: a mate is the nearest in the objectives of so many random members that it is about the `mates`-th nearest
+            of all (at most 32 are drawn); 0 draws it by a tournament of its own.
     """
 
     description: str
