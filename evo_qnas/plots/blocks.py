@@ -39,7 +39,7 @@ def draw_blocks(subject: Subject) -> Any:
     for what, bits in (("weight bits", networks.weight_bits), ("activation bits", networks.activation_bits)):
         if bits.any():
             there = np.unique(bits)
-            panels.append((what, np.searchsorted(there, bits), [str(value) if value else "float" for value in there]))
+            panels.append((what, np.searchsorted(there, bits), [str(value) if value else "none" for value in there]))
     height = 1.0 + len(panels) * (0.75 + 0.17 * len(tables.blocks))
     figure = new_figure(8.0, height, f"{plain(subject.name)}: choices of the blocks along the front")
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]

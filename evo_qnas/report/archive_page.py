@@ -1,6 +1,7 @@
 """The page of an archive or run folder."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def _lead(subject: Subject, content: Mapping[str, Any]) -> list[str]:
     if content["exact"] is not None and share:
         lines.append(
             f"The exact front has {content['exact_points']:,} networks; the search reached "
-            f"{100 * share[-1]:.3f} % of its hypervolume."
+            f"{math.floor(1e5 * share[-1]) / 1e3:.3f} % of its hypervolume."
         )
     proof = ((subject.summary or {}).get("search") or {}).get("certificate")
     if content["exact"] is None and proof:

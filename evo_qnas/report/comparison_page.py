@@ -37,8 +37,8 @@ def _page(name: str, document: Mapping[str, Any]) -> str:
     settings = document["settings"]
     problems, algorithms = settings["problems"], settings["algorithms"]
     lead = [
-        f"{len(algorithms)} algorithms, {len(problems)} problems, {len(settings['seeds'])} seeds, "
-        f"{settings['evaluations']:,} evaluations a run.",
+        f"Algorithms: {len(algorithms)}, problems: {len(problems)}, seeds: {len(settings['seeds'])}, "
+        f"evaluations a run: {settings['evaluations']:,}.",
     ]
     conclusions = "".join(f"<p>{text(line)}</p>" for line in document["conclusions"])
     parts = [section("conclusions", "What can be concluded", conclusions), asset("comparison.html")]
@@ -87,6 +87,6 @@ def _ranks(document: Mapping[str, Any]) -> str:
     if found.get("critical_difference") is None:
         return ""
     return (
-        f"<p>Over {text(found.get('problems'))} problems, ranks that differ by more than "
+        f"<p>Problems: {text(found.get('problems'))}. Ranks that differ by more than "
         f"{text(format(found['critical_difference'], '.2f'))} differ at 5 % (Nemenyi).</p>"
     )

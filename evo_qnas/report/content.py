@@ -123,13 +123,14 @@ def _ids(subject: Subject, shown: Int[np.ndarray, " n"]) -> dict[str, str]:
 
 
 def _baselines(subject: Subject) -> list[dict[str, Any]]:
-    """Named genomes with their values in the order of the columns."""
+    """Named genomes with their values in the order of the columns; the INT8 teacher, if any, comes first."""
     tables = subject.archive.tables
     if tables is None:
         return []
     taken = {info.name for info in subject.archive.header.objectives}
     found = []
-    for name, values in subject.baselines.items():
+    for name in sorted(subject.baselines, key=lambda name: (name != "teacher_int8", name)):
+        values = subject.baselines[name]
         genome = np.array([tables.baselines[name]])
         others = [float(tables.total(column, genome)[0]) for column in tables.columns if column not in taken]
         found.append({"name": name, "values": numbers(np.array([*values, *others])), "genome": genome[0].tolist()})

@@ -29,13 +29,23 @@ def script_json(value: Any) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, caption: str = "") -> str:
-    """A table in a box that scrolls sideways; numbers stand to the right, None is a dash."""
-    head = "".join(f'<th scope="col">{text(name)}</th>' for name in headings)
-    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
+    """A table in a box that scrolls; columns of numbers stand to the right, None is a dash.
+
+    Example:
+        >>> "<td>&lt;i&gt;</td>" in table(["name"], [["<i>"]])
+        True
+    """
+    lines = [list(row) for row in rows]
+    right = [all(_is_number(row[place]) for row in lines) and bool(lines) for place in range(len(headings))]
+    marks = [' class="number"' if here else "" for here in right]
+    head = "".join(f'<th scope="col"{mark}>{text(name)}</th>' for name, mark in zip(headings, marks, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{mark}>{_shown(value)}</td>" for value, mark in zip(row, marks, strict=True)) + "</tr>"
+        for row in lines
+    )
     title = f"<caption>{text(caption)}</caption>" if caption else ""
-    label = text(caption or "table")
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{label}">'
+        f'<div class="wide tall" tabindex="0" role="region" aria-label="{text(caption or "table")}">'
         f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -58,10 +68,14 @@ def section(name: str, title: str, content: str) -> str:
     return f'<section id="{mark}" aria-labelledby="{mark}-title">{heading}{content}</section>'
 
 
-def _cell(value: Any) -> str:
-    """One cell."""
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _shown(value: Any) -> str:
+    """A cell's text."""
     if value is None:
-        return "<td>-</td>"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"<td>{text(value)}</td>"
-    return f'<td class="number">{text(f"{value:,}" if isinstance(value, int) else f"{value:.6g}")}</td>'
+        return "-"
+    if isinstance(value, float):
+        return text(f"{value:.5g}")
+    return text(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value)

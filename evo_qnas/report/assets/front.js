@@ -242,13 +242,14 @@ function drawSliders() {
   });
 }
 
-/** After a limit moved. */
+/** After a limit moved: the count at once, the rest once per frame however fast the slider runs. */
+let pending = false;
 function changed() {
   state.rows = PAGE;
   drawCount();
-  drawTable();
-  drawChart();
-  drawMap();
+  if (pending) return;
+  pending = true;
+  requestAnimationFrame(() => { pending = false; drawTable(); drawChart(); drawMap(); });
 }
 
 function drawCount() {
@@ -334,7 +335,7 @@ function mapSteps() {
   }
   const part = state.map === "weight bits" ? 1 : 2;
   const bits = [...new Set(data.choices.flatMap((block) => block.map((choice) => choice[part])))].sort((a, b) => a - b);
-  return [bits.map((value) => (value ? `${value} bit` : "float")), (b, choice) => bits.indexOf(data.choices[b][choice][part])];
+  return [bits.map((value) => (value ? `${value} bit` : "none")), (b, choice) => bits.indexOf(data.choices[b][choice][part])];
 }
 
 function drawMap() {
@@ -405,7 +406,7 @@ function drawHistory() {
   const { history } = data;
   const last = history.share.length - 1;
   if (last < 0) { $("history").hidden = true; return; }
-  const reached = history.of === "exact front" ? `; the front has ${(100 * history.share[last]).toFixed(3)} % of the exact front's hypervolume` : "";
+  const reached = history.of === "exact front" ? `; the front has ${(Math.floor(1e5 * history.share[last]) / 1e3).toFixed(3)} % of the exact front's hypervolume` : "";
   $("history-note").textContent = `${number(history.feasible[last])} of ${number(history.evaluations[last])} evaluations met all limits${reached}. `
     + `Objectives are scaled to the final front's range, the reference point is ${history.reference} in each.`;
   Plotly.react($("history-chart"), [{

@@ -1,0 +1,285 @@
+"""The page in a real browser: it draws, and what it shows is what the archive holds."""
+
+import json
+import time
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evo_qnas.archive import Archive
+from evo_qnas.report import write_report
+
+# Where a network of the front lies on the screen.
+PLACE = """
+const chart = document.getElementById("chart"), box = chart.getBoundingClientRect(), full = chart._fullLayout;
+const trace = chart.data.find((t) => t.name.startsWith("front ("));
+const at = trace.customdata.indexOf(arguments[0]);
+const to = (axis, value) => axis.d2p(value) + axis._offset;
+return [box.left + to(full.xaxis, trace.x[at]), box.top + to(full.yaxis, trace.y[at])];
+"""
+
+
+# Where some network lies that the zoomed chart shows.
+INSIDE = """
+const chart = document.getElementById("chart"), box = chart.getBoundingClientRect(), full = chart._fullLayout;
+const trace = chart.data.find((t) => t.name.startsWith("front ("));
+for (let at = 0; at < trace.x.length; at += 1) {
+  const x = full.xaxis.d2p(trace.x[at]), y = full.yaxis.d2p(trace.y[at]);
+  if (x > 5 && x < full.xaxis._length - 5 && y > 5 && y < full.yaxis._length - 5) {
+    return [box.left + x + full.xaxis._offset, box.top + y + full.yaxis._offset];
+  }
+}
+"""
+CODES = {"Escape": 27, "PageDown": 34, "ArrowLeft": 37, "ArrowRight": 39}
+FRONT = "document.getElementById('chart').data.find((t) => t.name.startsWith('front (')).customdata"
+
+
+def wait(browser: Any, condition: str, *arguments: Any) -> Any:
+    """What a JavaScript expression gives as soon as it is true."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        found = browser.execute_script(f"return {condition}", *arguments)
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"never true: {condition}; {browser.get_log('browser')}")
+
+
+def show(browser: Any, page: Path, *, width: int = 1300, dark: bool = False) -> None:
+    """Opens a page from disk and waits until it is drawn."""
+    scheme = "dark" if dark else "light"
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    metrics = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get_log("browser")
+    browser.get(page.as_uri())
+    wait(browser, "document.documentElement.dataset.ready")
+
+
+def mouse(browser: Any, kind: str, x: float, y: float, **more: Any) -> None:
+    """A mouse event at a place of the page."""
+    browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **more})
+
+
+def hover(browser: Any, row: int) -> str:
+    """Points at a network of the front until its label is there; gives the label."""
+    x, y = browser.execute_script(PLACE, row)
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        # A hand never holds the mouse still.
+        for shift in (1, 0):
+            mouse(browser, "mouseMoved", x + shift, y)
+        label = "".join(texts(browser, "#chart .hoverlayer text"))
+        if label.startswith(f"Network {row}") and not label[len(f"Network {row}")].isdigit():
+            return label
+    raise AssertionError(f"no label of network {row}: {label!r}")
+
+
+def press(browser: Any, x: float, y: float) -> None:
+    """A click of the left button on a network, as soon as the chart shows its label."""
+    end = time.monotonic() + 20
+    while not texts(browser, "#chart .hoverlayer text") and time.monotonic() < end:
+        for shift in (1, 0):
+            mouse(browser, "mouseMoved", x + shift, y)
+    for kind in ("mousePressed", "mouseReleased"):
+        mouse(browser, kind, x, y, button="left", clickCount=1)
+
+
+def key(browser: Any, name: str, times: int = 1) -> None:
+    """A key, pressed several times."""
+    event = {"key": name, "code": name, "windowsVirtualKeyCode": CODES[name]}
+    for _ in range(times):
+        for kind in ("keyDown", "keyUp"):
+            browser.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": kind, **event})
+
+
+def texts(browser: Any, selector: str) -> list[str]:
+    """The texts of all elements that a selector finds."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector
+    )
+
+
+def severe(browser: Any) -> list[str]:
+    """What the console complains about."""
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
+
+
+@pytest.fixture(scope="module")
+def page(archive_file: Path) -> Path:
+    return write_report(archive_file, archive_file.with_suffix(".html"))
+
+
+@pytest.fixture(scope="module")
+def archive(archive_file: Path) -> Archive:
+    return Archive.load(archive_file)
+
+
+@pytest.fixture
+def opened(browser: Any, page: Path) -> Any:
+    show(browser, page)
+    return browser
+
+
+def words(archive: Archive, row: int) -> list[list[str]]:
+    """The card's table of a network of the front."""
+    assert archive.tables is not None
+    found = []
+    for block, choice in zip(archive.tables.blocks, archive.front.genomes[row], strict=True):
+        operator, weight, activation = block.labels[choice]
+        found.append([block.name, operator, f"{weight} bit", f"{activation} bit"])
+    return found
+
+
+def card(browser: Any) -> tuple[str, list[list[str]]]:
+    """Heading and block table of the card."""
+    cells = texts(browser, "#network tbody td")
+    return texts(browser, "#network h3")[0], [cells[i : i + 4] for i in range(0, len(cells), 4)]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [360, 1300])
+def test_loads_without_errors_network_or_sideways_scrolling(browser: Any, page: Path, width: int, dark: bool) -> None:
+    show(browser, page, width=width, dark=dark)
+    assert severe(browser) == []
+    assert browser.execute_script("return performance.getEntriesByType('resource').map((e) => e.name)") == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    light = browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert light is not dark
+    drawn = browser.execute_script("return document.getElementById('chart')._fullLayout.paper_bgcolor")
+    assert drawn == ("#14161a" if dark else "#ffffff")
+
+
+def test_is_small_and_names_no_address(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert len(text) < 6 * 2**20
+    head = text[: text.index("<script")]
+    assert "http" not in head.replace("http-equiv", "")
+    assert "src=" not in head
+
+
+def test_hover_shows_the_network(opened: Any, archive: Archive) -> None:
+    for row in (3, len(archive.front) - 4):
+        label = hover(opened, row)
+        assert card(opened) == (f"Network {row}", words(archive, row))
+        assert all(f"{name}: {operator} w" in label for name, operator, _, _ in words(archive, row))
+
+
+def test_click_pins_until_escape(opened: Any, archive: Archive) -> None:
+    press(opened, *opened.execute_script(PLACE, 5))
+    wait(opened, "document.querySelector('#unpin')")
+    assert card(opened) == ("Network 5 (pinned)", words(archive, 5))
+    hover(opened, 40)
+    assert card(opened)[0] == "Network 5 (pinned)"
+    opened.execute_script("document.getElementById('chart').focus()")
+    key(opened, "ArrowRight")
+    assert card(opened) == ("Network 6 (pinned)", words(archive, 6))
+    assert texts(opened, "tr.pinned button") == ["6"]
+    key(opened, "Escape")
+    assert "pinned" not in card(opened)[0]
+
+
+def limit_size(browser: Any, archive: Archive) -> np.ndarray:
+    """Moves the size slider by keys; gives the rows that meet the limit."""
+    browser.execute_script("document.querySelector('input[data-column=\"1\"]').focus()")
+    key(browser, "PageDown", 3)
+    key(browser, "ArrowLeft")
+    place = int(browser.execute_script("return document.activeElement.value"))
+    sizes = np.unique(archive.front.objectives[:, 1])
+    assert 0 < place < len(sizes) - 10
+    rows = np.flatnonzero(archive.front.objectives[:, 1] <= sizes[place])
+    wait(browser, f"{FRONT}.length === arguments[0]", len(rows))
+    return rows
+
+
+def test_a_slider_filters_chart_table_and_map(opened: Any, archive: Archive) -> None:
+    rows = limit_size(opened, archive)
+    assert texts(opened, "#count") == [f"{len(rows)} of {len(archive.front)} networks meet the limits"]
+    assert opened.execute_script(f"return {FRONT}") == rows.tolist()
+    assert [int(text) for text in texts(opened, "#table tbody button")] == rows[:50].tolist()
+    shown = opened.execute_script("return document.getElementById('map').data[0].z[0].length")
+    assert shown == len(rows)
+    opened.execute_script("document.getElementById('reset-limits').click()")
+    assert texts(opened, "#count")[0].startswith(f"{len(archive.front)} of ")
+
+
+def test_map_shows_the_bits(opened: Any, archive: Archive) -> None:
+    opened.execute_script(
+        "const s = document.getElementById('map-kind'); s.value = 'weight bits'; s.dispatchEvent(new Event('change'))"
+    )
+    z = np.array(opened.execute_script("return document.getElementById('map').data[0].z"))
+    order = np.argsort(archive.front.objectives[:, 1], kind="stable")
+    assert archive.tables is not None
+    bits = [block.weight_bits[archive.front.genomes[order, b]] for b, block in enumerate(archive.tables.blocks)]
+    np.testing.assert_array_equal(np.array([2, 3, 4, 6, 8])[z], bits)
+
+
+def test_sorting_and_download(opened: Any, archive: Archive, tmp_path: Path) -> None:
+    opened.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    rows = limit_size(opened, archive)
+    for _ in range(2):
+        opened.execute_script("document.querySelector('[data-sort=\"2\"]').click()")
+    mark = opened.execute_script("return document.querySelectorAll('#table th')[3].getAttribute('aria-sort')")
+    assert mark == "descending"
+    opened.execute_script("document.getElementById('download').click()")
+    target, end = tmp_path / "first-front.csv", time.monotonic() + 20
+    while not target.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    found = pd.read_csv(StringIO(target.read_text(encoding="utf-8")))
+    assert sorted(found["network"]) == rows.tolist()
+    tables = archive.tables
+    assert tables is not None
+    genomes = archive.front.genomes[found["network"]]
+    np.testing.assert_array_equal(found["score"], archive.front.objectives[found["network"], 0])
+    np.testing.assert_array_equal(found["evaluation"], archive.front.rows[found["network"]])
+    for name in ("macs", "latency_ms"):
+        np.testing.assert_array_equal(found[name], tables.total(name, genomes))
+    third = found.columns[4]
+    assert (np.diff(found[third]) <= 0).all()
+    expected = archive.front.to_dataframe()["block2"].to_numpy()[found["network"]]
+    assert found["block2"].tolist() == expected.tolist()
+
+
+def test_a_brush_zooms_and_the_button_zooms_out(opened: Any) -> None:
+    span = "document.getElementById('chart')._fullLayout.xaxis.range"
+    before = opened.execute_script(f"return {span}")
+    x, y, right, low = opened.execute_script(
+        "const b = document.querySelector('#chart .nsewdrag').getBoundingClientRect();"
+        "return [b.left + 0.3 * b.width, b.top + 0.4 * b.height, b.left + 0.7 * b.width, b.top + 0.8 * b.height]"
+    )
+    mouse(opened, "mouseMoved", x, y)
+    mouse(opened, "mousePressed", x, y, button="left", clickCount=1)
+    for share in (0.5, 1.0):
+        mouse(opened, "mouseMoved", x + share * (right - x), y + share * (low - y), button="left", buttons=1)
+    mouse(opened, "mouseReleased", right, low, button="left", clickCount=1)
+    wait(opened, f"Math.abs({span}[0] - arguments[0]) > 0.01", before[0])
+    zoomed = opened.execute_script(f"return {span}")
+    assert zoomed[1] - zoomed[0] == pytest.approx(0.4 * (before[1] - before[0]), rel=0.02)
+    x, y = opened.execute_script(INSIDE)
+    press(opened, x, y)
+    wait(opened, "document.querySelector('#unpin')")
+    assert opened.execute_script(f"return {span}") == zoomed
+    opened.execute_script("document.getElementById('reset-zoom').click()")
+    wait(opened, f"Math.abs({span}[0] - arguments[0]) < 1e-9", before[0])
+
+
+def test_a_run_shows_its_validated_networks(browser: Any, run_folder: Path, tmp_path: Path) -> None:
+    show(browser, write_report(run_folder, tmp_path / "run.html"))
+    assert severe(browser) == []
+    summary = json.loads((run_folder / "summary.json").read_text(encoding="utf-8"))
+    shown = list(texts(browser, "#validation tbody tr td:first-child"))
+    assert shown == ["teacher INT8", *(network["id"] for network in summary["networks"])]
+    after = browser.execute_script(
+        "return document.getElementById('validation-chart').data.find((t) => t.name === 'after fine-tuning').y"
+    )
+    np.testing.assert_allclose(after, [100 * network["metric"] for network in summary["networks"]])
+    ring = browser.execute_script("return document.getElementById('chart').data.find((t) => t.name === 'validated').x")
+    np.testing.assert_allclose(ring, [network["predicted"]["score"] for network in summary["networks"]])
+    assert "Kendall tau" in texts(browser, "#validation caption")[0]
+    assert 'task = "classification"' in texts(browser, "#provenance pre")[0]
