@@ -69,23 +69,31 @@ WAYS: dict[str, Way] = {
 }
 
 
-def measure(way: Way, problem: TableProblem, truth: ExactFront | None, *, evaluations: int, seeds: int) -> Row:
-    """Shares and times of one way."""
-    shares, walls, cpus, exact = [], [], [], True
+def measure(
+    problem: TableProblem, truth: ExactFront | None, *, evaluations: int, seeds: int, fast: bool
+) -> dict[str, Row]:
+    """Shares and times of all ways, taken in turns so that a busy machine is busy for all of them."""
+    rows = {name: Row(shares=[], wall=np.inf, cpu=np.inf, exact=True) for name in WAYS if not (fast and name in SLOW)}
     for seed in range(seeds):
-        wall, cpu = time.perf_counter(), time.process_time()
-        points = way(problem, evaluations, seed)
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-        points = points[np.isfinite(points).all(axis=1)]
-        found = certificate(problem, points[nondominated(points)], front=truth, max_points=LARGEST_EXACT)
-        shares.append(found.share)
-        exact = found.method == "exact"
-    return Row(shares=shares, wall=min(walls), cpu=min(cpus), exact=exact)
+        for name, row in rows.items():
+            if name in SLOW and seed:
+                continue
+            wall, cpu = time.perf_counter(), time.process_time()
+            points = WAYS[name](problem, evaluations, seed)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            points = points[np.isfinite(points).all(axis=1)]
+            found = certificate(problem, points[nondominated(points)], front=truth, max_points=LARGEST_EXACT)
+            rows[name] = Row(
+                shares=[*row.shares, found.share],
+                wall=min(row.wall, wall),
+                cpu=min(row.cpu, cpu),
+                exact=found.method == "exact",
+            )
+    return rows
 
 
 def additive_case(blocks: int, m: int, options: argparse.Namespace) -> dict[str, Row]:
-    """All ways on one table, printed as they end."""
+    """All ways on one table."""
     problem = TableProblem(generate_tables(blocks), objectives=OBJECTIVES[m])
     try:
         truth = exact_front(problem, max_points=LARGEST_EXACT)
@@ -95,17 +103,12 @@ def additive_case(blocks: int, m: int, options: argparse.Namespace) -> dict[str,
         truth, known = None, "a proven bound"
     print(f"\n{blocks} blocks x 120 choices, {m} objectives, {options.evaluations:,} evaluations, against {known}")
     print(f"  {'':34}  mean share  least share  wall s   CPU s  wall / evo_qnas")
-    rows: dict[str, Row] = {}
-    for name, way in WAYS.items():
-        slow = name in SLOW
-        if slow and options.fast:
-            continue
-        seeds = 1 if slow else options.seeds
-        row = rows[name] = measure(way, problem, truth, evaluations=options.evaluations, seeds=seeds)
+    rows = measure(problem, truth, evaluations=options.evaluations, seeds=options.seeds, fast=options.fast)
+    for name, row in rows.items():
         mark = "" if row.exact else ">="
         print(
             f"  {name:34}  {mark:>2}{np.mean(row.shares):.5f}   {mark:>2}{min(row.shares):.5f}  {row.wall:8.3f}"
-            f" {row.cpu:7.3f}  {row.wall / rows['evo_qnas'].wall:8.1f}   ({seeds} seeds)",
+            f" {row.cpu:7.3f}  {row.wall / rows['evo_qnas'].wall:8.1f}   ({len(row.shares)} seeds)",
             flush=True,
         )
     return rows
