@@ -4,6 +4,7 @@ The engine half (tables, problems, search, archives) is imported from here and n
 """
 
 from evo_qnas.archive import Archive
+from evo_qnas.compare import compare
 from evo_qnas.pareto import certificate, exact_front
 from evo_qnas.problem import ConstraintInfo, Networks, ObjectiveInfo, Problem, TableProblem, objective
 from evo_qnas.search import ALGORITHMS, search
@@ -24,6 +25,7 @@ __all__ = [
     "TableProblem",
     "Tables",
     "certificate",
+    "compare",
     "exact_front",
     "objective",
     "search",

@@ -4,7 +4,7 @@
 - `Case`, `KnownFront`: a problem to compare on, and how its true front is known.
 - `Entry`: an algorithm with its settings; `entries_of`, `parse_entry`: how users name them.
 - `Reference`, `Quality`, `measure`: indicators of one run.
-- `load_suite`: the problems of a suite card such as `problems/suite.toml`.
+- `evo_qnas.compare.suite`: the problems of a suite card such as `problems/suite.toml`.
 """
 
 from evo_qnas.compare.case import Case, KnownFront, enumerated_front, grouped_front, summed_front

@@ -5,7 +5,6 @@ Each is a function of a batch of networks over tables with the columns of `gener
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import ndtri
 
 from evo_qnas.problem import Networks, objective
 
@@ -75,6 +74,8 @@ def _normal(genomes: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
 
     Source: the mixing steps are those of splitmix64 (Steele, Lea & Flood 2014).
     """
+    from scipy.special import ndtri
+
     state = np.zeros(len(genomes), dtype=np.uint64)
     for column in genomes.T.astype(np.uint64):
         state = _mixed(state + column + np.uint64(0x9E3779B97F4A7C15))

@@ -7,7 +7,6 @@ from typing import final
 import moocore
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.spatial import cKDTree
 
 from evo_qnas.compare.case import KnownFront
 from evo_qnas.compare.runs import Run
@@ -176,6 +175,8 @@ def found_points(front: Float[np.ndarray, "n m"], target: Float[np.ndarray, "r m
     """How many target points are on the front, to 1e-9 of each range (sums differ in their last digits)."""
     if not len(front):
         return 0
+    from scipy.spatial import cKDTree
+
     distance, _ = cKDTree(front).query(target, p=np.inf, distance_upper_bound=10 * _EQUAL)
     return int(np.count_nonzero(distance <= _EQUAL))
 

@@ -6,7 +6,6 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 ALPHA = 0.05
 DIGITS = 12
@@ -27,6 +26,8 @@ def wilcoxon(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"]) ->
         >>> wilcoxon(np.arange(6.0) + 1, np.zeros(6))
         (0.0, 0.03125)
     """
+    from scipy import stats
+
     differ = first != second
     difference = first[differ] - second[differ]
     if not len(difference):
@@ -40,6 +41,8 @@ def mann_whitney(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " k"]
 
     Source: Mann & Whitney 1947, through scipy (exact distribution for up to 50 runs in all without ties).
     """
+    from scipy import stats
+
     values = np.concatenate([first, second])
     different = len(np.unique(values))
     if different < 2:
@@ -141,6 +144,8 @@ def average_ranks(values: Float[np.ndarray, "problems algorithms"]) -> Ranks:
 
     Source: Friedman 1937, Nemenyi 1963, as put together by Demsar 2006.
     """
+    from scipy import stats
+
     problems, algorithms = values.shape
     ranks = stats.rankdata(-values, axis=1) if problems else np.full((1, algorithms), np.nan)
     statistic, p = float("nan"), float("nan")
@@ -166,6 +171,8 @@ def critical_difference(algorithms: int, problems: int) -> float:
         >>> round(critical_difference(4, 14), 2)
         1.25
     """
+    from scipy import stats
+
     if algorithms < 2 or problems < 1:
         return float("nan")
     quantile = float(stats.studentized_range.ppf(1.0 - ALPHA, algorithms, np.inf)) / math.sqrt(2.0)

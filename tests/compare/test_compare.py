@@ -16,6 +16,7 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from evo_qnas.compare import Case, Comparison, compare
 from evo_qnas.compare.statistics import wilcoxon
 from evo_qnas.compare.summary import conclusions, seeds_sentence, winners
+from evo_qnas.errors import ArchiveError
 from evo_qnas.problem import TableProblem, from_pymoo
 from evo_qnas.problem.custom import objective
 from evo_qnas.tables.generate import generate_tables
@@ -117,11 +118,17 @@ def test_budget_may_shrink_and_grow(problem: TableProblem, tmp_path: Path) -> No
 
 
 def test_other_settings_are_not_taken_for_these(problem: TableProblem, tmp_path: Path) -> None:
-    from evo_qnas.errors import ArchiveError
-
     compare(problem, {"a": "nsga2"}, seeds=1, evaluations=60, path=tmp_path)
     with pytest.raises(ArchiveError, match="population: 100 before, 30 now"):
         compare(problem, {"a": {"algorithm": "nsga2", "population": 30}}, seeds=1, evaluations=60, path=tmp_path)
+
+
+def test_archive_of_another_seed_is_refused(problem: TableProblem, tmp_path: Path) -> None:
+    compare(problem, ["random"], seeds=1, evaluations=20, path=tmp_path)
+    folder = tmp_path / "runs" / "problem" / "random"
+    (folder / "seed-0000.h5").rename(folder / "seed-0001.h5")
+    with pytest.raises(ArchiveError, match="seed: 0 before, 1 now"):
+        compare(problem, ["random"], seeds=[1], evaluations=20, path=tmp_path)
 
 
 def test_processes_change_nothing(problem: TableProblem) -> None:

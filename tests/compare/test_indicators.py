@@ -100,6 +100,19 @@ def test_time_to_a_share_is_exact() -> None:
         assert share == ([0.0, *shares])[end // 10]
 
 
+def test_time_to_a_share_within_one_checkpoint() -> None:
+    # A budget of 2,500 puts a checkpoint at 50, behind all five rows: the crossing is found between them.
+    points = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5], [0.25, 0.55], [0.7, 0.2]])
+    reference = reference_of(KnownFront(points=points, exact=True, how="given"), [])
+    shares = [reference.share(points[:count]) for count in range(1, 6)]
+    quality = measure(made_run(points), reference, 2500)
+    for goal, reached in zip((0.9, 0.99), quality.evaluations_to[:2], strict=True):
+        assert reached == 10 * next(i for i, share in enumerate(shares) if share >= goal) + 10
+    half = np.array([[0.0, 1.0], [1.0, 0.0], [0.001, 0.002], [0.0005, 0.5]])
+    early = measure(made_run(half), reference_of(KnownFront(points=half, exact=True, how="given"), []), 2500)
+    assert early.evaluations_to[:2] == (30.0, 30.0)
+
+
 def test_noisy_run_is_judged_by_the_truth() -> None:
     seen = np.array([[0.0, 1.0], [1.0, 0.0], [0.4, 0.4]])
     judged = np.array([[0.0, 1.0], [1.0, 0.0], [0.9, 0.9]])
