@@ -9,7 +9,7 @@ from torch import nn
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.reference import run_in_integers
-from tests.export.conftest import in_runtime, quantized, random_network, written
+from tests.export.conftest import EIGHT, in_runtime, quantized, random_network, written
 
 
 def set_by_hand(network: QuantizedNetwork, *ranges: tuple[float, int]) -> None:
@@ -57,6 +57,31 @@ def check_seed(seed: int, folder: Path) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_onnx_runtime_gives_the_reference_bit_for_bit(seed: int, tmp_path: Path) -> None:
     check_seed(seed, tmp_path)
+
+
+class _Chain(nn.Module):
+    """A convolution's output is quantized at the end of its block, and anew after a ReLU behind the block."""
+
+    def __init__(self, limit: nn.Module) -> None:
+        super().__init__()
+        self.first, self.limit, self.second = nn.Conv2d(2, 6, 3), limit, nn.Conv2d(6, 6, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(self.limit(self.first(x)))
+
+
+@pytest.mark.parametrize("limit", [nn.ReLU(), nn.ReLU6(), nn.Hardtanh(-1.0, 0.5)], ids=["relu", "relu6", "hardtanh"])
+@pytest.mark.parametrize("shift", [0.0, 9.0])
+def test_codes_that_a_relu_quantizes_anew_are_rounded_twice(limit: nn.Module, shift: float, tmp_path: Path) -> None:
+    """A runtime that merges the two roundings into one gives other codes; shifted values have the zero point 0."""
+    sample = torch.randn(16, 2, 6, 6, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        module = _Chain(limit)
+    module.first.bias.data += shift
+    network = quantized(module, sample, first=EIGHT)
+    assert (float(network.quantizers[1].zero_point) == 0.0) == (shift > 0)
+    assert torch.equal(in_runtime(written(network, tmp_path), sample), run_in_integers(network, sample))
 
 
 @pytest.mark.slow

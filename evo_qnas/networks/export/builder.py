@@ -17,11 +17,13 @@ class GraphBuilder:
     Attributes:
         nodes: in the order in which they were added.
         constants: by name.
+        operations: the operation that gives each tensor.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
+        self.operations: dict[str, str] = {}
         self._shared: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0
 
@@ -46,6 +48,7 @@ class GraphBuilder:
 
         if output is None:
             output, self._count = f"v{self._count}", self._count + 1
+        self.operations[output] = operation
         self.nodes.append(helper.make_node(operation, inputs, [output], domain=domain, **attributes))
         return output
 

@@ -79,15 +79,12 @@ def _pad(builder: GraphBuilder, source: Codes, node: fx.Node, arguments: Sequenc
     modes = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
     if mode not in modes:
         raise NetworkError(f"padding mode {mode!r} of {node.name} has no ONNX twin; use constant, reflect or replicate")
-    axes = len(widths) // 2
+    kept = [0] * (len(static_shape(node)) - len(widths) // 2)
     # torch names the last axis first, each with its two ends together; ONNX all beginnings, then all ends.
     beginnings, ends = widths[0::2][::-1], widths[1::2][::-1]
-    inputs = [builder.constant([*beginnings, *ends], "int64")]
+    inputs = [builder.constant([*kept, *beginnings, *kept, *ends], "int64")]
     if mode == "constant":
         inputs.append(builder.constant(padding_code(source, filling, node), "uint8"))
-    else:
-        inputs.append("")
-    inputs.append(builder.constant(range(-axes, 0), "int64"))
     return builder.node("Pad", source.name, *inputs, mode=modes[mode])
 
 

@@ -193,11 +193,23 @@ class _Translation:
             "or keep it outside the network"
         )
 
+    def _apart(self, codes: Codes, low: float) -> Codes:
+        """Codes that may be quantized anew right after DequantizeLinear.
+
+        ONNX Runtime merges QuantizeLinear, DequantizeLinear, QuantizeLinear, DequantizeLinear into one pair, which
+        rounds once instead of twice; an integer Clip between the first two keeps them apart.
+        """
+        if self.builder.operations.get(codes.name) != "QuantizeLinear":
+            return codes
+        least = int(codes.quantizer.zero_point) if low == 0.0 else 0
+        ends = (self.builder.constant(least, "uint8"), self.builder.constant(255, "uint8"))
+        return Codes(name=self.builder.node("Clip", codes.name, *ends), quantizer=codes.quantizer)
+
     def _activation(self, node: fx.Node, source: Value) -> Floats:
         """A ReLU or ReLU6: limits for the quantizer behind it."""
         low, high = activation_limits(node)
         if isinstance(source, Codes):
-            return Floats(name=self._dequantize(source), low=low, high=high)
+            return Floats(name=self._dequantize(self._apart(source, low)), low=low, high=high)
         return Floats(
             name=source.name,
             low=min(max(source.low, low), high),
