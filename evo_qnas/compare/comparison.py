@@ -25,6 +25,7 @@ from evo_qnas.compare.statistics import (
     holm,
     mann_whitney,
     settled,
+    signed_rank_sum,
     vargha_delaney,
     wilcoxon,
 )
@@ -168,7 +169,7 @@ class Comparison:
                     if self.of(case.name, first) and self.of(case.name, second)
                 ]
                 for row, p in zip(tested, holm(np.array([row["p"] for row in tested])), strict=True):
-                    better = row["first"] if row["a12"] > 0.5 else row["second"]
+                    better = row["first"] if row.pop("leaning") > 0 else row["second"]
                     rows.append({**row, "p_holm": p, "verdict": f"{better} is better" if p < ALPHA else "not shown"})
         return pd.DataFrame(rows)
 
@@ -195,6 +196,7 @@ class Comparison:
             "p": p,
             "a12": a12,
             "effect": effect_word(a12),
+            "leaning": signed_rank_sum(a, b) if paired else a12 - 0.5,
         }
 
     def ranks(self) -> Ranks:

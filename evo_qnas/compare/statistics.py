@@ -36,6 +36,20 @@ def wilcoxon(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"]) ->
     return float(result.statistic), float(result.pvalue)
 
 
+def signed_rank_sum(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"]) -> float:
+    """Above 0 where `first` is the larger one by the ranks of Wilcoxon's test, below 0 where `second` is.
+
+    Example:
+        >>> signed_rank_sum(np.array([2.0, 1.0, 1.0]), np.array([0.0, 2.5, 1.0]))
+        1.0
+    """
+    from scipy import stats
+
+    differ = first != second
+    difference = first[differ] - second[differ]
+    return float((np.sign(difference) * stats.rankdata(np.abs(difference))).sum())
+
+
 def mann_whitney(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " k"]) -> tuple[float, float]:
     """Statistic of `first` and two-sided p of the Mann-Whitney test, for runs that are not paired.
 

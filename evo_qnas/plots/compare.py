@@ -209,14 +209,15 @@ def _ranks(comparison: Comparison) -> Any:
     panel.axis("off")
     low, high = 1.0, float(len(names))
     top = 0.9 + 0.35 * len(bars)
-    panel.set(xlim=(low - 1.6, high + 1.6), ylim=(-half - 0.3, top + 1.6))
+    margin = 0.3 + 0.3 * (high - low)
+    panel.set(xlim=(low - margin, high + margin), ylim=(-half + 0.5, top + 2.0))
     panel.plot([low, high], [top, top], color=BLACK, linewidth=1.0)
     for tick in range(1, len(names) + 1):
         panel.plot([tick, tick], [top, top + 0.15], color=BLACK, linewidth=1.0)
         panel.text(tick, top + 0.25, str(tick), ha="center", va="bottom", fontsize=8)
     panel.plot([low, low + ranks.critical], [top + 1.1, top + 1.1], color=ORANGE, linewidth=3.0)
     text = f"ranks further apart than {ranks.critical:.2f} differ at 5 %; bars: not shown to differ"
-    panel.text(low + ranks.critical + 0.15, top + 1.1, text, ha="left", va="center", fontsize=8)
+    panel.text(low, top + 1.35, text, ha="left", va="bottom", fontsize=8)
     for place, (name, mean) in enumerate(zip(names, means, strict=True)):
         left = place < half
         depth = -float(place if left else len(names) - 1 - place)
