@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # Where all is additive, optima of weighted sums lie on the front; elsewhere they are only a start.
 _SEEDS_PER_MEMBER = {True: 20, False: 4}
+# A front of three objectives or more has room for more, which `nsga2` takes at its full speed.
+_MANY_SEEDS_PER_MEMBER = 100
 
 
 def search(
@@ -155,7 +157,7 @@ def _prepare(
     space = problem.space
     seeds: Int[np.ndarray, "s genes"] = np.empty((0, len(space.genes)), dtype=np.int64)
     if seeding:
-        seeds = seed_genes(problem, most=_SEEDS_PER_MEMBER[problem.additive is not None] * population)
+        seeds = seed_genes(problem, most=_seeds_per_member(problem, algorithm) * population)
     if reduce and problem.additive is not None:
         space = reduced(problem.additive)
         seeds = into_reduced(problem.additive, space, seeds)
@@ -174,6 +176,13 @@ def _prepare(
         recipe=recipe,
     )
     return space, optimizer
+
+
+def _seeds_per_member(problem: Problem, algorithm: Any) -> int:
+    """How many seeds there may be for each member of the population; whatever the budget, so that it can grow."""
+    if problem.additive is not None and len(problem.objectives) > 2 and algorithm == "nsga2":
+        return _MANY_SEEDS_PER_MEMBER
+    return _SEEDS_PER_MEMBER[problem.additive is not None]
 
 
 def _say(archive: Archive, ending: str) -> None:

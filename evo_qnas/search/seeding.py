@@ -1,32 +1,33 @@
-"""Where a search starts: known networks, uniform bit-widths, and optima of weighted sums."""
+"""Where a search starts: known networks, uniform bit-widths, optima of weighted sums, and networks next to them."""
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
-from evo_qnas.pareto import weighted_sum_optima
+from evo_qnas.pareto import nondominated, weighted_sum_optima
 from evo_qnas.problem import Problem, TableProblem
+from evo_qnas.search.seen import Seen
 from evo_qnas.spaces import Additive, Gene, Space
 
 _SPREAD = 2.5
 _FEW_WEIGHTS = 512
 _MANY_WEIGHTS = 4096
+_CHANGES = 4
 
 
 def seed_genes(problem: Problem, *, most: int) -> Int[np.ndarray, "s genes"]:
-    """Up to `most` distinct gene values to start from: baselines, uniform bits, weighted-sum optima.
+    """Up to `most` distinct gene values to start from: baselines, uniform bits, weighted-sum optima, near-optima.
 
-    The sums are the problem's own, or those of its additive objectives and limits where others are none; limits take
-    part as further sums, so that some optima meet them. Weights are the same in every run.
+    Near-optima are for three objectives or more, whose front has more room than there are optima. The sums are the
+    problem's own, or those of its additive objectives and limits where others are none; limits take part as further
+    sums, so that some optima meet them. Weights are the same in every run.
     """
     space = problem.space
     parts = [_baselines(problem), _uniform_bits(space)]
     additive = additive_part(problem)
     if additive is not None:
         parts.append(_optima(additive))
-    seeds = np.concatenate(parts)
-    first = np.sort(np.unique(seeds, axis=0, return_index=True)[1])
-    return seeds[first][:most]
+    return Seen(space).unmet(np.concatenate(parts))[:most]
 
 
 def additive_part(problem: Problem) -> Additive | None:
@@ -66,7 +67,10 @@ def _pairs(gene: Gene) -> set[tuple[int, int]]:
 
 
 def _optima(additive: Additive) -> Int[np.ndarray, "s genes"]:
-    """Optima of weighted sums of all objectives and limits, each scaled to the range of its sum."""
+    """Optima, and for three objectives or more near-optima, of weighted sums of all objectives and limits.
+
+    Each sum is scaled to its range. Those that meet the limits come first.
+    """
     sums = tuple(
         np.concatenate([objectives, limits], axis=1)
         for objectives, limits in zip(additive.objectives, additive.limits, strict=True)
@@ -85,7 +89,10 @@ def _optima(additive: Additive) -> Int[np.ndarray, "s genes"]:
         bounds=np.zeros(0),
         limit_names=(),
     )
-    genes = weighted_sum_optima(wide, weights)
+    if m > 2:
+        genes = np.concatenate([weighted_sum_optima(wide, weights[:m]), _near_optima(wide, weights[m:])])
+    else:
+        genes = weighted_sum_optima(wide, weights)
     excess = additive.sums(genes)[1]
     met = (excess <= 0).all(axis=1)
     return np.concatenate([genes[met], genes[~met]])
@@ -102,3 +109,51 @@ def _weights(m: int, sums: int) -> Float[np.ndarray, "w sums"]:
         logits = _SPREAD * np.random.default_rng(0).standard_normal((_MANY_WEIGHTS, sums))
     weights = np.exp(logits)
     return np.concatenate([corners, weights / weights.sum(axis=1, keepdims=True)])
+
+
+def _near_optima(additive: Additive, weights: Float[np.ndarray, "w m"]) -> Int[np.ndarray, "s genes"]:
+    """Each weighted sum's optimum, then distinct gene values that the cheapest changes of single genes make of it.
+
+    A change takes a gene's second best option. Of each sum the `_CHANGES` changes that lose least are made in
+    all combinations: what lies between the optima of neighbouring weights is found among them.
+    """
+    best, second, loss = _two_best(additive, weights)
+    changes = min(_CHANGES, best.shape[1])
+    where = np.argpartition(loss, changes - 1, axis=1)[:, :changes]
+    masks = (np.arange(1, 2**changes)[:, None] >> np.arange(changes)) & 1
+    # Wrapping sums with random factors tell gene values apart before they are made; two alike would cost one seed.
+    factors = np.random.default_rng(0).integers(0, 2**63, size=best.shape[1], dtype=np.uint64)
+    apart = np.take_along_axis((second - best).astype(np.uint64) * factors, where, axis=1)
+    keys = (best.astype(np.uint64) * factors).sum(axis=1)[:, None] + apart @ masks.T.astype(np.uint64)
+    first = np.sort(np.unique(keys, return_index=True)[1])
+    row, mask = np.divmod(first, len(masks))
+    genes = best[row]
+    for change in range(changes):
+        made = np.flatnonzero(masks[mask, change])
+        gene = where[row[made], change]
+        genes[made, gene] = second[row[made], gene]
+    return np.concatenate([best, genes])
+
+
+def _two_best(
+    additive: Additive, weights: Float[np.ndarray, "w m"]
+) -> tuple[Int[np.ndarray, "w genes"], Int[np.ndarray, "w genes"], Float[np.ndarray, "w genes"]]:
+    """Per weighted sum and gene the best option, the second best, and what it loses (infinity where there is none)."""
+    shape = (len(weights), len(additive.objectives))
+    best, second = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    loss = np.full(shape, np.inf)
+    rows = np.arange(len(weights))
+    for index, values in enumerate(additive.objectives):
+        useful = np.flatnonzero(nondominated(values))
+        if not len(useful):
+            continue
+        scores = weights @ values[useful].T
+        first = scores.argmin(axis=1)
+        least = scores[rows, first]
+        best[:, index] = second[:, index] = useful[first]
+        if len(useful) > 1:
+            scores[rows, first] = np.inf
+            other = scores.argmin(axis=1)
+            second[:, index] = useful[other]
+            loss[:, index] = scores[rows, other] - least
+    return best, second, loss
