@@ -15,6 +15,7 @@ from evo_qnas.tables.safe_hdf5 import SafeReader
 from evo_qnas.tables.tables import Tables
 
 FORMAT = "evo_qnas.tables"
+_LONGEST = 400
 SCHEMA = 1
 
 
@@ -96,6 +97,17 @@ def read_tables(group: h5py.Group, origin: str) -> Tables:
         TableError: the file is of another kind, of a newer schema, or damaged.
     """
     reader = SafeReader(origin=origin, what="tables", error=TableError, file=group.file)
+    try:
+        return _checked(reader, group, origin)
+    except TableError as error:
+        # A damaged file may hold thousands of letters where a unit should be: no sentence repeats them all.
+        if len(str(error)) <= _LONGEST:
+            raise
+        raise TableError(f"{str(error)[:_LONGEST]}...") from error
+
+
+def _checked(reader: SafeReader, group: h5py.Group, origin: str) -> Tables:
+    """Tables of a group whose format is not known yet."""
     with reader.guarded():
         found = reader.text_attribute(group, "format", default="")
         if found != FORMAT:
