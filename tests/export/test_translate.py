@@ -46,12 +46,12 @@ def test_a_clip_stands_only_where_codes_are_limited(teacher: nn.Module, images: 
 
 @pytest.mark.parametrize("activation", [4, 8])
 def test_a_relu6_below_the_range_of_codes_limits_them(tmp_path: Path, activation: int) -> None:
-    """Codes reach 7.5 or 12.75: above the code of 6.0 the clip must cut, as torch does."""
+    """Codes reach from -1.0 or -0.1 to 6.5 or 12.65: the clip must cut at the codes of 0.0 and 6.0, as torch does."""
     module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU6())
     network = quantized(module, torch.randn(4, 1, 4, 4), Bits(weight=8, activation=activation))
     network.layers[0].weight.data.fill_(1.0)
     network.quantizers[1].step.set(torch.tensor([0.5 if activation == 4 else 0.05]))
-    network.quantizers[1].zero_point = torch.zeros(1)
+    network.quantizers[1].zero_point = torch.tensor([2.0])
     network.quantizers[0].step.set(torch.tensor([0.1]))
     network.quantizers[0].zero_point = torch.tensor([100.0])
     network.layers[0].step.set(torch.tensor([0.01]))
@@ -225,6 +225,30 @@ def test_float_operations_give_what_torch_gives(name: str, tmp_path: Path) -> No
     assert float(difference.max()) <= 2.001 * step
     assert float((difference > 1e-3 * step).float().mean()) < (0.3 if name == "softmax" else 0.01)
     assert kernels(path).integer_convolutions == kernels(path).convolutions
+
+
+class _Mean(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean((2, 3))
+
+
+def test_a_mean_over_the_map_runs_in_integers(tmp_path: Path) -> None:
+    sample = torch.randn(16, 2, 7, 7, generator=torch.Generator().manual_seed(0))
+    path = written(quantized(nn.Sequential(nn.Conv2d(2, 3, 1), _Mean(), nn.Linear(3, 4)), sample), tmp_path)
+    found = optimized_operations(path)
+    assert (found["QLinearGlobalAveragePool"], found["ReduceMean"], found["QGemm"]) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_a_size_whose_share_is_rounded_down_keeps_its_last_row(mode: str, tmp_path: Path) -> None:
+    """7 times float32(31 / 7) is 30.999998, of which a runtime would make 30."""
+    sample = torch.randn(16, 2, 7, 7, generator=torch.Generator().manual_seed(0))
+    network = quantized(nn.Sequential(nn.Conv2d(2, 2, 1), nn.Upsample(size=(31, 31), mode=mode)), sample)
+    given = in_runtime(written(network, tmp_path), sample)
+    with torch.no_grad():
+        wanted, step = network(sample), float(network.quantizers[-1].step())
+    assert given.shape == wanted.shape
+    assert float(((given - wanted).abs() > 1e-3 * step).float().mean()) < 0.01
 
 
 def test_a_linear_layer_on_a_sequence_runs_as_a_matrix(tmp_path: Path) -> None:
