@@ -65,10 +65,17 @@ class Subject:
         return None if found is None else found.objectives * self.signs
 
     def validated_genomes(self) -> dict[str, tuple[int, ...]]:
-        """Genomes by id of the networks that the run trained and measured."""
+        """Genomes by id of the networks that the run trained and measured.
+
+        Raises:
+            PictureError: the run's summary names a network without id or genome.
+        """
         found = {network.id: network.genome for network in self.archive.validated}
-        for entry in (self.summary or {}).get("networks", ()):
-            found[str(entry["id"])] = tuple(int(value) for value in entry["genome"])
+        try:
+            for entry in (self.summary or {}).get("networks", ()):
+                found[str(entry["id"])] = tuple(int(value) for value in entry["genome"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise PictureError(f"the summary.json of {self.name} lacks what a run writes: {error!r}") from error
         return found
 
 

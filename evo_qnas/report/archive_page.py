@@ -8,18 +8,34 @@ from typing import Any
 
 import numpy as np
 
+from evo_qnas.errors import PictureError
 from evo_qnas.plots import Subject
 from evo_qnas.plots.canvas import Axis
 from evo_qnas.plots.gain import steps_of
 from evo_qnas.report.content import archive_content
 from evo_qnas.report.markup import fold, pairs, section, table
 from evo_qnas.report.page import asset, build_page
+from evo_qnas.report.validated import validated_section
 
 _LONGEST_CARD = 1 << 20
 
 
 def archive_page(subject: Subject) -> str:
-    """The page as HTML."""
+    """The page as HTML.
+
+    Raises:
+        PictureError: the run's `summary.json` lacks what a run writes.
+    """
+    if subject.summary is None:
+        return _page(subject)
+    try:
+        return _page(subject)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PictureError(f"the summary.json of {subject.name} lacks what a run writes: {error!r}") from error
+
+
+def _page(subject: Subject) -> str:
+    """The page of a complete subject."""
     archive = subject.archive
     content = archive_content(subject)
     parts = []
@@ -27,7 +43,7 @@ def archive_page(subject: Subject) -> str:
         parts.append(asset("front.html"))
         parts += _gain(subject)
     if content["validation"] is not None and subject.summary is not None:
-        parts.append(_validation(subject.summary))
+        parts.append(validated_section(subject.summary))
     parts.append(asset("history.html"))
     parts.append(_provenance(subject))
     return build_page(subject.name, _lead(subject, content), parts, content)
@@ -96,38 +112,6 @@ def _changed(subject: Subject, knee: Any, genome: tuple[int, ...]) -> str:
             operator, weight, activation = block.labels[new]
             return operator + (f" w{weight}" if weight else "") + (f" a{activation}" if activation else "")
     return ""
-
-
-def _validation(summary: Mapping[str, Any]) -> str:
-    """Networks that were trained and measured."""
-    metric = str(summary.get("metric", {}).get("name", "metric"))
-    int8 = summary.get("teacher_int8")
-    rows = [] if int8 is None else [_row("teacher INT8", int8, int8)]
-    rows += [_row(str(entry.get("id")), entry, int8) for entry in summary["networks"]]
-    measured = [f"{metric} before, %", f"{metric} after, %", "latency, ms"]
-    headings = ["network", "size, bytes", "saving", "predicted score", *measured]
-    notes = ["Before and after fine-tuning, the same budget for every row; test images."]
-    whole = summary.get("teacher_float") or {}
-    if whole.get("metric") is not None:
-        notes.append(f"The teacher in float has {100 * whole['metric']:.2f} %.")
-    tau = summary.get("rank_correlation") or {}
-    if tau.get("kendall_tau") is not None:
-        notes.append(
-            f"Kendall tau of score and {metric} before fine-tuning: {tau['kendall_tau']:.2f} "
-            f"(95 %: {tau['low']:.2f} to {tau['high']:.2f}) over {tau['networks']} random networks."
-        )
-    body = table(headings, rows, caption=" ".join(notes)) + asset("validation.html")
-    return section("validation", "Predicted and validated", body)
-
-
-def _row(name: str, entry: Mapping[str, Any], int8: Mapping[str, Any] | None) -> list[Any]:
-    """One validated network."""
-    size = entry.get("size_bytes")
-    saving = None
-    if int8 is not None and int8 is not entry and size is not None and int8.get("size_bytes"):
-        saving = f"{100 * (1 - size / int8['size_bytes']):.0f} %"
-    percent = [None if entry.get(key) is None else 100 * entry[key] for key in ("metric_before_finetune", "metric")]
-    return [name, size, saving, (entry.get("predicted") or {}).get("score"), *percent, entry.get("latency_ms")]
 
 
 def _provenance(subject: Subject) -> str:

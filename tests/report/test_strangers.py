@@ -106,6 +106,15 @@ def test_a_broken_comparison_is_named(tmp_path: Path) -> None:
         write_report(tmp_path, tmp_path / "a.html")
 
 
+@pytest.mark.parametrize("networks", ["text", [1], [{"id": "a"}, 5]])
+def test_a_broken_summary_is_named(tmp_path: Path, networks: Any) -> None:
+    folder = make_run(tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    (folder / "summary.json").write_text(json.dumps(summary | {"networks": networks}), encoding="utf-8")
+    with pytest.raises(PictureError, match=r"summary\.json of .* lacks what a run writes"):
+        write_report(folder, tmp_path / "a.html")
+
+
 def test_nothing_to_report(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="is not there: give a run folder, an archive or a comparison folder"):
         write_report(tmp_path / "nowhere", tmp_path / "a.html")

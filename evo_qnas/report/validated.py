@@ -1,0 +1,63 @@
+"""The section of a run's validated networks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evo_qnas.report.markup import section, table
+from evo_qnas.report.page import asset
+
+
+def validated_section(summary: Mapping[str, Any]) -> str:
+    """A table of the networks that were trained and measured, and their chart; unmeasured columns are left out.
+
+    Args:
+        summary: content of `summary.json`, with at least one network.
+    """
+    metric = str(summary["metric"]["name"])
+    int8 = summary.get("teacher_int8")
+    entries = [("teacher INT8", int8)] if int8 is not None else []
+    entries += [(str(entry.get("id")), entry) for entry in summary["networks"]]
+    columns: dict[str, list[Any]] = {"network": [name for name, _ in entries]}
+    columns["size, bytes"] = [entry.get("size_bytes") for _, entry in entries]
+    columns["saving"] = [None if entry is int8 else _saving(entry, int8) for _, entry in entries]
+    columns["predicted score"] = [_part(entry, "predicted").get("score") for _, entry in entries]
+    columns[f"{metric} before, %"] = [_percent(entry.get("metric_before_finetune")) for _, entry in entries]
+    columns[f"{metric} after, %"] = [_percent(entry.get("metric")) for _, entry in entries]
+    columns[f"{metric} in ONNX Runtime, %"] = [_percent(_part(entry, "onnx").get("metric")) for _, entry in entries]
+    columns["ONNX file, bytes"] = [_part(entry, "onnx").get("file_bytes") for _, entry in entries]
+    columns["latency, ms"] = [entry.get("latency_ms") for _, entry in entries]
+    known = {name: values for name, values in columns.items() if any(value is not None for value in values)}
+    rows = list(zip(*known.values(), strict=True))
+    body = table(list(known), rows, caption=" ".join(_notes(summary, metric))) + asset("validation.html")
+    return section("validation", "Predicted and validated", body)
+
+
+def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
+    """What the table's numbers are."""
+    notes = ["Before and after fine-tuning, the same budget for every row; test images."]
+    whole = _part(summary, "teacher_float")
+    if whole.get("metric") is not None:
+        notes.append(f"The teacher in float has {100 * whole['metric']:.2f} %.")
+    tau = _part(summary, "rank_correlation")
+    if tau.get("kendall_tau") is not None:
+        notes.append(
+            f"Kendall tau of score and {metric} before fine-tuning: {tau['kendall_tau']:.2f} "
+            f"(95 %: {tau['low']:.2f} to {tau['high']:.2f}) over {tau['networks']} random networks."
+        )
+    return notes
+
+
+def _saving(entry: Mapping[str, Any], int8: Mapping[str, Any] | None) -> str | None:
+    """How much smaller than the INT8 teacher."""
+    if int8 is None or not int8.get("size_bytes") or entry.get("size_bytes") is None:
+        return None
+    return f"{100 * (1 - entry['size_bytes'] / int8['size_bytes']):.0f} %"
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _part(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A part of an entry, empty where the run did not write it."""
+    return entry.get(name) or {}
