@@ -12,7 +12,7 @@ $(VENV)/.run: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/pip install -q -e ".[train,test,lint]"
+	$(BIN)/pip install -q -e ".[train,onnx,test,lint]"
 	touch $@
 
 install: $(VENV)/.run           ## the library and its training extra

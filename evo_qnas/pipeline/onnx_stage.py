@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,8 @@ class _Export:
     def __call__(self, identity: str) -> dict[str, Any]:
         folder = self.place.folder / "networks" / identity
         _, network, stored = stored_network(self.place.folder, identity)
-        known = read_json(folder / "onnx.json", stored["fingerprint"])
+        fingerprint = digest("onnx", stored["fingerprint"], version("onnx"), version("onnxruntime"))
+        known = read_json(folder / "onnx.json", fingerprint)
         if known is not None and (folder / "model.onnx").is_file():
             return dict(known["onnx"])
         onnx = export_network(
@@ -52,7 +54,7 @@ class _Export:
             seed=seed_of("export", self.place.card.seed) % 2**31,
             latency=False,
         )
-        write_text(folder / "onnx.json", to_json({"fingerprint": stored["fingerprint"], "onnx": onnx}))
+        write_text(folder / "onnx.json", to_json({"fingerprint": fingerprint, "onnx": onnx}))
         return onnx
 
 
