@@ -43,6 +43,7 @@ def make_optimizer(
     rng: np.random.Generator,
     seeds: Int[np.ndarray, "s genes"],
     recipe: Recipe,
+    learn: bool = True,
 ) -> Optimizer:
     """The algorithm called `name` over a space; `exact`, which needs the whole problem, is made by `search`.
 
@@ -55,7 +56,7 @@ def make_optimizer(
         return LocalSearch(space, population=population, rng=rng, seeds=seeds)
     variation = Variation(space, recipe)
     if name == "nsga2":
-        return NSGA2(variation, population=population, rng=rng, seeds=seeds)
+        return NSGA2(variation, population=population, rng=rng, seeds=seeds, learn=learn)
     if name in PYMOO_NAMES:
         from evo_qnas.search.pymoo_bridge import named
 

@@ -5,6 +5,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from evo_qnas.search.linear_model import LinearModel
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.ranking import constrained_ranks, crowding
 from evo_qnas.search.seen import Seen
@@ -20,6 +21,8 @@ _CHILDREN = 0.5
 _ENDS = 0.03
 _CANDIDATES = 32
 _MEMORY = 0.8
+_LEAST_LEARNT = 0.05
+_MOST_LEARNT = 0.8
 
 
 @final
@@ -30,11 +33,19 @@ class NSGA2(Optimizer):
     each other on the front, where their halves fit together (`Recipe.mates`); a child that was evaluated before is
     replaced by a new one; the ends of the front are parents in every
     generation; and the population grows, to 50 times its size at most, while children hardly beat the front
-    any more but still fill its gaps, and shrinks again where they do.
+    any more but still fill its gaps, and shrinks again where they do. Where `learn` is set, a linear model of all that
+    was told (`LinearModel`) makes a share of the children, optima and near-optima of random weighted
+    sums under it; the share follows how many of them survive beside the bred ones, between 0.05 and 0.8.
     """
 
     def __init__(
-        self, variation: Variation, *, population: int, rng: np.random.Generator, seeds: Int[np.ndarray, "s genes"]
+        self,
+        variation: Variation,
+        *,
+        population: int,
+        rng: np.random.Generator,
+        seeds: Int[np.ndarray, "s genes"],
+        learn: bool = True,
     ) -> None:
         self._variation = variation
         self._population = population
@@ -50,6 +61,9 @@ class NSGA2(Optimizer):
         self._room = float(population)
         self._unrest: float | None = None
         self._yield = 1.0
+        self._model = LinearModel(variation.space) if learn else None
+        self._share = 0.5
+        self._learnt = 0
 
     def _first(self, seeds: Int[np.ndarray, "s genes"]) -> Int[np.ndarray, "n genes"]:
         """The seeds, filled up with random gene values to one population at least."""
@@ -62,11 +76,20 @@ class NSGA2(Optimizer):
         if len(self._start):
             start, self._start = self._start, self._start[:0]
             return start
-        return self._children(max(self._population, int(_CHILDREN * self._room)))
+        wanted = max(self._population, int(_CHILDREN * self._room))
+        learnt = self._foretold(int(np.ceil(self._share * wanted)))
+        self._learnt = len(learnt)
+        return self._children(wanted, learnt)
 
-    def _children(self, wanted: int) -> Int[np.ndarray, "n genes"]:
-        """Children that no one has met yet; random gene values where variation finds too few."""
-        found = self._genes[:0]
+    def _foretold(self, wanted: int) -> Int[np.ndarray, "n genes"]:
+        """Up to `wanted` children that the model takes for the best, and that no one has met yet."""
+        if self._model is None:
+            return self._genes[:0]
+        found = self._seen.unmet(self._model.children(self._rng, wanted))
+        return found[np.sort(self._rng.permutation(len(found))[:wanted])]
+
+    def _children(self, wanted: int, found: Int[np.ndarray, "l genes"]) -> Int[np.ndarray, "n genes"]:
+        """Those found and children that no one has met yet; random gene values where variation finds too few."""
         for _ in range(_ROUNDS):
             missing = wanted - len(found)
             if missing <= 0 or not len(self._genes):
@@ -122,6 +145,8 @@ class NSGA2(Optimizer):
     ) -> None:
         """Keeps the best of the population and its children."""
         self._seen.add(genes)
+        if self._model is not None:
+            self._model.add(genes, objectives)
         before = self._ranks == 0
         if len(self._genes):
             genes = np.concatenate([self._genes, genes])
@@ -131,10 +156,26 @@ class NSGA2(Optimizer):
         finite = np.where(np.isfinite(objectives), objectives, 0.0)
         distance = crowding(finite, ranks)
         keep = np.lexsort((-distance, ranks))[: self._size(ranks, before)]
+        self._judge(keep - len(before), len(genes) - len(before))
         self._genes, self._objectives, self._violation = genes[keep], objectives[keep], violation[keep]
         self._ranks, self._crowding = ranks[keep], distance[keep]
         span = np.ptp(finite[keep], axis=0)
         self._scaled = finite[keep] / np.where(span > 0, span, 1.0)
+
+    def _judge(self, kept: Int[np.ndarray, " kept"], children: int) -> None:
+        """Moves the model's share of the children to its share of what the two sources' children survive by.
+
+        Args:
+            kept: the children that survive, the model's first; negative numbers are of the old population.
+            children: how many there were.
+        """
+        if not 0 < self._learnt < children:
+            return
+        learnt = float(((kept >= 0) & (kept < self._learnt)).sum()) / self._learnt
+        bred = float((kept >= self._learnt).sum()) / (children - self._learnt)
+        fair = learnt / (learnt + bred) if learnt + bred > 0 else 0.5
+        share = _MEMORY * self._share + (1.0 - _MEMORY) * fair
+        self._share = min(_MOST_LEARNT, max(_LEAST_LEARNT, share))
 
     def _size(self, ranks: Int[np.ndarray, " n"], before: Bool[np.ndarray, " old"]) -> int:
         """How many to keep: one population, or the whole first rank as far as there is room for it.

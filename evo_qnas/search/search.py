@@ -174,6 +174,8 @@ def _prepare(
         rng=rng,
         seeds=seeds,
         recipe=recipe,
+        # Seeds of known sums know already what there is to learn.
+        learn=not (seeding and problem.additive is not None),
     )
     return space, optimizer
 

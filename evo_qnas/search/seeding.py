@@ -90,7 +90,9 @@ def _optima(additive: Additive) -> Int[np.ndarray, "s genes"]:
         limit_names=(),
     )
     if m > 2:
-        genes = np.concatenate([weighted_sum_optima(wide, weights[:m]), _near_optima(wide, weights[m:])])
+        genes = np.concatenate(
+            [weighted_sum_optima(wide, weights[:m]), near_optima(wide, useful_options(wide), weights[m:])]
+        )
     else:
         genes = weighted_sum_optima(wide, weights)
     excess = additive.sums(genes)[1]
@@ -111,13 +113,21 @@ def _weights(m: int, sums: int) -> Float[np.ndarray, "w sums"]:
     return np.concatenate([corners, weights / weights.sum(axis=1, keepdims=True)])
 
 
-def _near_optima(additive: Additive, weights: Float[np.ndarray, "w m"]) -> Int[np.ndarray, "s genes"]:
+def useful_options(additive: Additive) -> list[Int[np.ndarray, " _"]]:
+    """Per gene the options that no other one beats in every objective; the first where all are no numbers."""
+    found = [np.flatnonzero(nondominated(values)) for values in additive.objectives]
+    return [options if len(options) else np.zeros(1, dtype=np.int64) for options in found]
+
+
+def near_optima(
+    additive: Additive, useful: list[Int[np.ndarray, " _"]], weights: Float[np.ndarray, "w m"]
+) -> Int[np.ndarray, "s genes"]:
     """Each weighted sum's optimum, then distinct gene values that the cheapest changes of single genes make of it.
 
     A change takes a gene's second best option. Of each sum the `_CHANGES` changes that lose least are made in
     all combinations: what lies between the optima of neighbouring weights is found among them.
     """
-    best, second, loss = _two_best(additive, weights)
+    best, second, loss = _two_best(additive, useful, weights)
     changes = min(_CHANGES, best.shape[1])
     where = np.argpartition(loss, changes - 1, axis=1)[:, :changes]
     masks = (np.arange(1, 2**changes)[:, None] >> np.arange(changes)) & 1
@@ -136,24 +146,21 @@ def _near_optima(additive: Additive, weights: Float[np.ndarray, "w m"]) -> Int[n
 
 
 def _two_best(
-    additive: Additive, weights: Float[np.ndarray, "w m"]
+    additive: Additive, useful: list[Int[np.ndarray, " _"]], weights: Float[np.ndarray, "w m"]
 ) -> tuple[Int[np.ndarray, "w genes"], Int[np.ndarray, "w genes"], Float[np.ndarray, "w genes"]]:
     """Per weighted sum and gene the best option, the second best, and what it loses (infinity where there is none)."""
     shape = (len(weights), len(additive.objectives))
     best, second = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     loss = np.full(shape, np.inf)
     rows = np.arange(len(weights))
-    for index, values in enumerate(additive.objectives):
-        useful = np.flatnonzero(nondominated(values))
-        if not len(useful):
-            continue
-        scores = weights @ values[useful].T
+    for index, (values, options) in enumerate(zip(additive.objectives, useful, strict=True)):
+        scores = weights @ values[options].T
         first = scores.argmin(axis=1)
         least = scores[rows, first]
-        best[:, index] = second[:, index] = useful[first]
-        if len(useful) > 1:
+        best[:, index] = second[:, index] = options[first]
+        if len(options) > 1:
             scores[rows, first] = np.inf
             other = scores.argmin(axis=1)
-            second[:, index] = useful[other]
+            second[:, index] = options[other]
             loss[:, index] = scores[rows, other] - least
     return best, second, loss

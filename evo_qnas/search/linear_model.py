@@ -1,0 +1,130 @@
+"""What single options are worth, learnt from the networks evaluated so far: a linear surrogate of black boxes."""
+
+from typing import final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evo_qnas.search.seeding import near_optima, useful_options
+from evo_qnas.spaces import Additive, Space
+
+_LARGEST = 1200
+_FIRST = 0.5
+_GROWTH = 2.0
+_RIDGE = 1e-6
+_EXACT = 1e-5
+_MOST = 0.9
+_DIGIT = 1e-8
+_SPREAD = 2.5
+# One-hot rows are counted cell by cell where less than one cell in so many is set, else by a matrix product.
+_SPARSE = 8
+_CHUNK = 4_000_000
+
+
+@final
+class LinearModel:
+    """Each objective as a mean plus one number per gene and option, by ridge regression on everything told.
+
+    On sums it is exact once every option has been met in enough company, elsewhere it is an average over the rest of
+    the network. It is fitted again each time that the number of rows has doubled, and rests while
+    it foretells new rows exactly; a fit solves one system of as many unknowns as there are options. Larger spaces
+    than 1,200 options have none, for the time it would take.
+
+    Source: Box & Wilson 1951 (response surfaces of first order); Molchanov et al. 2021 (LANA: additive scores of
+    layers suffice to rank networks). What differs: the contributions are regressed on whole networks.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._starts = np.concatenate([[0], np.cumsum(space.counts)[:-1]]).astype(np.int64)
+        self._unknowns = int(space.counts.sum())
+        self._genes: list[np.ndarray] = []
+        self._objectives: list[np.ndarray] = []
+        self._gram: np.ndarray | None = None
+        self._rows = 0
+        self._new = 0
+        self._next = _FIRST * self._unknowns
+        self._moment = np.empty((0, 0))
+        self._offset = np.empty(0)
+        self._useful: list[np.ndarray] = []
+        self._additive: Additive | None = None
+
+    @property
+    def additive(self) -> Additive | None:
+        """The objectives as sums; None before the first fit."""
+        return self._additive
+
+    def add(self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]) -> None:
+        """Takes rows in, leaves out those with an objective that is no number, and fits where it is time to."""
+        sound = np.isfinite(objectives).all(axis=1)
+        if self._unknowns > _LARGEST or not sound.any():
+            return
+        self._genes.append(genes[sound])
+        self._objectives.append(objectives[sound])
+        self._new += int(sound.sum())
+        if self._rows + self._new >= self._next:
+            self._refit(np.concatenate(self._genes), np.concatenate(self._objectives))
+            self._genes, self._objectives, self._new = [], [], 0
+            self._next = _GROWTH * self._rows
+
+    def _refit(self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]) -> None:
+        """Fits to the new rows as well, unless nearly all of them are foretold exactly."""
+        self._rows += len(genes)
+        if self._additive is not None:
+            apart = np.abs(self._additive.sums(genes)[0] - objectives)
+            if (np.quantile(apart, _MOST, axis=0) <= _EXACT * np.ptp(objectives, axis=0)).all():
+                return
+        if self._gram is None:
+            self._gram, self._moment = np.zeros((self._unknowns,) * 2), np.zeros((self._unknowns, objectives.shape[1]))
+            self._offset = objectives.mean(axis=0)
+        cells = genes + self._starts
+        self._gram += pair_counts(cells, self._unknowns)
+        for index, column in enumerate((objectives - self._offset).T):
+            self._moment[:, index] += np.bincount(
+                cells.ravel(), weights=np.repeat(column, cells.shape[1]), minlength=self._unknowns
+            )
+        worth = np.linalg.solve(self._gram + _RIDGE * np.eye(self._unknowns), self._moment)
+        # Options that are worth the same must not be told apart by rounding, which depends on the machine.
+        largest = np.abs(worth).max(axis=0)
+        digit = np.where(largest > 0, largest, 1.0) * _DIGIT
+        self._additive = Additive(
+            space=self._space,
+            objectives=tuple(np.split(np.round(worth / digit) * digit, self._starts[1:])),
+            offset=self._offset,
+            limits=tuple(np.zeros((count, 0)) for count in self._space.counts.tolist()),
+            bounds=np.zeros(0),
+            limit_names=(),
+        )
+        self._useful = useful_options(self._additive)
+
+    def children(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, "made genes"]:
+        """Optima and near-optima of `n` random positive weights of the objectives; none before the first fit."""
+        if self._additive is None:
+            return np.empty((0, len(self._starts)), dtype=np.int64)
+        span = sum(np.ptp(values, axis=0) for values in self._additive.objectives)
+        weights = np.exp(_SPREAD * rng.standard_normal((n, len(self._additive.offset))))
+        weights /= weights.sum(axis=1, keepdims=True)
+        return near_optima(self._additive, self._useful, weights / np.where(span > 0, span, 1.0))
+
+
+def pair_counts(cells: Int[np.ndarray, "n genes"], size: int) -> Float[np.ndarray, "size size"]:
+    """How many rows hold both of each two cells; `(size, size)`, whole numbers.
+
+    Args:
+        cells: (n, genes) int64, 0 .. size - 1, distinct within a row.
+        size: the number of cells.
+    """
+    counts = np.zeros((size, size))
+    n, genes = cells.shape
+    few = genes * _SPARSE <= size
+    step = max(1, _CHUNK // (genes * genes if few else size))
+    for start in range(0, n, step):
+        part = cells[start : start + step]
+        if few:
+            pairs = part[:, :, None] * size + part[:, None, :]
+            counts += np.bincount(pairs.ravel(), minlength=size * size).reshape(size, size)
+        else:
+            hot = np.zeros((len(part), size), dtype=np.float32)
+            hot[np.arange(len(part))[:, None], part] = 1.0
+            counts += hot.T @ hot
+    return counts
