@@ -26,7 +26,7 @@ def seed_genes(problem: Problem, *, most: int) -> Int[np.ndarray, "s genes"]:
     parts = [_baselines(problem), _uniform_bits(space)]
     additive = additive_part(problem)
     if additive is not None:
-        parts.append(_optima(additive))
+        parts.append(_optima(additive, most))
     return Seen(space).unmet(np.concatenate(parts))[:most]
 
 
@@ -66,10 +66,10 @@ def _pairs(gene: Gene) -> set[tuple[int, int]]:
     return set(zip(gene.weight_bits.tolist(), gene.activation_bits.tolist(), strict=True))
 
 
-def _optima(additive: Additive) -> Int[np.ndarray, "s genes"]:
+def _optima(additive: Additive, most: int) -> Int[np.ndarray, "s genes"]:
     """Optima, and for three objectives or more near-optima, of weighted sums of all objectives and limits.
 
-    Each sum is scaled to its range. Those that meet the limits come first.
+    Each sum is scaled to its range. Those that meet the limits come first; without limits there are `most` near-optima.
     """
     sums = tuple(
         np.concatenate([objectives, limits], axis=1)
@@ -90,11 +90,12 @@ def _optima(additive: Additive) -> Int[np.ndarray, "s genes"]:
         limit_names=(),
     )
     if m > 2:
-        genes = np.concatenate(
-            [weighted_sum_optima(wide, weights[:m]), near_optima(wide, useful_options(wide), weights[m:])]
-        )
+        near = near_optima(wide, useful_options(wide), weights[m:], most=None if len(additive.bounds) else most)
+        genes = np.concatenate([weighted_sum_optima(wide, weights[:m]), near])
     else:
         genes = weighted_sum_optima(wide, weights)
+    if not len(additive.bounds):
+        return genes
     excess = additive.sums(genes)[1]
     met = (excess <= 0).all(axis=1)
     return np.concatenate([genes[met], genes[~met]])
@@ -120,22 +121,28 @@ def useful_options(additive: Additive) -> list[Int[np.ndarray, " _"]]:
 
 
 def near_optima(
-    additive: Additive, useful: list[Int[np.ndarray, " _"]], weights: Float[np.ndarray, "w m"]
+    additive: Additive,
+    useful: list[Int[np.ndarray, " _"]],
+    weights: Float[np.ndarray, "w m"],
+    *,
+    most: int | None = None,
 ) -> Int[np.ndarray, "s genes"]:
     """Each weighted sum's optimum, then distinct gene values that the cheapest changes of single genes make of it.
 
     A change takes a gene's second best option. Of each sum the `_CHANGES` changes that lose least are made in
-    all combinations: what lies between the optima of neighbouring weights is found among them.
+    all combinations, at most `most`: what lies between the optima of neighbouring weights is found among them.
     """
     best, second, loss = _two_best(additive, useful, weights)
     changes = min(_CHANGES, best.shape[1])
     where = np.argpartition(loss, changes - 1, axis=1)[:, :changes]
     masks = (np.arange(1, 2**changes)[:, None] >> np.arange(changes)) & 1
     # Wrapping sums with random factors tell gene values apart before they are made; two alike would cost one seed.
-    factors = np.random.default_rng(0).integers(0, 2**63, size=best.shape[1], dtype=np.uint64)
+    rng = np.random.default_rng(0)
+    factors = rng.integers(0, 2**63, size=best.shape[1], dtype=np.uint64)
     apart = np.take_along_axis((second - best).astype(np.uint64) * factors, where, axis=1)
     keys = (best.astype(np.uint64) * factors).sum(axis=1)[:, None] + apart @ masks.T.astype(np.uint64)
-    first = np.sort(np.unique(keys, return_index=True)[1])
+    # In random order, so that no weight waits for another.
+    first = rng.permutation(np.unique(keys, return_index=True)[1])[:most]
     row, mask = np.divmod(first, len(masks))
     genes = best[row]
     for change in range(changes):
