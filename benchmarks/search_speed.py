@@ -27,9 +27,11 @@ from evo_qnas.tables.generate import generate_tables
 
 OBJECTIVES = {2: ["score", "size_bytes"], 3: ["score", "size_bytes", "latency_ms"]}
 POPULATION = 100
-# Acceptance on 20 blocks: mean share over the seeds, by objectives, seeded and not.
+# Acceptance on 20 blocks: least share over the seeds, by objectives, seeded and not.
 WANTED = {(2, True): 0.9998, (3, True): 0.999, (2, False): 0.995, (3, False): 0.986}
 LARGEST_EXACT = 100_000
+# The three-objective front of 20 x 120 (693,492 points) is worth its 15 seconds: the figures wanted are shares of it.
+LARGEST_EXACT_OF_20 = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,27 @@ WAYS: dict[str, Way] = {
 }
 
 
+def judge(problem: TableProblem, truth: ExactFront | None) -> Callable[[np.ndarray], tuple[float, bool]]:
+    """What gives the share of the exact front's hypervolume and True, or of a proven bound and False."""
+    if truth is None:
+
+        def bound(points: np.ndarray) -> tuple[float, bool]:
+            found = certificate(problem, points, max_points=LARGEST_EXACT)
+            return found.share, found.method == "exact"
+
+        return bound
+    low, span = truth.objectives.min(axis=0), np.ptp(truth.objectives, axis=0)
+    one = np.ones(len(low))
+    whole = hypervolume((truth.objectives - low) / span, one)
+    return lambda points: (hypervolume((points - low) / span, one) / whole, True)
+
+
 def measure(
     problem: TableProblem, truth: ExactFront | None, *, evaluations: int, seeds: int, fast: bool
 ) -> dict[str, Row]:
     """Shares and times of all ways, taken in turns so that a busy machine is busy for all of them."""
     rows = {name: Row(shares=[], wall=np.inf, cpu=np.inf, exact=True) for name in WAYS if not (fast and name in SLOW)}
+    share_of = judge(problem, truth)
     for seed in range(seeds):
         for name, row in rows.items():
             if name in SLOW and seed:
@@ -82,12 +100,12 @@ def measure(
             points = WAYS[name](problem, evaluations, seed)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             points = points[np.isfinite(points).all(axis=1)]
-            found = certificate(problem, points[nondominated(points)], front=truth, max_points=LARGEST_EXACT)
+            share, exact = share_of(points[nondominated(points)])
             rows[name] = Row(
-                shares=[*row.shares, found.share],
+                shares=[*row.shares, share],
                 wall=min(row.wall, wall),
                 cpu=min(row.cpu, cpu),
-                exact=found.method == "exact",
+                exact=exact,
             )
     return rows
 
@@ -96,7 +114,8 @@ def additive_case(blocks: int, m: int, options: argparse.Namespace) -> dict[str,
     """All ways on one table."""
     problem = TableProblem(generate_tables(blocks), objectives=OBJECTIVES[m])
     try:
-        truth = exact_front(problem, max_points=LARGEST_EXACT)
+        most = LARGEST_EXACT_OF_20 if blocks <= 20 else LARGEST_EXACT
+        truth = exact_front(problem, max_points=most)
         known = f"exact front of {len(truth.genomes):,} points" if truth.exact else "a proven bound"
         truth = truth if truth.exact else None
     except EvoQnasError:
@@ -184,9 +203,9 @@ def main() -> int:
     for (m, seeded), least in WANTED.items():
         if (20, m) in results:
             row = results[20, m]["evo_qnas" if seeded else "evo_qnas, no seeds"]
-            mean = float(np.mean(row.shares))
-            text = f"20 blocks, {m} objectives, {'seeded' if seeded else 'unseeded'}: {mean:.5f} >= {least}"
-            verdict(text, mean >= least, failures)
+            worst = min(row.shares)
+            text = f"20 blocks, {m} objectives, {'seeded' if seeded else 'unseeded'}: least {worst:.5f} >= {least}"
+            verdict(text, worst >= least, failures)
     verdict("couplings: above the seeds alone for every seed", above, failures)
     for (blocks, m), rows in results.items():
         for peer, factor in (("pymoo, uniform + reset", 5.0), ("pymoo, mixed variables", 50.0)):

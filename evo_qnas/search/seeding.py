@@ -69,7 +69,8 @@ def _pairs(gene: Gene) -> set[tuple[int, int]]:
 def _optima(additive: Additive, most: int) -> Int[np.ndarray, "s genes"]:
     """Optima, and for three objectives or more near-optima, of weighted sums of all objectives and limits.
 
-    Each sum is scaled to its range. Those that meet the limits come first; without limits there are `most` near-optima.
+    Each sum is scaled to its range. Those that meet the limits come first, then some that do not; without limits there
+    are at most `most` near-optima.
     """
     sums = tuple(
         np.concatenate([objectives, limits], axis=1)
@@ -98,7 +99,7 @@ def _optima(additive: Additive, most: int) -> Int[np.ndarray, "s genes"]:
         return genes
     excess = additive.sums(genes)[1]
     met = (excess <= 0).all(axis=1)
-    return np.concatenate([genes[met], genes[~met]])
+    return np.concatenate([genes[met], genes[~met][:_FEW_WEIGHTS]])
 
 
 def _weights(m: int, sums: int) -> Float[np.ndarray, "w sums"]:
