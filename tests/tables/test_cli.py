@@ -119,7 +119,9 @@ def test_list(what: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 @pytest.mark.parametrize(
     "verb", [["tables", "check"], ["tables", "import"], ["tables", "export"], ["profile"], ["list"]]
 )
-def test_help_has_an_example(verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(monkeypatch, capsys, *verb.split(), "--help")
+def test_help_has_an_example(
+    verb: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(monkeypatch, capsys, *verb, "--help")
     assert code == 0
     assert "Example: evo-qnas" in out
