@@ -28,6 +28,9 @@ Custom = CustomObjective | Callable[[Networks], Any]
 _SETTINGS = ("name", "unit", "maximize", "per_network", "time_limit")
 
 
+_ROUNDING = 1e-12
+
+
 @final
 class TableProblem(Problem):
     """Minimise objectives over the networks of tables, under limits.
@@ -198,7 +201,7 @@ class TableProblem(Problem):
                 continue
             value = self._terms[limit.term](places)
             for _, sign, bound in limit.sides:
-                excess[:, column] = sign * value - bound
+                excess[:, column] = _excess(sign * value, bound)
                 column += 1
         return objectives, excess
 
@@ -303,6 +306,12 @@ class TableProblem(Problem):
             mark.update(f"{column.name} {column.direction} {column.fixed!r}".encode())
             mark.update(np.concatenate(column.values).tobytes())
         return mark.hexdigest()
+
+
+def _excess(value: Float[np.ndarray, " n"], bound: float) -> Float[np.ndarray, " n"]:
+    """`value - bound`, 0 where only the rounding of a sum is left of it: 0.1 + 0.2 meets a limit of 0.3."""
+    excess: np.ndarray = value - bound
+    return np.where(np.abs(excess) <= _ROUNDING * (np.abs(value) + abs(bound)), 0.0, excess)
 
 
 def _is_limit(text: str) -> bool:

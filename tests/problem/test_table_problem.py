@@ -196,3 +196,10 @@ def test_infos_name_units_and_sides() -> None:
         ("widest", "1", False),
     ]
     assert [info.name for info in problem.constraints] == ["cost <= 1234567", "cost >= 1", "widest"]
+
+
+def test_a_limit_is_met_up_to_the_rounding_of_a_sum() -> None:
+    tables = Tables.from_arrays({"score": [np.array([0.1]), np.array([0.2])]})
+    for limit, met in (("score <= 0.3", True), ("score >= 0.3", True), ("score <= 0.2999", False)):
+        _, excess = TableProblem(tables, objectives=["score"], constraints=[limit]).evaluate(np.array([[0, 0]]))
+        assert bool((excess <= 0.0).all()) is met
