@@ -96,7 +96,8 @@ def _bilinear(
     """Pixels at rows y and columns x, 0 outside of the image."""
     height, width = pixels.shape[2:]
     down, right = (2 * y + 1) / height - 1, (2 * x + 1) / width - 1
-    grid = torch.stack(torch.broadcast_tensors(right[:, None, :], down[:, :, None]), dim=-1).to(pixels.dtype)
+    axes = (right.to(pixels.dtype)[:, None, :], down.to(pixels.dtype)[:, :, None])
+    grid = torch.stack(torch.broadcast_tensors(*axes), dim=-1)
     sampled = functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return sampled.mul_(_inside((height, width), y, x)[:, None])
 
