@@ -15,6 +15,8 @@ against torch and an integer reference, by size, kernels and latency. Exit code 
 Example:
 
   evo-qnas export results/digits --network 1a2b3c4d -o model.onnx
+
+A segmentation network gives low-resolution logits; --upsample keeps the up-sampling of its last layer.
 """
 
 
@@ -27,6 +29,7 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder of evo-qnas run")],
     network: Annotated[str, typer.Option("--network", metavar="ID", help="id in summary.json, or teacher_int8")],
     output: Annotated[Path, typer.Option("-o", "--output", help="file to write")],
+    upsample: Annotated[bool, typer.Option("--upsample", help="logits of a segmentation network in full size")] = False,
 ) -> None:
     """Exports a network."""
     try:
@@ -43,7 +46,7 @@ def export(
         raise NetworkError(
             f"evo-qnas export needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]'"
         )
-    entry = export_stored(folder, network, output)
+    entry = export_stored(folder, network, output, upsample=upsample)
     console = Console(highlight=False)
     _show(console, output, entry)
     if entry["failures"]:
@@ -63,6 +66,7 @@ def _show(console: Console, output: Path, entry: dict[str, Any]) -> None:
         ("largest difference of logits", f"{entry['max_abs_diff']:.3g}"),
         ("equals the integer reference", reference),
         ("convolutions in integer kernels", f"{entry['integer_convolutions']} of {entry['convolutions']}"),
+        ("logits of one image", " x ".join(str(size) for size in entry["logits"])),
         ("packed tensors (size_bytes)", f"{entry['packed_bytes']:,} B"),
         ("constants and graph", f"{entry['constant_bytes']:,} B + {entry['graph_bytes']:,} B"),
         ("file, compressed with gzip", f"{entry['file_bytes']:,} B, {entry['compressed_bytes']:,} B"),

@@ -40,7 +40,9 @@ MOVES = (
     ATEN.clone.default,
     ATEN.alias.default,
     ATEN.upsample_nearest2d.vec,
+    ATEN.expand.default,
 )
+UPSAMPLINGS = (ATEN.upsample_bilinear2d.vec, ATEN.upsample_nearest2d.vec)
 _PLAIN = {
     ATEN.relu_.default: ATEN.relu.default,
     ATEN.relu6_.default: ATEN.relu6.default,
@@ -90,6 +92,16 @@ def value(graph: fx.GraphModule, node: Any) -> torch.Tensor | None:
     return place if isinstance(place, torch.Tensor) else None
 
 
+def last_upsampling(graph: fx.GraphModule) -> fx.Node | None:
+    """The up-sampling whose result is the network's output, None where the network does not end in one.
+
+    What a segmentation network gives before it, its low-resolution logits, is what a runtime has to compute.
+    """
+    output: Any = next(node for node in graph.graph.nodes if node.op == "output").args[0]
+    last = output[0] if isinstance(output, (tuple, list)) else output
+    return last if last.op == "call_function" and last.target in UPSAMPLINGS else None
+
+
 def arguments_of(node: fx.Node) -> list[Any]:
     """All arguments of a node in the operation's order, defaults filled in."""
     schema: Any = node.target._schema  # type: ignore[union-attr]
@@ -105,10 +117,17 @@ def arguments_of(node: fx.Node) -> list[Any]:
 
 
 def _make_plain(graph: fx.GraphModule) -> None:
-    """Replaces operations that write in place by their plain twins, so that quantizers may stand between them."""
+    """Replaces operations that write in place by their plain twins, so that quantizers may stand between them.
+
+    Up-sampling of a single value per channel (a pooled map) becomes what it is, a copy to every place.
+    """
     for node in graph.graph.nodes:
-        if node.op == "call_function" and node.target in _PLAIN:
-            node.target = _PLAIN[node.target]
+        if node.op != "call_function":
+            continue
+        node.target = _PLAIN.get(node.target, node.target)
+        if node.target in UPSAMPLINGS and tuple(node.args[0].meta["val"].shape[2:]) == (1, 1):
+            height, width = node.meta["val"].shape[2:]
+            node.target, node.args, node.kwargs = ATEN.expand.default, (node.args[0], [-1, -1, height, width]), {}
     graph.recompile()
 
 

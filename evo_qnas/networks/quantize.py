@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.graph import ACTIVATIONS, CONVOLUTIONS, LINEAR, MOVES, capture, value
+from evo_qnas.networks.graph import ACTIVATIONS, CONVOLUTIONS, LINEAR, MOVES, capture, last_upsampling, value
 from evo_qnas.networks.packing import pack, unpack
 from evo_qnas.networks.quantizers import MAX_BITS, MIN_BITS, ActivationQuantizer, QuantizedLayer
 
@@ -155,7 +155,8 @@ def quantize(network: nn.Module, example: Float[torch.Tensor, "n ..."], policy: 
 
     Every convolution and linear layer gets integer weights; its output (after a ReLU or ReLU6 that is its only
     reader) gets an activation quantizer, and so does every other operation that computes (additions, means, ...).
-    Operations that only move values (flatten, slice, max-pooling, zero padding, ...) keep their input's range.
+    Operations that only move values (flatten, slice, max-pooling, zero padding, ...) keep their input's range, and an
+    up-sampling at the very end works on the quantized logits in floats.
 
     Raises:
         NetworkError: the network cannot be captured, or a layer's weights are computed on the fly.
@@ -167,9 +168,10 @@ def quantize(network: nn.Module, example: Float[torch.Tensor, "n ..."], policy: 
             _insert_after(graph, node, quantizer)
         elif node.op == "call_function" and node.target in (*CONVOLUTIONS, *LINEAR):
             _quantize_layer(graph, node, policy)
+    last = last_upsampling(graph)
     for node in list(graph.graph.nodes):
         block = policy.block_of(node)
-        if _computes(graph, node, policy):
+        if node is not last and _computes(graph, node, policy):
             bits = policy.bits_of(block).activation
             _insert_after(graph, node, ActivationQuantizer(name=node.name, block=block, bits=bits))
     graph.graph.eliminate_dead_code()

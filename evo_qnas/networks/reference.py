@@ -19,9 +19,10 @@ from jaxtyping import Float, Shaped
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.graph import ACTIVATIONS, ATEN, MOVES, arguments_of
+from evo_qnas.networks.graph import ACTIVATIONS, ATEN, MOVES, arguments_of, last_upsampling
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.quantizers import ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.upsampling import bilinear
 
 Array = Shaped[np.ndarray, "..."]
 _F = np.float32
@@ -158,12 +159,17 @@ def _fused(factor: np.float32, values: Any, added: Any) -> Any:
 def run_in_integers(network: QuantizedNetwork, images: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:
     """The network's output computed in integers, float32: codes minus zero point, times step.
 
+    Of a network that ends in up-sampling, what comes before it: the low-resolution logits.
+
     Raises:
         NetworkError: an operation has no integer kernel here.
     """
     graph = network.graph
+    last = last_upsampling(graph)
     values: dict[fx.Node, Any] = {}
     for node in graph.graph.nodes:
+        if last is not None and node == last:
+            return _output(values[node.args[0]])
         if node.op == "placeholder":
             values[node] = Pending(Reals(images.numpy(force=True)))
         elif node.op == "call_module":
@@ -230,6 +236,15 @@ def _function(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
     if node.target is ATEN.cat.default:
         axis = arguments[1] if len(arguments) > 1 else 0
         return Pending(Joined(tuple(arguments[0]), axis))
+    return _of_maps(node, source, arguments)
+
+
+def _of_maps(node: fx.Node, source: Any, arguments: Sequence[Any]) -> Pending:
+    """A mean over whole maps, or maps at another size."""
+    if node.target is ATEN.upsample_bilinear2d.vec and isinstance(source, Centred):
+        height, width = node.meta["val"].shape[2:]
+        floats = source.integers.numpy().astype(_F) * source.step
+        return Pending(Reals(bilinear(floats, (int(height), int(width)), corners=bool(arguments[2]))))
     shape = tuple(node.meta["val"].shape) if isinstance(node.meta.get("val"), torch.Tensor) else ()
     if isinstance(source, Centred) and _is_whole_mean(node, source, arguments, shape):
         places = tuple(range(2, source.integers.ndim))

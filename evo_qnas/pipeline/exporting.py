@@ -67,7 +67,7 @@ def restore_network(place: Workplace, choices: list[dict[str, Any]], weights: Pa
     return network
 
 
-def export_stored(folder: Path, identity: str, path: Path) -> dict[str, Any]:
+def export_stored(folder: Path, identity: str, path: Path, *, upsample: bool = False) -> dict[str, Any]:
     """Exports a validated network and checks it on the run's test images; see `export_network`."""
     place, network, _ = stored_network(folder, identity)
-    return export_network(network, path, images=place.splits.test, seed=place.card.seed)
+    return export_network(network, path, images=place.splits.test, upsample=upsample, seed=place.card.seed)

@@ -11,11 +11,12 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_bytes
 from evo_qnas.networks.costs import costs_of
 from evo_qnas.networks.export.latency import measure_latency
-from evo_qnas.networks.export.parity import Parity, compare, equals_reference
+from evo_qnas.networks.export.parity import Metric, Parity, compare, equals_reference
 from evo_qnas.networks.export.runtime import Kernels, kernels
 from evo_qnas.networks.export.sizes import FileSizes, file_sizes
 from evo_qnas.networks.export.translate import to_onnx
 from evo_qnas.networks.quantize import QuantizedNetwork
+from evo_qnas.networks.training import accuracy
 
 PACKAGES = ("onnx", "onnxruntime")
 # Below 8 bits one step of a code is larger, so a tie rounded the other way moves a logit further.
@@ -29,7 +30,14 @@ def missing_packages() -> tuple[str, ...]:
 
 
 def export_network(
-    network: QuantizedNetwork, path: Path, *, images: Images, seed: int = 0, latency: bool = True
+    network: QuantizedNetwork,
+    path: Path,
+    *,
+    images: Images,
+    metric: Metric = accuracy,
+    upsample: bool = False,
+    seed: int = 0,
+    latency: bool = True,
 ) -> dict[str, Any]:
     """Writes an ONNX file and checks it; gives the network's `onnx` entry of `summary.json`.
 
@@ -38,12 +46,15 @@ def export_network(
     `default_session` (metric and agreement as a session without `session.x64quantprecision` gives them here),
     `reference_equal` (bit for bit on random inputs, None where the reference lacks an operation),
     `convolutions` and `integer_convolutions` (of the optimised graph), `packed_bytes`, `constant_bytes`, `graph_bytes`,
-    `compressed_bytes`, `latency_spread_ms`, and `failures`: one sentence for each check that was not met.
+    `compressed_bytes` (gzip, level 9), `logits` (classes and map size that the file gives), `latency_spread_ms`, and
+    `failures`: one sentence for each check that was not met.
 
     Args:
         network: calibrated or restored.
         path: file to write.
         images: labelled images to compare on.
+        metric: of a network on images.
+        upsample: keep the up-sampling of logits at the end of the network, see `to_onnx`.
         seed: draws random inputs and the order of latency runs.
         latency: measure latency.
 
@@ -56,8 +67,9 @@ def export_network(
             f"ONNX export needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]'"
         )
     rng = np.random.default_rng(seed)
-    write_bytes(path, to_onnx(network).SerializeToString(deterministic=True))
-    parity, plain = compare(network, path, images), compare(network, path, images, exact=False)
+    model = to_onnx(network, upsample=upsample)
+    write_bytes(path, model.SerializeToString(deterministic=True))
+    parity, plain = (compare(network, path, images, metric=metric, exact=exact) for exact in (True, False))
     used, sizes = kernels(path), file_sizes(path)
     reference = equals_reference(network, path, images, rng)
     time = measure_latency({"": path}, rng=rng)[""] if latency else None
@@ -77,6 +89,7 @@ def export_network(
         "constant_bytes": sizes.constants,
         "graph_bytes": sizes.graph,
         "compressed_bytes": sizes.compressed,
+        "logits": [size.dim_value for size in model.graph.output[0].type.tensor_type.shape.dim[1:]],
         "failures": failures(network, parity, used, sizes, reference),
     }
 

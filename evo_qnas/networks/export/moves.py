@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx
 
@@ -11,6 +10,7 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.builder import GraphBuilder
 from evo_qnas.networks.export.values import Codes
 from evo_qnas.networks.graph import ATEN
+from evo_qnas.networks.upsampling import resize_scale
 
 Move = Callable[[GraphBuilder, Codes, fx.Node, Sequence[Any]], str]
 
@@ -101,6 +101,12 @@ def padding_code(source: Codes, filling: float, node: fx.Node) -> int:
         return int(source.quantizer.codes(value))
 
 
+def _expand(builder: GraphBuilder, source: Codes, node: fx.Node, _arguments: Sequence[Any]) -> str:
+    # 1 keeps an axis as it is, whatever the batch.
+    shape = [max(1, size) for size in static_shape(node)]
+    return builder.node("Expand", source.name, builder.constant(shape, "int64"))
+
+
 def _nearest(builder: GraphBuilder, source: Codes, node: fx.Node, _arguments: Sequence[Any]) -> str:
     return resize(builder, source.name, node, mode="nearest", coordinates="asymmetric", nearest_mode="floor")
 
@@ -109,12 +115,7 @@ def resize(builder: GraphBuilder, name: str, node: fx.Node, *, mode: str, coordi
     """A `Resize` of the two map axes to the size of the node's output."""
     taken = static_shape(node.args[0])[2:]  # type: ignore[arg-type]
     given = static_shape(node)[2:]
-    scales = [np.float32(wanted / size) for size, wanted in zip(taken, given, strict=True)]
-    # The runtime takes the size times the scale and drops the fraction: a share rounded down would lose a row.
-    scales = [
-        scale if int(np.float32(size) * scale) == wanted else np.nextafter(scale, np.float32(np.inf))
-        for scale, size, wanted in zip(scales, taken, given, strict=True)
-    ]
+    scales = [resize_scale(size, wanted) for size, wanted in zip(taken, given, strict=True)]
     factors = builder.constant([1.0, 1.0, *scales], "float32")
     return builder.node(
         "Resize", name, "", factors, mode=mode, coordinate_transformation_mode=coordinates, **attributes
@@ -141,4 +142,5 @@ MOVE_TABLE: Mapping[Any, Move] = {
     ATEN.pad.default: _pad,
     ATEN.constant_pad_nd.default: _pad,
     ATEN.upsample_nearest2d.vec: _nearest,
+    ATEN.expand.default: _expand,
 }

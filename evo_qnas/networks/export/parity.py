@@ -1,21 +1,27 @@
 """An exported network against torch, and against the integer reference."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
+from torch import fx, nn
 
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.runtime import open_session, run
+from evo_qnas.networks.graph import ATEN, arguments_of, last_upsampling
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.reference import run_in_integers
-from evo_qnas.networks.training import EVALUATION_BATCH
+from evo_qnas.networks.upsampling import bilinear
 
-REFERENCE_IMAGES = 16
+_REFERENCE_IMAGES, _REFERENCE_VALUES = 16, 2**19
+_BATCH = 64
+
+Metric = Callable[[nn.Module, Images], float]
 
 
 @final
@@ -24,10 +30,10 @@ class Parity:
     """How an ONNX file and the torch network compare on labelled images.
 
     Attributes:
-        metric: accuracy of the file in ONNX Runtime, 0..1.
-        torch_metric: accuracy of the torch network.
+        metric: of the file in ONNX Runtime.
+        torch_metric: of the torch network.
         max_abs_diff: largest difference between two logits.
-        argmax_agreement: share of the images on which the largest logit is the same, 0..1.
+        argmax_agreement: share of the images (of all pixels, for maps) on which the largest logit is the same, 0..1.
     """
 
     metric: float
@@ -36,39 +42,59 @@ class Parity:
     argmax_agreement: float
 
 
-def compare(network: QuantizedNetwork, path: Path, images: Images, *, exact: bool = True) -> Parity:
+@final
+class InRuntime(nn.Module):
+    """An ONNX file as a torch module: what a metric of torch networks measures, measured in ONNX Runtime.
+
+    Low-resolution logits are up-sampled as the torch network does it, so that both are judged on the same pixels.
+    """
+
+    def __init__(self, session: Any, network: QuantizedNetwork) -> None:
+        super().__init__()
+        self.session = session
+        last = last_upsampling(network.graph)
+        self.last: Any = None if last is None else last.target
+        self.arguments = [] if last is None else arguments_of(last)[1:]
+        self.size = None if last is None else tuple(last.meta["val"].shape[2:])
+
+    def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
+        """Logits, at the size of the torch network's."""
+        logits = torch.from_numpy(run(self.session, x.numpy(force=True)))
+        if self.last is None or tuple(logits.shape[2:]) == self.size:
+            return logits
+        upsampled: torch.Tensor = self.last(logits, *self.arguments)
+        return upsampled
+
+
+def compare(network: QuantizedNetwork, path: Path, images: Images, *, metric: Metric, exact: bool = True) -> Parity:
     """Runs both on the images; `exact` as in `open_session`."""
-    mine = torch_logits(network, images.pixels)
-    theirs = run(open_session(path, exact=exact), images.pixels.numpy(force=True))
-    return parity_of(mine, theirs, images.labels.numpy(force=True))
+    theirs = InRuntime(open_session(path, exact=exact), network)
+    agreement, difference = agreement_of(network, theirs, images)
+    return Parity(
+        metric=metric(theirs, images),
+        torch_metric=metric(network, images),
+        max_abs_diff=difference,
+        argmax_agreement=agreement,
+    )
 
 
-def torch_logits(network: QuantizedNetwork, pixels: Float[torch.Tensor, "n ..."]) -> Float[np.ndarray, "n ..."]:
-    """The torch network's logits."""
-    with torch.no_grad():
-        parts = [network(batch).numpy(force=True) for batch in pixels.split(EVALUATION_BATCH)]
-    return np.concatenate(parts)
-
-
-def parity_of(
-    mine: Float[np.ndarray, "n classes *map"],
-    theirs: Float[np.ndarray, "n classes *map"],
-    labels: Int[np.ndarray, "n *map"],
-) -> Parity:
-    """Compares logits.
+@torch.no_grad()
+def agreement_of(one: nn.Module, other: nn.Module, images: Images) -> tuple[float, float]:
+    """Share of places where the largest logits of two networks are the same, and the largest difference of logits.
 
     Example:
-        >>> ones = np.array([[0.0, 1.0], [0.0, 1.0]], dtype=np.float32)
-        >>> parity_of(ones, ones[:, ::-1] * 0.5, np.array([1, 0]))
-        Parity(metric=0.5, torch_metric=0.5, max_abs_diff=1.0, argmax_agreement=0.0)
+        >>> images = Images(pixels=torch.tensor([[[[1.0]], [[2.0]]], [[[4.0]], [[3.0]]]]), labels=torch.tensor([0, 1]))
+        >>> agreement_of(nn.Flatten(), nn.Sequential(nn.Flatten(), nn.Threshold(3.5, 0.0)), images)
+        (0.5, 3.0)
     """
-    one, other = mine.argmax(axis=1), theirs.argmax(axis=1)
-    return Parity(
-        metric=float((other == labels).mean()),
-        torch_metric=float((one == labels).mean()),
-        max_abs_diff=float(np.abs(mine - theirs).max()),
-        argmax_agreement=float((one == other).mean()),
-    )
+    same = count = 0
+    difference = 0.0
+    for pixels in images.pixels.split(_BATCH):
+        mine, theirs = one(pixels), other(pixels)
+        equal = mine.argmax(dim=1) == theirs.argmax(dim=1)
+        same, count = same + int(equal.sum()), count + equal.numel()
+        difference = max(difference, float((mine - theirs).abs().max()))
+    return same / count, difference
 
 
 def equals_reference(network: QuantizedNetwork, path: Path, images: Images, rng: np.random.Generator) -> bool | None:
@@ -77,10 +103,23 @@ def equals_reference(network: QuantizedNetwork, path: Path, images: Images, rng:
     None where the network has an operation without integer kernel.
     """
     pixels = images.pixels
-    shape = (REFERENCE_IMAGES, *pixels.shape[1:])
-    noise = rng.uniform(float(pixels.min()), float(pixels.max()), shape).astype(np.float32)
+    count = min(_REFERENCE_IMAGES, max(2, _REFERENCE_VALUES // pixels[0].numel()))
+    noise = rng.uniform(float(pixels.min()), float(pixels.max()), (count, *pixels.shape[1:])).astype(np.float32)
+    given = run(open_session(path), noise)
     try:
         wanted = run_in_integers(network, torch.from_numpy(noise)).numpy()
     except NetworkError:
         return None
-    return bool(np.array_equal(wanted, run(open_session(path), noise)))
+    last = last_upsampling(network.graph)
+    if last is not None and given.shape != wanted.shape:
+        wanted = _upsampled(wanted, last)
+    return bool(np.array_equal(wanted, given))
+
+
+def _upsampled(logits: Float[np.ndarray, "n classes h w"], last: fx.Node) -> Float[np.ndarray, "n classes *map"]:
+    """What the runtime makes of low-resolution logits where the file has the up-sampling inside."""
+    height, width = last.meta["val"].shape[2:]
+    if last.target is ATEN.upsample_bilinear2d.vec:
+        return bilinear(logits, (int(height), int(width)), corners=bool(arguments_of(last)[2]))
+    nearest: np.ndarray = nn.functional.interpolate(torch.from_numpy(logits), size=(height, width)).numpy()
+    return nearest

@@ -12,15 +12,18 @@ from evo_qnas.networks.export.floats import FLOAT_TABLE
 from evo_qnas.networks.export.moves import MOVE_TABLE, pair, static_shape
 from evo_qnas.networks.export.packed import unpack_function, weight_codes
 from evo_qnas.networks.export.values import Codes, Floats, code_limits
-from evo_qnas.networks.graph import ACTIVATIONS, ATEN, LINEAR, arguments_of, value
+from evo_qnas.networks.graph import ACTIVATIONS, ATEN, LINEAR, arguments_of, last_upsampling, value
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.quantizers import ActivationQuantizer, QuantizedLayer
 
 Value = Codes | Floats
 
 
-def to_onnx(network: QuantizedNetwork) -> Any:
+def to_onnx(network: QuantizedNetwork, *, upsample: bool = False) -> Any:
     """An ONNX model of a calibrated network: input `image` and output `logits`, float32, any batch size.
+
+    Where the network ends in up-sampling of its logits, the model ends before it unless `upsample`: the up-sampling is
+    float work that can take as long as a small network, and often an application needs no full-size logits.
 
     Weights are integer constants (packed below 8 bits) behind DequantizeLinear, activations QuantizeLinear, an integer
     Clip where codes are limited, DequantizeLinear; biases int32. Each stored tensor has the name that
@@ -31,7 +34,7 @@ def to_onnx(network: QuantizedNetwork) -> Any:
     """
     if not all(module.active for module in (*network.layers, *network.quantizers)):
         raise NetworkError("the network is not calibrated: call calibrate or restore before exporting it")
-    return _Translation(network).model()
+    return _Translation(network, upsample=upsample).model()
 
 
 def activation_limits(node: fx.Node) -> tuple[float, float]:
@@ -61,8 +64,9 @@ def convolution_arguments(layer: QuantizedLayer) -> tuple[list[int], list[int], 
 class _Translation:
     """The state of one translation: the graph so far, and what each node of the network became."""
 
-    def __init__(self, network: QuantizedNetwork) -> None:
+    def __init__(self, network: QuantizedNetwork, *, upsample: bool) -> None:
         self.graph = network.graph
+        self.left_out = None if upsample else last_upsampling(network.graph)
         self.builder = GraphBuilder()
         self.values: dict[fx.Node, Value] = {}
         self.dequantized: dict[str, str] = {}
@@ -71,6 +75,8 @@ class _Translation:
     def model(self) -> Any:
         """The whole model."""
         for node in self.graph.graph.nodes:
+            if node == self.left_out:
+                return self._finish(node)
             if node.op == "placeholder":
                 self.image = static_shape(node)[1:]
                 self.values[node] = Floats(name="image")
