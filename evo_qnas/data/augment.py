@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch.nn import functional
 
-IGNORE = 255
+from evo_qnas.data.images import IGNORE
+
 _GREY = (0.299, 0.587, 0.114)
 
 

@@ -1,10 +1,16 @@
-"""Labelled images in memory, and the three parts that a run keeps apart."""
+"""Labelled images in memory or in memory-mapped files, and the three parts that a run keeps apart."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer, Num
+
+from evo_qnas.errors import DataError
+
+IGNORE = 255
 
 
 @final
@@ -13,15 +19,35 @@ class Images:
     """Images with their labels.
 
     Attributes:
-        pixels: (n, channels, height, width) float32, normalised.
-        labels: (n,) int64 for classification.
+        pixels: (n, channels, height, width), as stored: float32 and normalised, or uint8; may be memory-mapped.
+        labels: (n,) int64 for classification, (n, height, width) uint8 for segmentation with `IGNORE` left out.
+        mean: per channel, of uint8 pixels divided by 255; () for float32.
+        std: the same.
     """
 
-    pixels: Float[torch.Tensor, "n c h w"]
-    labels: Int[torch.Tensor, " n"]
+    pixels: Num[torch.Tensor, "n c h w"]
+    labels: Integer[torch.Tensor, "n *map"]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def take(self, chosen: Any) -> tuple[Float[torch.Tensor, "k c h w"], Int[torch.Tensor, "k *map"]]:
+        """Normalised float32 pixels and int64 labels of the images that `chosen` (indices or a slice) names."""
+        return self.normalised(self.pixels[chosen]), self.labels[chosen].long()
+
+    def normalised(self, pixels: Num[torch.Tensor, "k c h w"]) -> Float[torch.Tensor, "k c h w"]:
+        """Stored pixels as float32, uint8 ones with `mean` and `std` taken out."""
+        if pixels.dtype is not torch.uint8:
+            return pixels
+        mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return (pixels.float() / 255.0 - mean) / std
+
+    def parts(self, size: int) -> Iterator[tuple[Float[torch.Tensor, "k c h w"], Int[torch.Tensor, "k *map"]]]:
+        """All images in order, `size` at a time, as `take` gives them."""
+        for start in range(0, len(self), size):
+            yield self.take(slice(start, start + size))
 
 
 @final
@@ -40,3 +66,18 @@ class Splits:
     search: Images
     test: Images
     classes: tuple[str, ...]
+
+
+def class_frequencies(images: Images, classes: int) -> Float[np.ndarray, " classes"]:
+    """Share of each class among the labels, ignored ones left out; float64, adds up to 1.
+
+    Raises:
+        DataError: all labels are ignored.
+    """
+    counts = torch.zeros(classes, dtype=torch.int64)
+    for start in range(0, len(images), 64):
+        labels = images.labels[start : start + 64].flatten()
+        counts += torch.bincount(labels, minlength=classes)[:classes]
+    if not int(counts.sum()):
+        raise DataError("class frequencies need at least one labelled pixel: all labels are ignored")
+    return (counts.double() / counts.sum()).numpy()

@@ -1,58 +1,75 @@
 """Data sets by name; loaders read what the user has on disk."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-import torch
-
+from evo_qnas.cards import nearest
+from evo_qnas.data.arrays import load_arrays_splits
+from evo_qnas.data.camvid import list_camvid
+from evo_qnas.data.card import DataCard
+from evo_qnas.data.cityscapes import list_cityscapes
 from evo_qnas.data.digits import load_digits_splits
-from evo_qnas.data.images import Images, Splits
+from evo_qnas.data.files import load_listing
+from evo_qnas.data.folder import list_folder
+from evo_qnas.data.images import Splits
+from evo_qnas.data.listing import Listing
 from evo_qnas.errors import DataError
 
-NAMES = ("digits", "arrays")
+DATASETS = {
+    "digits": "1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn; 10 classes",
+    "arrays": "train.npz, search.npz and test.npz with normalised pixels and labels, in data.folder",
+    "camvid": "road scenes in the layout of the SegNet tutorial, in data.folder; 11 classes a pixel",
+    "cityscapes": "street scenes in leftImg8bit/ and gtFine/ of data.folder; 19 classes a pixel",
+    "folder": "images/ and labels/ of data.folder, with data.classes; a class a pixel",
+}
+
+_LISTERS: Mapping[str, Callable[[DataCard], Listing]] = {
+    "camvid": list_camvid,
+    "cityscapes": list_cityscapes,
+    "folder": list_folder,
+}
+_FILES = frozenset({"folder", "height", "width", "mean", "std", "cache"})
+_SPLIT = frozenset({"split_seed", "search_share"})
+_KEYS: Mapping[str, frozenset[str]] = {
+    "digits": _SPLIT | {"test_share"},
+    "arrays": frozenset({"folder"}),
+    "camvid": _FILES,
+    "cityscapes": _FILES | _SPLIT,
+    "folder": _FILES
+    | _SPLIT
+    | {
+        "test_share",
+        "classes",
+        "ignore",
+        "ignore_colours",
+        "image_folder",
+        "label_folder",
+        "image_ending",
+        "label_ending",
+    },
+}
 
 
-def load_splits(name: str, *, folder: Path | None, search_share: float, test_share: float, seed: int) -> Splits:
-    """The parts of the data set `name`.
+def load_splits(card: DataCard, *, cache: Path | None = None, jobs: int = 1) -> Splits:
+    """The parts of the data set that a card names, see `DATASETS`.
 
-    `digits` comes with scikit-learn. `arrays` reads `train.npz`, `search.npz` and `test.npz` of `folder`, each with
-    `pixels` (n, channels, height, width) float32, normalised, and `labels` (n,) integers.
+    Image files are decoded once into memory-mapped files, which later calls and worker processes share.
+
+    Args:
+        card: what is wanted.
+        cache: folder of decoded images where `card.cache` names none; None decodes into memory.
+        jobs: processes that decode.
 
     Raises:
-        DataError: the name is unknown, or the folder or a file is missing or malformed.
+        DataError: the name is unknown, a key does not fit it, or a file is missing or malformed.
     """
-    if name == "digits":
-        return load_digits_splits(search_share=search_share, test_share=test_share, seed=seed)
-    if name != "arrays":
-        raise DataError(f"there is no data set {name!r}; there are: {', '.join(NAMES)}")
-    if folder is None or not folder.is_dir():
-        raise DataError(f"the data folder {folder} does not exist: set data.folder to the folder with train.npz")
-    train, search, test = (_read_arrays(folder / f"{part}.npz") for part in ("train", "search", "test"))
-    for part, images in (("search", search), ("test", test)):
-        if images.pixels.shape[1:] != train.pixels.shape[1:]:
-            raise DataError(
-                f"{folder / part}.npz has images of {tuple(images.pixels.shape[1:])}, "
-                f"train.npz of {tuple(train.pixels.shape[1:])}: all parts need one shape"
-            )
-    count = int(train.labels.max()) + 1
-    return Splits(train=train, search=search, test=test, classes=tuple(str(c) for c in range(count)))
-
-
-def _read_arrays(path: Path) -> Images:
-    """The images of one `.npz` file."""
-    if not path.is_file():
-        raise DataError(f"there is no data file {path}")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            pixels, labels = file["pixels"], file["labels"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} cannot be read as arrays 'pixels' and 'labels': {error}") from error
-    if pixels.ndim != 4 or labels.shape != pixels.shape[:1] or not len(labels):
-        raise DataError(
-            f"{path} needs pixels (n, channels, height, width) and labels (n,), got {pixels.shape} and {labels.shape}"
-        )
-    if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise DataError(f"{path}: labels must be integers from 0, got {labels.dtype} from {labels.min()}")
-    if not np.isfinite(pixels).all():
-        raise DataError(f"{path}: pixels must be finite")
-    return Images(pixels=torch.from_numpy(pixels.astype(np.float32)), labels=torch.from_numpy(labels.astype(np.int64)))
+    if card.name not in DATASETS:
+        raise DataError(f"there is no data set {card.name!r}; {nearest(card.name, list(DATASETS))}")
+    for key in sorted(card.model_fields_set - _KEYS[card.name] - {"name"}):
+        if getattr(card, key) != DataCard.model_fields[key].default:
+            raise DataError(f"data.{key} says nothing about {card.name!r}: remove it from the card")
+    if card.name == "digits":
+        return load_digits_splits(search_share=card.search_share, test_share=card.test_share, seed=card.split_seed)
+    if card.name == "arrays":
+        return load_arrays_splits(card.folder)
+    return load_listing(_LISTERS[card.name](card), card, cache=card.cache or cache, jobs=jobs)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from evo_qnas.cards import Card, find_card, read_toml, validate
+from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -14,16 +15,6 @@ Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
 WeightBits = Annotated[int, Field(ge=2, le=8)]
 ActivationBits = Annotated[int, Field(ge=4, le=8)]
-
-
-class DataCard(Card):
-    """`[data]`: which images, and how they are split."""
-
-    name: str
-    folder: Path | None = None
-    search_share: Share = 0.2
-    test_share: Share = 0.25
-    split_seed: int = 0
 
 
 class TeacherTraining(Card):
@@ -175,8 +166,8 @@ def _apply(values: dict[str, Any], change: str) -> None:
 def _absolute(card: ProblemCard, folder: Path) -> ProblemCard:
     """The card with its paths resolved from the folder in which it lies."""
     data, teacher = card.data, card.teacher
-    if data.folder is not None:
-        data = data.model_copy(update={"folder": (folder / data.folder).resolve()})
+    paths = {"folder": data.folder, "cache": data.cache}
+    data = data.model_copy(update={key: (folder / path).resolve() for key, path in paths.items() if path is not None})
     if teacher.weights is not None:
         teacher = teacher.model_copy(update={"weights": (folder / teacher.weights).resolve()})
     return card.model_copy(update={"data": data, "teacher": teacher})

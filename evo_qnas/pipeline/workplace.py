@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
+import joblib
 import torch
 from torch import nn
 
@@ -55,15 +56,8 @@ class Workplace:
 
     @cached_property
     def splits(self) -> Splits:
-        """The images."""
-        data = self.card.data
-        return load_splits(
-            data.name,
-            folder=data.folder,
-            search_share=data.search_share,
-            test_share=data.test_share,
-            seed=data.split_seed,
-        )
+        """The images; decoded ones are kept in `data/`."""
+        return load_splits(self.card.data, cache=self.folder / "data", jobs=joblib.cpu_count())
 
     @property
     def fixed_bits(self) -> Bits:

@@ -1,0 +1,128 @@
+"""Decoded images as memory-mapped files: made once, by all cores, whole or absent, made anew when anything changed."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import joblib
+import numpy as np
+from jaxtyping import UInt8
+
+from evo_qnas.errors import DataError
+from evo_qnas.files import replacing
+from evo_qnas.progress import progress_bar
+
+Item = tuple[UInt8[np.ndarray, "3 h w"], UInt8[np.ndarray, "h w"]]
+Arrays = tuple[UInt8[np.ndarray, "n 3 h w"], UInt8[np.ndarray, "n h w"]]
+Make = Callable[[int], Item]
+
+_CHUNK = 16
+_STARTING_SECONDS = 10.0
+_STALE_SECONDS = 3600.0
+
+
+def make_arrays(
+    make: Make, count: int, size: tuple[int, int], *, cache: Path | None, name: str, label: str, jobs: int = 1
+) -> Arrays:
+    """Pixels and labels of `count` images: from the cache where they are in it, else made and put there.
+
+    Args:
+        make: gives image number i; must be picklable, and is called in worker processes.
+        count: number of images.
+        size: (height, width).
+        cache: folder of the memory-mapped files; None keeps the arrays in memory and writes nothing.
+        name: of the two files, `<name>.pixels.npy` and `<name>.labels.npy`; must name all that the images depend on.
+        label: what the progress bar says.
+        jobs: worker processes.
+
+    Raises:
+        DataError: `make` raised it, or the disk has not enough room.
+    """
+    shapes = ((count, 3, *size), (count, *size))
+    if cache is None:
+        arrays = np.empty(shapes[0], dtype=np.uint8), np.empty(shapes[1], dtype=np.uint8)
+        _fill(make, count, jobs=jobs, label=label, arrays=arrays)
+        return arrays
+    paths = cache / f"{name}.pixels.npy", cache / f"{name}.labels.npy"
+    _sweep(cache)
+    there = [_mapped(path, shape) for path, shape in zip(paths, shapes, strict=True)]
+    if there[0] is not None and there[1] is not None:
+        return there[0], there[1]
+    with ExitStack() as both:
+        asides = [both.enter_context(replacing(path)) for path in paths]
+        for aside, shape in zip(asides, shapes, strict=True):
+            _reserve(aside, shape)
+        _fill(make, count, jobs=jobs, label=label, files=(asides[0], asides[1]))
+    return np.load(paths[0], mmap_mode="c"), np.load(paths[1], mmap_mode="c")
+
+
+def _fill(
+    make: Make,
+    count: int,
+    *,
+    jobs: int,
+    label: str,
+    arrays: Arrays | None = None,
+    files: tuple[Path, Path] | None = None,
+) -> None:
+    """Makes all images in chunks and puts them into arrays, or into files of arrays.
+
+    The first chunk shows whether the rest takes long enough for worker processes to pay, which import torch first.
+    """
+    chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+    began = time.monotonic()
+    with progress_bar(label, count) as advance:
+
+        def put(chunk: range, made: list[np.ndarray]) -> None:
+            for target, part in zip(arrays or (), made, strict=True):
+                target[chunk.start : chunk.stop] = part
+            advance(len(chunk))
+
+        put(*_chunk(make, chunks[0], files))
+        worth_it = (time.monotonic() - began) * (len(chunks) - 1) > _STARTING_SECONDS * jobs / max(1, jobs - 1)
+        calls = (joblib.delayed(_chunk)(make, chunk, files) for chunk in chunks[1:])
+        for done in joblib.Parallel(n_jobs=jobs if worth_it else 1, return_as="generator_unordered")(calls):
+            put(*done)
+
+
+def _chunk(make: Make, chunk: range, files: tuple[Path, Path] | None) -> tuple[range, list[np.ndarray]]:
+    """Makes some of the images; gives them where no files are to be filled."""
+    made = [np.stack(parts) for parts in zip(*(make(index) for index in chunk), strict=True)]
+    if files is None:
+        return chunk, made
+    for path, part in zip(files, made, strict=True):
+        np.load(path, mmap_mode="r+")[chunk.start : chunk.stop] = part
+    return chunk, []
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."] | None:
+    """The array of a cache file, None where there is none or it is damaged."""
+    try:
+        array = np.load(path, mmap_mode="c")
+    except (OSError, ValueError, EOFError):
+        return None
+    return array if array.shape == shape and array.dtype == np.uint8 else None
+
+
+def _reserve(path: Path, shape: tuple[int, ...]) -> None:
+    """An empty array file with its room on the disk: writing to a mapped file on a full disk would end the process."""
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as handle:
+            length = path.stat().st_size
+            try:
+                os.posix_fallocate(handle.fileno(), 0, length)
+            except OSError as error:
+                raise DataError(
+                    f"decoded images need {length / 1e9:.1f} GB in {path.parent}: {error.strerror}; set data.cache to "
+                    "a folder on another disk, or make data.height and data.width smaller"
+                ) from error
+
+
+def _sweep(cache: Path) -> None:
+    """Removes what a killed process left half-written, once nobody has written to it for an hour."""
+    for path in cache.glob(".*.npy.*.part"):
+        if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+            path.unlink(missing_ok=True)

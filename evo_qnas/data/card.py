@@ -1,0 +1,102 @@
+"""`[data]` of a problem card: which images, at which size, with which labels, and how they are split."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from evo_qnas.cards import Card
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Side = Annotated[int, Field(ge=8)]
+Value = Annotated[int, Field(ge=0, le=65_535)]
+Level = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Level, Level, Level]
+PerChannel = tuple[float, float, float]
+
+
+class ClassCard(Card):
+    """One entry of `data.classes`: a name and what stands for it in the label images.
+
+    Entries of one name make one class. Without `value` or `colour` the class has the value of its place in the list.
+    """
+
+    name: str
+    value: Value | None = None
+    colour: Colour | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_name(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "ClassCard":
+        if self.value is not None and self.colour is not None:
+            raise ValueError(f"class {self.name!r} has a value and a colour: leave one")
+        return self
+
+
+class CountsCard(Card):
+    """`data.images` of generated data sets: images of each part."""
+
+    train: Annotated[int, Field(ge=1)]
+    search: Annotated[int, Field(ge=1)]
+    test: Annotated[int, Field(ge=1)]
+
+
+class DataCard(Card):
+    """`[data]`: which images, and how they are split. Keys that a data set has no use for stay out.
+
+    Attributes:
+        name: one of `loading.DATASETS`.
+        folder: where the images lie; where it is missing, `$EVO_QNAS_DATA/<name>` is tried.
+        search_share: share of the images (where there is no search part: of the train images) that scores choices.
+        test_share: share of the images for final validation, where there is no test part.
+        split_seed: decides which image goes where, and which streets are generated.
+        height: rows of the images after decoding, None for the files' own; goes with `width`.
+        width: the same for columns.
+        classes: names, or names with values or colours of the label images.
+        ignore: values of the label images that count nowhere, besides 255.
+        ignore_colours: the same where classes have colours.
+        images: how many images are generated.
+        image_folder: folder of the images in `folder`.
+        label_folder: folder of the label images in `folder`.
+        image_ending: last part of all image names, dropped before they are matched with labels.
+        label_ending: the same for label images.
+        mean: of the channels red, green, blue in 0..1, None for ImageNet's.
+        std: the same.
+        cache: where decoded images are kept, None for `data/` in the run folder.
+    """
+
+    name: str
+    folder: Path | None = None
+    search_share: Share = 0.2
+    test_share: Share = 0.25
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    height: Side | None = None
+    width: Side | None = None
+    classes: Annotated[list[ClassCard], Field(min_length=1, max_length=254)] | None = None
+    ignore: list[Value] | None = None
+    ignore_colours: list[Colour] | None = None
+    images: CountsCard | None = None
+    image_folder: str | None = None
+    label_folder: str | None = None
+    image_ending: str | None = None
+    label_ending: str | None = None
+    mean: PerChannel | None = None
+    std: PerChannel | None = None
+    cache: Path | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "DataCard":
+        if (self.height is None) != (self.width is None):
+            raise ValueError("height and width go together: give both or neither")
+        if self.std is not None and min(self.std) <= 0.0:
+            raise ValueError(f"std must be positive, got {self.std}")
+        return self
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) after decoding, None for the files' own."""
+        return None if self.height is None or self.width is None else (self.height, self.width)
