@@ -26,6 +26,7 @@ from evo_qnas.errors import ArchiveError
 from evo_qnas.files import write_text
 from evo_qnas.pareto import Certificate
 from evo_qnas.problem import Problem, TableProblem
+from evo_qnas.problem.terms import PREFIXES
 from evo_qnas.tables import Tables
 
 
@@ -391,8 +392,8 @@ def functions_of(description: Mapping[str, Any]) -> list[str]:
     for part in ("objectives", "constraints"):
         for text in map(str, description.get(part, ())):
             prefix = text.partition(":")[0].strip()
-            plain = ":" not in text or prefix in {"sum", "mean", "max"} or "<=" in text or ">=" in text
-            if not plain or (part == "objectives" and ":" in text and prefix not in {"sum", "mean", "max"}):
+            plain = ":" not in text or prefix in PREFIXES or "<=" in text or ">=" in text
+            if not plain or (part == "objectives" and ":" in text and prefix not in PREFIXES):
                 names.append(text)
     return list(dict.fromkeys(names))
 

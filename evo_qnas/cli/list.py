@@ -9,9 +9,10 @@ import typer
 from evo_qnas.cards import list_cards, read_toml
 
 _OBJECTIVES = {
-    "COLUMN": "a column of the tables, summed over blocks and the fixed part, in its direction",
+    "COLUMN": "a column of the tables, summed over blocks and fixed part (peak memory: the largest), in its direction",
     "mean:COLUMN": "that sum, divided by the number of blocks",
     "max:COLUMN": "the largest value of a block",
+    "worst:COLUMN": "the largest of that sum over several devices, columns COLUMN@device",
     "distinct(LABEL)": "number of different operator, weight_bits or activation_bits",
     "module:function": "a function of evo_qnas.Networks, see evo_qnas.objective",
 }

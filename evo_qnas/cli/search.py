@@ -21,7 +21,7 @@ def search(
     output: Annotated[Path, typer.Option("--output", "-o", help="The archive; the same command resumes it.")],
     objective: Annotated[
         list[str] | None,
-        typer.Option(help="Column, mean:column, max:column or module:function; repeat. [default: score, size_bytes]"),
+        typer.Option(help="Column, mean:, max: or worst:column, module:function; repeat. [default: score, size_bytes]"),
     ] = None,
     constraint: Annotated[
         list[str] | None, typer.Option(help="Limit such as 'latency_ms <= 4' or module:function; repeat.")

@@ -49,6 +49,6 @@ def bilinear(
     left, right, along, back = _axis(maps.shape[3], size[1], corners=corners)
     upper, lower = maps[:, :, top], maps[:, :, bottom]
     total: np.ndarray = (back * up[:, None]) * upper[..., left] + (along * up[:, None]) * upper[..., right]
-    total = total + (back * down[:, None]) * lower[..., left]
-    total = total + (along * down[:, None]) * lower[..., right]
+    total += (back * down[:, None]) * lower[..., left]
+    total += (along * down[:, None]) * lower[..., right]
     return total

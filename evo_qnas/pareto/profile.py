@@ -211,12 +211,14 @@ def profile(problem: Problem | Tables, *, samples: int = 1000, seed: int = 0) ->
 
 def _column(tables: Tables, column: Column, space: Space, genomes: Int[np.ndarray, "n blocks"]) -> ColumnProfile:
     """Exact ends over all networks, the median over those drawn; choices without a number are left out."""
-    low = high = column.fixed
+    lows, highs = [], []
     for gene in space.genes:
-        sums = sum(column.values[block][gene.options[:, member]] for member, block in enumerate(gene.blocks))
-        usable = np.asarray(sums)[np.isfinite(sums)]
-        low += float(usable.min()) if len(usable) else np.nan
-        high += float(usable.max()) if len(usable) else np.nan
+        members = np.stack([column.values[block][gene.options[:, m]] for m, block in enumerate(gene.blocks)])
+        options = members.max(axis=0) if column.combine == "max" else members.sum(axis=0)
+        usable = options[np.isfinite(options)]
+        lows.append(float(usable.min()) if len(usable) else np.nan)
+        highs.append(float(usable.max()) if len(usable) else np.nan)
+    low, high = (float(column.total(np.array([ends]))[0]) for ends in (lows, highs))
     totals = tables.total(column.name, genomes)
     known = totals[np.isfinite(totals)]
     return ColumnProfile(

@@ -14,6 +14,7 @@ from evo_qnas.archive import Archive
 from evo_qnas.errors import ArchiveError, PictureError, ProblemError
 from evo_qnas.pareto.exact import true_front
 from evo_qnas.problem import Problem, TableProblem
+from evo_qnas.problem.terms import PREFIXES
 from evo_qnas.tables import Tables
 
 _MOST_EXACT_GENES = {1: 10_000, 2: 100, 3: 10}
@@ -144,7 +145,7 @@ def _baselines(archive: Archive) -> dict[str, np.ndarray]:
     functions = header.problem.get("functions", {})
     for column, info in enumerate(header.objectives):
         prefix = info.name.partition(":")[0]
-        if info.name in functions or (":" in info.name and prefix not in {"sum", "mean", "max"}):
+        if info.name in functions or (":" in info.name and prefix not in PREFIXES):
             continue
         try:
             objectives, _ = TableProblem(tables, objectives=[info.name]).evaluate(genomes)

@@ -18,7 +18,7 @@ from evo_qnas.problem.limits import Limit, parse_limit
 from evo_qnas.problem.networks import Networks
 from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
 from evo_qnas.problem.slow import OK, SlowResult, run_slow
-from evo_qnas.problem.terms import Term, TermValues, parse_term
+from evo_qnas.problem.terms import PREFIXES, Term, TermValues, parse_term
 from evo_qnas.progress import progress_bar
 from evo_qnas.spaces import Additive, Gene, Space
 from evo_qnas.tables import Tables
@@ -56,8 +56,9 @@ class TableProblem(Problem):
 
         Args:
             tables: choices, scores and costs.
-            objectives: a column (its sum; its direction decides whether more is better), `mean:column`, `max:column`,
-                `module:function`, or a function of `Networks` (see `objective`).
+            objectives: a column (its sum, or its largest where the column says so; its direction decides whether more
+                is better), `mean:column`, `max:column`, `worst:column` (the largest over devices, columns
+                `column@device`), `module:function`, or a function of `Networks` (see `objective`).
             constraints: `column <= number`, `>=`, `number <= column <= number`, with the same terms and
                 `distinct(operator)`, or a function of `Networks` whose result is met where it is at most 0.
             ties: groups of block names that share one choice, beside those of the tables.
@@ -86,7 +87,7 @@ class TableProblem(Problem):
     def _check_finite(self) -> None:
         """Refuses choices without a number in what is used: sums and fronts of them would mean nothing."""
         for term, values in self._terms.items():
-            finite = np.isfinite(values.flat)
+            finite = values.finite
             if finite.all() and np.isfinite(values.fixed):
                 continue
             for gene in self._space.genes:
@@ -320,7 +321,7 @@ def _is_limit(text: str) -> bool:
 
 def _sign(term: Term, tables: Tables) -> float:
     """-1 for a column of which more is better."""
-    return -1.0 if term.kind != "distinct" and tables.column(term.name).direction == "maximize" else 1.0
+    return -1.0 if any(tables.column(name).direction == "maximize" for name in term.columns(tables)) else 1.0
 
 
 def _term(item: str | Custom, tables: Tables) -> Term | CustomObjective:
@@ -328,7 +329,7 @@ def _term(item: str | Custom, tables: Tables) -> Term | CustomObjective:
     if not isinstance(item, str):
         return as_objective(item)
     prefix = item.partition(":")[0]
-    if ":" in item and prefix not in {"sum", "mean", "max"}:
+    if ":" in item and prefix not in PREFIXES:
         return import_objective(item)
     return parse_term(item, tables)
 

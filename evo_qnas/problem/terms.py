@@ -1,16 +1,21 @@
-"""What an objective or limit is made of: a column summed, its mean or maximum over blocks, or a count of operators."""
+"""What an objective or limit is made of: a column summed, its mean or maximum over blocks, or a count of operators.
 
-from dataclasses import dataclass
+Columns of several devices are called `latency_ms@pi4`, `latency_ms@esp32`; `worst:latency_ms` is the largest of a
+network's sums over those devices.
+"""
+
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.tables import Tables
 
-Kind = Literal["sum", "mean", "max", "distinct"]
+Kind = Literal["sum", "mean", "max", "worst", "distinct"]
 
+PREFIXES: dict[str, Kind] = {"sum": "sum", "mean": "mean", "max": "max", "worst": "worst"}
 _LABELS = ("operator", "weight_bits", "activation_bits")
 
 
@@ -19,8 +24,9 @@ _LABELS = ("operator", "weight_bits", "activation_bits")
 class Term:
     """A number per network.
 
-    `sum` and `mean` (over blocks) of a column include the fixed part, `max` takes it as one more block; `distinct`
-    counts different operators, weight bits or activation bits.
+    `sum` and `mean` (over blocks) of a column include the fixed part, `max` takes it as one more block; `worst` is the
+    largest sum over the columns of several devices; `distinct` counts different operators, weight bits or activation
+    bits. A column that combines its blocks by their largest is a `max` of its own accord.
 
     Attributes:
         kind: how the blocks are put together.
@@ -44,7 +50,13 @@ class Term:
 
     def unit(self, tables: Tables) -> str:
         """Unit of the number."""
-        return "1" if self.kind == "distinct" else tables.column(self.name).unit
+        return "1" if self.kind == "distinct" else tables.column(self.columns(tables)[0]).unit
+
+    def columns(self, tables: Tables) -> tuple[str, ...]:
+        """The columns it is made of; none for `distinct`."""
+        if self.kind == "worst":
+            return device_columns(tables, self.name)
+        return () if self.kind == "distinct" else (self.name,)
 
     def parts(self, tables: Tables) -> tuple[list[Float[np.ndarray, " _"]], float]:
         """Per block what each choice adds, and the offset; only where `additive`."""
@@ -66,22 +78,35 @@ class TermValues:
         kind: how the blocks are put together.
         flat: (all choices,) numbers, for `distinct` integer codes.
         fixed: what the fixed part adds, for `max` one more block's value.
+        others: for `worst` the sums of the other devices.
     """
 
     kind: Kind
     flat: Float[np.ndarray, " flat"] | Int[np.ndarray, " flat"]
     fixed: float
+    others: "tuple[TermValues, ...]" = ()
 
     @classmethod
     def of(cls, term: Term, tables: Tables) -> "TermValues":
         """The numbers of `term` in `tables`."""
         if term.kind == "distinct":
             return cls(kind=term.kind, flat=_codes(tables, term.name), fixed=0.0)
+        if term.kind == "worst":
+            first, *rest = (cls.of(Term(kind="sum", name=name), tables) for name in term.columns(tables))
+            return replace(first, kind="worst", others=tuple(rest))
         if term.kind == "max":
             column = tables.column(term.name)
             return cls(kind=term.kind, flat=np.concatenate(column.values), fixed=column.fixed)
         parts, offset = term.parts(tables)
         return cls(kind=term.kind, flat=np.concatenate(parts), fixed=offset)
+
+    @property
+    def finite(self) -> Bool[np.ndarray, " flat"]:
+        """(all choices,) whether a choice has a number everywhere."""
+        found: np.ndarray = np.isfinite(self.flat)
+        for other in self.others:
+            found = found & other.finite
+        return found
 
     def __call__(self, places: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
         """(n,) float64 of networks given as positions in `flat`."""
@@ -93,6 +118,8 @@ class TermValues:
             largest: np.ndarray = picked.max(axis=1)
             return np.maximum(largest, self.fixed) if self.fixed else largest
         total: np.ndarray = picked.sum(axis=1) + self.fixed
+        for other in self.others:
+            total = np.maximum(total, other(places))
         return total
 
 
@@ -113,7 +140,7 @@ def _distinct(codes: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
 
 
 def parse_term(text: str, tables: Tables) -> Term:
-    """The term that `text` names: `column`, `mean:column`, `max:column` or `distinct(operator)`.
+    """The term that `text` names: `column`, `mean:column`, `max:column`, `worst:column` or `distinct(operator)`.
 
     Raises:
         ProblemError: the form is unknown, or the tables have no such column.
@@ -128,9 +155,34 @@ def parse_term(text: str, tables: Tables) -> Term:
     name = plain
     if ":" in plain:
         prefix, _, name = plain.partition(":")
-        if prefix not in {"sum", "mean", "max"}:
-            raise ProblemError(f"{plain!r}: before the colon stands sum, mean or max, not {prefix!r}")
-        kind = "sum" if prefix == "sum" else "mean" if prefix == "mean" else "max"
+        if prefix not in PREFIXES:
+            raise ProblemError(f"{plain!r}: before the colon stands {', '.join(PREFIXES)}, not {prefix!r}")
+        kind = PREFIXES[prefix]
+    if kind == "worst":
+        return _worst(name, plain, tables)
     if name not in tables.columns:
         raise ProblemError(f"the tables have no column {name!r} (in {plain!r}); there are: {', '.join(tables.columns)}")
+    if kind == "sum" and tables.columns[name].combine == "max":
+        kind = "max"
     return Term(kind=kind, name=name)
+
+
+def _worst(name: str, text: str, tables: Tables) -> Term:
+    """The largest over devices; their columns must be costs that add up, in one unit."""
+    columns = [tables.columns[column] for column in device_columns(tables, name)]
+    if not columns:
+        raise ProblemError(
+            f"the tables have no column {name}@device (in {text!r}); there are: {', '.join(tables.columns)}"
+        )
+    for column in columns:
+        if column.unit != columns[0].unit or column.direction != "minimize" or column.combine != "sum":
+            raise ProblemError(
+                f"{text!r} takes costs that add up, all in {columns[0].unit}: column {column.name!r} is in "
+                f"{column.unit}, direction {column.direction}, combined by {column.combine}"
+            )
+    return Term(kind="worst", name=name)
+
+
+def device_columns(tables: Tables, name: str) -> tuple[str, ...]:
+    """The columns of a cost on several devices: `name@device`."""
+    return tuple(column for column in tables.columns if column.startswith(f"{name}@"))

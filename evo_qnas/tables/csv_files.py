@@ -24,7 +24,14 @@ from evo_qnas.tables.tables import Tables
 
 _KEYS = ("block", "operator", "weight_bits", "activation_bits")
 _UNITS = {"_ms": "ms", "_us": "us", "_bytes": "bytes", "_mj": "mJ"}
-_META: dict[str, tuple[type, ...]] = {"unit": (str,), "direction": (str,), "source": (str,), "fixed": (int, float)}
+_META: dict[str, tuple[type, ...]] = {
+    "unit": (str,),
+    "direction": (str,),
+    "source": (str,),
+    "fixed": (int, float),
+    "combine": (str,),
+    "details": (dict,),
+}
 
 
 @final
@@ -123,9 +130,11 @@ def _comment(place: Path, number: int, line: str, found: _Rows) -> None:
     if isinstance(given.get("column"), str):
         for key, value in given.items():
             if key != "column" and (key not in _META or not isinstance(value, _META[key])):
-                raise TableError(f"{where}: a column has unit, direction, source and fixed, not {key} = {value!r}")
+                raise TableError(f"{where}: a column has {', '.join(_META)}, not {key} = {value!r}")
         if given.get("direction", "minimize") not in ("minimize", "maximize"):
             raise TableError(f"{where}: the direction is minimize or maximize, not {given['direction']!r}")
+        if given.get("combine", "sum") not in ("sum", "max"):
+            raise TableError(f"{where}: blocks combine by sum or max, not {given['combine']!r}")
         found.columns[given["column"]] = given
     elif isinstance(given.get("baseline"), str) and _all(given.get("genome"), int):
         found.baselines[given["baseline"]] = given["genome"]
@@ -218,6 +227,8 @@ def _column(
         direction=said.get("direction", "minimize"),
         source=said.get("source", f"CSV file {place.name}"),
         fixed=float(said.get("fixed", 0.0)),
+        combine=said.get("combine", "sum"),
+        details=MappingProxyType(said.get("details", {})),
     )
 
 
@@ -293,6 +304,8 @@ def _described(column: Column) -> dict[str, Any]:
         "direction": column.direction,
         "fixed": column.fixed,
         "source": column.source,
+        **({"combine": column.combine} if column.combine != "sum" else {}),
+        **({"details": dict(column.details)} if column.details else {}),
     }
 
 

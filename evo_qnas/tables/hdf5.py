@@ -1,5 +1,7 @@
 """Tables to and from HDF5; readable with plain h5py, no pickle, layout in `results/README.md`."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +19,7 @@ from evo_qnas.tables.tables import Tables
 FORMAT = "evo_qnas.tables"
 _LONGEST = 400
 SCHEMA = 1
+_OPTIONAL = {"combine": "sum", "details": "{}"}
 
 
 def save_tables(tables: Tables, path: str | Path) -> None:
@@ -65,6 +68,10 @@ def _write_block(tables: Tables, index: int, block: Block, place: h5py.h5g.Group
         data = put(columns, column.name, column.values[index])
         for name, value in (("unit", column.unit), ("direction", column.direction), ("source", column.source)):
             attribute(data, name, value)
+        if column.combine != "sum":
+            attribute(data, "combine", column.combine)
+        if column.details:
+            attribute(data, "details", json.dumps(dict(column.details), sort_keys=True))
         if column.stderr is not None:
             put(columns, f"{column.name}_stderr", column.stderr[index])
 
@@ -162,14 +169,18 @@ def _read_column(reader: SafeReader, name: str, places: list[h5py.Group], fixed:
     for index, one in enumerate(said):
         if one != said[0]:
             raise TableError(f"{reader.origin}: column {name!r} is {one} in block {index}, but {said[0]} in block 0")
-    unit, direction, source = said[0]
+    unit, direction, source, combine, details = said[0]
     errors = f"{name}_stderr"
     known = all(errors in place for place in places)
     chosen: Direction = "maximize" if direction == "maximize" else "minimize"
     if direction != chosen:
         raise TableError(f"{reader.origin}: column {name!r} has the direction {direction!r}, not minimize or maximize")
+    if combine not in ("sum", "max"):
+        raise TableError(f"{reader.origin}: column {name!r} combines blocks by {combine!r}, not sum or max")
     return Column(
         name=name,
+        combine=combine,
+        details=_details(reader, name, details),
         values=tuple(reader.numbers(place, name) for place in places),
         stderr=tuple(reader.numbers(place, errors) for place in places) if known else None,
         unit=unit,
@@ -180,6 +191,18 @@ def _read_column(reader: SafeReader, name: str, places: list[h5py.Group], fixed:
 
 
 def _said(reader: SafeReader, place: h5py.Group, name: str) -> tuple[Any, ...]:
-    """Unit, direction and source of a column in one block."""
+    """Unit, direction, source, combination and details of a column in one block."""
     data = reader.dataset(place, name)
-    return tuple(reader.text_attribute(data, key) for key in ("unit", "direction", "source"))
+    said = tuple(reader.text_attribute(data, key) for key in ("unit", "direction", "source"))
+    return *said, *(reader.text_attribute(data, key, default=default) for key, default in _OPTIONAL.items())
+
+
+def _details(reader: SafeReader, name: str, text: str) -> Mapping[str, Any]:
+    """The details of a column from their JSON text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TableError(f"{reader.origin}: the details of column {name!r} are no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise TableError(f"{reader.origin}: the details of column {name!r} are no JSON object")
+    return MappingProxyType(found)

@@ -1,7 +1,9 @@
 """The parts of tables: blocks with their choices, columns with their values."""
 
-from dataclasses import dataclass
-from typing import Literal, final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, final
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,6 +11,7 @@ from jaxtyping import Float, Int
 from evo_qnas.errors import TableError
 
 Direction = Literal["minimize", "maximize"]
+Combine = Literal["sum", "max"]
 
 MAX_BITS = 64
 
@@ -66,7 +69,9 @@ class Column:
         unit: unit of the values, `"1"` for a plain number.
         direction: whether less or more is better.
         source: where the numbers come from, in words.
-        fixed: what the fixed part of the network adds to the sum, in the same unit.
+        fixed: what the fixed part of the network adds to the sum (for `max`: its own value), in the same unit.
+        combine: what a network's number is of those of its blocks: their sum, or the largest (peak memory).
+        details: how the numbers came about, for people: texts, numbers and lists of them that JSON can hold.
     """
 
     name: str
@@ -76,15 +81,37 @@ class Column:
     direction: Direction = "minimize"
     source: str = ""
     fixed: float = 0.0
+    combine: Combine = "sum"
+    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For worker processes: read-only mappings cannot be pickled."""
+        given = {name: getattr(self, name) for name in self.__slots__}
+        return _column, ({**given, "details": dict(self.details)},)
 
     def __post_init__(self) -> None:
-        """Refuses a name or direction that is none."""
+        """Refuses a name, direction or combination that is none."""
         check_name("column", self.name)
         wrong = next((mark for mark in ("/", ":", "<", ">", "=") if mark in self.name), None)
         if wrong or self.name.endswith("_stderr"):
             raise TableError(f"column name {self.name!r} must not contain / : < > = nor end with _stderr")
         if self.direction not in ("minimize", "maximize"):
             raise TableError(f"column {self.name!r}: the direction is minimize or maximize, not {self.direction!r}")
+        if self.combine not in ("sum", "max"):
+            raise TableError(f"column {self.name!r}: blocks combine by sum or max, not {self.combine!r}")
+
+    def total(self, picked: Float[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
+        """(n,) float64: networks' numbers from those of their blocks, the fixed part included."""
+        if self.combine == "max":
+            largest: np.ndarray = np.maximum(picked.max(axis=1), self.fixed)
+            return largest
+        totals: np.ndarray = picked.sum(axis=1) + self.fixed
+        return totals
+
+
+def _column(given: dict[str, Any]) -> Column:
+    """A column of its parts."""
+    return Column(**given)
 
 
 def check_name(what: str, name: str) -> None:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from evo_qnas.errors import TableError
 from evo_qnas.tables.findings import Finding
-from evo_qnas.tables.parts import Block, Column, Direction, check_name
+from evo_qnas.tables.parts import Block, Column, Combine, Direction, check_name
 
 
 @final
@@ -85,11 +85,12 @@ class Tables:
         return self.columns[name]
 
     def total(self, name: str, genomes: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
-        """(n,) float64: the column summed over each network's blocks, fixed part included, in the column's unit."""
+        """(n,) float64: the column of each network, summed over its blocks (or the largest, as the column says).
+
+        The fixed part is included; in the column's unit.
+        """
         column = self.column(name)
-        flat = np.concatenate(column.values)
-        totals: np.ndarray = flat[self.starts + genomes].sum(axis=1) + column.fixed
-        return totals
+        return column.total(np.concatenate(column.values)[self.starts + genomes])
 
     def save(self, path: str | Path) -> None:
         """Writes the tables to one HDF5 file, in one step (layout: `results/README.md`)."""
@@ -155,11 +156,17 @@ class Tables:
         direction: Direction = "minimize",
         source: str = "",
         fixed: float = 0.0,
+        stderr: Sequence[Float[np.ndarray, " _"]] | None = None,
+        combine: Combine = "sum",
+        details: Mapping[str, Any] | None = None,
     ) -> "Tables":
         """Tables with one more column; an old one of that name is replaced."""
         column = Column(
             name=name,
             values=_float_arrays(name, values),
+            stderr=None if stderr is None else _float_arrays(f"{name}_stderr", stderr),
+            combine=combine,
+            details=MappingProxyType(dict(details or {})),
             unit=unit,
             direction=direction,
             source=source,

@@ -39,7 +39,7 @@ def test_forms(text: str, term: str, low: float, high: float) -> None:
         ("cost <= nan", "the number must be finite"),
         ("cost <= ", "'' is no number"),
         ("costs <= 4", "no column 'costs'"),
-        ("median:cost <= 4", "before the colon stands sum, mean or max"),
+        ("median:cost <= 4", "before the colon stands sum, mean, max, worst"),
         ("distinct(cost) <= 4", "distinct takes one of operator"),
     ],
 )

@@ -203,3 +203,57 @@ def test_a_limit_is_met_up_to_the_rounding_of_a_sum() -> None:
     for limit, met in (("score <= 0.3", True), ("score >= 0.3", True), ("score <= 0.2999", False)):
         _, excess = TableProblem(tables, objectives=["score"], constraints=[limit]).evaluate(np.array([[0, 0]]))
         assert bool((excess <= 0.0).all()) is met
+
+
+def device_tables() -> Tables:
+    plain = made_tables(4)
+    rng = np.random.default_rng(0)
+    for device in ("pi4", "esp32", "m7"):
+        values = [rng.integers(1, 9, size=len(block)).astype(float) for block in plain.blocks]
+        plain = plain.with_column(f"latency_ms@{device}", values, unit="ms", fixed=rng.random())
+    return plain
+
+
+def test_the_worst_device_is_the_largest_of_the_sums() -> None:
+    tables = device_tables()
+    problem = TableProblem(tables, ["score", "worst:latency_ms"], ["worst:latency_ms <= 14", "latency_ms@pi4 <= 12"])
+    genomes = problem.space.sample(np.random.default_rng(1), 20)
+    objectives, excess = problem.evaluate(genomes)
+    sums = [tables.total(f"latency_ms@{device}", genomes) for device in ("pi4", "esp32", "m7")]
+    np.testing.assert_allclose(objectives[:, 1], np.max(sums, axis=0))
+    assert len({int(np.argmax(row)) for row in np.transpose(sums)}) > 1
+    np.testing.assert_allclose(excess, np.stack([np.max(sums, axis=0) - 14, sums[0] - 12], axis=1))
+    assert problem.additive is None
+    assert problem.objectives[1].unit == "ms"
+    assert TableProblem.from_description(tables, problem.describe()).fingerprint == problem.fingerprint
+
+
+def test_a_column_that_takes_the_largest_needs_no_prefix() -> None:
+    values = [np.arange(1.0, 1 + len(block)) for block in made_tables().blocks]
+    tables = made_tables().with_column("peak_memory_bytes", values, combine="max", fixed=2.0, unit="bytes")
+    problem = TableProblem(tables, ["peak_memory_bytes"], ["peak_memory_bytes <= 3"])
+    genomes = np.array([[0, 0, 0], [1, 2, 0]])
+    genomes = np.minimum(genomes, tables.choices - 1)
+    objectives, excess = problem.evaluate(genomes)
+    wanted = np.maximum(genomes.max(axis=1) + 1.0, 2.0)
+    assert objectives[:, 0].tolist() == wanted.tolist() == tables.total("peak_memory_bytes", genomes).tolist()
+    assert excess[:, 0].tolist() == (wanted - 3).tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({}, "the tables have no column energy@device"),
+        ({"unit": "us"}, "column 'latency_ms@m7' is in us"),
+        ({"direction": "maximize"}, "direction maximize"),
+        ({"combine": "max"}, "combined by max"),
+    ],
+    ids=["none", "unit", "direction", "combine"],
+)
+def test_devices_that_cannot_be_compared_are_named(change: dict[str, Any], text: str) -> None:
+    tables = device_tables()
+    if change:
+        values = tables.columns["latency_ms@m7"].values
+        tables = tables.with_column("latency_ms@m7", values, **{"unit": "ms", **change})
+    with pytest.raises(ProblemError, match=text):
+        TableProblem(tables, ["worst:latency_ms" if change else "worst:energy"])

@@ -1,5 +1,6 @@
 """CSV: there and back bit for bit, and every error with file and line."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,9 @@ def equal(one: Tables, other: Tables) -> None:
     assert list(one.columns) == list(other.columns)
     for name, column in one.columns.items():
         twin = other.columns[name]
-        assert (column.unit, column.direction, column.fixed, column.source) == (
-            twin.unit,
-            twin.direction,
-            twin.fixed,
-            twin.source,
-        )
+        for key in ("unit", "direction", "fixed", "source", "combine"):
+            assert getattr(column, key) == getattr(twin, key)
+        assert dict(column.details) == dict(twin.details)
         assert (column.stderr is None) == (twin.stderr is None)
         for mine, theirs in (((column.values), (twin.values)), (column.stderr or (), twin.stderr or ())):
             assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(mine, theirs, strict=True))
@@ -123,3 +121,32 @@ def test_a_choice_that_is_there_twice_cannot_be_written() -> None:
     twice = Tables.from_arrays({"score": [np.array([1.0, 2.0])]}, blocks=[block])
     with pytest.raises(TableError, match="block 'b' has a choice twice"):
         csv_text(twice)
+
+
+def test_largest_columns_and_details_come_back(tmp_path: Path) -> None:
+    tables = made_tables(1).with_column(
+        "peak",
+        [np.arange(len(block), dtype=float) for block in made_tables(1).blocks],
+        combine="max",
+        fixed=1.5,
+        stderr=[np.full(len(block), 0.1) for block in made_tables(1).blocks],
+        details={"device": "pi4", "rounds": 60, "errors": [0.5, 1.0]},
+    )
+    tables.to_csv(tmp_path / "t.csv")
+    equal(Tables.from_csv(tmp_path / "t.csv"), tables)
+    genomes = np.array([[0, 0, 0], [1, 0, 1]])
+    assert tables.total("peak", genomes).tolist() == [1.5, 1.5]
+    last = np.array([[len(block) - 1 for block in tables.blocks]])
+    assert tables.total("peak", last).tolist() == [max(1.5, *(len(block) - 1.0 for block in tables.blocks))]
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [({"combine": "product"}, "blocks combine by sum or max, not 'product'"), ({"details": 3}, "not details = 3")],
+)
+def test_odd_descriptions_of_a_column_get_one_sentence(tmp_path: Path, said: dict[str, object], text: str) -> None:
+    made_tables(1).to_csv(tmp_path / "t.csv")
+    line = json.dumps({"column": "cost", **said})
+    (tmp_path / "t.csv").write_text((tmp_path / "t.csv").read_text() + f"# {line}\n")
+    with pytest.raises(TableError, match=text):
+        Tables.from_csv(tmp_path / "t.csv")

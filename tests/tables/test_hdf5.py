@@ -1,5 +1,6 @@
 """HDF5: there and back, and files of strangers."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def test_there_and_back(tmp_path: Path) -> None:
     tables = full_tables()
     tables.save(tmp_path / "t.h5")
     equal(Tables.load(tmp_path / "t.h5"), tables)
+
+
+def test_largest_columns_and_details_come_back(tmp_path: Path) -> None:
+    tables = full_tables()
+    values = tables.columns["cost"].values
+    given = tables.with_column("peak", values, combine="max", details={"rounds": 60, "device": "pi4"})
+    given.save(tmp_path / "t.h5")
+    equal(Tables.load(tmp_path / "t.h5"), given)
+    with h5py.File(tmp_path / "t.h5") as file:
+        assert file["blocks/001/columns/peak"].attrs["combine"] == "max"
+        assert json.loads(file["blocks/001/columns/peak"].attrs["details"]) == {"rounds": 60, "device": "pi4"}
+        assert "combine" not in file["blocks/001/columns/cost"].attrs
 
 
 def test_equal_tables_are_equal_files() -> None:
