@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import joblib
@@ -124,5 +124,6 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
 def _sweep(cache: Path) -> None:
     """Removes what a killed process left half-written, once nobody has written to it for an hour."""
     for path in cache.glob(".*.npy.*.part"):
-        if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink()
