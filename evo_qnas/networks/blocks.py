@@ -23,11 +23,13 @@ class BlockShape:
         name: submodule name, as in `teacher.get_submodule(name)`.
         inputs: (channels, height, width) or whatever the block takes.
         outputs: the same for what it gives.
+        dilation: that of the block's convolutions with more than one tap, their median; 1 where it has none.
     """
 
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    dilation: int = 1
 
     @property
     def stride(self) -> int:
@@ -64,8 +66,19 @@ def find_blocks(
         if name not in seen:
             raise NetworkError(f"block {name!r} is never called when the teacher runs")
         taken, given = seen[name]
-        shapes.append(BlockShape(name=name, inputs=tuple(taken.shape[1:]), outputs=tuple(given.shape[1:])))
+        dilation = _dilation(teacher.get_submodule(name))
+        inputs, outputs = tuple(taken.shape[1:]), tuple(given.shape[1:])
+        shapes.append(BlockShape(name=name, inputs=inputs, outputs=outputs, dilation=dilation))
     return tuple(shapes)
+
+
+def _dilation(block: nn.Module) -> int:
+    """Median dilation of the convolutions of more than one tap."""
+    convolutions = [
+        module for module in block.modules() if isinstance(module, nn.Conv2d) and max(module.kernel_size) > 1
+    ]
+    found = sorted(int(module.dilation[0]) for module in convolutions)
+    return found[len(found) // 2] if found else 1
 
 
 @contextmanager

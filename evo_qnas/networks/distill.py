@@ -1,29 +1,37 @@
 """Block-wise distillation: every candidate of a block learns to copy the teacher's feature maps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import nn
 
+from evo_qnas.data import Images
 from evo_qnas.networks.blocks import recording
 from evo_qnas.networks.devices import channels_last, to_rest, to_training
 from evo_qnas.networks.noise import channel_variance, noise_to_signal
+from evo_qnas.networks.tasks import evaluation_batch
 from evo_qnas.networks.training import batches
 
-_BATCH = 256
+
+def _parts(images: Images | torch.Tensor) -> Iterator[torch.Tensor]:
+    """Normalised pixels, a few images at a time."""
+    if isinstance(images, Images):
+        yield from (pixels for pixels, _ in images.parts(min(256, evaluation_batch(images.pixels))))
+    else:
+        yield from images.split(min(256, evaluation_batch(images)))
 
 
 @torch.no_grad()
 def block_features(
-    teacher: nn.Module, block: str, pixels: Float[torch.Tensor, "n c h w"], *, device: str = "cpu"
+    teacher: nn.Module, block: str, images: Images | Float[torch.Tensor, "n c h w"], *, device: str = "cpu"
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The teacher's feature maps before and after a block for all images, in memory on the CPU; float32."""
     taken: list[torch.Tensor] = []
     given: list[torch.Tensor] = []
     teacher.to(device).eval()
     with recording(teacher, [block]) as seen:
-        for part in pixels.split(_BATCH):
+        for part in _parts(images):
             teacher(part.to(device))
             # A ReLU in place further on must not reach into what was recorded.
             taken.append(seen[block][0].detach().clone().cpu())

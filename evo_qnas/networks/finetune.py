@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import nn
 from torch.nn import functional
 
 from evo_qnas.data import Images
+from evo_qnas.data.augment import Augmentation, augment
 from evo_qnas.networks.devices import channels_last, to_rest, to_training
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.quantizers import Step
+from evo_qnas.networks.tasks import Classification, Task
 from evo_qnas.networks.training import batches, shift
 
 
@@ -24,14 +27,18 @@ def finetune(
     step_learning_rate: float,
     temperature: float,
     teacher_share: float,
-    shift_pixels: int,
+    shift_pixels: int = 0,
     seed: int,
+    task: Task | None = None,
+    augmentation: Augmentation | None = None,
+    class_weights: Float[torch.Tensor, " classes"] | None = None,
     device: str = "cpu",
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Fine-tunes `network` in place: weights and the logarithms of all step sizes, Adam with a cosine rate.
 
-    The loss is `teacher_share` x KL divergence to the teacher's softened output plus the rest x cross-entropy.
+    The loss is `teacher_share` x KL divergence to the teacher's softened output (mean over images, or over the places
+    of the logits' own resolution) plus the rest x the task's cross-entropy.
 
     Args:
         network: calibrated.
@@ -43,8 +50,11 @@ def finetune(
         step_learning_rate: highest rate of the logarithms of step sizes.
         temperature: softening of both outputs.
         teacher_share: 0..1.
-        shift_pixels: augmentation.
+        shift_pixels: augmentation of images with one label.
         seed: decides order and augmentation.
+        task: gives the loss on labels; classification where None.
+        augmentation: of images with label maps, None for none.
+        class_weights: of the loss on labels.
         device: where to train.
         advance: called with the number of steps done.
 
@@ -60,17 +70,21 @@ def finetune(
         [{"params": weights, "lr": learning_rate}, {"params": thetas, "lr": step_learning_rate}]
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+    goal = task or Classification()
+    class_weights = None if class_weights is None else class_weights.to(device)
     to_training(network, device)
     to_training(teacher, device).eval()
     for chosen in batches(len(images), batch_size, steps, generator):
-        pixels = channels_last(shift(images.pixels[chosen], shift_pixels, generator).to(device))
+        pixels, labels = images.take(chosen)
+        if augmentation is not None:
+            pixels, labels = augment(pixels, labels, augmentation, generator)
+        pixels = channels_last(shift(pixels, shift_pixels, generator).to(device))
         with torch.no_grad():
             wanted = functional.log_softmax(teacher(pixels) / temperature, dim=1)
         logits = network(pixels)
-        soft = functional.kl_div(
-            functional.log_softmax(logits / temperature, dim=1), wanted, reduction="batchmean", log_target=True
-        )
-        hard = functional.cross_entropy(logits, images.labels[chosen].to(device))
+        found = functional.log_softmax(logits / temperature, dim=1)
+        soft = functional.kl_div(found, wanted, reduction="none", log_target=True).sum(dim=1).mean()
+        hard = goal.loss(logits, labels.to(device), class_weights=class_weights)
         loss = teacher_share * temperature**2 * soft + (1.0 - teacher_share) * hard
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

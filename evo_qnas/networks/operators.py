@@ -11,6 +11,7 @@ from torch import nn
 from evo_qnas.cards import Card, find_card, load_python_card, nearest, read_toml, validate
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.blocks import BlockShape
+from evo_qnas.networks.deeplab import AtrousPyramid
 from evo_qnas.networks.layers import depthwise_separable, fused_inverted_residual, inverted_residual
 
 TEACHER = "teacher"
@@ -45,19 +46,33 @@ class Operator:
 
 
 def _stack(layer: Callable[..., nn.Module]) -> Builder:
-    """A builder of `depth` such layers, the first of which takes the stride and the change of channels."""
+    """A builder of `depth` such layers, the first of which takes the stride and the change of channels.
 
-    def build(shape: BlockShape, *, depth: int = 1, dilation: int = 1, **parameters: int) -> nn.Module | None:
+    They keep the dilation of the block that they may replace, unless a card gives one.
+    """
+
+    def build(shape: BlockShape, *, depth: int = 1, dilation: int = 0, **parameters: int) -> nn.Module | None:
         if len(shape.inputs) != 3 or len(shape.outputs) != 3:
             return None
         width, layers = shape.inputs[0], []
         for index in range(depth):
             stride = shape.stride if index == 0 else 1
-            layers.append(layer(width, shape.outputs[0], stride=stride, dilation=dilation, **parameters))
+            rate = dilation or shape.dilation
+            layers.append(layer(width, shape.outputs[0], stride=stride, dilation=rate, **parameters))
             width = shape.outputs[0]
         return nn.Sequential(*layers)
 
     return build
+
+
+def _separable_pyramid(shape: BlockShape, *, rate: int, divide: int = 1) -> nn.Module | None:
+    """An atrous pyramid of depthwise-separable branches with the rates 1, 2 and 3 times `rate`."""
+    if len(shape.inputs) != 3 or shape.inputs[1:] != shape.outputs[1:]:
+        return None
+    width = max(8, shape.outputs[0] // divide)
+    return AtrousPyramid(
+        shape.inputs[0], shape.outputs[0], rates=[rate, 2 * rate, 3 * rate], hidden=width, separable=True
+    )
 
 
 def _identity(shape: BlockShape) -> nn.Module | None:
@@ -68,6 +83,7 @@ BUILDERS: dict[str, Builder] = {
     "inverted_residual": _stack(inverted_residual),
     "fused_inverted_residual": _stack(fused_inverted_residual),
     "depthwise_separable": _stack(depthwise_separable),
+    "separable_pyramid": _separable_pyramid,
     "identity": _identity,
 }
 

@@ -13,7 +13,7 @@ from evo_qnas.networks.blocks import assemble
 from evo_qnas.networks.costs import Costs, costs_of
 from evo_qnas.networks.noise import noise_to_signal
 from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
-from evo_qnas.networks.training import EVALUATION_BATCH
+from evo_qnas.networks.tasks import evaluation_batch
 
 
 @final
@@ -74,7 +74,7 @@ def score_operator(
     scores = []
     for weight in weight_bits:
         network.set_bits(Bits(weight=weight, activation=8))
-        network.calibrate_weights(calibration.split(EVALUATION_BATCH))
+        network.calibrate_weights(calibration.split(evaluation_batch(calibration)))
         for activation in activation_bits:
             network.set_bits(Bits(weight=weight, activation=activation))
             network.calibrate_activations()
@@ -96,9 +96,10 @@ def _score(
     network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, variance: torch.Tensor
 ) -> tuple[float, float]:
     """Mean and standard error of the noise-to-signal ratio over images."""
+    size = min(evaluation_batch(inputs), evaluation_batch(targets))
     parts = [
         noise_to_signal(wanted, network(taken), variance)
-        for taken, wanted in zip(inputs.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True)
+        for taken, wanted in zip(inputs.split(size), targets.split(size), strict=True)
     ]
     values = torch.cat(parts).double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5)
@@ -132,7 +133,7 @@ def assemble_quantized(
     """
     assembled = assemble(teacher, modules)
     if any(module is not teacher.get_submodule(name) for name, module in modules.items()):
-        estimate_batch_norm(assembled, calibration.split(EVALUATION_BATCH))
+        estimate_batch_norm(assembled, calibration.split(evaluation_batch(calibration)))
     network = quantize(assembled, calibration[:2], Policy(fixed=fixed, blocks=bits))
-    network.calibrate(calibration.split(EVALUATION_BATCH))
+    network.calibrate(calibration.split(evaluation_batch(calibration)))
     return network

@@ -1,6 +1,7 @@
 """Teachers of our own, and any `torch.nn.Module` a user brings."""
 
 import importlib
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
@@ -10,6 +11,7 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.deeplab import DeepLabV3
 from evo_qnas.networks.layers import conv_bn, inverted_residual
 from evo_qnas.networks.weights import load_weights
 
@@ -73,7 +75,10 @@ class InvertedResidualClassifier(nn.Module):
         return logits
 
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"inverted_residual_classifier": InvertedResidualClassifier}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "inverted_residual_classifier": InvertedResidualClassifier,
+    "deeplabv3": DeepLabV3,
+}
 
 
 def build_teacher(architecture: str, parameters: Mapping[str, Any]) -> nn.Module:
@@ -103,13 +108,30 @@ def build_teacher(architecture: str, parameters: Mapping[str, Any]) -> nn.Module
     return teacher
 
 
+def _state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a state dict file; nothing but tensors and plain containers is unpickled."""
+    if not path.is_file():
+        raise NetworkError(f"there is no weights file {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise NetworkError(f"{path} is no state dict of tensors that can be read without running code") from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise NetworkError(f"{path} holds no state dict: save it with torch.save(network.state_dict(), path)")
+    return content
+
+
 def load_teacher(teacher: nn.Module, path: Path) -> nn.Module:
-    """`teacher` with the weights of a safetensors file, every name and shape checked.
+    """`teacher` with the weights of a file, every name and shape checked.
+
+    A safetensors file, or a state dict as `torch.save` writes it (`.pt`, `.pth`), read without running code.
 
     Raises:
         NetworkError: the file is missing or unreadable, or a tensor is missing, unknown or of another shape.
     """
-    tensors, _ = load_weights(path)
+    tensors = _state_dict(path) if path.suffix in {".pt", ".pth"} else load_weights(path)[0]
     own = teacher.state_dict()
     for name, value in own.items():
         if name not in tensors:

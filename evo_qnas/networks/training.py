@@ -1,4 +1,4 @@
-"""Training a classifier: batches, augmentation, cosine schedule, accuracy."""
+"""Training a classifier: batches, augmentation, cosine schedule."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,8 +9,6 @@ from torch.nn import functional
 
 from evo_qnas.data import Images
 from evo_qnas.networks.devices import channels_last, to_rest, to_training
-
-EVALUATION_BATCH = 512
 
 
 def batches(count: int, size: int, steps: int, generator: torch.Generator) -> Iterator[Int[torch.Tensor, " batch"]]:
@@ -75,23 +73,12 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps)
     to_training(network, device).train()
     for chosen in batches(len(images), batch_size, steps, generator):
-        pixels = channels_last(shift(images.pixels[chosen], shift_pixels, generator).to(device))
-        logits = network(pixels)
-        loss = functional.cross_entropy(logits, images.labels[chosen].to(device), label_smoothing=label_smoothing)
+        pixels, labels = images.take(chosen)
+        logits = network(channels_last(shift(pixels, shift_pixels, generator).to(device)))
+        loss = functional.cross_entropy(logits, labels.to(device), label_smoothing=label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         schedule.step()
         advance(1)
     to_rest(network)
-
-
-@torch.no_grad()
-def accuracy(network: nn.Module, images: Images) -> float:
-    """Share of the images whose largest logit is their label, 0..1."""
-    right = 0
-    for pixels, labels in zip(
-        images.pixels.split(EVALUATION_BATCH), images.labels.split(EVALUATION_BATCH), strict=True
-    ):
-        right += int((network(pixels).argmax(dim=1) == labels).sum())
-    return right / len(images)

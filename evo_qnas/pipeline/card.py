@@ -7,18 +7,46 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from evo_qnas.cards import Card, find_card, read_toml, validate
-from evo_qnas.data import DataCard
+from evo_qnas.data import Augmentation, DataCard
 from evo_qnas.errors import CardError
+from evo_qnas.networks.segmentation import SegmentationTraining
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
+Amount = Annotated[float, Field(ge=0.0)]
 WeightBits = Annotated[int, Field(ge=2, le=8)]
 ActivationBits = Annotated[int, Field(ge=4, le=8)]
 
 
+class AugmentationCard(Card):
+    """`[teacher.training.augmentation]`, `[finetuning.augmentation]`: see `data.augment.Augmentation`."""
+
+    flip: bool = True
+    scale: Annotated[list[Rate], Field(min_length=2, max_length=2)] = [1.0, 1.0]
+    crop: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+    brightness: Amount = 0.0
+    contrast: Amount = 0.0
+    saturation: Amount = 0.0
+
+    @property
+    def values(self) -> Augmentation:
+        """The same as a plain value."""
+        return Augmentation(
+            flip=self.flip,
+            scale=(self.scale[0], self.scale[1]),
+            crop=None if self.crop is None else (self.crop[0], self.crop[1]),
+            brightness=self.brightness,
+            contrast=self.contrast,
+            saturation=self.saturation,
+        )
+
+
 class TeacherTraining(Card):
-    """`[teacher.training]`: see `networks.training.train_classifier`."""
+    """`[teacher.training]`: see `networks.training.train_classifier` and `networks.segmentation.SegmentationTraining`.
+
+    `shift_pixels` is for classification; `class_balance`, `average`, `validate_every`, `augmentation` for segmentation.
+    """
 
     epochs: Count = 16
     batch_size: Count = 64
@@ -26,6 +54,22 @@ class TeacherTraining(Card):
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-3
     shift_pixels: Annotated[int, Field(ge=0)] = 0
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
+    validate_every: Count = 5
+    augmentation: AugmentationCard | None = None
+
+    @property
+    def for_classification(self) -> dict[str, Any]:
+        """Keyword arguments of `train_classifier`."""
+        return self.model_dump(exclude={"class_balance", "average", "validate_every", "augmentation"})
+
+    @property
+    def for_segmentation(self) -> SegmentationTraining:
+        """Settings of `train_segmenter`."""
+        values = self.model_dump(exclude={"shift_pixels", "augmentation"})
+        augmentation = Augmentation() if self.augmentation is None else self.augmentation.values
+        return SegmentationTraining(**values, augmentation=augmentation)
 
 
 class TeacherCard(Card):
@@ -34,6 +78,7 @@ class TeacherCard(Card):
     architecture: str
     parameters: dict[str, Any] = {}
     weights: Path | None = None
+    threads: Count | None = None
     training: TeacherTraining = TeacherTraining()
 
 
@@ -94,6 +139,8 @@ class FinetuningCard(Card):
     temperature: Rate = 2.0
     teacher_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
     shift_pixels: Annotated[int, Field(ge=0)] = 0
+    class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    augmentation: AugmentationCard | None = None
 
 
 class OperatorUse(Card):
@@ -114,7 +161,7 @@ class OperatorUse(Card):
 class ProblemCard(Card):
     """A card of `problems/`: one whole run."""
 
-    task: Literal["classification"]
+    task: Literal["classification", "segmentation"]
     seed: Annotated[int, Field(ge=0)] = 0
     threads: Count = 1
     data: DataCard
@@ -126,6 +173,16 @@ class ProblemCard(Card):
     search: SearchCard = SearchCard()
     validation: ValidationCard = ValidationCard()
     finetuning: FinetuningCard = FinetuningCard()
+
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> "ProblemCard":
+        """Augmentation is of the kind that the task's labels allow."""
+        for name, settings in (("teacher.training", self.teacher.training), ("finetuning", self.finetuning)):
+            if self.task == "classification" and settings.augmentation is not None:
+                raise ValueError(f"{name}.augmentation is for segmentation: classification has {name}.shift_pixels")
+            if self.task == "segmentation" and settings.shift_pixels:
+                raise ValueError(f"{name}.shift_pixels is for classification: segmentation has {name}.augmentation")
+        return self
 
 
 def load_card(name: str, *, changes: list[str] | None = None, seed: int | None = None) -> tuple[str, ProblemCard]:

@@ -23,7 +23,7 @@ def check_card(place: Workplace, *, anew: bool) -> None:
         ProblemError: an objective or limit names nothing.
     """
     _ = place.teacher_fingerprint
-    if not place.splits.train.pixels.shape[0]:
+    if not len(place.splits.train):
         raise CardError("the train split is empty: lower data.search_share or data.test_share")
     for shape in place.shapes:
         place.candidates(shape.name)

@@ -9,7 +9,6 @@ import torch
 
 from evo_qnas.archive import Archive
 from evo_qnas.files import write_text
-from evo_qnas.networks.training import accuracy
 from evo_qnas.pareto import certificate
 from evo_qnas.pipeline.stages import default_jobs
 from evo_qnas.pipeline.validation import BASELINE
@@ -38,10 +37,10 @@ def finish(
     summary = {
         "card": place.name,
         "task": place.card.task,
-        "metric": {"name": "accuracy", "maximize": True},
+        "metric": {"name": place.task.metric_name, "maximize": True},
         "seconds": seconds,
         "teacher_float": {
-            "metric": accuracy(place.teacher, place.splits.test),
+            "metric": place.task.metric(place.teacher, place.splits.test),
             "size_bytes": size,
             "latency_ms": None,
         },

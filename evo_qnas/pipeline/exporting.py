@@ -70,4 +70,6 @@ def restore_network(place: Workplace, choices: list[dict[str, Any]], weights: Pa
 def export_stored(folder: Path, identity: str, path: Path, *, upsample: bool = False) -> dict[str, Any]:
     """Exports a validated network and checks it on the run's test images; see `export_network`."""
     place, network, _ = stored_network(folder, identity)
-    return export_network(network, path, images=place.splits.test, upsample=upsample, seed=place.card.seed)
+    return export_network(
+        network, path, images=place.splits.test, metric=place.task.metric, upsample=upsample, seed=place.card.seed
+    )

@@ -51,6 +51,7 @@ class _Export:
             network,
             folder / "model.onnx",
             images=self.place.splits.test,
+            metric=self.place.task.metric,
             seed=seed_of("export", self.place.card.seed) % 2**31,
             latency=False,
         )

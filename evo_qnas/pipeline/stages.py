@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 import joblib
 import numpy as np
 import torch
+from torch import nn
 
 from evo_qnas.files import write_text
 from evo_qnas.networks.distill import block_features, candidate_steps, distill
 from evo_qnas.networks.noise import channel_variance
 from evo_qnas.networks.operators import TEACHER
 from evo_qnas.networks.scores import fixed_costs, score_operator
+from evo_qnas.networks.segmentation import train_segmenter
 from evo_qnas.networks.teachers import load_teacher
 from evo_qnas.networks.training import train_classifier
 from evo_qnas.networks.weights import save_weights
@@ -57,19 +59,34 @@ def make_teacher(place: Workplace) -> None:
     if weights is not None:
         load_teacher(teacher, weights)
     else:
-        training = place.card.teacher.training
-        torch.set_num_threads(place.card.threads)
-        batch = min(training.batch_size, len(place.splits.train))
-        with progress_bar("teacher", training.epochs * (len(place.splits.train) // batch)) as advance:
+        _train_teacher(place, teacher)
+    save_weights(teacher.state_dict(), place.teacher_path, {"fingerprint": place.teacher_fingerprint})
+
+
+def _train_teacher(place: Workplace, teacher: nn.Module) -> None:
+    """Trains a fresh teacher with every core: there is one job."""
+    training, train = place.card.teacher.training, place.splits.train
+    seed = seed_of("teacher order", place.card.seed)
+    torch.set_num_threads(place.card.teacher.threads or place.card.threads)
+    batch = min(training.batch_size, len(train))
+    with progress_bar("teacher", training.epochs * (len(train) // batch)) as advance:
+        if place.card.task == "classification":
             train_classifier(
+                teacher, train, **training.for_classification, seed=seed, device=place.device, advance=advance
+            )
+        else:
+            train_segmenter(
                 teacher,
-                place.splits.train,
-                **training.model_dump(),
-                seed=seed_of("teacher order", place.card.seed),
+                train,
+                place.splits.search,
+                classes=len(place.splits.classes),
+                settings=training.for_segmentation,
+                seed=seed,
                 device=place.device,
+                checkpoint=place.folder / "teacher.checkpoint.safetensors",
+                fingerprint=place.teacher_fingerprint,
                 advance=advance,
             )
-    save_weights(teacher.state_dict(), place.teacher_path, {"fingerprint": place.teacher_fingerprint})
 
 
 def make_blocks(place: Workplace, *, jobs: int) -> None:
@@ -100,7 +117,7 @@ class _Distillation:
         place, settings = self.place, self.place.card.distillation
         missing = _missing(place, block)
         candidates = {name: module for name, module in place.candidates(block).items() if name in missing}
-        inputs, targets = block_features(place.teacher, block, place.splits.train.pixels, device=place.device)
+        inputs, targets = block_features(place.teacher, block, place.splits.train, device=place.device)
         with progress_bar(
             f"{block}", candidate_steps(list(candidates.values()), settings.steps), show=False
         ) as advance:
@@ -129,7 +146,7 @@ def make_tables(place: Workplace, *, jobs: int) -> Tables:
     names = [shape.name for shape in place.shapes]
     task = _Scoring(place)
     rows = in_jobs(task, names, jobs=jobs, threads=place.card.threads, label="blocks scored")
-    fixed = fixed_costs(place.teacher, place.splits.train.pixels[:2], names, place.fixed_bits)
+    fixed = fixed_costs(place.teacher, place.example, names, place.fixed_bits)
     _to_tables(names, rows, {name: float(cost) for name, cost in dataclasses.asdict(fixed).items()}).save(path)
     write_text(stamp, to_json({"fingerprint": digest(place.tables_fingerprint)}))
     # From the file, so that a first run and a resumed one see the very same tables.
@@ -150,8 +167,8 @@ class _Scoring:
             return list(known["choices"])
         quantization = place.card.quantization
         calibration, _ = block_features(place.teacher, block, place.calibration)
-        _, outputs = block_features(place.teacher, block, place.splits.train.pixels)
-        inputs, targets = block_features(place.teacher, block, place.splits.search.pixels)
+        _, outputs = block_features(place.teacher, block, place.splits.train)
+        inputs, targets = block_features(place.teacher, block, place.splits.search)
         choices: list[dict[str, Any]] = []
         for operator in [TEACHER, *place.candidates(block)]:
             scored = score_operator(

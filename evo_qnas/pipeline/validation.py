@@ -15,7 +15,7 @@ from evo_qnas.networks.costs import costs_of
 from evo_qnas.networks.finetune import finetune
 from evo_qnas.networks.quantize import Bits, QuantizedNetwork
 from evo_qnas.networks.scores import assemble_quantized
-from evo_qnas.networks.training import accuracy
+from evo_qnas.networks.segmentation import class_weights
 from evo_qnas.networks.weights import save_weights
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json
@@ -88,6 +88,18 @@ def build_network(place: Workplace, choices: Sequence[Mapping[str, Any]]) -> Qua
     return assemble_quantized(place.teacher, modules, bits, place.fixed_bits, place.calibration)
 
 
+def finetuning_settings(place: Workplace) -> dict[str, Any]:
+    """Keyword arguments of `finetune` from the card."""
+    settings = place.card.finetuning
+    values = settings.model_dump(exclude={"augmentation", "class_balance"})
+    if settings.augmentation is not None:
+        values["augmentation"] = settings.augmentation.values
+    if settings.class_balance:
+        train, classes = place.splits.train, len(place.splits.classes)
+        values["class_weights"] = class_weights(train, classes, settings.class_balance)
+    return values
+
+
 @dataclass(frozen=True)
 class Validation:
     """Builds, fine-tunes and validates one network; leaves `networks/<id>/`."""
@@ -110,13 +122,14 @@ class Validation:
         if known is not None and made_from(folder / "weights.safetensors", fingerprint):
             return {key: value for key, value in known.items() if key != "fingerprint"}
         network = build_network(place, choices)
-        before = accuracy(network, place.splits.test)
+        before = place.task.metric(network, place.splits.test)
         finetune(
             network,
             place.teacher,
             place.splits.train,
-            **place.card.finetuning.model_dump(),
+            **finetuning_settings(place),
             seed=seed_of("finetuning", place.card.seed),
+            task=place.task,
             device=place.device,
         )
         size = costs_of(network.layers, network.quantizers, 8).size_bytes
@@ -125,8 +138,8 @@ class Validation:
             "genome": genome,
             "blocks": choices,
             "metric_before_finetune": before,
-            "metric": accuracy(network, place.splits.test),
-            "metric_search_split": accuracy(network, place.splits.search),
+            "metric": place.task.metric(network, place.splits.test),
+            "metric_search_split": place.task.metric(network, place.splits.search),
             "size_bytes": size,
             "latency_ms": None,
             "onnx": None,
@@ -143,7 +156,7 @@ class _Measure:
     place: Workplace
 
     def __call__(self, choices: list[dict[str, Any]]) -> float:
-        return accuracy(build_network(self.place, choices), self.place.splits.search)
+        return self.place.task.metric(build_network(self.place, choices), self.place.splits.search)
 
 
 def rank_correlation(place: Workplace, tables: Tables, *, jobs: int) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from evo_qnas.errors import CardError
 from evo_qnas.networks.blocks import BlockShape, find_blocks
 from evo_qnas.networks.operators import TEACHER, Operator, build_candidate, load_operators
 from evo_qnas.networks.quantize import Bits
+from evo_qnas.networks.tasks import TASKS, Task
 from evo_qnas.networks.teachers import build_teacher, load_teacher
 from evo_qnas.networks.weights import load_weights, read_metadata
 from evo_qnas.pipeline.card import ProblemCard
@@ -66,9 +67,21 @@ class Workplace:
         return Bits(weight=quantization.fixed_weight_bits, activation=quantization.fixed_activation_bits)
 
     @property
+    def task(self) -> Task:
+        """What the networks are for."""
+        return TASKS[self.card.task]
+
+    @property
     def calibration(self) -> torch.Tensor:
-        """Train images for activation ranges."""
-        return self.splits.train.pixels[: self.card.quantization.calibration_images]
+        """Train images for activation ranges, evenly spread: neighbours in an ordered set look alike."""
+        train = self.splits.train
+        count = min(len(train), self.card.quantization.calibration_images)
+        return train.take(torch.linspace(0, len(train) - 1, count).round().long())[0]
+
+    @property
+    def example(self) -> torch.Tensor:
+        """Two normalised train images, for shapes."""
+        return self.splits.train.take(slice(0, 2))[0]
 
     @cached_property
     def teacher_fingerprint(self) -> str:
@@ -102,7 +115,7 @@ class Workplace:
     @cached_property
     def shapes(self) -> tuple[BlockShape, ...]:
         """The blocks, found by running the teacher."""
-        return find_blocks(self.new_teacher(), self.card.blocks.names, self.splits.train.pixels[:2])
+        return find_blocks(self.new_teacher(), self.card.blocks.names, self.example)
 
     def shape(self, block: str) -> BlockShape:
         """The block called `block`."""

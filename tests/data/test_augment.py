@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evo_qnas.data.augment import IGNORE, Augmentation, augment
+from evo_qnas.data import IGNORE, Augmentation, augment
 
 
 def coordinate_images(n: int, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evo_qnas.data.augment import IGNORE
+from evo_qnas.data import IGNORE
 from evo_qnas.data.miou import confusion, iou_per_class, mean_iou
 from evo_qnas.errors import DataError
 

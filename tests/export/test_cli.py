@@ -12,7 +12,7 @@ from evo_qnas.cli import app
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
 from evo_qnas.networks.costs import costs_of
-from evo_qnas.networks.training import accuracy
+from evo_qnas.networks.tasks import accuracy
 from evo_qnas.networks.weights import save_weights
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.exporting import export_stored, open_run, stored_network

@@ -14,8 +14,9 @@ from evo_qnas.networks.noise import channel_variance, noise_to_signal
 from evo_qnas.networks.operators import build_candidate, load_operators
 from evo_qnas.networks.quantize import Bits, Policy, quantize
 from evo_qnas.networks.scores import assemble_quantized, score_operator
+from evo_qnas.networks.tasks import accuracy
 from evo_qnas.networks.teachers import InvertedResidualClassifier, build_teacher, load_teacher
-from evo_qnas.networks.training import accuracy, batches, shift, train_classifier
+from evo_qnas.networks.training import batches, shift, train_classifier
 from evo_qnas.networks.weights import load_weights, save_weights
 
 SETTINGS = {"steps": 120, "batch_size": 16, "learning_rate": 1e-2, "weight_decay": 0.0, "seed": 0}

@@ -14,7 +14,7 @@ from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
 from evo_qnas.networks.blocks import assemble
 from evo_qnas.networks.quantize import Bits, Policy, quantize
-from evo_qnas.networks.training import accuracy
+from evo_qnas.networks.tasks import accuracy
 from evo_qnas.networks.weights import load_weights
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.workplace import Workplace

@@ -16,7 +16,7 @@ from evo_qnas.networks.export.runtime import Kernels, kernels
 from evo_qnas.networks.export.sizes import FileSizes, file_sizes
 from evo_qnas.networks.export.translate import to_onnx
 from evo_qnas.networks.quantize import QuantizedNetwork
-from evo_qnas.networks.training import accuracy
+from evo_qnas.networks.tasks import accuracy
 
 PACKAGES = ("onnx", "onnxruntime")
 # Below 8 bits one step of a code is larger, so a tie rounded the other way moves a logit further.

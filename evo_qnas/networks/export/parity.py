@@ -16,6 +16,7 @@ from evo_qnas.networks.export.runtime import open_session, run
 from evo_qnas.networks.graph import ATEN, arguments_of, last_upsampling
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.reference import run_in_integers
+from evo_qnas.networks.tasks import evaluation_batch
 from evo_qnas.networks.upsampling import bilinear
 
 _REFERENCE_IMAGES, _REFERENCE_VALUES = 16, 2**19
@@ -89,7 +90,7 @@ def agreement_of(one: nn.Module, other: nn.Module, images: Images) -> tuple[floa
     """
     same = count = 0
     difference = 0.0
-    for pixels in images.pixels.split(_BATCH):
+    for pixels, _ in images.parts(min(_BATCH, evaluation_batch(images.pixels))):
         mine, theirs = one(pixels), other(pixels)
         equal = mine.argmax(dim=1) == theirs.argmax(dim=1)
         same, count = same + int(equal.sum()), count + equal.numel()
@@ -102,7 +103,7 @@ def equals_reference(network: QuantizedNetwork, path: Path, images: Images, rng:
 
     None where the network has an operation without integer kernel.
     """
-    pixels = images.pixels
+    pixels = images.take(slice(0, _REFERENCE_IMAGES))[0]
     count = min(_REFERENCE_IMAGES, max(2, _REFERENCE_VALUES // pixels[0].numel()))
     noise = rng.uniform(float(pixels.min()), float(pixels.max()), (count, *pixels.shape[1:])).astype(np.float32)
     given = run(open_session(path), noise)
