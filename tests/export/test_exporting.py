@@ -71,7 +71,7 @@ def test_a_file_that_is_no_onnx_file_gets_one_sentence(tmp_path: Path) -> None:
         open_session(tmp_path / "absent.onnx")
 
 
-@pytest.mark.parametrize(("weight", "activation"), [(8, 8), (4, 8), (3, 4)])
+@pytest.mark.parametrize(("weight", "activation"), [(8, 8), (4, 8), (3, 6)])
 def test_the_teacher_gives_torchs_answers(
     teacher: nn.Module, labelled: Images, tmp_path: Path, weight: int, activation: int
 ) -> None:
