@@ -1,11 +1,11 @@
 """The exact front of an additive problem, or one within a proven distance of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from evo_qnas.errors import InfeasibleError, ProblemError
 from evo_qnas.pareto.fronts import nondominated
@@ -19,6 +19,7 @@ from evo_qnas.spaces import Additive
 
 _BATCH = 1 << 16
 _SLACK = 1e-12
+_TIGHTENINGS = 8
 _FIRST_SHARE = 0.001
 
 
@@ -119,29 +120,40 @@ def _additive(problem: Problem) -> Additive:
 
 def _front(problem: Problem, additive: Additive, max_points: int, attempts: Sequence[float | None]) -> ExactFront:
     """The front by the first attempt that does not outgrow the memory."""
-    found = [_answer(problem, additive, _SLACK, max_points, attempts)]
-    # A sum that rounding alone puts on the wrong side of a limit may have kept others away: ask again without it.
-    if not found[0][3]:
-        found.append(_answer(problem, additive, -_SLACK, max_points, attempts))
-    genomes, objectives = (np.concatenate([part[index] for part in found]) for index in (0, 1))
+    whole, found = lattice(additive, slack=_SLACK), []
+    for left in range(_TIGHTENINGS, -1, -1):
+        answer = _answer(problem, whole, max_points, attempts)
+        found.append(answer)
+        if not len(answer.missed):
+            break
+        # Sums that rounding alone puts on the wrong side of a limit may have kept others away: ask again below them.
+        whole = _tightened(whole, answer) if left > 1 else lattice(additive, slack=-_SLACK)
+    genomes = np.concatenate([part.genomes for part in found])
+    objectives = np.concatenate([part.objectives for part in found])
     if not len(genomes):
         require_feasible(additive)
         raise InfeasibleError(f"no network meets {', '.join(additive.limit_names)}")
     best = np.flatnonzero(nondominated(objectives))
     best = best[np.lexsort(objectives[best].T[::-1])]
     return ExactFront(
-        genomes=genomes[best], objectives=objectives[best], guarantee=np.max([part[2] for part in found], axis=0)
+        genomes=genomes[best], objectives=objectives[best], guarantee=np.max([part.error for part in found], axis=0)
     )
 
 
-_Answer = tuple[np.ndarray, np.ndarray, np.ndarray, bool]
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """Feasible genomes, their objectives, the error, and gene values that miss a limit by rounding alone."""
+
+    genomes: Int[np.ndarray, "n blocks"]
+    objectives: Float[np.ndarray, "n m"]
+    error: Float[np.ndarray, " m"]
+    missed: Int[np.ndarray, "missed genes"]
+    missed_limits: Bool[np.ndarray, "missed k"]
 
 
-def _answer(
-    problem: Problem, additive: Additive, slack: float, max_points: int, attempts: Sequence[float | None]
-) -> _Answer:
-    """Feasible genomes, objectives, error, and whether no network found misses a limit by rounding."""
-    whole = lattice(additive, slack=slack)
+def _answer(problem: Problem, whole: Lattice, max_points: int, attempts: Sequence[float | None]) -> _Answer:
+    """What is best in whole numbers, held against what `Problem.evaluate` says of it."""
     error = np.zeros(whole.m)
     if whole.m == 1:
         genes = smallest_sum(whole)
@@ -152,14 +164,31 @@ def _answer(
         else:
             error = (node.error * whole.steps)[: whole.m]
             genes = traced(node, whole)
-    genomes, objectives, feasible = [], [], []
+    genomes, objectives, met = [], [], []
     for start in range(0, max(len(genes), 1), _BATCH):
         genomes.append(problem.space.decode(genes[start : start + _BATCH]))
         values, excess = problem.evaluate(genomes[-1])
         objectives.append(values)
-        feasible.append((excess <= 0.0).all(axis=1))
-    keep = np.concatenate(feasible)
-    return np.concatenate(genomes)[keep], np.concatenate(objectives)[keep], error, bool(keep.all())
+        met.append(excess <= 0.0)
+    limits = np.concatenate(met)
+    keep = limits.all(axis=1)
+    return _Answer(
+        genomes=np.concatenate(genomes)[keep],
+        objectives=np.concatenate(objectives)[keep],
+        error=error,
+        missed=genes[~keep],
+        missed_limits=~limits[~keep],
+    )
+
+
+def _tightened(whole: Lattice, answer: _Answer) -> Lattice:
+    """The lattice with each limit that was missed just below the smallest sum that missed it."""
+    limits = []
+    for (dimension, bound), position in zip(whole.limits, whole.positions, strict=True):
+        rows = answer.missed[answer.missed_limits[:, position]]
+        sums = [whole.sum_of(row, dimension) for row in rows]
+        limits.append((dimension, min([bound, *(value - 1.0 for value in sums)])))
+    return replace(whole, limits=tuple(limits))
 
 
 def _node(whole: Lattice, max_points: int, attempts: Sequence[float | None]) -> Node | None:

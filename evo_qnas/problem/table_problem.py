@@ -201,8 +201,9 @@ class TableProblem(Problem):
                 column += 1
                 continue
             value = self._terms[limit.term](places)
+            summed = self._terms[limit.term].summed(places, value)
             for _, sign, bound in limit.sides:
-                excess[:, column] = _excess(sign * value, bound)
+                excess[:, column] = _excess(sign * value, bound, summed)
                 column += 1
         return objectives, excess
 
@@ -309,10 +310,10 @@ class TableProblem(Problem):
         return mark.hexdigest()
 
 
-def _excess(value: Float[np.ndarray, " n"], bound: float) -> Float[np.ndarray, " n"]:
-    """`value - bound`, 0 where only the rounding of a sum is left of it: 0.1 + 0.2 meets a limit of 0.3."""
+def _excess(value: Float[np.ndarray, " n"], bound: float, summed: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """`value - bound`, 0 where only the rounding of a sum is left of it: 0.1 + 0.2 - 0.3 meets a limit of 0."""
     excess: np.ndarray = value - bound
-    return np.where(np.abs(excess) <= _ROUNDING * (np.abs(value) + abs(bound)), 0.0, excess)
+    return np.where(np.abs(excess) <= _ROUNDING * (summed + abs(bound)), 0.0, excess)
 
 
 def _is_limit(text: str) -> bool:

@@ -122,6 +122,19 @@ class TermValues:
             total = np.maximum(total, other(places))
         return total
 
+    def summed(self, places: Int[np.ndarray, "n blocks"], values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """(n,) float64, sizes of the numbers that were added up to `values`: rounding is in proportion to them."""
+        if self.kind in {"max", "distinct"} or self._one_sign:
+            size: np.ndarray = np.abs(values)
+            return size
+        sizes: np.ndarray = np.abs(self.flat).take(places).sum(axis=1) + abs(self.fixed)
+        return sizes
+
+    @property
+    def _one_sign(self) -> bool:
+        """Whether no two numbers cancel."""
+        return bool(min(self.flat.min(), self.fixed) >= 0.0 or max(self.flat.max(), self.fixed) <= 0.0)
+
 
 def _codes(tables: Tables, label: str) -> Int[np.ndarray, " flat"]:
     """An integer per choice of all blocks, equal where the labels are."""
