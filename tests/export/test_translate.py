@@ -243,7 +243,7 @@ def test_a_mean_over_the_map_runs_in_integers(tmp_path: Path) -> None:
 def test_a_size_whose_share_is_rounded_down_keeps_its_last_row(mode: str, tmp_path: Path) -> None:
     """7 times float32(31 / 7) is 30.999998, of which a runtime would make 30."""
     sample = torch.randn(16, 2, 7, 7, generator=torch.Generator().manual_seed(0))
-    network = quantized(nn.Sequential(nn.Conv2d(2, 2, 1), nn.Upsample(size=(31, 31), mode=mode)), sample)
+    network = quantized(nn.Sequential(nn.Upsample(size=(31, 31), mode=mode), nn.Conv2d(2, 2, 1)), sample)
     given = in_runtime(written(network, tmp_path), sample)
     with torch.no_grad():
         wanted, step = network(sample), float(network.quantizers[-1].step())

@@ -1,6 +1,6 @@
 """Building an ONNX graph node by node: constants of equal content are stored once, names are short."""
 
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 from jaxtyping import Shaped
@@ -18,12 +18,17 @@ class GraphBuilder:
         nodes: in the order in which they were added.
         constants: by name.
         operations: the operation that gives each tensor.
+        ends: names, element types and shapes of one image (or map) of inputs and outputs.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
         self.operations: dict[str, str] = {}
+        self.ends: dict[Literal["input", "output"], list[tuple[str, str, tuple[int, ...]]]] = {
+            "input": [],
+            "output": [],
+        }
         self._shared: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0
 
@@ -52,24 +57,44 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(operation, inputs, [output], domain=domain, **attributes))
         return output
 
-    def model(self, *, image: tuple[int, ...], logits: tuple[int, ...], functions: list[Any]) -> Any:
-        """The checked model with one input `image` and one output `logits`, each of any batch size `n`.
+    def end(self, side: Literal["input", "output"], name: str, kind: str, shape: tuple[int, ...]) -> str:
+        """Makes a tensor an input or output of any batch size; gives its name.
 
         Args:
-            image: shape of one image.
-            logits: shape of one image's output.
+            side: which of the two.
+            name: of the tensor.
+            kind: `FLOAT` or `UINT8`.
+            shape: without the batch.
+        """
+        if all(known != name for known, _, _ in self.ends[side]):
+            self.ends[side].append((name, kind, shape))
+        return name
+
+    def rename(self, old: str, new: str) -> None:
+        """Gives a node's output another name, wherever it is read."""
+        for node in self.nodes:
+            for names in (node.input, node.output):
+                for index, name in enumerate(names):
+                    if name == old:
+                        names[index] = new
+
+    def model(self, *, functions: list[Any]) -> Any:
+        """The checked model; inputs and outputs are of any batch size `n`.
+
+        Args:
             functions: ONNX functions that the nodes use.
         """
         import onnx
         from onnx import TensorProto, helper
 
-        graph = helper.make_graph(
-            self.nodes,
-            "network",
-            [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", *image])],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", *logits])],
-            list(self.constants.values()),
-        )
+        ends = {
+            side: [
+                helper.make_tensor_value_info(name, TensorProto.DataType.Value(kind), ["n", *shape])
+                for name, kind, shape in found
+            ]
+            for side, found in self.ends.items()
+        }
+        graph = helper.make_graph(self.nodes, "network", ends["input"], ends["output"], list(self.constants.values()))
         opsets = [helper.make_opsetid("", OPSET)]
         if functions:
             opsets.append(helper.make_opsetid(DOMAIN, 1))

@@ -1,6 +1,7 @@
 """From a quantized network to an ONNX model, node by node."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -9,14 +10,32 @@ from torch import fx
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.builder import DOMAIN, GraphBuilder
 from evo_qnas.networks.export.floats import FLOAT_TABLE
-from evo_qnas.networks.export.moves import MOVE_TABLE, pair, static_shape
+from evo_qnas.networks.export.layers import activation_limits, convolution_arguments
+from evo_qnas.networks.export.moves import MOVE_TABLE, static_shape
 from evo_qnas.networks.export.packed import unpack_function, weight_codes
 from evo_qnas.networks.export.values import Codes, Floats, code_limits
-from evo_qnas.networks.graph import ACTIVATIONS, ATEN, LINEAR, arguments_of, last_upsampling, value
-from evo_qnas.networks.quantize import QuantizedNetwork
+from evo_qnas.networks.graph import ACTIVATIONS, LINEAR, arguments_of, last_upsampling, value
+from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantizers import ActivationQuantizer, QuantizedLayer
 
+_ANY = Bits(weight=8, activation=8)
 Value = Codes | Floats
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which part of a network becomes a model, and what its ends are.
+
+    Attributes:
+        upsample: with the up-sampling at the network's end.
+        codes: uint8 codes in and out, as a block has them inside a network; else float images and logits.
+        blocks: names of blocks to leave out: what they give becomes an input, what they take an output.
+    """
+
+    upsample: bool = False
+    codes: bool = False
+    blocks: tuple[str, ...] = ()
 
 
 def to_onnx(network: QuantizedNetwork, *, upsample: bool = False) -> Any:
@@ -32,54 +51,47 @@ def to_onnx(network: QuantizedNetwork, *, upsample: bool = False) -> Any:
     Raises:
         NetworkError: the network is not calibrated, or an operation has no translation.
     """
+    return part_to_onnx(network, Part(upsample=upsample))
+
+
+def part_to_onnx(network: QuantizedNetwork, part: Part) -> Any:
+    """An ONNX model of a part of a calibrated network; see `Part`.
+
+    Raises:
+        NetworkError: the network is not calibrated, an operation has no translation, or nothing is left of the part.
+    """
     if not all(module.active for module in (*network.layers, *network.quantizers)):
         raise NetworkError("the network is not calibrated: call calibrate or restore before exporting it")
-    return _Translation(network, upsample=upsample).model()
+    return _Translation(network, part).model()
 
 
-def activation_limits(node: fx.Node) -> tuple[float, float]:
-    """Lower and upper limit of a ReLU-like node."""
-    if node.target in {ATEN.hardtanh.default, ATEN.hardtanh_.default}:
-        _, low, high = arguments_of(node)
-        return float(low), float(high)
-    return 0.0, 6.0 if node.target in {ATEN.relu6.default, ATEN.relu6_.default} else float("inf")
-
-
-def convolution_arguments(layer: QuantizedLayer) -> tuple[list[int], list[int], list[int], int]:
-    """Stride, padding (all beginnings, then all ends), dilation and groups of a convolution."""
-    axes = layer.weight.ndim - 2
-    given: list[Any] = [*layer.arguments, *[1, 0, 1, 1][len(layer.arguments) :]]
-    stride, padding, dilation, groups = given
-    strides, dilations = (pair(v)[:axes] if axes == 1 else pair(v) for v in (stride, dilation))
-    if padding == "same":
-        totals = [d * (size - 1) for d, size in zip(dilations, layer.weight.shape[2:], strict=True)]
-        pads = [total // 2 for total in totals] + [total - total // 2 for total in totals]
-    elif isinstance(padding, str):
-        pads = [0] * (2 * axes)
-    else:
-        pads = (pair(padding)[:axes] if axes == 1 else pair(padding)) * 2
-    return strides, pads, dilations, int(groups)
+def blocks_of(graph: fx.GraphModule, blocks: tuple[str, ...]) -> dict[fx.Node, str]:
+    """The block of each node that is inside one of `blocks`."""
+    policy = Policy(fixed=_ANY, blocks=dict.fromkeys(blocks, _ANY))
+    return {node: block for node in graph.graph.nodes if (block := policy.block_of(node))}
 
 
 class _Translation:
     """The state of one translation: the graph so far, and what each node of the network became."""
 
-    def __init__(self, network: QuantizedNetwork, *, upsample: bool) -> None:
-        self.graph = network.graph
-        self.left_out = None if upsample else last_upsampling(network.graph)
+    def __init__(self, network: QuantizedNetwork, part: Part) -> None:
+        self.graph, self.part = network.graph, part
+        self.left_out = None if part.upsample else last_upsampling(network.graph)
+        self.inside = blocks_of(network.graph, part.blocks)
         self.builder = GraphBuilder()
         self.values: dict[fx.Node, Value] = {}
         self.dequantized: dict[str, str] = {}
-        self.image: tuple[int, ...] = ()
 
     def model(self) -> Any:
         """The whole model."""
         for node in self.graph.graph.nodes:
             if node == self.left_out:
                 return self._finish(node)
-            if node.op == "placeholder":
-                self.image = static_shape(node)[1:]
-                self.values[node] = Floats(name="image")
+            if self.inside.get(node):
+                self._left_out_block(node)
+            elif node.op == "placeholder":
+                kind = "UINT8" if self.part.codes else "FLOAT"
+                self.values[node] = Floats(name=self.builder.end("input", "image", kind, static_shape(node)[1:]))
             elif node.op == "call_module":
                 self.values[node] = self._module(node)
             elif node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor):
@@ -91,14 +103,50 @@ class _Translation:
     def _finish(self, node: fx.Node) -> Any:
         given: Any = node.args[0]
         result = given[0] if isinstance(given, (tuple, list)) else given
-        last = self.values[result]
-        if isinstance(last, Codes):
+        last, shape = self.values[result], static_shape(result)[1:]
+        if isinstance(last, Codes) and self.part.codes:
+            if last.name == "image":
+                raise NetworkError("the network gives its input: there is nothing to export")
+            self.builder.rename(last.name, "logits")
+        elif isinstance(last, Codes):
             self._dequantize(last, output="logits")
         else:
             self.builder.node("Identity", last.name, output="logits")
+        self.builder.end("output", "logits", "UINT8" if self.part.codes else "FLOAT", shape)
         packed = any(entry.domain == DOMAIN for entry in self.builder.nodes)
-        functions = [unpack_function()] if packed else []
-        return self.builder.model(image=self.image, logits=static_shape(result)[1:], functions=functions)
+        return self.builder.model(functions=[unpack_function()] if packed else [])
+
+    def _left_out_block(self, node: fx.Node) -> None:
+        """What a block takes becomes an output of the model, what it gives an input."""
+        block = self.inside[node]
+        for source in node.all_input_nodes:
+            given = self.values.get(source)
+            if self.inside.get(source) != block and isinstance(given, Codes):
+                self.builder.end("output", given.name, "UINT8", static_shape(source)[1:])
+        if any(self.inside.get(reader) != block for reader in node.users):
+            quantizer = self._quantizer(node)
+            self._store(quantizer)
+            name = self.builder.end("input", f"from_{node.name}", "UINT8", static_shape(node)[1:])
+            self.values[node] = Codes(name=name, quantizer=quantizer)
+
+    def _quantizer(self, node: fx.Node) -> ActivationQuantizer:
+        """The quantizer from which a node's codes come."""
+        source: Any = node
+        while isinstance(source, fx.Node) and source.op == "call_function":
+            source = source.args[0]
+        found = self.graph.get_submodule(str(source.target)) if source.op == "call_module" else None
+        if not isinstance(found, ActivationQuantizer):
+            raise NetworkError(f"what block {self.inside[node]!r} gives is not quantized: it cannot be left out")
+        return found
+
+    def _store(self, quantizer: ActivationQuantizer) -> tuple[str, str]:
+        """Stores step and zero point of a quantizer; gives their names."""
+        builder, name = self.builder, quantizer.name
+        if f"{name}.step" not in builder.constants:
+            builder.stored(f"{name}.step", quantizer.step().detach().numpy(force=True).reshape(()))
+            zero = quantizer.zero_point.numpy(force=True).astype("uint8")
+            builder.stored(f"{name}.zero_point", zero.reshape(()))
+        return f"{name}.step", f"{name}.zero_point"
 
     def _dequantize(self, codes: Codes, output: str | None = None) -> str:
         """The name of the float tensor that codes stand for."""
@@ -132,12 +180,13 @@ class _Translation:
 
     def _quantize(self, quantizer: ActivationQuantizer, source: Value) -> Codes:
         """QuantizeLinear, and an integer Clip where the codes do not use all of uint8."""
-        builder, name = self.builder, quantizer.name
+        builder = self.builder
+        ends = self._store(quantizer)
+        if self.part.codes and source.name == "image":
+            return Codes(name="image", quantizer=quantizer)
         if isinstance(source, Codes):
             source = Floats(name=self._dequantize(source))
-        step = builder.stored(f"{name}.step", quantizer.step().detach().numpy(force=True).reshape(()))
-        zero = builder.stored(f"{name}.zero_point", quantizer.zero_point.numpy(force=True).astype("uint8").reshape(()))
-        codes = builder.node("QuantizeLinear", source.name, step, zero)
+        codes = builder.node("QuantizeLinear", source.name, *ends)
         low, high = code_limits(quantizer, source.low, source.high)
         if (low, high) != (0, 255):
             ends = (builder.constant(low, "uint8"), builder.constant(high, "uint8"))
@@ -158,7 +207,7 @@ class _Translation:
             inputs.append(builder.node("DequantizeLinear", codes, step, axis=0))
         if layer.operation in LINEAR:
             return self._linear(node, layer, source, inputs)
-        strides, pads, dilations, groups = convolution_arguments(layer)
+        strides, pads, dilations, groups = convolution_arguments(layer.weight.shape, layer.arguments)
         name = builder.node(
             "Conv", self._dequantize(source), *inputs, strides=strides, pads=pads, dilations=dilations, group=groups
         )
