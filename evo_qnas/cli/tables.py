@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from evo_qnas.cli import measure
 from evo_qnas.errors import TableError
 from evo_qnas.tables import Direction, Tables
 from evo_qnas.tables.importers import KINDS, detect_kind, import_haq, import_tables
@@ -15,6 +16,7 @@ _verbs = typer.Typer(help="Check, import and export tables of scores and costs."
 
 def register(app: typer.Typer) -> None:
     """Adds the verbs to the command line."""
+    measure.register(_verbs)
     app.add_typer(_verbs, name="tables")
 
 

@@ -112,11 +112,27 @@ class DistillationCard(Card):
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
 
 
+class LatencyCard(Card):
+    """`[latency]`: what is measured between tables and search; without this section nothing is."""
+
+    rounds: Annotated[int, Field(ge=10)] = 60
+    threads: Count = 1
+    networks: Annotated[int, Field(ge=4)] = 48
+    held_out: Annotated[int, Field(ge=0)] = 12
+    float32: bool = False
+
+
 class SearchCard(Card):
-    """`[search]`: what is minimised, under which limits, by which algorithm."""
+    """`[search]`: what is minimised, under which limits and rules, by which algorithm.
+
+    `pins` and `ties` are those of `TableProblem`: per block (or `"*"` for all) the values that `operator`,
+    `weight_bits` or `activation_bits` must have, and groups of blocks that share one choice.
+    """
 
     objectives: Annotated[list[str], Field(min_length=1)] = ["score", "size_bytes"]
     constraints: list[str] = []
+    pins: dict[str, dict[str, Any]] = {}
+    ties: list[list[str]] = []
     algorithm: str = "nsga2"
     evaluations: Count = 20_000
     population: Annotated[int, Field(ge=4)] = 100
@@ -170,6 +186,7 @@ class ProblemCard(Card):
     operators: list[OperatorUse] = []
     quantization: QuantizationCard
     distillation: DistillationCard = DistillationCard()
+    latency: LatencyCard | None = None
     search: SearchCard = SearchCard()
     validation: ValidationCard = ValidationCard()
     finetuning: FinetuningCard = FinetuningCard()

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from evo_qnas.files import write_text
 from evo_qnas.networks.export import export_network, missing_packages
 from evo_qnas.networks.export.latency import measure_latency
@@ -67,7 +65,7 @@ def _latencies(place: Workplace, names: Sequence[str]) -> dict[str, tuple[float,
     known = read_json(stamp, fingerprint)
     if known is None:
         with progress_bar("latency", 1) as advance:
-            times = measure_latency(paths, rng=np.random.default_rng(seed_of("latency", place.card.seed)))
+            times = measure_latency(paths, seed=seed_of("latency", place.card.seed))
             advance(1)
         known = {"fingerprint": fingerprint, "ms": {name: [t.milliseconds, t.spread] for name, t in times.items()}}
         write_text(stamp, to_json(known))

@@ -13,13 +13,14 @@ from evo_qnas.files import write_text
 from evo_qnas.pipeline.card import ProblemCard
 from evo_qnas.pipeline.check import check_card
 from evo_qnas.pipeline.ending import finish
+from evo_qnas.pipeline.latency import latency_stage
 from evo_qnas.pipeline.onnx_stage import export_networks
 from evo_qnas.pipeline.searching import make_archive, problem_of
 from evo_qnas.pipeline.stages import default_jobs, make_blocks, make_tables, make_teacher
 from evo_qnas.pipeline.validation import pick, rank_correlation, validate_picks
 from evo_qnas.pipeline.workplace import Workplace, to_json
 
-STAGES = ("teacher", "blocks", "tables", "search", "networks", "export", "summary")
+STAGES = ("teacher", "blocks", "tables", "latency", "search", "networks", "export", "summary")
 
 Result = TypeVar("Result")
 
@@ -61,6 +62,8 @@ def run_card(
     if last < STAGES.index("tables"):
         return {"card": name, "seconds": clock.seconds}
     tables = clock.time("tables", lambda: make_tables(place, jobs=workers))
+    if last >= STAGES.index("latency") and card.latency is not None:
+        tables = clock.time("latency", lambda: latency_stage(place, tables, jobs=workers))
     if last < STAGES.index("search"):
         return {"card": name, "seconds": clock.seconds}
     problem = problem_of(place, tables)

@@ -1,21 +1,54 @@
 """The search stage: the problem of the tables, and its archive."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from evo_qnas.archive import Archive
 from evo_qnas.cards import nearest
 from evo_qnas.errors import CardError
+from evo_qnas.networks.operators import TEACHER
+from evo_qnas.pipeline.card import LatencyCard
 from evo_qnas.pipeline.workplace import Workplace, seed_of
 from evo_qnas.problem import TableProblem
 from evo_qnas.search import ALGORITHMS, search
-from evo_qnas.tables import Tables
+from evo_qnas.tables import Block, Tables
 
 _COLUMNS = ("score", "size_bytes", "macs", "bit_operations")
+_EVERY_BLOCK = "*"
 
 
 def problem_of(place: Workplace, tables: Tables) -> TableProblem:
-    """The card's objectives and limits over the tables."""
-    return TableProblem(tables, objectives=place.card.search.objectives, constraints=place.card.search.constraints)
+    """The card's objectives, limits, pins and ties over the tables."""
+    search = place.card.search
+    return TableProblem(
+        tables,
+        objectives=search.objectives,
+        constraints=search.constraints,
+        pins=pins_of(search.pins, tables),
+        ties=search.ties,
+    )
+
+
+def pins_of(pins: Mapping[str, Mapping[str, Any]], tables: Tables) -> dict[str, dict[str, Any]]:
+    """A card's pins block by block: those of `"*"` hold for every block, and leave operators without bits in.
+
+    Example:
+        >>> tables = Tables.from_arrays({"score": [np.zeros(1)]})
+        >>> pins_of({"*": {"weight_bits": 8}}, tables)
+        {'block0': {'weight_bits': [0, 8]}}
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in tables.names if _EVERY_BLOCK in pins else ():
+        found[name] = {}
+        for key, value in pins[_EVERY_BLOCK].items():
+            values = list(value) if isinstance(value, list) else [value]
+            found[name][key] = values if key == "operator" else [0, *values]
+    for name, pin in pins.items():
+        if name != _EVERY_BLOCK:
+            found[name] = {**found.get(name, {}), **pin}
+    return found
 
 
 def check_search(place: Workplace) -> None:
@@ -25,11 +58,37 @@ def check_search(place: Workplace) -> None:
         CardError: there is no such algorithm.
         ProblemError: an objective or limit names nothing, or cannot be read.
     """
-    names = [shape.name for shape in place.shapes]
-    problem_of(place, Tables.from_arrays({column: [np.zeros(1)] * len(names) for column in _COLUMNS}))
+    problem_of(place, _expected_tables(place))
     algorithm = place.card.search.algorithm
     if algorithm not in ALGORITHMS:
         raise CardError(f"search.algorithm = {algorithm!r}: there is none; {nearest(algorithm, list(ALGORITHMS))}")
+
+
+def _expected_tables(place: Workplace) -> Tables:
+    """Tables of the choices and columns that the run will make, all values 0."""
+    blocks, bits = [], place.card.quantization
+    pairs = [(weight, activation) for weight in bits.weight_bits for activation in bits.activation_bits]
+    for shape in place.shapes:
+        operators = [TEACHER, *place.candidates(shape.name)]
+        weightless = {name for name, module in place.candidates(shape.name).items() if not list(module.parameters())}
+        labels = [(name, *pair) for name in operators for pair in ([(0, 0)] if name in weightless else pairs)]
+        blocks.append(
+            Block(
+                name=shape.name,
+                operators=tuple(label[0] for label in labels),
+                weight_bits=np.array([label[1] for label in labels], dtype=np.int64),
+                activation_bits=np.array([label[2] for label in labels], dtype=np.int64),
+            )
+        )
+    columns = [*_COLUMNS, *latency_columns(place.card.latency)]
+    return Tables.from_arrays({name: [np.zeros(len(block)) for block in blocks] for name in columns}, blocks=blocks)
+
+
+def latency_columns(settings: LatencyCard | None) -> list[str]:
+    """The columns that `[latency]` of a card adds to the tables."""
+    if settings is None:
+        return []
+    return ["latency_ms", "latency_fp32_ms"] if settings.float32 else ["latency_ms"]
 
 
 def make_archive(place: Workplace, problem: TableProblem) -> Archive:

@@ -20,7 +20,7 @@ from evo_qnas.networks.export.parity import Parity, compare, equals_reference
 from evo_qnas.networks.export.runtime import Kernels, open_session
 from evo_qnas.networks.export.sizes import FileSizes, file_sizes
 from evo_qnas.networks.quantize import Bits, QuantizedNetwork
-from evo_qnas.networks.training import accuracy
+from evo_qnas.networks.tasks import accuracy
 from tests.export.conftest import quantized, quantized_teacher, random_network, written
 
 
@@ -137,11 +137,11 @@ def test_every_check_fails_with_one_sentence(small: QuantizedNetwork, changes: d
 
 def test_latency_is_measured_for_every_file(tmp_path: Path, small: QuantizedNetwork) -> None:
     path = written(small, tmp_path)
-    found = measure_latency({"a": path, "b": path}, rng=np.random.default_rng(0), rounds=10)
+    found = measure_latency({"a": path, "b": path}, seed=0, rounds=10)
     assert set(found) == {"a", "b"}
     assert all(entry.milliseconds > 0 and entry.spread >= 0 and entry.rounds == 10 for entry in found.values())
     with pytest.raises(NetworkError, match="rounds = 3 gives no quantile: take at least 10"):
-        measure_latency({"a": path}, rng=np.random.default_rng(0), rounds=3)
+        measure_latency({"a": path}, seed=0, rounds=3)
 
 
 def test_a_missing_package_is_named(
@@ -153,3 +153,24 @@ def test_a_missing_package_is_named(
     ):
         export_network(small, tmp_path / "model.onnx", images=labelled)
     assert not (tmp_path / "model.onnx").exists()
+
+
+def test_a_killed_measurement_loses_at_most_a_round(tmp_path: Path, small: QuantizedNetwork) -> None:
+    path, record = written(small, tmp_path), tmp_path / "rounds.jsonl"
+    given = {"files": {"a": path, "b": path}, "seed": 1, "rounds": 12, "record": record, "fingerprint": "x"}
+    whole = measure_latency(**given)
+    lines = record.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 13
+    done: list[int] = []
+    assert measure_latency(**given, advance=done.append) == whole
+    assert (done, record.read_bytes()) == ([12], b"".join(lines))
+    # Killed while it wrote the tenth round: nine are kept as they are.
+    record.write_bytes(b"".join(lines[:10]) + lines[10][: len(lines[10]) // 2])
+    done.clear()
+    measure_latency(**given, advance=done.append)
+    assert done == [9, 1, 1, 1]
+    assert record.read_bytes().splitlines(keepends=True)[:10] == lines[:10]
+    assert len(record.read_bytes().splitlines()) == 13
+    # Rounds of something else are not taken.
+    measure_latency(**{**given, "fingerprint": "y"})
+    assert record.read_bytes().splitlines(keepends=True)[1] != lines[1]

@@ -72,7 +72,7 @@ def export_network(
     parity, plain = (compare(network, path, images, metric=metric, exact=exact) for exact in (True, False))
     used, sizes = kernels(path), file_sizes(path)
     reference = equals_reference(network, path, images, rng)
-    time = measure_latency({"": path}, rng=rng)[""] if latency else None
+    time = measure_latency({"": path}, seed=seed)[""] if latency else None
     return {
         "metric": parity.metric,
         "max_abs_diff": parity.max_abs_diff,

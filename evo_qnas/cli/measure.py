@@ -1,0 +1,73 @@
+"""`evo-qnas tables measure`: latencies of blocks and networks, measured here."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evo_qnas.errors import CardError
+
+_HELP = """Measures every choice's block of a run in ONNX Runtime and adds the column latency_ms to its tables.
+
+Blocks are timed in INT8 with codes in and out, in rounds of random order; whole random networks are timed beside
+them, and the column is calibrated on those, so that a network's sum is its latency: "latency_ms <= 4" means the whole
+network. A killed measurement goes on where it was.
+
+Example: evo-qnas tables measure results/digits
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb to `evo-qnas tables`."""
+    app.command("measure", help=_HELP)(measure)
+
+
+def measure(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder with trained blocks and tables.h5")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="tables to write [DIR/tables.h5]")] = None,
+    rounds: Annotated[int | None, typer.Option(min=10, help="times everything is measured [60]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="threads of a run [1]")] = None,
+    networks: Annotated[int | None, typer.Option(min=4, help="whole networks to calibrate on [48]")] = None,
+    held_out: Annotated[int | None, typer.Option(min=0, help="more networks to check the calibration on [12]")] = None,
+    float32: Annotated[bool, typer.Option("--fp32", help="latency_fp32_ms of the float networks as well")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
+) -> None:
+    """Measures tables."""
+    try:
+        from evo_qnas.pipeline.card import LatencyCard
+        from evo_qnas.pipeline.exporting import open_run
+        from evo_qnas.pipeline.latency import check_measurable, measure_tables
+        from evo_qnas.pipeline.stages import default_jobs
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("evo_qnas"):
+            raise
+        raise CardError(
+            f"evo-qnas tables measure needs {error.name}, which is not installed: pip install 'evo-qnas[train,onnx]'"
+        ) from error
+    from evo_qnas.tables import Tables
+
+    place = open_run(folder)
+    check_measurable(place, output)
+    known = place.card.latency or LatencyCard()
+    given = {"rounds": rounds, "threads": threads, "networks": networks, "held_out": held_out}
+    settings = known.model_copy(
+        update={
+            **{key: value for key, value in given.items() if value is not None},
+            "float32": float32 or known.float32,
+        }
+    )
+    tables = Tables.load(place.folder / "tables.h5")
+    made = measure_tables(place, tables, settings, jobs=jobs or default_jobs(), output=output)
+    for name in ("latency_ms", "latency_fp32_ms"):
+        if name in made.columns:
+            column = made.columns[name]
+            print(f"{name}: {column.source}")
+            print("  " + ", ".join(f"{key} {_short(value)}" for key, value in column.details.items() if _plain(value)))
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, (int, float))
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

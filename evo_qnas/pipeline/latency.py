@@ -1,0 +1,291 @@
+"""The latency stage: blocks and whole networks timed in ONNX Runtime, and the columns that tables get from it."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evo_qnas.errors import CardError, NetworkError
+from evo_qnas.files import write_bytes, write_text
+from evo_qnas.networks.export import missing_packages
+from evo_qnas.networks.export.latency import Latency, measure_latency
+from evo_qnas.networks.operators import TEACHER
+from evo_qnas.pipeline.card import LatencyCard
+from evo_qnas.pipeline.latency_files import (
+    Kind,
+    Unit,
+    UnitFile,
+    check_units,
+    grouped,
+    network_unit,
+    start_model,
+    timed_bits,
+)
+from evo_qnas.pipeline.stages import in_jobs
+from evo_qnas.pipeline.workplace import Workplace, digest, read_json, seed_of, to_json
+from evo_qnas.progress import progress_bar
+from evo_qnas.tables import Tables
+from evo_qnas.tables.calibration import Agreement, Calibration, calibrate
+
+START = "start"
+COLUMNS: Mapping[Kind, str] = {"int8": "latency_ms", "fp32": "latency_fp32_ms"}
+
+
+def measure_tables(
+    place: Workplace, tables: Tables, settings: LatencyCard, *, jobs: int, output: Path | None = None
+) -> Tables:
+    """Tables with the column `latency_ms`, measured here and calibrated on whole networks.
+
+    Everything lies in `latency/`: the files measured, the rounds done (a kill loses at most one), and a stamp.
+
+    Args:
+        place: a run with trained blocks.
+        tables: its tables.
+        settings: `[latency]` of a card.
+        jobs: processes that write ONNX files; the measuring itself is done by one.
+        output: where to write the tables; None for `tables.h5` of the run.
+
+    Raises:
+        NetworkError: a package is missing, or an operation cannot be exported.
+    """
+    missing = missing_packages()
+    if missing:
+        raise NetworkError(
+            f"latency tables need {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]'"
+        )
+    path = output or place.folder / "tables.h5"
+    stamp = place.folder / "latency" / "latency.json"
+    fingerprint = digest("latency", place.tables_fingerprint, settings.model_dump(mode="json"), str(path))
+    kinds: tuple[Kind, ...] = ("int8", "fp32") if settings.float32 else ("int8",)
+    if read_json(stamp, fingerprint) is not None and path.is_file():
+        made = Tables.load(path)
+        if all(COLUMNS[kind] in made.columns for kind in kinds):
+            return made
+    session = _Session(place=place, tables=tables, settings=settings)
+    times = session.measure(kinds, jobs=jobs)
+    for kind in kinds:
+        tables = session.column(tables, kind, times)
+    tables.save(path)
+    write_text(stamp, to_json({"fingerprint": fingerprint, "columns": [COLUMNS[kind] for kind in kinds]}))
+    # From the file, so that a first run and a resumed one see the very same tables.
+    return Tables.load(path)
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def random_genomes(tables: Tables, count: int, rng: np.random.Generator) -> Int[np.ndarray, "n blocks"]:
+    """Distinct genomes: in turns uniform ones, and ones whose blocks are all about equally small or large.
+
+    Uniform genomes alone have sums close to each other, while a search goes to the ends.
+    """
+    by_size = [np.argsort(values, kind="stable") for values in tables.column("macs").values]
+    found: dict[tuple[int, ...], None] = {}
+    tries = 0
+    while len(found) < count and tries < 100 * count:
+        tries += 1
+        genome = rng.integers(0, tables.choices)
+        if len(found) % 2:
+            places = np.clip(rng.normal(rng.random(), 0.2, len(genome)), 0.0, 1.0) * (tables.choices - 1)
+            genome = np.array([order[round(at)] for order, at in zip(by_size, places, strict=True)])
+        found[tuple(int(value) for value in genome)] = None
+    return np.array(list(found), dtype=np.int64)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Session:
+    """One measurement of a run's tables."""
+
+    place: Workplace
+    tables: Tables
+    settings: LatencyCard
+
+    def genomes(self) -> Int[np.ndarray, "n blocks"]:
+        """The networks that calibrate, then those held out; the INT8 teacher is the first of all."""
+        rng = np.random.default_rng(seed_of("latency networks", self.place.card.seed))
+        drawn = random_genomes(self.tables, self.settings.networks + self.settings.held_out, rng)
+        whole = self.tables.baselines.get("teacher_int8")
+        if whole is not None:
+            others = drawn[(drawn != np.array(whole)).any(axis=1)]
+            drawn = np.concatenate([[whole], others])[: len(drawn)]
+        return drawn
+
+    def units(self, kind: Kind) -> dict[str, Unit]:
+        """Everything to measure of one kind."""
+        found = [Unit(kind=kind, fixed=True)] if kind == "int8" else []
+        for block in self.tables.blocks:
+            for (operator, _, _), bits in timed_bits(block).items():
+                found.append(Unit(kind=kind, block=block.name, operator=operator, bits=self._bits(kind, bits)))
+        if kind == "int8":
+            found += self.bit_checks()
+        found += [network_unit(kind, self.tables.blocks, genome) for genome in self.genomes().tolist()]
+        return {unit.name: unit for unit in found}
+
+    @staticmethod
+    def _bits(kind: Kind, bits: tuple[int, int]) -> tuple[int, int]:
+        return bits if kind == "int8" else (32, 32)
+
+    def bit_checks(self) -> list[Unit]:
+        """The teacher's own version of its largest block at every bit-width of the card."""
+        quantization = self.place.card.quantization
+        macs = [values[block.operators.index(TEACHER)] for block, values in self._macs()]
+        block = self.tables.blocks[int(np.argmax(macs))]
+        return check_units(block, quantization.weight_bits, quantization.activation_bits, TEACHER)
+
+    def _macs(self) -> list[tuple[Any, np.ndarray]]:
+        return list(zip(self.tables.blocks, self.tables.column("macs").values, strict=True))
+
+    def measure(self, kinds: Sequence[Kind], *, jobs: int) -> dict[str, Latency]:
+        """Latency by the name of the unit, 0 where there is nothing to run."""
+        place, settings = self.place, self.settings
+        units = {name: unit for kind in kinds for name, unit in self.units(kind).items()}
+        writer, groups = UnitFile(place), grouped(units.values())
+        written = in_jobs(writer, groups, jobs=jobs, threads=1, label="networks and blocks exported")
+        files = {
+            unit.name: writer.path(unit)
+            for group, marks in zip(groups, written, strict=True)
+            for unit, there in zip(group, marks, strict=True)
+            if there
+        }
+        start = place.folder / "latency" / "files" / "start.onnx"
+        write_bytes(start, start_model().SerializeToString(deterministic=True))
+        with progress_bar("latency rounds", settings.rounds) as advance:
+            times = measure_latency(
+                {START: start, **files},
+                seed=seed_of("latency", place.card.seed) % 2**31,
+                rounds=settings.rounds,
+                threads=settings.threads,
+                record=place.folder / "latency" / "rounds.jsonl",
+                fingerprint=digest("rounds", place.tables_fingerprint, processor(), version("onnxruntime")),
+                advance=advance,
+            )
+        nothing = Latency(milliseconds=0.0, spread=0.0, rounds=settings.rounds)
+        return {**dict.fromkeys(units, nothing), **times}
+
+    def column(self, tables: Tables, kind: Kind, times: Mapping[str, Latency]) -> Tables:
+        """Tables with the calibrated column of one kind."""
+        start = times[START].milliseconds
+        plain = self._per_choice(kind, lambda latency: max(0.0, latency.milliseconds - start), times)
+        spread = self._per_choice(kind, lambda latency: latency.spread, times)
+        genomes = self.genomes()
+        parts = np.stack([values[genomes[:, index]] for index, values in enumerate(plain)], axis=1)
+        networks = [times[network_unit(kind, tables.blocks, genome).name].milliseconds for genome in genomes.tolist()]
+        measured = np.array(networks)
+        fitted = max(len(measured) - self.settings.held_out, 0)
+        found = calibrate(parts[:fitted], measured[:fitted])
+        fixed = times["int8/fixed"].milliseconds if kind == "int8" else None
+        details = self._details(kind, times, found, fixed)
+        details |= agreements(found, parts[fitted:], measured[fitted:], fixed)
+        return tables.with_column(
+            COLUMNS[kind],
+            [factor * values for factor, values in zip(found.factors, plain, strict=True)],
+            stderr=[factor * values for factor, values in zip(found.factors, spread, strict=True)],
+            fixed=found.fixed,
+            unit="ms",
+            source=self._source(kind, found, fitted),
+            details=details,
+        )
+
+    def _per_choice(
+        self, kind: Kind, number: Callable[[Latency], float], times: Mapping[str, Latency]
+    ) -> list[Float[np.ndarray, " choices"]]:
+        """Per block a number of each choice."""
+        found = []
+        for block in self.tables.blocks:
+            bits = timed_bits(block)
+            units = [
+                Unit(kind=kind, block=block.name, operator=label[0], bits=self._bits(kind, bits[label]))
+                for label in block.labels
+            ]
+            found.append(np.array([number(times[unit.name]) for unit in units]))
+        return found
+
+    def _source(self, kind: Kind, found: Calibration, fitted: int) -> str:
+        threads = self.settings.threads
+        shape = "x".join(str(size) for size in self.place.example.shape[1:])
+        shared = "; one time per operator for all weight bits, and for activation bits of 8 and of fewer"
+        return (
+            f"measured: ONNX Runtime {version('onnxruntime')}, {'INT8' if kind == 'int8' else 'FP32'}, "
+            f"{threads} thread{'s' if threads > 1 else ''}, {processor()}, one image {shape}, "
+            f"{self.settings.rounds} rounds{shared if kind == 'int8' else '; one time per operator'}; "
+            f"calibrated on {fitted} whole networks ({found.model})"
+        )
+
+    def _details(
+        self, kind: Kind, times: Mapping[str, Latency], found: Calibration, fixed: float | None
+    ) -> dict[str, Any]:
+        """How the numbers came about."""
+        details: dict[str, Any] = {
+            "runtime": f"onnxruntime {version('onnxruntime')}",
+            "processor": processor(),
+            "threads": self.settings.threads,
+            "rounds": self.settings.rounds,
+            "statistic": "10 % quantile of thread CPU time" if self.settings.threads == 1 else "least wall time",
+            "image": list(self.place.example.shape[1:]),
+            "start_ms": times[START].milliseconds,
+            "fixed_part_ms": fixed,
+            "model": found.model,
+            "factors": found.factors.tolist(),
+            "networks": found.left_out.networks,
+            "left_out_error": found.left_out.error,
+            "left_out_kendall_tau": _number(found.left_out.kendall_tau),
+        }
+        if kind == "int8":
+            units = self.bit_checks()
+            details["bits_checked"] = f"{units[0].block}, {units[0].operator}"
+            details["bits_ms"] = {f"{unit.bits[0]}/{unit.bits[1]}": times[unit.name].milliseconds for unit in units}
+        return details
+
+
+def agreements(
+    found: Calibration,
+    parts: Float[np.ndarray, "n blocks"],
+    measured: Float[np.ndarray, " n"],
+    fixed: float | None,
+) -> dict[str, Any]:
+    """How well held-out networks are predicted: calibrated, and by the plain sum of blocks and fixed part."""
+    ways = {"held_out": found.predict(parts)}
+    if fixed is not None:
+        ways["plain_sum"] = parts.sum(axis=1) + fixed
+    details: dict[str, Any] = {"held_out_networks": len(measured)}
+    for name, predicted in ways.items():
+        agreement = Agreement.of(predicted, measured)
+        details[f"{name}_error"] = _number(agreement.error)
+        details[f"{name}_kendall_tau"] = _number(agreement.kendall_tau)
+    return details
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def latency_stage(place: Workplace, tables: Tables, *, jobs: int) -> Tables:
+    """The tables with what `[latency]` of the card asks for; as they are without that section."""
+    settings = place.card.latency
+    return tables if settings is None else measure_tables(place, tables, settings, jobs=jobs)
+
+
+def check_measurable(place: Workplace, output: Path | None) -> None:
+    """Refuses to change tables under a search that was made of them.
+
+    Raises:
+        CardError: the run's folder holds an archive and no other file was asked for.
+    """
+    if output is None and (place.folder / "archive.h5").is_file():
+        raise CardError(
+            f"{place.folder} holds a search over its tables.h5: give -o FILE for the measured tables, "
+            "or run a card with a [latency] section in another folder"
+        )

@@ -1,0 +1,178 @@
+"""The ONNX files that latency tables are measured on: blocks, whole networks, the fixed part."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from torch import nn
+
+from evo_qnas.files import write_bytes
+from evo_qnas.networks.blocks import assemble
+from evo_qnas.networks.export.builder import GraphBuilder
+from evo_qnas.networks.export.float_model import float_to_onnx
+from evo_qnas.networks.export.translate import Part, part_to_onnx, to_onnx
+from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.pipeline.workplace import Workplace, digest, seed_of
+from evo_qnas.tables import Block
+
+Kind = Literal["int8", "fp32"]
+
+EIGHT = Bits(weight=8, activation=8)
+_IMAGES = 4
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One thing to measure.
+
+    Attributes:
+        kind: quantized or float.
+        block: block name, "" for whole networks and the fixed part.
+        operator: of the block.
+        bits: of the block, (weight, activation); (0, 0) where it has none.
+        choices: of a whole network, per block (operator, weight bits, activation bits).
+        fixed: the fixed part alone.
+    """
+
+    kind: Kind
+    block: str = ""
+    operator: str = ""
+    bits: tuple[int, int] = (8, 8)
+    choices: tuple[tuple[str, int, int], ...] = ()
+    fixed: bool = False
+
+    @property
+    def name(self) -> str:
+        """Short and unique."""
+        parts = [self.kind, self.block, self.operator, f"w{self.bits[0]}a{self.bits[1]}"]
+        if self.choices:
+            parts = [self.kind, "network", digest(self.choices)[:12]]
+        return "/".join([self.kind, "fixed"] if self.fixed else parts)
+
+
+def timed_bits(block: Block) -> dict[tuple[str, int, int], tuple[int, int]]:
+    """For each choice of a block the bits at which its operator is timed.
+
+    The integer kernels of ONNX Runtime work on 8-bit codes whatever the bits, so weights are timed at 8 bits and
+    activations at 8 and, where a limit on codes is one more operation, at the fewest bits that the block offers.
+    """
+    fewest: dict[str, int] = {}
+    for operator, _, activation in block.labels:
+        if 0 < activation < 8:
+            fewest[operator] = min(activation, fewest.get(operator, 8))
+    return {
+        (operator, weight, activation): (8, fewest[operator] if 0 < activation < 8 else 8)
+        for operator, weight, activation in block.labels
+    }
+
+
+@dataclass(frozen=True)
+class UnitFile:
+    """Writes the files of units of one network or operator to `latency/`; sent to worker processes."""
+
+    place: Workplace
+
+    def path(self, unit: Unit) -> Path:
+        """Where it lies: the name says what it was made from."""
+        made_from = digest("latency file", self.place.tables_fingerprint, unit.name)
+        return self.place.folder / "latency" / "files" / f"{made_from}.onnx"
+
+    def __call__(self, units: Sequence[Unit]) -> list[bool]:
+        """Whether each has something to run: an operator that does nothing has no file but an empty mark."""
+        missing = [unit for unit in units if not (self.path(unit).is_file() or self._mark(unit).is_file())]
+        for unit, model in zip(missing, self.models(missing) if missing else (), strict=True):
+            if model is None:
+                write_bytes(self._mark(unit), b"")
+            else:
+                write_bytes(self.path(unit), model.SerializeToString(deterministic=True))
+        return [self.path(unit).is_file() for unit in units]
+
+    def _mark(self, unit: Unit) -> Path:
+        return self.path(unit).with_suffix(".none")
+
+    @torch.no_grad()
+    def models(self, units: Sequence[Unit]) -> list[Any | None]:
+        """The ONNX models of units, None where one has nothing to run."""
+        place, first = self.place, units[0]
+        if first.choices or first.fixed:
+            return [self._network(unit) for unit in units]
+        module = place.trained(first.block, first.operator)
+        generator = torch.Generator().manual_seed(seed_of("latency inputs", place.card.seed, first.block) % 2**31)
+        inputs = torch.randn(_IMAGES, *place.shape(first.block).inputs, generator=generator)
+        return block_models(module, inputs, kind=first.kind, bits=[unit.bits for unit in units])
+
+    def _network(self, unit: Unit) -> Any:
+        place = self.place
+        names = [shape.name for shape in place.shapes]
+        images = place.splits.train.take(slice(0, _IMAGES))[0]
+        rows = dict(zip(names, unit.choices, strict=True)) if unit.choices else {}
+        modules = {name: place.trained(name, operator) for name, (operator, _, _) in rows.items()}
+        network = assemble(place.teacher, modules)
+        if unit.kind == "fp32":
+            return float_to_onnx(network, images)
+        bits = dict.fromkeys(names, place.fixed_bits)
+        for name, (_, weight, activation) in rows.items():
+            bits[name] = Bits(weight=weight or 8, activation=activation or 8)
+        made = quantized(network, images, Policy(fixed=place.fixed_bits, blocks=bits))
+        return part_to_onnx(made, Part(blocks=tuple(names))) if unit.fixed else to_onnx(made)
+
+
+def quantized(network: nn.Module, images: torch.Tensor, policy: Policy) -> QuantizedNetwork:
+    """A network calibrated on a few images: its kernels take the time of a well-calibrated one."""
+    made = quantize(network, images[:2], policy)
+    made.calibrate([images])
+    return made
+
+
+def block_models(
+    module: nn.Module, inputs: torch.Tensor, *, kind: Kind, bits: Sequence[tuple[int, int]]
+) -> list[Any | None]:
+    """A block as an ONNX model at each pair of bits, with codes in and out; None where it does nothing.
+
+    Raises:
+        NetworkError: an operation has no translation.
+    """
+    if kind == "fp32":
+        model = float_to_onnx(module, inputs)
+        return [model if any(node.op_type != "Identity" for node in model.graph.node) else None] * len(bits)
+    made = quantize(module, inputs[:2], Policy(fixed=EIGHT))
+    if len(made.quantizers) < 2 and not any(node.op == "call_function" for node in made.graph.graph.nodes):
+        return [None] * len(bits)
+    models = []
+    for weight, activation in bits:
+        made.set_bits(Bits(weight=weight or 8, activation=activation or 8))
+        made.calibrate([inputs])
+        models.append(part_to_onnx(made, Part(codes=True)))
+    return models
+
+
+def start_model() -> Any:
+    """A model that does nothing: what every run costs before a kernel starts."""
+    builder = GraphBuilder()
+    builder.end("input", "image", "UINT8", (1, 1, 1))
+    builder.node("Identity", "image", output="logits")
+    builder.end("output", "logits", "UINT8", (1, 1, 1))
+    return builder.model(functions=[])
+
+
+def network_unit(kind: Kind, blocks: Sequence[Block], genome: Sequence[int]) -> Unit:
+    """The whole network of a genome."""
+    choices = tuple(block.labels[value] for block, value in zip(blocks, genome, strict=True))
+    return Unit(kind=kind, choices=choices)
+
+
+def check_units(block: Block, weight_bits: Sequence[int], activation_bits: Sequence[int], operator: str) -> list[Unit]:
+    """One operator of a block at all weight bits and at all activation bits: does its time depend on them?"""
+    pairs = [(bits, 8) for bits in weight_bits] + [(8, bits) for bits in activation_bits]
+    return [Unit(kind="int8", block=block.name, operator=operator, bits=pair) for pair in dict.fromkeys(pairs)]
+
+
+def grouped(units: Iterable[Unit]) -> list[tuple[Unit, ...]]:
+    """Units that are one network at several bits together, so that it is captured once."""
+    groups: dict[tuple[object, ...], list[Unit]] = {}
+    for unit in units:
+        groups.setdefault((unit.kind, unit.block, unit.operator, unit.choices, unit.fixed), []).append(unit)
+    return [tuple(group) for group in groups.values()]

@@ -1,0 +1,145 @@
+"""Latency tables of a small run: what is measured, what is written, resuming."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evo_qnas.errors import CardError, ProblemError
+from evo_qnas.pipeline import load_card, run_card
+from evo_qnas.pipeline.card import LatencyCard
+from evo_qnas.pipeline.exporting import open_run
+from evo_qnas.pipeline.latency import check_measurable, latency_stage, random_genomes
+from evo_qnas.pipeline.latency_files import timed_bits
+from evo_qnas.pipeline.searching import check_search, problem_of
+from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.tables import Tables
+from tests.pipeline.conftest import SMALL
+
+pytest.importorskip("onnx", reason="needs the extra onnx: pip install 'evo-qnas[onnx]'")
+pytest.importorskip("onnxruntime", reason="needs the extra onnx: pip install 'evo-qnas[onnx]'")
+
+LATENCY = ["latency.rounds=10", "latency.networks=4", "latency.held_out=1", "quantization.weight_bits=[4,8]"]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tables]:
+    folder = tmp_path_factory.mktemp("run")
+    name, card = load_card("digits", changes=[*SMALL, *LATENCY], seed=5)
+    run_card(name, card, folder, jobs=1, until="latency")
+    return folder, Tables.load(folder / "tables.h5")
+
+
+def test_the_column_is_the_whole_network(measured: tuple[Path, Tables]) -> None:
+    _, tables = measured
+    column = tables.columns["latency_ms"]
+    assert (column.unit, column.direction, column.combine) == ("ms", "minimize", "sum")
+    assert column.stderr is not None
+    details = dict(column.details)
+    assert (details["networks"], details["held_out_networks"], details["rounds"]) == (4, 1, 10)
+    assert details["model"] in {"affine", "proportional"}
+    for key in ("left_out_error", "held_out_error", "plain_sum_error", "fixed_part_ms", "start_ms"):
+        assert details[key] >= 0
+    # The teacher's largest block was timed at every bit-width of the card.
+    assert set(details["bits_ms"]) == {"4/8", "8/8", "8/4"}
+    for word in ("ONNX Runtime", "INT8", "1 thread", "one image 1x8x8", "10 rounds", "one time per operator"):
+        assert word in column.source
+    whole = tables.total("latency_ms", np.array([tables.baselines["teacher_int8"]]))[0]
+    assert 0 < whole < 100
+
+
+def test_choices_of_one_time_share_it(measured: tuple[Path, Tables]) -> None:
+    _, tables = measured
+    for block, values in zip(tables.blocks, tables.columns["latency_ms"].values, strict=True):
+        shared: dict[tuple[str, bool], set[float]] = {}
+        for (operator, _, activation), value in zip(block.labels, values.tolist(), strict=True):
+            shared.setdefault((operator, 0 < activation < 8), set()).add(value)
+        assert all(len(found) == 1 for found in shared.values())
+        assert all(max(found) > 0 for (operator, _), found in shared.items() if operator != "identity")
+        assert shared.get(("identity", False), {0.0}) == {0.0}
+
+
+def test_measured_tables_are_kept(measured: tuple[Path, Tables]) -> None:
+    folder, tables = measured
+    place = open_run(folder)
+    rounds = folder / "latency" / "rounds.jsonl"
+    before = rounds.stat().st_mtime_ns
+    again = latency_stage(place, Tables.load(folder / "tables.h5"), jobs=1)
+    assert again.columns["latency_ms"].values[0].tolist() == tables.columns["latency_ms"].values[0].tolist()
+    # Without the stamp everything measured is still there: the same numbers come out.
+    (folder / "latency" / "latency.json").unlink()
+    again = latency_stage(place, Tables.load(folder / "tables.h5"), jobs=1)
+    assert again.columns["latency_ms"].values[0].tolist() == tables.columns["latency_ms"].values[0].tolist()
+    assert rounds.stat().st_mtime_ns == before
+    assert len(rounds.read_text().splitlines()) == 11
+    assert json.loads(rounds.read_text().splitlines()[0])["names"][0] == "start"
+
+
+def test_tables_under_a_search_are_not_changed(measured: tuple[Path, Tables], tmp_path: Path) -> None:
+    place = open_run(measured[0])
+    check_measurable(place, None)
+    here = Workplace(name="x", card=place.card, folder=tmp_path)
+    (tmp_path / "archive.h5").write_bytes(b"")
+    check_measurable(here, tmp_path / "other.h5")
+    with pytest.raises(CardError, match=r"holds a search over its tables\.h5: give -o FILE"):
+        check_measurable(here, None)
+
+
+def small_place(folder: Path, *changes: str) -> Workplace:
+    name, card = load_card("digits", changes=[*SMALL, *changes], seed=5)
+    return Workplace(name=name, card=card, folder=folder)
+
+
+def test_a_card_may_search_int8_networks_by_latency(measured: tuple[Path, Tables], tmp_path: Path) -> None:
+    changes = [
+        *LATENCY,
+        'search.objectives=["score","latency_ms"]',
+        'search.pins={"*"={weight_bits=8,activation_bits=8},"stages.0"={operator=["teacher"]}}',
+    ]
+    place = small_place(tmp_path, *changes)
+    check_search(place)
+    tables = measured[1]
+    problem = problem_of(place, tables)
+    for genome in problem.space.sample(np.random.default_rng(0), 20).tolist():
+        labels = [block.labels[value] for block, value in zip(tables.blocks, genome, strict=True)]
+        assert labels[0] == ("teacher", 8, 8)
+        assert labels[1] in {("teacher", 8, 8), ("ds_k3_d1", 8, 8), ("identity", 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (['search.objectives=["score","latency_ms"]'], "no column 'latency_ms'"),
+        ([*LATENCY, 'search.pins={"stages.0"={operator="none"}}'], "block 'stages.0' has no choice left"),
+        ([*LATENCY, 'search.ties=[["stages.0","stages.7"]]'], "names 'stages.7'"),
+        ([*LATENCY, 'search.pins={"*"={bits=8}}'], "'bits' cannot be pinned"),
+    ],
+    ids=["unmeasured", "pin", "tie", "key"],
+)
+def test_a_search_that_cannot_be_is_refused_before_training(changes: list[str], text: str, tmp_path: Path) -> None:
+    with pytest.raises(ProblemError, match=text):
+        check_search(small_place(tmp_path, *changes))
+
+
+def test_networks_to_calibrate_on_differ_and_spread(measured: tuple[Path, Tables]) -> None:
+    tables = measured[1]
+    drawn = random_genomes(tables, 12, np.random.default_rng(0))
+    assert len({tuple(genome) for genome in drawn.tolist()}) == len(drawn) == 12
+    assert (drawn >= 0).all()
+    assert (drawn < tables.choices).all()
+    # More cannot be asked for than there are networks.
+    everything = int(tables.choices.prod())
+    assert len(random_genomes(tables, everything + 5, np.random.default_rng(0))) <= everything
+
+
+def test_activations_are_timed_at_eight_and_at_the_fewest_bits(measured: tuple[Path, Tables]) -> None:
+    found = timed_bits(measured[1].blocks[1])
+    assert found["teacher", 4, 8] == (8, 8)
+    assert found["teacher", 8, 4] == (8, 4)
+    assert found["identity", 0, 0] == (8, 8)
+
+
+def test_defaults_measure_enough_for_a_factor_per_block() -> None:
+    assert LatencyCard().networks >= 40
+    assert LatencyCard().rounds >= 60
