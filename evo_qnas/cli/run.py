@@ -57,6 +57,13 @@ def run(
         console.print(f"{folder} is ready up to the stage {until}.")
 
 
+def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
+    """A network's latency and how much faster than the INT8 teacher it is."""
+    if entry["latency_ms"] is None:
+        return ["", ""]
+    return [f"{entry['latency_ms']:.2f} ms", f"{1 - entry['latency_ms'] / int8['latency_ms']:.0%}"]
+
+
 def _show(console: Console, summary: dict[str, Any]) -> None:
     """The table a run ends with."""
     int8, metric = summary["teacher_int8"], summary["metric"]["name"]
@@ -66,13 +73,16 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
         f"teacher in float {summary['teacher_float']['metric']:.2%}"
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("network", "size", "saving", "predicted score", "before", "after"):
+    timed = int8 is not None and int8["latency_ms"] is not None
+    columns = ["network", "size", "saving", *(["latency", "faster"] if timed else []), "predicted score"]
+    for title in (*columns, "before", "after"):
         table.add_column(title, justify="left" if title == "network" else "right")
     if int8 is not None:
         table.add_row(
             "teacher INT8",
             f"{int8['size_bytes']:,} B",
             "",
+            *([f"{int8['latency_ms']:.2f} ms", ""] if timed else []),
             "",
             f"{int8['metric_before_finetune']:.2%}",
             f"{int8['metric']:.2%}",
@@ -85,6 +95,7 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             entry["id"],
             f"{entry['size_bytes']:,} B",
             saving,
+            *(_latency(entry, int8) if timed else []),
             f"{entry['predicted']['score']:.3f}",
             f"{entry['metric_before_finetune']:.2%}",
             f"{entry['metric']:.2%}",
@@ -93,6 +104,11 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
     console.print(table)
     console.print("before, after: fine-tuning, the same budget for every row; green: not below the INT8 teacher")
     search = summary["search"]
+    for name, other in summary["searches"].items():
+        console.print(
+            f"search {name}: {' and '.join(other['objectives'])}, {other['evaluations']:,} evaluations, "
+            f"{other['front']} networks on the front, picks by {other['pick_by']}"
+        )
     console.print(
         f"search: {search['algorithm']}, {search['evaluations']:,} evaluations, "
         f"{search['front']} networks on the front, {search['certificate']}"
@@ -100,7 +116,7 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
     tau = summary["rank_correlation"]
     if tau is not None and tau["kendall_tau"] is not None:
         console.print(
-            f"score against accuracy before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
+            f"score against {metric} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
             f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
         )
     console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))

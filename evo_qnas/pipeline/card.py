@@ -138,6 +138,18 @@ class SearchCard(Card):
     population: Annotated[int, Field(ge=4)] = 100
 
 
+class FurtherSearch(SearchCard):
+    """`[searches.NAME]`: one more search over the same tables, with picks of its own; leaves `archive-NAME.h5`.
+
+    Attributes:
+        pick_by: column whose share of the INT8 teacher's decides.
+        pick_shares: for each the network with the best score within this share is validated.
+    """
+
+    pick_by: str = "size_bytes"
+    pick_shares: list[Share] = [0.8, 0.67, 0.5]
+
+
 class ValidationCard(Card):
     """`[validation]`: which networks of the front are built, and how many random ones check the score."""
 
@@ -188,6 +200,7 @@ class ProblemCard(Card):
     distillation: DistillationCard = DistillationCard()
     latency: LatencyCard | None = None
     search: SearchCard = SearchCard()
+    searches: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], FurtherSearch] = {}
     validation: ValidationCard = ValidationCard()
     finetuning: FinetuningCard = FinetuningCard()
 

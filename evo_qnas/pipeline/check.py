@@ -9,6 +9,7 @@ import tomlkit
 
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
+from evo_qnas.networks.export import missing_packages
 from evo_qnas.pipeline.searching import check_search
 from evo_qnas.pipeline.workplace import Workplace
 
@@ -28,6 +29,12 @@ def check_card(place: Workplace, *, anew: bool) -> None:
     for shape in place.shapes:
         place.candidates(shape.name)
     check_search(place)
+    missing = missing_packages()
+    if place.card.latency is not None and missing:
+        raise CardError(
+            f"[latency] of the card needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]', "
+            "or remove the section"
+        )
     _claim(place, anew=anew)
 
 
@@ -59,6 +66,8 @@ def _claim(place: Workplace, *, anew: bool) -> None:
             "report.html",
         ):
             (place.folder / stale).unlink(missing_ok=True)
+        for archive in place.folder.glob("archive-*.h5*"):
+            archive.unlink()
         shutil.rmtree(place.folder / "networks", ignore_errors=True)
     write_text(path, f"# The resolved card of this run: evo-qnas run {place.name}\n{tomlkit.dumps(content)}")
 

@@ -1,7 +1,7 @@
 """The end of a run: `front.csv`, `front.png`, `summary.json`, `report.html`."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -26,6 +26,7 @@ def finish(
     problem: TableProblem,
     archive: Archive,
     *,
+    further: Mapping[str, Archive],
     networks: Sequence[dict[str, Any]],
     correlation: dict[str, Any] | None,
     seconds: dict[str, float],
@@ -55,6 +56,16 @@ def finish(
             "front": len(archive.front.genomes),
             "hypervolume_share": proof.share,
             "certificate": str(proof),
+        },
+        "searches": {
+            name: {
+                "algorithm": place.card.searches[name].algorithm,
+                "objectives": [info.name for info in other.header.objectives],
+                "pick_by": place.card.searches[name].pick_by,
+                "evaluations": len(other.genomes),
+                "front": len(other.front.genomes),
+            }
+            for name, other in further.items()
         },
         "images": {
             "train": len(place.splits.train),

@@ -1,13 +1,15 @@
 """`evo-qnas run`: all stages of a card in one folder, resuming what is there."""
 
+import functools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
+from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
 from evo_qnas.pipeline.card import ProblemCard
@@ -19,6 +21,7 @@ from evo_qnas.pipeline.searching import make_archive, problem_of
 from evo_qnas.pipeline.stages import default_jobs, make_blocks, make_tables, make_teacher
 from evo_qnas.pipeline.validation import pick, rank_correlation, validate_picks
 from evo_qnas.pipeline.workplace import Workplace, to_json
+from evo_qnas.tables import Tables
 
 STAGES = ("teacher", "blocks", "tables", "latency", "search", "networks", "export", "summary")
 
@@ -68,17 +71,49 @@ def run_card(
         return {"card": name, "seconds": clock.seconds}
     problem = problem_of(place, tables)
     archive = clock.time("search", lambda: make_archive(place, problem))
+    further = {
+        name: clock.time(f"search {name}", functools.partial(_search, place, tables, name)) for name in card.searches
+    }
     if last < STAGES.index("networks"):
         return {"card": name, "seconds": clock.seconds}
-    picks = pick(tables, archive.front.genomes, card.validation.size_shares)
+    picks, origin = _picks(place, tables, archive, further)
     networks = clock.time("networks", lambda: validate_picks(place, tables, picks, jobs=workers))
+    for entry in networks:
+        entry["searches"] = origin[entry["id"]]
     correlation = clock.time("random networks", lambda: rank_correlation(place, tables, jobs=workers))
     if last < STAGES.index("export"):
         return {"card": name, "seconds": clock.seconds}
     clock.time("export", lambda: export_networks(place, networks, jobs=workers))
     if last < STAGES.index("summary"):
         return {"card": name, "seconds": clock.seconds}
-    return finish(place, problem, archive, networks=networks, correlation=correlation, seconds=clock.seconds)
+    return finish(
+        place,
+        problem,
+        archive,
+        further=further,
+        networks=networks,
+        correlation=correlation,
+        seconds=clock.seconds,
+    )
+
+
+def _search(place: Workplace, tables: Tables, name: str) -> Archive:
+    """A further search of the card."""
+    return make_archive(place, problem_of(place, tables, place.card.searches[name]), name)
+
+
+def _picks(
+    place: Workplace, tables: Tables, archive: Archive, further: Mapping[str, Archive]
+) -> tuple[dict[str, tuple[int, ...]], dict[str, list[str]]]:
+    """Networks to validate by id, and the searches that each is a pick of; "" is the main search."""
+    found = {"": pick(tables, archive.front.genomes, place.card.validation.size_shares)}
+    for name, other in further.items():
+        settings = place.card.searches[name]
+        found[name] = pick(
+            tables, other.front.genomes, settings.pick_shares, column=settings.pick_by, least=len(settings.pick_shares)
+        )
+    picks = {identity: genome for part in found.values() for identity, genome in part.items()}
+    return picks, {identity: [name for name, part in found.items() if identity in part] for identity in picks}
 
 
 def _device(wanted: str) -> str:

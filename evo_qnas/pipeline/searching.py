@@ -9,7 +9,7 @@ from evo_qnas.archive import Archive
 from evo_qnas.cards import nearest
 from evo_qnas.errors import CardError
 from evo_qnas.networks.operators import TEACHER
-from evo_qnas.pipeline.card import LatencyCard
+from evo_qnas.pipeline.card import FurtherSearch, LatencyCard, SearchCard
 from evo_qnas.pipeline.workplace import Workplace, seed_of
 from evo_qnas.problem import TableProblem
 from evo_qnas.search import ALGORITHMS, search
@@ -19,9 +19,9 @@ _COLUMNS = ("score", "size_bytes", "macs", "bit_operations")
 _EVERY_BLOCK = "*"
 
 
-def problem_of(place: Workplace, tables: Tables) -> TableProblem:
-    """The card's objectives, limits, pins and ties over the tables."""
-    search = place.card.search
+def problem_of(place: Workplace, tables: Tables, search: SearchCard | None = None) -> TableProblem:
+    """A search's objectives, limits, pins and ties over the tables; the card's main search where None."""
+    search = search or place.card.search
     return TableProblem(
         tables,
         objectives=search.objectives,
@@ -52,16 +52,22 @@ def pins_of(pins: Mapping[str, Mapping[str, Any]], tables: Tables) -> dict[str, 
 
 
 def check_search(place: Workplace) -> None:
-    """Tries objectives, limits and the algorithm's name on tables of the right columns, before anything is trained.
+    """Tries each search's objectives, limits and algorithm on tables of the right columns, before anything is trained.
 
     Raises:
-        CardError: there is no such algorithm.
+        CardError: there is no such algorithm, or a search picks by a column that there is not.
         ProblemError: an objective or limit names nothing, or cannot be read.
     """
-    problem_of(place, _expected_tables(place))
-    algorithm = place.card.search.algorithm
-    if algorithm not in ALGORITHMS:
-        raise CardError(f"search.algorithm = {algorithm!r}: there is none; {nearest(algorithm, list(ALGORITHMS))}")
+    tables = _expected_tables(place)
+    searches: dict[str, SearchCard] = {"search": place.card.search}
+    searches |= {f"searches.{name}": search for name, search in place.card.searches.items()}
+    for name, settings in searches.items():
+        problem_of(place, tables, settings)
+        algorithm = settings.algorithm
+        if algorithm not in ALGORITHMS:
+            raise CardError(f"{name}.algorithm = {algorithm!r}: there is none; {nearest(algorithm, list(ALGORITHMS))}")
+        if isinstance(settings, FurtherSearch) and settings.pick_by not in tables.columns:
+            raise CardError(f"{name}.pick_by = {settings.pick_by!r}: {nearest(settings.pick_by, list(tables.columns))}")
 
 
 def _expected_tables(place: Workplace) -> Tables:
@@ -91,14 +97,14 @@ def latency_columns(settings: LatencyCard | None) -> list[str]:
     return ["latency_ms", "latency_fp32_ms"] if settings.float32 else ["latency_ms"]
 
 
-def make_archive(place: Workplace, problem: TableProblem) -> Archive:
-    """`archive.h5`: every evaluation of the search and its front."""
-    settings = place.card.search
+def make_archive(place: Workplace, problem: TableProblem, name: str = "") -> Archive:
+    """`archive.h5`, of a further search `archive-NAME.h5`: every evaluation of the search and its front."""
+    settings = place.card.searches[name] if name else place.card.search
     return search(
         problem,
         algorithm=settings.algorithm,
         evaluations=settings.evaluations,
         population=settings.population,
-        seed=seed_of("search", place.card.seed) % 2**31,
-        path=place.folder / "archive.h5",
+        seed=seed_of("search", place.card.seed, *([name] if name else [])) % 2**31,
+        path=place.folder / (f"archive-{name}.h5" if name else "archive.h5"),
     )

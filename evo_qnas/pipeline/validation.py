@@ -31,27 +31,36 @@ def network_id(genome: Sequence[int]) -> str:
     return hashlib.sha256(json.dumps([int(value) for value in genome]).encode()).hexdigest()[:8]
 
 
-def pick(tables: Tables, genomes: Int[np.ndarray, "n blocks"], shares: Sequence[float]) -> dict[str, tuple[int, ...]]:
+def pick(
+    tables: Tables,
+    genomes: Int[np.ndarray, "n blocks"],
+    shares: Sequence[float],
+    *,
+    column: str = "size_bytes",
+    least: int = _LEAST_PICKS,
+) -> dict[str, tuple[int, ...]]:
     """Networks of a front to validate, by id: the INT8 teacher first, then from large to small.
 
     For each share the network with the best score among those that take at most this share of the INT8 teacher's size
-    (where there is no such baseline: of the front's largest network); where these are fewer than five, front members in
-    the widest gaps of size are added.
+    (where there is no such baseline: of the front's largest network); where these are fewer than `least`, front members
+    in the widest gaps of size are added.
 
     Args:
-        tables: with the columns `score` and `size_bytes`.
+        tables: with the columns `score` and `column`.
         genomes: the front.
         shares: 0..1.
+        column: what is shared, `size_bytes` or another cost such as `latency_ms`.
+        least: fewest networks besides the INT8 teacher.
     """
     picks: dict[str, tuple[int, ...]] = {}
     if BASELINE in tables.baselines:
         picks[BASELINE] = tables.baselines[BASELINE]
     if not len(genomes):
         return picks
-    score, size = tables.total("score", genomes), tables.total("size_bytes", genomes)
+    score, size = tables.total("score", genomes), tables.total(column, genomes)
     whole = size.max()
     if BASELINE in tables.baselines:
-        whole = tables.total("size_bytes", np.array([tables.baselines[BASELINE]]))[0]
+        whole = tables.total(column, np.array([tables.baselines[BASELINE]]))[0]
     chosen: list[int] = []
     for share in sorted(shares, reverse=True):
         fitting = np.flatnonzero(size <= share * whole)
@@ -59,7 +68,7 @@ def pick(tables: Tables, genomes: Int[np.ndarray, "n blocks"], shares: Sequence[
             chosen.append(int(fitting[score[fitting].argmin()]))
     chosen = list(dict.fromkeys(chosen))
     order = np.argsort(size, kind="stable")
-    while len(chosen) < min(_LEAST_PICKS, len(order)):
+    while len(chosen) < min(least, len(order)):
         rest = [int(index) for index in order if index not in chosen]
         gaps = [min((abs(size[index] - size[other]) for other in chosen), default=size[index]) for index in rest]
         chosen.append(rest[int(np.argmax(gaps))])
