@@ -154,6 +154,7 @@ class ValidationCard(Card):
     """`[validation]`: which networks of the front are built, and how many random ones check the score."""
 
     size_shares: list[Share] = [0.8, 0.67, 0.58, 0.5, 0.4, 0.3]
+    least_picks: Count = 5
     random_networks: Annotated[int, Field(ge=0)] = 24
 
 

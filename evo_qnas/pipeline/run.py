@@ -106,7 +106,8 @@ def _picks(
     place: Workplace, tables: Tables, archive: Archive, further: Mapping[str, Archive]
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, list[str]]]:
     """Networks to validate by id, and the searches that each is a pick of; "" is the main search."""
-    found = {"": pick(tables, archive.front.genomes, place.card.validation.size_shares)}
+    wanted = place.card.validation
+    found = {"": pick(tables, archive.front.genomes, wanted.size_shares, least=wanted.least_picks)}
     for name, other in further.items():
         settings = place.card.searches[name]
         found[name] = pick(
