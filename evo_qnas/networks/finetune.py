@@ -67,7 +67,7 @@ def finetune(
         parameter for layer in network.layers for parameter in (layer.weight, layer.bias) if parameter is not None
     ]
     optimizer = torch.optim.Adam(
-        [{"params": weights, "lr": learning_rate}, {"params": thetas, "lr": step_learning_rate}]
+        [{"params": weights, "lr": learning_rate}, {"params": thetas, "lr": step_learning_rate}], fused=True
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     goal = task or Classification()

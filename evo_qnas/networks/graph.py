@@ -1,5 +1,6 @@
 """A network as a flat graph of ATen operations with BatchNorm folded: what quantization and cost counting work on."""
 
+import math
 from typing import Any
 
 import torch
@@ -114,6 +115,14 @@ def arguments_of(node: fx.Node) -> list[Any]:
         else:
             found.append(argument.default_value if argument.has_default_value() else None)
     return found
+
+
+def limits_of(node: fx.Node) -> tuple[float, float]:
+    """The values to which a ReLU, ReLU6 or hardtanh cuts its input."""
+    if node.target in {ATEN.hardtanh.default, ATEN.hardtanh_.default}:
+        low, high = arguments_of(node)[1:]
+        return float(low), float(high)
+    return 0.0, 6.0 if node.target in {ATEN.relu6.default, ATEN.relu6_.default} else math.inf
 
 
 def _make_plain(graph: fx.GraphModule) -> None:

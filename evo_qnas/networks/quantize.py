@@ -1,6 +1,6 @@
 """Quantizing a network: which tensor gets which bits, calibration, and the stored integers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, final
@@ -10,7 +10,16 @@ from jaxtyping import Float
 from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.graph import ACTIVATIONS, CONVOLUTIONS, LINEAR, MOVES, capture, last_upsampling, value
+from evo_qnas.networks.graph import (
+    ACTIVATIONS,
+    CONVOLUTIONS,
+    LINEAR,
+    MOVES,
+    capture,
+    last_upsampling,
+    limits_of,
+    value,
+)
 from evo_qnas.networks.packing import pack, unpack
 from evo_qnas.networks.quantizers import MAX_BITS, MIN_BITS, ActivationQuantizer, QuantizedLayer
 
@@ -73,10 +82,11 @@ class QuantizedNetwork(nn.Module):
         modules = [graph.get_submodule(str(n.target)) for n in graph.graph.nodes if n.op == "call_module"]
         self.layers = tuple(m for m in modules if isinstance(m, QuantizedLayer))
         self.quantizers = tuple(m for m in modules if isinstance(m, ActivationQuantizer))
+        self._running = _fuse(graph)
 
     def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
         """The network's output, float32."""
-        output: torch.Tensor = self.graph(x)
+        output: torch.Tensor = self._running(self.graph, x)
         return output
 
     def set_bits(self, bits: Bits) -> None:
@@ -235,6 +245,26 @@ def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
     if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
         return policy.block_of(readers[0]) != policy.block_of(node) and _is_float(node)
     return _is_float(node)
+
+
+def _fuse(graph: fx.GraphModule) -> Callable[[fx.GraphModule, torch.Tensor], torch.Tensor]:
+    """What runs `graph` with its own modules, quantizers doing the work of the ReLU or ReLU6 before them."""
+    nodes = fx.Graph()
+    nodes.output(nodes.graph_copy(graph.graph, {}))
+    nodes.set_codegen(graph.graph._codegen)
+    fused = fx.GraphModule(graph, nodes)
+    for node in list(fused.graph.nodes):
+        quantizer = fused.get_submodule(str(node.target)) if node.op == "call_module" else None
+        source = node.args[0] if node.args else None
+        if not isinstance(quantizer, ActivationQuantizer) or not isinstance(source, fx.Node):
+            continue
+        if source.op == "call_function" and source.target in ACTIVATIONS and len(source.users) == 1:
+            quantizer.limits = limits_of(source)
+            node.replace_input_with(source, source.args[0])
+            fused.graph.erase_node(source)
+    fused.recompile()
+    running: Callable[[fx.GraphModule, torch.Tensor], torch.Tensor] = type(fused).forward
+    return running
 
 
 def _is_float(node: fx.Node) -> bool:

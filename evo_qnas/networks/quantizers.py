@@ -5,18 +5,21 @@ logarithm of a step's factor instead of the step, so that a learning rate moves 
 an absolute rate makes 4-bit weights beat 8-bit ones.
 """
 
+import itertools
+import math
 from typing import final
 
 import torch
 from jaxtyping import Float, Int
 from torch import nn
 
+from evo_qnas.networks.depthwise import Geometry, depthwise, fits
+from evo_qnas.networks.fake_quantize import INT32, Codes, RoundActivations, RoundBias, RoundWeights
+
 MIN_BITS, MAX_BITS = 2, 8
 _SEARCH_STEPS = 48
 _BINS = 1024
 _SAMPLE = 65_536
-# The largest float32 below 2**31: clamping to 2**31 - 1 would round up and overflow.
-_INT32 = 2**31 - 128
 
 
 def weight_range(bits: int) -> tuple[int, int]:
@@ -97,6 +100,7 @@ class ActivationQuantizer(nn.Module):
         name: name of the operation whose output this is.
         block: the block it belongs to, "" for the fixed part.
         bits: 2..8.
+        limits: what a ReLU or ReLU6 before it cuts to; cutting twice changes nothing.
         active: quantize; otherwise values pass through.
         watching: keep a sample of the values for calibration.
     """
@@ -106,6 +110,7 @@ class ActivationQuantizer(nn.Module):
     def __init__(self, *, name: str, block: str, bits: int) -> None:
         super().__init__()
         self.name, self.block, self.bits = name, block, bits
+        self.limits = (-math.inf, math.inf)
         self.active, self.watching = False, False
         self.step = Step(1)
         self.register_buffer("zero_point", torch.zeros(1))
@@ -124,19 +129,27 @@ class ActivationQuantizer(nn.Module):
         return (torch.round(self(x) / self.step()) + self.zero_point).to(torch.int64)
 
     def forward(self, x: Float[torch.Tensor, "*shape"]) -> Float[torch.Tensor, "*shape"]:
-        """`(code - zero point) * step` where active, else `x`."""
+        """`(code - zero point) * step` where active, else `x`, cut to `limits`."""
         if self.watching:
-            flat = x.detach().flatten()
+            flat = torch.clamp(x.detach(), *self.limits).flatten()
             # An odd stride visits every channel and place alike.
             stride = max(1, flat.numel() // _SAMPLE) | 1
             self.seen.append(torch.cat([flat[::stride], flat.amin()[None], flat.amax()[None]]).float().cpu())
+        top = 2**self.bits - 1
+        if self.active and x.device.type == "cpu":
+            zero = int(self.zero_point)
+            codes = Codes(first=-zero, last=top - zero, low=self.limits[0], high=self.limits[1])
+            rounded: torch.Tensor = RoundActivations.apply(x, self.step.theta, self.step.base, codes)  # type: ignore[no-untyped-call]
+            return rounded
+        if self.limits != (-math.inf, math.inf):
+            x = torch.clamp(x, *self.limits)
         if not self.active:
             return x
-        top = 2**self.bits - 1
-        quantized: torch.Tensor = torch._fake_quantize_learnable_per_tensor_affine(
+        # Elsewhere the fused operator, which needs no number on the host.
+        fused: torch.Tensor = torch._fake_quantize_learnable_per_tensor_affine(
             x, self.step(), self.zero_point, 0, top, 1.0
         )
-        return quantized
+        return fused
 
 
 @final
@@ -173,6 +186,7 @@ class QuantizedLayer(nn.Module):
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
         self.step = Step(weight.shape[0])
         self.active = False
+        self.geometry = _geometry(operation, arguments)
         # In a list, so that the producer's quantizer is not registered here a second time.
         self.source: list[ActivationQuantizer] = []
 
@@ -189,25 +203,23 @@ class QuantizedLayer(nn.Module):
 
     def quantized_weight(self) -> torch.Tensor:
         """Weights as integers times steps, same shape as `weight`."""
-        low, high = weight_range(self.bits)
-        zeros = torch.zeros_like(self.step.base)
-        quantized: torch.Tensor = torch._fake_quantize_learnable_per_channel_affine(
-            self.weight, self.step(), zeros, 0, low, high, 1.0
-        )
-        return quantized
+        first, last = weight_range(self.bits)
+        codes = Codes(first=first, last=last)
+        rounded: torch.Tensor = RoundWeights.apply(self.weight, self.step.theta, self.step.base, codes)  # type: ignore[no-untyped-call]
+        return rounded
 
     def bias_step(self) -> Float[torch.Tensor, " out"]:
         """(out,) the bias's step: input step times weight steps."""
-        step: torch.Tensor = self.source[0].step() * self.step()
-        return step.detach()
+        with torch.no_grad():
+            step: torch.Tensor = self.source[0].step() * self.step()
+            return step
 
     def quantized_bias(self) -> torch.Tensor | None:
         """Bias as 32-bit integers times `bias_step`; gradients pass straight through."""
         if self.bias is None:
             return None
-        step = self.bias_step()
-        rounded = torch.clamp(torch.round(self.bias / step), -_INT32, _INT32) * step
-        return self.bias + (rounded - self.bias).detach()
+        rounded: torch.Tensor = RoundBias.apply(self.bias, self.bias_step())  # type: ignore[no-untyped-call]
+        return rounded
 
     def weight_codes(self) -> Int[torch.Tensor, "out ..."]:
         """Integer codes of the weights, int64."""
@@ -220,7 +232,7 @@ class QuantizedLayer(nn.Module):
         if self.bias is None:
             return None
         with torch.no_grad():
-            codes: torch.Tensor = torch.clamp(torch.round(self.bias / self.bias_step()), -_INT32, _INT32)
+            codes: torch.Tensor = torch.clamp(torch.round(self.bias / self.bias_step()), -INT32, INT32)
             return codes.to(torch.int64)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -230,5 +242,21 @@ class QuantizedLayer(nn.Module):
         if self.active:
             weight = self.quantized_weight()
             bias = self.quantized_bias() if self.source and self.source[0].active else self.bias
+        if self.geometry is not None and fits(x, weight, self.geometry):
+            return depthwise(x, weight, bias, self.geometry)
         output: torch.Tensor = self.operation(x, weight, bias, *self.arguments)  # type: ignore[operator]
         return output
+
+
+def _geometry(operation: object, arguments: tuple[object, ...]) -> Geometry | None:
+    """That of a two-dimensional convolution that has the same for rows and columns, else None."""
+    if operation is not torch.ops.aten.conv2d.default:
+        return None
+    found: list[int] = []
+    for given, default in itertools.zip_longest(arguments, ([1, 1], [0, 0], [1, 1], 1)):
+        value = default if given is None else given
+        pair = value if isinstance(value, list) else [value]
+        if len(set(pair)) != 1 or not isinstance(pair[0], int):
+            return None
+        found.append(pair[0])
+    return Geometry(*found)

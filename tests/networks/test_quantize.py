@@ -4,7 +4,7 @@ from torch import nn
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.costs import costs_of, layer_bytes
-from evo_qnas.networks.graph import capture
+from evo_qnas.networks.graph import ACTIVATIONS, capture
 from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantizers import QuantizedLayer
 from evo_qnas.networks.scores import fixed_costs
@@ -196,3 +196,16 @@ def test_gradients_reach_weights_biases_and_all_steps(teacher: nn.Module, images
         assert float(layer.step.theta.grad.abs().sum()) > 0
         assert layer.bias is None or float(layer.bias.grad.abs().sum()) > 0
     assert all(float(q.step.theta.grad.abs().sum()) > 0 for q in network.quantizers[1:])
+
+
+def test_fused_activations_give_what_the_graph_gives(teacher: nn.Module, images: torch.Tensor) -> None:
+    """The graph that is exported has its ReLU6 nodes; the one that runs leaves them to the quantizers."""
+    network = calibrated(teacher, images, 4, 6)
+    assert [node for node in network.graph.graph.nodes if node.target in ACTIVATIONS]
+    assert any(quantizer.limits == (0.0, 6.0) for quantizer in network.quantizers)
+    with torch.no_grad():
+        assert torch.equal(network(images), network.graph(images))
+    learned = [layer.weight for layer in network.layers] + [q.step.theta for q in network.quantizers[1:]]
+    first = torch.autograd.grad(network(images).square().mean(), learned)
+    second = torch.autograd.grad(network.graph(images).square().mean(), learned)
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(first, second, strict=True))
