@@ -66,7 +66,7 @@ def measure_tables(
         made = Tables.load(path)
         if all(COLUMNS[kind] in made.columns for kind in kinds):
             return made
-    session = _Session(place=place, tables=tables, settings=settings)
+    session = Measurement(place=place, tables=tables, settings=settings)
     times = session.measure(kinds, jobs=jobs)
     for kind in kinds:
         tables = session.column(tables, kind, times)
@@ -106,7 +106,7 @@ def random_genomes(tables: Tables, count: int, rng: np.random.Generator) -> Int[
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class _Session:
+class Measurement:
     """One measurement of a run's tables."""
 
     place: Workplace
@@ -152,7 +152,8 @@ class _Session:
         """Latency by the name of the unit, 0 where there is nothing to run."""
         place, settings = self.place, self.settings
         units = {name: unit for kind in kinds for name, unit in self.units(kind).items()}
-        writer, groups = UnitFile(place), grouped(units.values())
+        composed = {name: unit for name, unit in units.items() if unit.kind == "int8" and unit.choices}
+        writer, groups = UnitFile(place), grouped(unit for name, unit in units.items() if name not in composed)
         written = in_jobs(writer, groups, jobs=jobs, threads=1, label="networks and blocks exported")
         files = {
             unit.name: writer.path(unit)
@@ -160,6 +161,7 @@ class _Session:
             for unit, there in zip(group, marks, strict=True)
             if there
         }
+        files |= {name: writer.compose(unit, self._parts(unit)) for name, unit in composed.items()}
         start = place.folder / "latency" / "files" / "start.onnx"
         write_bytes(start, start_model().SerializeToString(deterministic=True))
         with progress_bar("latency rounds", settings.rounds) as advance:
@@ -174,6 +176,13 @@ class _Session:
             )
         nothing = Latency(milliseconds=0.0, spread=0.0, rounds=settings.rounds)
         return {**dict.fromkeys(units, nothing), **times}
+
+    def _parts(self, network: Unit) -> dict[str, Unit]:
+        """Per block the unit at whose bits a network's choice is timed."""
+        return {
+            block.name: Unit(kind="int8", block=block.name, operator=choice[0], bits=timed_bits(block)[choice])
+            for block, choice in zip(self.tables.blocks, network.choices, strict=True)
+        }
 
     def column(self, tables: Tables, kind: Kind, times: Mapping[str, Latency]) -> Tables:
         """Tables with the calibrated column of one kind."""

@@ -1,6 +1,6 @@
-"""The ONNX files that latency tables are measured on: blocks, whole networks, the fixed part."""
+"""The ONNX files that latency tables are measured on: blocks, the fixed part, and networks put together from them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, final
@@ -11,9 +11,10 @@ from torch import nn
 from evo_qnas.files import write_bytes
 from evo_qnas.networks.blocks import assemble
 from evo_qnas.networks.export.builder import GraphBuilder
+from evo_qnas.networks.export.compose import compose
 from evo_qnas.networks.export.float_model import float_to_onnx
-from evo_qnas.networks.export.translate import Part, part_to_onnx, to_onnx
-from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.networks.export.translate import Part, part_to_onnx
+from evo_qnas.networks.quantize import Bits, Policy, quantize
 from evo_qnas.pipeline.workplace import Workplace, digest, seed_of
 from evo_qnas.tables import Block
 
@@ -114,17 +115,26 @@ class UnitFile:
         if unit.kind == "fp32":
             return float_to_onnx(network, images)
         bits = dict.fromkeys(names, place.fixed_bits)
-        for name, (_, weight, activation) in rows.items():
-            bits[name] = Bits(weight=weight or 8, activation=activation or 8)
-        made = quantized(network, images, Policy(fixed=place.fixed_bits, blocks=bits))
-        return part_to_onnx(made, Part(blocks=tuple(names))) if unit.fixed else to_onnx(made)
+        made = quantize(network, images[:2], Policy(fixed=place.fixed_bits, blocks=bits))
+        made.calibrate([images])
+        return part_to_onnx(made, Part(blocks=tuple(names)))
 
+    def compose(self, unit: Unit, parts: Mapping[str, Unit]) -> Path:
+        """Writes the file of a whole INT8 network from those of its parts; gives its path.
 
-def quantized(network: nn.Module, images: torch.Tensor, policy: Policy) -> QuantizedNetwork:
-    """A network calibrated on a few images: its kernels take the time of a well-calibrated one."""
-    made = quantize(network, images[:2], policy)
-    made.calibrate([images])
-    return made
+        Args:
+            unit: the network.
+            parts: per block the unit that is its choice.
+        """
+        import onnx
+
+        path = self.path(unit)
+        if not path.is_file():
+            files = {block: self.path(part) for block, part in parts.items()}
+            models = {block: onnx.load(file) if file.is_file() else None for block, file in files.items()}
+            whole = compose(onnx.load(self.path(Unit(kind="int8", fixed=True))), models)
+            write_bytes(path, whole.SerializeToString(deterministic=True))
+        return path
 
 
 def block_models(

@@ -19,6 +19,7 @@ class GraphBuilder:
         constants: by name.
         operations: the operation that gives each tensor.
         ends: names, element types and shapes of one image (or map) of inputs and outputs.
+        notes: texts that the model carries.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class GraphBuilder:
             "input": [],
             "output": [],
         }
+        self.notes: dict[str, str] = {}
         self._shared: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0
 
@@ -101,5 +103,6 @@ class GraphBuilder:
         model = helper.make_model(
             graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="evo_qnas", functions=functions
         )
+        helper.set_model_props(model, self.notes)
         onnx.checker.check_model(model, full_check=True)
         return model

@@ -9,6 +9,7 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.builder import DOMAIN, GraphBuilder
+from evo_qnas.networks.export.compose import TAKES, given_by
 from evo_qnas.networks.export.floats import FLOAT_TABLE
 from evo_qnas.networks.export.layers import activation_limits, convolution_arguments
 from evo_qnas.networks.export.moves import MOVE_TABLE, static_shape
@@ -123,10 +124,11 @@ class _Translation:
             given = self.values.get(source)
             if self.inside.get(source) != block and isinstance(given, Codes):
                 self.builder.end("output", given.name, "UINT8", static_shape(source)[1:])
+                self.builder.notes[f"{TAKES}{block}"] = given.name
         if any(self.inside.get(reader) != block for reader in node.users):
             quantizer = self._quantizer(node)
             self._store(quantizer)
-            name = self.builder.end("input", f"from_{node.name}", "UINT8", static_shape(node)[1:])
+            name = self.builder.end("input", given_by(block), "UINT8", static_shape(node)[1:])
             self.values[node] = Codes(name=name, quantizer=quantizer)
 
     def _quantizer(self, node: fx.Node) -> ActivationQuantizer:
