@@ -33,6 +33,10 @@ class SearchError(EvoQnasError, ValueError):
     """Search settings that do not fit the problem or each other."""
 
 
+class PredictorError(EvoQnasError, ValueError):
+    """A predictor that does not exist, or measured networks that it cannot be fitted to."""
+
+
 class NetworkError(EvoQnasError, ValueError):
     """A teacher, block, operator or quantized network that does not fit."""
 

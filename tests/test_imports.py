@@ -18,7 +18,7 @@ LAYERS = [
     ["tables"],
     ["problem"],
     ["pareto"],
-    ["archive"],
+    ["archive", "predict"],
     ["search"],
     ["compare"],
     ["plots"],

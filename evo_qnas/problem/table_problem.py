@@ -173,14 +173,19 @@ class TableProblem(Problem):
                 self._known[np.ascontiguousarray(genome, dtype=np.int64).tobytes()] = result
             yield replace(result, row=fresh[result.row])
 
+    def known(self, genomes: Int[np.ndarray, "n blocks"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
+        """What the tables alone say: objectives and constraint excesses, NaN where a function decides."""
+        return self.assemble(genomes, np.full((len(genomes), len(self.slow)), np.nan), functions=False)
+
     def assemble(
-        self, genomes: Int[np.ndarray, "n blocks"], slow: Float[np.ndarray, "n s"]
+        self, genomes: Int[np.ndarray, "n blocks"], slow: Float[np.ndarray, "n s"], *, functions: bool = True
     ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
         """Objectives and constraint excesses, given what the slow functions gave.
 
         Args:
             genomes: the networks.
             slow: one column per function of `slow`.
+            functions: call the other functions too, else NaN stands for them.
         """
         networks = Networks(tables=self.tables, genomes=genomes)
         places = networks.places
@@ -188,7 +193,7 @@ class TableProblem(Problem):
         objectives = np.empty((len(genomes), len(self._objectives)))
         for column, item in enumerate(self._objectives):
             if isinstance(item, CustomObjective):
-                value = next(rest) if item.per_network else item.values(networks)
+                value = next(rest) if item.per_network else item.values(networks) if functions else np.nan
                 objectives[:, column] = -value if item.maximize else value
             else:
                 value = self._terms[item](places)
@@ -197,7 +202,7 @@ class TableProblem(Problem):
         column = 0
         for limit in self._limits:
             if isinstance(limit, CustomObjective):
-                excess[:, column] = next(rest) if limit.per_network else limit.values(networks)
+                excess[:, column] = next(rest) if limit.per_network else limit.values(networks) if functions else np.nan
                 column += 1
                 continue
             value = self._terms[limit.term](places)

@@ -2,7 +2,7 @@
 
 - `search`: one call, any algorithm; resumes by replay.
 - `ALGORITHMS`: names and what they are; `Optimizer`: the interface behind them.
-- `NSGA2`, `RandomSearch`, `LocalSearch`, `Exact`: ours; pymoo's are behind `evo_qnas.search.pymoo_bridge`.
+- `NSGA2`, `RandomSearch`, `LocalSearch`, `Exact`, `Surrogate`: ours; pymoo's are behind `evo_qnas.search.pymoo_bridge`.
 - `Variation`, `Recipe`, `load_recipe`: crossover and mutation, cards in `operators/variation/`.
 """
 
@@ -13,6 +13,7 @@ from evo_qnas.search.nsga2 import NSGA2
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.random_search import RandomSearch
 from evo_qnas.search.search import search
+from evo_qnas.search.surrogate import Surrogate
 from evo_qnas.search.variation import Recipe, Variation, load_recipe
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Optimizer",
     "RandomSearch",
     "Recipe",
+    "Surrogate",
     "Variation",
     "load_recipe",
     "search",

@@ -28,6 +28,7 @@ ALGORITHMS: Mapping[str, str] = MappingProxyType(
         "rvea": "reference vectors and angles (Cheng et al. 2016), pymoo's",
         "random": "every network not tried yet is equally likely next",
         "local": "Pareto local search over one-gene neighbours (Paquete et al. 2004)",
+        "surrogate": "expected hypervolume improvement over Gaussian processes, for objectives that take long",
         "exact": "the true front by merging sums, for additive objectives and limits",
     }
 )

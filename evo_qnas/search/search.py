@@ -19,7 +19,8 @@ from evo_qnas.search.loop import Values, run
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.reduction import into_reduced, reduced
 from evo_qnas.search.seeding import additive_part, seed_genes
-from evo_qnas.search.variation import Recipe, load_recipe
+from evo_qnas.search.surrogate import Surrogate
+from evo_qnas.search.variation import Recipe, Variation, load_recipe
 from evo_qnas.spaces import Space
 
 logger = logging.getLogger(__name__)
@@ -165,6 +166,8 @@ def _prepare(
         from evo_qnas.search.pymoo_bridge import configured
 
         return problem.space, configured(algorithm, problem, seed=seed)
+    if algorithm == "surrogate":
+        return space, Surrogate(problem, Variation(space, recipe), population=population, rng=rng, seeds=seeds)
     optimizer = make_optimizer(
         algorithm,
         space,

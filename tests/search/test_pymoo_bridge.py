@@ -73,7 +73,7 @@ class Mixed(ElementwiseProblem):
         out["G"] = [3 - X["width"]]
 
 
-@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name not in {"exact", "age-moea2"}])
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name not in {"exact", "age-moea2", "surrogate"}])
 def test_their_problems_run_under_every_algorithm_of_ours(algorithm: str) -> None:
     problem = ZDT5()
     archive = search(from_pymoo(problem, vtype=bool), algorithm=algorithm, evaluations=150, population=20)

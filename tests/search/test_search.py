@@ -15,7 +15,8 @@ from evo_qnas.search import ALGORITHMS, search
 from evo_qnas.tables import Tables
 from evo_qnas.tables.generate import generate_tables
 
-QUICK = [name for name in ALGORITHMS if name not in {"age-moea2", "exact"}]
+# The surrogate has tests of its own, with fewer evaluations.
+QUICK = [name for name in ALGORITHMS if name not in {"age-moea2", "exact", "surrogate"}]
 TABLES = generate_tables(5, operators=3, weight_bits=(2, 4, 8), activation_bits=(4, 8))
 BATCH = 40
 
