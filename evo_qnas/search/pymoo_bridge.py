@@ -119,7 +119,7 @@ def _sms(directions: np.ndarray, population: int, operators: dict[str, Any], unm
 
 def _age(directions: np.ndarray, population: int, operators: dict[str, Any], unmet: DuplicateElimination) -> Algorithm:
     if importlib.util.find_spec("numba") is None:
-        raise SearchError("age-moea2 needs numba, which is not installed: pip install numba, or take another algorithm")
+        raise SearchError("age-moea2 needs numba: pip install 'evo-qnas[age-moea2]', or take another algorithm")
     from pymoo.algorithms.moo.age2 import AGEMOEA2
 
     return AGEMOEA2(
