@@ -1,4 +1,4 @@
-"""Cards: the content files in `problems/` and `operators/`, found by path, in the checkout or in the wheel."""
+"""Cards: the content files of `problems/`, `operators/`, `devices/`, found by path, in the checkout or in the wheel."""
 
 import difflib
 import importlib.util
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evo_qnas.errors import CardError
 
-Kind = Literal["problems", "operators/blocks", "operators/variation"]
+Kind = Literal["problems", "operators/blocks", "operators/variation", "devices"]
 
 _PACKAGE = Path(__file__).resolve().parent
 

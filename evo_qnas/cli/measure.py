@@ -30,6 +30,9 @@ def measure(
     networks: Annotated[int | None, typer.Option(min=4, help="whole networks to calibrate on [48]")] = None,
     held_out: Annotated[int | None, typer.Option(min=0, help="more networks to check the calibration on [12]")] = None,
     float32: Annotated[bool, typer.Option("--fp32", help="latency_fp32_ms of the float networks as well")] = False,
+    device: Annotated[
+        list[str] | None, typer.Option(help="device card: a roofline model of it as latency_model_ms@NAME; repeat")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
 ) -> None:
     """Measures tables."""
@@ -54,6 +57,7 @@ def measure(
         update={
             **{key: value for key, value in given.items() if value is not None},
             "float32": float32 or known.float32,
+            "devices": [*known.devices, *(name for name in device or [] if name not in known.devices)],
         }
     )
     tables = Tables.load(place.folder / "tables.h5")

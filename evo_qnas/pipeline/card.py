@@ -120,6 +120,7 @@ class LatencyCard(Card):
     networks: Annotated[int, Field(ge=4)] = 48
     held_out: Annotated[int, Field(ge=0)] = 12
     float32: bool = False
+    devices: list[str] = []
 
 
 class SearchCard(Card):

@@ -1,6 +1,5 @@
 """The latency stage: blocks and whole networks timed in ONNX Runtime, and the columns that tables get from it."""
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,9 +12,11 @@ from jaxtyping import Float, Int
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.export import missing_packages
-from evo_qnas.networks.export.latency import Latency, measure_latency
+from evo_qnas.networks.export.latency import Latency, measure_latency, processor
 from evo_qnas.networks.operators import TEACHER
+from evo_qnas.pipeline.calibrating import agreements, number_or_none, random_genomes
 from evo_qnas.pipeline.card import LatencyCard
+from evo_qnas.pipeline.costs import with_costs
 from evo_qnas.pipeline.latency_files import (
     Kind,
     Unit,
@@ -30,7 +31,7 @@ from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, read_json, seed_of, to_json
 from evo_qnas.progress import progress_bar
 from evo_qnas.tables import Tables
-from evo_qnas.tables.calibration import Agreement, Calibration, calibrate
+from evo_qnas.tables.calibration import Calibration, calibrate
 
 START = "start"
 COLUMNS: Mapping[Kind, str] = {"int8": "latency_ms", "fp32": "latency_fp32_ms"}
@@ -64,44 +65,17 @@ def measure_tables(
     kinds: tuple[Kind, ...] = ("int8", "fp32") if settings.float32 else ("int8",)
     if read_json(stamp, fingerprint) is not None and path.is_file():
         made = Tables.load(path)
-        if all(COLUMNS[kind] in made.columns for kind in kinds):
+        if all(COLUMNS[kind] in made.columns for kind in kinds) and "peak_memory_bytes" in made.columns:
             return made
     session = Measurement(place=place, tables=tables, settings=settings)
     times = session.measure(kinds, jobs=jobs)
     for kind in kinds:
         tables = session.column(tables, kind, times)
+    tables = session.costs(tables)
     tables.save(path)
     write_text(stamp, to_json({"fingerprint": fingerprint, "columns": [COLUMNS[kind] for kind in kinds]}))
     # From the file, so that a first run and a resumed one see the very same tables.
     return Tables.load(path)
-
-
-def processor() -> str:
-    """The processor's name as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def random_genomes(tables: Tables, count: int, rng: np.random.Generator) -> Int[np.ndarray, "n blocks"]:
-    """Distinct genomes: in turns uniform ones, and ones whose blocks are all about equally small or large.
-
-    Uniform genomes alone have sums close to each other, while a search goes to the ends.
-    """
-    by_size = [np.argsort(values, kind="stable") for values in tables.column("macs").values]
-    found: dict[tuple[int, ...], None] = {}
-    tries = 0
-    while len(found) < count and tries < 100 * count:
-        tries += 1
-        genome = rng.integers(0, tables.choices)
-        if len(found) % 2:
-            places = np.clip(rng.normal(rng.random(), 0.2, len(genome)), 0.0, 1.0) * (tables.choices - 1)
-            genome = np.array([order[round(at)] for order, at in zip(by_size, places, strict=True)])
-        found[tuple(int(value) for value in genome)] = None
-    return np.array(list(found), dtype=np.int64)
 
 
 @final
@@ -177,6 +151,20 @@ class Measurement:
         nothing = Latency(milliseconds=0.0, spread=0.0, rounds=settings.rounds)
         return {**dict.fromkeys(units, nothing), **times}
 
+    def costs(self, tables: Tables) -> Tables:
+        """Tables with what is counted instead of measured: peak memory, models of devices."""
+        place, writer = self.place, UnitFile(self.place)
+        facts = {
+            (block.name, label[0]): writer.facts(
+                Unit(kind="int8", block=block.name, operator=label[0], bits=timed_bits(block)[label])
+            )
+            for block in tables.blocks
+            for label in block.labels
+        }
+        fixed = writer.facts(Unit(kind="int8", fixed=True))
+        bits = (place.fixed_bits.weight, place.fixed_bits.activation)
+        return with_costs(tables, facts, fixed, fixed_bits=bits, devices=self.settings.devices)
+
     def _parts(self, network: Unit) -> dict[str, Unit]:
         """Per block the unit at whose bits a network's choice is timed."""
         return {
@@ -250,35 +238,13 @@ class Measurement:
             "factors": found.factors.tolist(),
             "networks": found.left_out.networks,
             "left_out_error": found.left_out.error,
-            "left_out_kendall_tau": _number(found.left_out.kendall_tau),
+            "left_out_kendall_tau": number_or_none(found.left_out.kendall_tau),
         }
         if kind == "int8":
             units = self.bit_checks()
             details["bits_checked"] = f"{units[0].block}, {units[0].operator}"
             details["bits_ms"] = {f"{unit.bits[0]}/{unit.bits[1]}": times[unit.name].milliseconds for unit in units}
         return details
-
-
-def agreements(
-    found: Calibration,
-    parts: Float[np.ndarray, "n blocks"],
-    measured: Float[np.ndarray, " n"],
-    fixed: float | None,
-) -> dict[str, Any]:
-    """How well held-out networks are predicted: calibrated, and by the plain sum of blocks and fixed part."""
-    ways = {"held_out": found.predict(parts)}
-    if fixed is not None:
-        ways["plain_sum"] = parts.sum(axis=1) + fixed
-    details: dict[str, Any] = {"held_out_networks": len(measured)}
-    for name, predicted in ways.items():
-        agreement = Agreement.of(predicted, measured)
-        details[f"{name}_error"] = _number(agreement.error)
-        details[f"{name}_kendall_tau"] = _number(agreement.kendall_tau)
-    return details
-
-
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def latency_stage(place: Workplace, tables: Tables, *, jobs: int) -> Tables:

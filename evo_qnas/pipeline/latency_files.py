@@ -1,5 +1,6 @@
 """The ONNX files that latency tables are measured on: blocks, the fixed part, and networks put together from them."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any, Literal, final
 import torch
 from torch import nn
 
-from evo_qnas.files import write_bytes
+from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.blocks import assemble
 from evo_qnas.networks.export.builder import GraphBuilder
 from evo_qnas.networks.export.compose import compose
 from evo_qnas.networks.export.float_model import float_to_onnx
 from evo_qnas.networks.export.translate import Part, part_to_onnx
 from evo_qnas.networks.quantize import Bits, Policy, quantize
+from evo_qnas.pipeline.costs import block_facts, fixed_facts
 from evo_qnas.pipeline.workplace import Workplace, digest, seed_of
 from evo_qnas.tables import Block
 
@@ -78,13 +80,15 @@ class UnitFile:
 
     def path(self, unit: Unit) -> Path:
         """Where it lies: the name says what it was made from."""
-        made_from = digest("latency file", self.place.tables_fingerprint, unit.name)
+        made_from = digest("latency file 2", self.place.tables_fingerprint, unit.name)
         return self.place.folder / "latency" / "files" / f"{made_from}.onnx"
 
     def __call__(self, units: Sequence[Unit]) -> list[bool]:
         """Whether each has something to run: an operator that does nothing has no file but an empty mark."""
         missing = [unit for unit in units if not (self.path(unit).is_file() or self._mark(unit).is_file())]
-        for unit, model in zip(missing, self.models(missing) if missing else (), strict=True):
+        for unit, (model, facts) in zip(missing, self.models(missing) if missing else (), strict=True):
+            if facts:
+                write_text(self._facts(unit), json.dumps(facts))
             if model is None:
                 write_bytes(self._mark(unit), b"")
             else:
@@ -94,9 +98,17 @@ class UnitFile:
     def _mark(self, unit: Unit) -> Path:
         return self.path(unit).with_suffix(".none")
 
+    def _facts(self, unit: Unit) -> Path:
+        return self.path(unit).with_suffix(".json")
+
+    def facts(self, unit: Unit) -> dict[str, Any]:
+        """What is known of a quantized block or of the fixed part, see `costs`; its file has to be written."""
+        found: dict[str, Any] = json.loads(self._facts(unit).read_text(encoding="utf-8"))
+        return found
+
     @torch.no_grad()
-    def models(self, units: Sequence[Unit]) -> list[Any | None]:
-        """The ONNX models of units, None where one has nothing to run."""
+    def models(self, units: Sequence[Unit]) -> list[tuple[Any | None, dict[str, Any]]]:
+        """The ONNX models of units, None where one has nothing to run, and what `costs` wants to know of them."""
         place, first = self.place, units[0]
         if first.choices or first.fixed:
             return [self._network(unit) for unit in units]
@@ -105,7 +117,7 @@ class UnitFile:
         inputs = torch.randn(_IMAGES, *place.shape(first.block).inputs, generator=generator)
         return block_models(module, inputs, kind=first.kind, bits=[unit.bits for unit in units])
 
-    def _network(self, unit: Unit) -> Any:
+    def _network(self, unit: Unit) -> tuple[Any, dict[str, Any]]:
         place = self.place
         names = [shape.name for shape in place.shapes]
         images = place.splits.train.take(slice(0, _IMAGES))[0]
@@ -113,11 +125,11 @@ class UnitFile:
         modules = {name: place.trained(name, operator) for name, (operator, _, _) in rows.items()}
         network = assemble(place.teacher, modules)
         if unit.kind == "fp32":
-            return float_to_onnx(network, images)
+            return float_to_onnx(network, images), {}
         bits = dict.fromkeys(names, place.fixed_bits)
         made = quantize(network, images[:2], Policy(fixed=place.fixed_bits, blocks=bits))
         made.calibrate([images])
-        return part_to_onnx(made, Part(blocks=tuple(names)))
+        return part_to_onnx(made, Part(blocks=tuple(names))), fixed_facts(made, names)
 
     def compose(self, unit: Unit, parts: Mapping[str, Unit]) -> Path:
         """Writes the file of a whole INT8 network from those of its parts; gives its path.
@@ -139,23 +151,24 @@ class UnitFile:
 
 def block_models(
     module: nn.Module, inputs: torch.Tensor, *, kind: Kind, bits: Sequence[tuple[int, int]]
-) -> list[Any | None]:
-    """A block as an ONNX model at each pair of bits, with codes in and out; None where it does nothing.
+) -> list[tuple[Any | None, dict[str, Any]]]:
+    """A block as an ONNX model at each pair of bits, with codes in and out, None where it does nothing; and its facts.
 
     Raises:
         NetworkError: an operation has no translation.
     """
     if kind == "fp32":
         model = float_to_onnx(module, inputs)
-        return [model if any(node.op_type != "Identity" for node in model.graph.node) else None] * len(bits)
+        return [(model if any(node.op_type != "Identity" for node in model.graph.node) else None, {})] * len(bits)
     made = quantize(module, inputs[:2], Policy(fixed=EIGHT))
+    facts = block_facts(made)
     if len(made.quantizers) < 2 and not any(node.op == "call_function" for node in made.graph.graph.nodes):
-        return [None] * len(bits)
-    models = []
+        return [(None, facts)] * len(bits)
+    models: list[tuple[Any | None, dict[str, Any]]] = []
     for weight, activation in bits:
         made.set_bits(Bits(weight=weight or 8, activation=activation or 8))
         made.calibrate([inputs])
-        models.append(part_to_onnx(made, Part(codes=True)))
+        models.append((part_to_onnx(made, Part(codes=True)), facts))
     return models
 
 

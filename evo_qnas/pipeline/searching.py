@@ -14,6 +14,7 @@ from evo_qnas.pipeline.workplace import Workplace, seed_of
 from evo_qnas.problem import TableProblem
 from evo_qnas.search import ALGORITHMS, search
 from evo_qnas.tables import Block, Tables
+from evo_qnas.tables.roofline import device_label, load_device
 
 _COLUMNS = ("score", "size_bytes", "macs", "bit_operations")
 _EVERY_BLOCK = "*"
@@ -94,7 +95,10 @@ def latency_columns(settings: LatencyCard | None) -> list[str]:
     """The columns that `[latency]` of a card adds to the tables."""
     if settings is None:
         return []
-    return ["latency_ms", "latency_fp32_ms"] if settings.float32 else ["latency_ms"]
+    for name in settings.devices:
+        load_device(name)
+    measured = ["latency_ms", "latency_fp32_ms"] if settings.float32 else ["latency_ms"]
+    return [*measured, "peak_memory_bytes", *(f"latency_model_ms@{device_label(name)}" for name in settings.devices)]
 
 
 def make_archive(place: Workplace, problem: TableProblem, name: str = "") -> Archive:

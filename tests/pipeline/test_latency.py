@@ -7,20 +7,31 @@ import numpy as np
 import pytest
 
 from evo_qnas.errors import CardError, ProblemError
+from evo_qnas.networks.blocks import assemble
+from evo_qnas.networks.memory import peak_memory
+from evo_qnas.networks.quantize import Policy, quantize
 from evo_qnas.pipeline import load_card, run_card
+from evo_qnas.pipeline.calibrating import random_genomes
 from evo_qnas.pipeline.card import LatencyCard
 from evo_qnas.pipeline.exporting import open_run
-from evo_qnas.pipeline.latency import check_measurable, latency_stage, random_genomes
+from evo_qnas.pipeline.latency import check_measurable, latency_stage
 from evo_qnas.pipeline.latency_files import timed_bits
 from evo_qnas.pipeline.searching import check_search, problem_of
 from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.problem import TableProblem
 from evo_qnas.tables import Tables
 from tests.pipeline.conftest import SMALL
 
 pytest.importorskip("onnx", reason="needs the extra onnx: pip install 'evo-qnas[onnx]'")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx: pip install 'evo-qnas[onnx]'")
 
-LATENCY = ["latency.rounds=10", "latency.networks=4", "latency.held_out=1", "quantization.weight_bits=[4,8]"]
+LATENCY = [
+    "latency.rounds=10",
+    "latency.networks=4",
+    "latency.held_out=1",
+    'latency.devices=["cortex_m7"]',
+    "quantization.weight_bits=[4,8]",
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +69,32 @@ def test_choices_of_one_time_share_it(measured: tuple[Path, Tables]) -> None:
         assert all(len(found) == 1 for found in shared.values())
         assert all(max(found) > 0 for (operator, _), found in shared.items() if operator != "identity")
         assert shared.get(("identity", False), {0.0}) == {0.0}
+
+
+def test_the_peak_of_tables_is_that_of_built_networks(measured: tuple[Path, Tables]) -> None:
+    folder, tables = measured
+    place = open_run(folder)
+    column = tables.columns["peak_memory_bytes"]
+    assert (column.combine, column.unit) == ("max", "bytes")
+    genomes = np.stack([np.zeros(2, dtype=np.int64), tables.choices - 1, np.array(tables.baselines["teacher_int8"])])
+    for genome, peak in zip(genomes.tolist(), tables.total("peak_memory_bytes", genomes), strict=True):
+        modules = {
+            block.name: place.trained(block.name, block.operators[value])
+            for block, value in zip(tables.blocks, genome, strict=True)
+        }
+        network = quantize(assemble(place.teacher, modules), place.example, Policy(fixed=place.fixed_bits))
+        assert peak == peak_memory(network)
+
+
+def test_a_model_of_a_device_says_that_it_is_one(measured: tuple[Path, Tables]) -> None:
+    _, tables = measured
+    column = tables.columns["latency_model_ms@cortex_m7"]
+    assert "roofline model" in column.source
+    assert "nothing measured" in column.source
+    assert column.fixed > 0
+    assert all((values > 0).sum() >= len(values) - 1 for values in column.values)
+    problem = TableProblem(tables, ["score", "worst:latency_model_ms", "peak_memory_bytes"])
+    assert len(problem.objectives) == 3
 
 
 def test_measured_tables_are_kept(measured: tuple[Path, Tables]) -> None:

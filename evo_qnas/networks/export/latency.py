@@ -1,6 +1,7 @@
 """Latency of ONNX files in ONNX Runtime, measured side by side in rounds that survive a kill."""
 
 import json
+import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -117,6 +118,16 @@ def _write_round(record: Path, head: dict[str, Any], rounds: list[list[float]]) 
     lines = [rounds[-1]] if whole else [head, *rounds]
     with record.open("ab" if whole else "wb") as handle:
         handle.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 class _Run:

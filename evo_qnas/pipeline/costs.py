@@ -1,0 +1,86 @@
+"""Columns that need no measurement: peak memory, and a roofline model of devices."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from evo_qnas.networks.kernels import Kernel, kernels_of
+from evo_qnas.networks.memory import block_peaks, surroundings
+from evo_qnas.networks.quantize import QuantizedNetwork
+from evo_qnas.tables import Tables
+from evo_qnas.tables.roofline import device_label, load_device, roofline_ms
+
+Facts = Mapping[str, Any]
+
+
+def block_facts(network: QuantizedNetwork) -> dict[str, Any]:
+    """What is to be known of a block: its peaks (input dropped, input kept) and the work of its kernels."""
+    return {"peaks": list(block_peaks(network)), "kernels": _work(kernels_of(network))}
+
+
+def fixed_facts(network: QuantizedNetwork, blocks: Sequence[str]) -> dict[str, Any]:
+    """The same of a whole network's fixed part, and what lives around each block."""
+    around, peak = surroundings(network, blocks)
+    return {
+        "around": {block: [found.others, found.kept] for block, found in around.items()},
+        "peak": peak,
+        "kernels": _work([kernel for kernel in kernels_of(network, blocks) if not kernel.block]),
+    }
+
+
+def _work(kernels: Sequence[Kernel]) -> list[list[int]]:
+    return [[kernel.macs, kernel.weights, kernel.values] for kernel in kernels]
+
+
+def with_costs(
+    tables: Tables,
+    facts: Mapping[tuple[str, str], Facts],
+    fixed: Facts,
+    *,
+    fixed_bits: tuple[int, int],
+    devices: Sequence[str],
+) -> Tables:
+    """Tables with `peak_memory_bytes`, and `latency_model_ms@device` for each device card.
+
+    Args:
+        tables: of a run.
+        facts: of each block's operators, by (block, operator).
+        fixed: of the fixed part.
+        fixed_bits: its weight and activation bits.
+        devices: names or paths of device cards.
+    """
+    peaks, around = [], fixed["around"]
+    for block in tables.blocks:
+        others, kept = around[block.name]
+        peaks.append(
+            np.array([float(others + facts[block.name, name]["peaks"][int(kept)]) for name in block.operators])
+        )
+    tables = tables.with_column(
+        "peak_memory_bytes",
+        peaks,
+        unit="bytes",
+        combine="max",
+        fixed=float(fixed["peak"]),
+        source="counted: codes that live at once in the order of execution, one byte each, while the block runs",
+    )
+    for name in devices:
+        device = load_device(name)
+        values = [
+            np.array(
+                [
+                    roofline_ms(device, facts[block.name, operator]["kernels"], weight or 8, activation or 8)
+                    for operator, weight, activation in block.labels
+                ]
+            )
+            for block in tables.blocks
+        ]
+        tables = tables.with_column(
+            f"latency_model_ms@{device_label(name)}",
+            values,
+            unit="ms",
+            fixed=roofline_ms(device, fixed["kernels"], *fixed_bits),
+            source=f"a roofline model of {device.description}, nothing measured",
+            details=device.model_dump(mode="json"),
+        )
+    return tables
