@@ -45,5 +45,9 @@ class DataError(EvoQnasError, ValueError):
     """Images or labels that are missing or malformed."""
 
 
+class JobError(EvoQnasError, RuntimeError):
+    """A cluster that cannot be used, or a job whose worker died every time."""
+
+
 class PictureError(EvoQnasError, ValueError):
     """A picture or page that cannot be made of what is there."""

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "evo_qnas"
 # A part may import itself and every part on an earlier line; parts on one line do not know each other.
 LAYERS = [
     ["errors"],
-    ["files", "progress"],
+    ["files", "progress", "jobs"],
     ["cards"],
     ["spaces"],
     ["tables"],
@@ -31,7 +31,7 @@ LAYERS = [
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 WITH_TORCH = {"data", "networks", "pipeline", "cli"}
-HEAVY = ("torch", "pymoo", "matplotlib", "onnxruntime", "sklearn", "plotly")
+HEAVY = ("distributed", "ray", "torch", "pymoo", "matplotlib", "onnxruntime", "sklearn", "plotly")
 
 
 def part_of(path: Path) -> str:

@@ -46,7 +46,12 @@ def compare(
     against: Annotated[
         str | None, typer.Option(help="test the others against this one only; 'all' tests every pair")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="processes, -1 for all cores; changes nothing but seconds")] = -1,
+    jobs: Annotated[
+        int, typer.Option(help="processes, -1 for all cores or the whole cluster; changes nothing but seconds")
+    ] = -1,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="runs on the workers of dask://host:port or ray://host:port")
+    ] = None,
     pictures: Annotated[str, typer.Option(help="png, svg, pdf or none")] = "png",
 ) -> None:
     """Compares algorithms."""
@@ -78,6 +83,7 @@ def compare(
         evaluations=evaluations,
         path=folder,
         jobs=jobs,
+        cluster=cluster,
         against=None if against == "all" else against,
         skipped=skipped,
         command=shlex.join(["evo-qnas", *sys.argv[1:]]),

@@ -17,6 +17,8 @@ Examples:
   evo-qnas run digits
 
   evo-qnas run digits --seed 1 -o results/digits-seed1 --set search.evaluations=5000
+
+  evo-qnas run digits --cluster dask://127.0.0.1:8786
 """
 
 
@@ -32,7 +34,12 @@ def run(
         list[str] | None, typer.Option("--set", metavar="A.B=C", help="change a value of the card; repeatable")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    jobs: Annotated[int | None, typer.Option(min=1, help="worker processes [all cores]; changes no result")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="worker processes [all cores, or all of the cluster]; changes no result")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="workers of dask://host:port or ray://host:port")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="seed of teacher, candidates, search and fine-tuning")] = None,
     until: Annotated[str, typer.Option(metavar="STAGE", help="last stage to run")] = "summary",
     anew: Annotated[bool, typer.Option("--anew", help="replace a run of another card in this folder")] = False,
@@ -48,7 +55,7 @@ def run(
         ) from error
     name, content = load_card(card, changes=changes, seed=seed)
     folder = output or Path("results") / name
-    summary = run_card(name, content, folder, device=device, jobs=jobs, until=until, anew=anew)
+    summary = run_card(name, content, folder, device=device, jobs=jobs, cluster=cluster, until=until, anew=anew)
     console = Console(width=None, highlight=False)
     if "networks" in summary:
         _show(console, summary)

@@ -31,7 +31,13 @@ def search(
     population: Annotated[int, typer.Option(help="Networks kept and asked for at once.")] = 100,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     variation: Annotated[str, typer.Option(help="Recipe of operators/variation/, by name or file.")] = "default",
-    jobs: Annotated[int, typer.Option(help="Processes for slow objectives.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes for slow objectives. [default: 1, or all workers of the cluster]"),
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Slow objectives on dask://host:port or ray://host:port.")
+    ] = None,
     seeding: Annotated[bool, typer.Option(help="Start from baselines, uniform bits and weighted-sum optima.")] = True,
     reduce: Annotated[
         bool, typer.Option(help="Leave out choices that no optimum of additive objectives needs.")
@@ -59,6 +65,7 @@ def search(
         reduce=reduce,
         variation=variation,
         jobs=jobs,
+        cluster=cluster,
         resume=not restart,
     )
     typer.echo(summary(archive, problem, rows=top))

@@ -13,6 +13,7 @@ from evo_qnas.compare.entries import entries_of
 from evo_qnas.compare.indicators import measure, reference_of
 from evo_qnas.compare.runs import make_runs
 from evo_qnas.errors import SearchError
+from evo_qnas.jobs import connected
 from evo_qnas.problem import Problem
 
 
@@ -24,6 +25,7 @@ def compare(
     evaluations: int = 5_000,
     path: str | Path | None = None,
     jobs: int = 1,
+    cluster: str | None = None,
     against: str | None = None,
     progress: bool | None = None,
     skipped: Mapping[str, str] | None = None,
@@ -41,7 +43,8 @@ def compare(
         seeds: how many (0, 1, ..), or which.
         evaluations: distinct networks that each run may evaluate.
         path: results folder; None keeps everything in memory.
-        jobs: processes, -1 for one per core; changes nothing but seconds.
+        jobs: processes, -1 for one per core or for all workers of the cluster; changes nothing but seconds.
+        cluster: whose workers make the runs, see `evo_qnas.jobs.connected`; None is this machine.
         against: test all others against this one; None tests every pair.
         progress: draw a bar on stderr; None draws it on a terminal.
         skipped: names and reasons of problems that the caller left out, for the summary.
@@ -50,6 +53,7 @@ def compare(
     Raises:
         SearchError: an argument is out of range, or an algorithm is unknown.
         ArchiveError: a file in the folder belongs to another search.
+        JobError: the cluster cannot be used, or went away.
 
     Example:
         >>> from evo_qnas.tables import Tables
@@ -68,7 +72,10 @@ def compare(
         names = ", ".join(entry.name for entry in entries)
         raise SearchError(f"against = {against!r} is none of the compared algorithms: {names}")
     folder = None if path is None else Path(path)
-    runs = make_runs(cases, entries, numbers, evaluations=int(evaluations), folder=folder, jobs=jobs, progress=progress)
+    with connected(cluster):
+        runs = make_runs(
+            cases, entries, numbers, evaluations=int(evaluations), folder=folder, jobs=jobs, progress=progress
+        )
     references = {}
     results = []
     for case in cases:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import joblib
 import moocore
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,6 +13,7 @@ from evo_qnas.archive import Archive
 from evo_qnas.compare.case import Case
 from evo_qnas.compare.entries import Entry
 from evo_qnas.errors import ArchiveError, EvoQnasError
+from evo_qnas.jobs import spread
 from evo_qnas.pareto import nondominated
 from evo_qnas.problem import Problem
 from evo_qnas.progress import progress_bar
@@ -90,7 +90,7 @@ class Task:
         except ArchiveError:
             raise
         except EvoQnasError as error:
-            return self._failed(str(error))
+            return self.failed(str(error))
         return self._extract(archive, reused=reused)
 
     def _finished(self) -> Archive | None:
@@ -141,7 +141,8 @@ class Task:
             reused=reused,
         )
 
-    def _failed(self, reason: str) -> Run:
+    def failed(self, reason: str) -> Run:
+        """A run without a result."""
         m = len(self.problem.objectives)
         return Run(
             case=self.case,
@@ -219,10 +220,10 @@ def make_runs(
 
 def _results(tasks: Sequence[Task], jobs: int) -> Iterator[Run]:
     """Runs as they end, in any order."""
-    if jobs == 1:
-        yield from (task.run() for task in tasks)
-        return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            joblib.delayed(task.run)() for task in tasks
-        )
+    names = [f"{task.case}, {task.entry.name}, seed {task.seed}" for task in tasks]
+    runs = spread(_run, tasks, jobs=jobs, names=names, threads=1, lost=lambda index, why: tasks[index].failed(why))
+    yield from (run for _, run in runs)
+
+
+def _run(task: Task) -> Run:
+    return task.run()

@@ -128,7 +128,7 @@ class Measurement:
         units = {name: unit for kind in kinds for name, unit in self.units(kind).items()}
         composed = {name: unit for name, unit in units.items() if unit.kind == "int8" and unit.choices}
         writer, groups = UnitFile(place), grouped(unit for name, unit in units.items() if name not in composed)
-        written = in_jobs(writer, groups, jobs=jobs, threads=1, label="networks and blocks exported")
+        written = in_jobs(writer, groups, place=place, jobs=jobs, label="networks and blocks exported")
         files = {
             unit.name: writer.path(unit)
             for group, marks in zip(groups, written, strict=True)

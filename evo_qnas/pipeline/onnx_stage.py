@@ -24,7 +24,7 @@ def export_networks(place: Workplace, entries: Sequence[dict[str, Any]], *, jobs
     if missing_packages():
         return
     names = [str(entry["id"]) for entry in entries]
-    found = in_jobs(_Export(place), names, jobs=jobs, threads=place.card.threads, label="networks exported")
+    found = in_jobs(_Export(place), names, place=place, jobs=jobs, label="networks exported", names=names)
     times = _latencies(place, names)
     for entry, onnx in zip(entries, found, strict=True):
         latency, spread = times[str(entry["id"])]

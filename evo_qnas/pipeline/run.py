@@ -12,6 +12,7 @@ import torch
 from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
+from evo_qnas.jobs import connected
 from evo_qnas.pipeline.card import ProblemCard
 from evo_qnas.pipeline.check import check_card
 from evo_qnas.pipeline.ending import finish
@@ -35,6 +36,7 @@ def run_card(
     *,
     device: str = "auto",
     jobs: int | None = None,
+    cluster: str | None = None,
     until: str = STAGES[-1],
     anew: bool = False,
 ) -> dict[str, Any]:
@@ -45,18 +47,26 @@ def run_card(
         card: its content.
         folder: the run folder; what is there and was made from the same card is kept.
         device: `auto`, `cpu` or `cuda`.
-        jobs: worker processes; None takes every core. The results do not depend on it.
+        jobs: worker processes; None takes every core, or every worker of the cluster. The results do not depend on it.
+        cluster: where blocks and networks are worked on, see `evo_qnas.jobs.connected`; None is this machine.
         until: last stage to run, one of `STAGES`.
         anew: make again what was made from another card in this folder, instead of refusing it.
 
     Raises:
         CardError: the folder holds a run of another card, or a setting breaks a rule.
+        JobError: the cluster cannot be used, or a job's worker died every time.
     """
     if until not in STAGES:
         raise CardError(f"--until {until!r}: the stages are {', '.join(STAGES)}")
     place = Workplace(name=name, card=card, folder=folder.resolve(), device=_device(device))
     check_card(place, anew=anew)
-    workers = jobs or default_jobs()
+    with connected(cluster) as there:
+        return _run_stages(place, until, workers=jobs or (default_jobs() if cluster is None else there))
+
+
+def _run_stages(place: Workplace, until: str, *, workers: int) -> dict[str, Any]:
+    """All stages up to one."""
+    name, card = place.name, place.card
     clock = _Clock(place.folder / "seconds.json")
     last = STAGES.index(until)
     clock.time("teacher", lambda: make_teacher(place))

@@ -2,15 +2,17 @@
 
 import dataclasses
 import os
+import platform
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import joblib
 import numpy as np
 import torch
 from torch import nn
 
 from evo_qnas.files import write_text
+from evo_qnas.jobs import active, claimed_device, spread
 from evo_qnas.networks.distill import block_features, candidate_steps, distill
 from evo_qnas.networks.noise import channel_variance
 from evo_qnas.networks.operators import TEACHER
@@ -28,26 +30,48 @@ Result = TypeVar("Result")
 _COSTS = {"size_bytes": "bytes", "macs": "1", "bit_operations": "1"}
 
 
-def in_jobs(task: Callable[..., Result], items: Sequence[Any], *, jobs: int, threads: int, label: str) -> list[Result]:
+def in_jobs(
+    task: Callable[..., Result],
+    items: Sequence[Any],
+    *,
+    place: Workplace,
+    jobs: int,
+    label: str,
+    names: Sequence[str] | None = None,
+) -> list[Result]:
     """Results of `task(item)` in the order of the items, spread over processes, with a progress bar.
 
     Every job computes with the same number of threads, in this process or in another, so that the number of jobs
-    changes no result.
+    changes no result. On GPUs there is one job per device.
     """
-    calls = [joblib.delayed(_with_threads)(task, threads, index, item) for index, item in enumerate(items)]
+    told = [f"{label}: {name}" for name in names or [str(index) for index in range(len(items))]]
+    job = _Job(task=task, threads=place.card.threads, device=place.device)
+    if place.device == "cuda" and active() is None:
+        jobs = min(jobs, torch.cuda.device_count())
     done: dict[int, Result] = {}
     with progress_bar(label, len(items)) as advance:
-        for index, result in joblib.Parallel(n_jobs=min(jobs, max(1, len(items))), return_as="generator_unordered")(
-            calls
-        ):
+        for index, result in spread(job, list(zip(told, items, strict=True)), jobs=jobs, names=told):
             done[index] = result
             advance(1)
     return [done[index] for index in range(len(items))]
 
 
-def _with_threads(task: Callable[[Any], Result], threads: int, index: int, item: object) -> tuple[int, Result]:
-    torch.set_num_threads(threads)
-    return index, task(item)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A task in a worker: its number of threads, and a GPU of its own where there are GPUs."""
+
+    task: Callable[[Any], Any]
+    threads: int
+    device: str
+
+    def __call__(self, named: tuple[str, Any]) -> Any:
+        name, item = named
+        torch.set_num_threads(self.threads)
+        if self.device != "cuda":
+            return self.task(item)
+        with claimed_device(torch.cuda.device_count()) as index, torch.cuda.device(index):
+            print(f"evo-qnas: {name} on cuda:{index} of {platform.node()}", file=sys.stderr, flush=True)
+            return self.task(item)
 
 
 def make_teacher(place: Workplace) -> None:
@@ -95,7 +119,7 @@ def make_blocks(place: Workplace, *, jobs: int) -> None:
     if not waiting:
         return
     task = _Distillation(place)
-    in_jobs(task, waiting, jobs=jobs, threads=place.card.threads, label="blocks distilled")
+    in_jobs(task, waiting, place=place, jobs=jobs, label="blocks distilled", names=waiting)
 
 
 def _missing(place: Workplace, block: str) -> list[str]:
@@ -145,7 +169,7 @@ def make_tables(place: Workplace, *, jobs: int) -> Tables:
         return Tables.load(path)
     names = [shape.name for shape in place.shapes]
     task = _Scoring(place)
-    rows = in_jobs(task, names, jobs=jobs, threads=place.card.threads, label="blocks scored")
+    rows = in_jobs(task, names, place=place, jobs=jobs, label="blocks scored", names=names)
     fixed = fixed_costs(place.teacher, place.example, names, place.fixed_bits)
     _to_tables(names, rows, {name: float(cost) for name, cost in dataclasses.asdict(fixed).items()}).save(path)
     write_text(stamp, to_json({"fingerprint": digest(place.tables_fingerprint)}))

@@ -184,7 +184,7 @@ def rank_correlation(place: Workplace, tables: Tables, *, jobs: int) -> dict[str
     genomes = np.stack([rng.integers(0, tables.choices) for _ in range(count)])
     if known is None:
         items = [choices_of(tables, genome.tolist()) for genome in genomes]
-        values = in_jobs(_Measure(place), items, jobs=jobs, threads=place.card.threads, label="random networks")
+        values = in_jobs(_Measure(place), items, place=place, jobs=jobs, label="random networks")
         known = {"fingerprint": fingerprint, "genomes": genomes.tolist(), "metric": values}
         write_text(path, to_json(known))
     scores, measured = tables.total("score", genomes), np.array(known["metric"], dtype=np.float64)
@@ -216,7 +216,7 @@ def validate_picks(
 ) -> list[dict[str, Any]]:
     """The entries of `summary.json` for the picks: fine-tuned under one budget, validated on the test images."""
     items = [(identity, [int(v) for v in genome], choices_of(tables, genome)) for identity, genome in picks.items()]
-    entries = in_jobs(Validation(place), items, jobs=jobs, threads=place.card.threads, label="networks fine-tuned")
+    entries = in_jobs(Validation(place), items, place=place, jobs=jobs, label="networks fine-tuned", names=list(picks))
     for entry in entries:
         genome = np.array([entry["genome"]])
         entry["predicted"] = {name: float(tables.total(name, genome)[0]) for name in tables.columns}

@@ -1,6 +1,8 @@
 """Slow functions of one network: spread over processes, within a time limit, one bad network ends nothing."""
 
+import ctypes
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -9,10 +11,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import final
 
-import joblib
 import numpy as np
 from jaxtyping import Int
 
+from evo_qnas.jobs import spread
 from evo_qnas.problem.custom import CustomObjective, as_numbers
 from evo_qnas.problem.networks import Networks
 from evo_qnas.tables import Tables
@@ -55,8 +57,28 @@ def run_slow(
         genomes: the networks.
         jobs: processes; 1 stays in this one.
     """
-    tasks = (joblib.delayed(_run)(tuple(functions), tables, genomes[row : row + 1], row) for row in range(len(genomes)))
-    yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(tasks)
+
+    def lost(row: int, why: str) -> SlowResult:
+        values = (float("nan"),) * len(functions)
+        return SlowResult(row=row, values=values, state=FAILED, reason=f"not evaluated: {why}", seconds=0.0)
+
+    task = _Evaluation(functions=tuple(functions), tables=tables)
+    rows = [(row, genomes[row : row + 1]) for row in range(len(genomes))]
+    names = [f"network {genomes[row].tolist()}" for row in range(len(genomes))]
+    yield from (result for _, result in spread(task, rows, jobs=jobs, names=names, lost=lost))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Evaluation:
+    """The slow functions of a problem, as they are sent to a worker."""
+
+    functions: tuple[CustomObjective, ...]
+    tables: Tables
+
+    def __call__(self, item: tuple[int, Int[np.ndarray, "1 blocks"]]) -> SlowResult:
+        row, genome = item
+        return _run(self.functions, self.tables, genome, row)
 
 
 def _run(
@@ -96,9 +118,19 @@ def _call(function: CustomObjective, network: Networks) -> tuple[float, int, str
 @contextmanager
 def _limited(seconds: float | None) -> Iterator[None]:
     """Raises `_TooLongError` in the block after `seconds`; a call that never leaves C code ends when it returns."""
-    if seconds is None or threading.current_thread() is not threading.main_thread():
+    if seconds is None:
         yield
-        return
+    elif threading.current_thread() is threading.main_thread() and sys.platform != "win32":
+        with _signalled(seconds):
+            yield
+    else:
+        with _interrupted(seconds):
+            yield
+
+
+@contextmanager
+def _signalled(seconds: float) -> Iterator[None]:
+    """By a timer of the process, which also ends a sleep."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise _TooLongError
@@ -110,3 +142,24 @@ def _limited(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _interrupted(seconds: float) -> Iterator[None]:
+    """By another thread, where this one is not the main one, as in workers of Dask."""
+    caller, lock, ended = ctypes.c_ulong(threading.get_ident()), threading.Lock(), False
+
+    def stop() -> None:
+        with lock:
+            if not ended:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(caller, ctypes.py_object(_TooLongError))
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            ended = True
+        timer.cancel()

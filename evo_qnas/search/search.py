@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from evo_qnas.archive import Archive, Header, Recorder
 from evo_qnas.errors import SearchError
+from evo_qnas.jobs import connected
 from evo_qnas.pareto import exact_front, require_feasible
 from evo_qnas.problem import Problem, TableProblem
 from evo_qnas.progress import progress_bar
@@ -42,7 +43,8 @@ def search(
     seeding: bool = True,
     reduce: bool = True,
     variation: str | Recipe = "default",
-    jobs: int = 1,
+    jobs: int | None = None,
+    cluster: str | None = None,
     resume: bool = True,
     progress: bool | None = None,
 ) -> Archive:
@@ -62,7 +64,8 @@ def search(
         seeding: start from baselines, uniform bits and optima of weighted sums, where the problem has them.
         reduce: leave out options that another option of their gene beats in every sum, where all is additive.
         variation: name or file of a recipe of `operators/variation/`, or the recipe.
-        jobs: processes for slow objectives; changes nothing but the time.
+        jobs: processes for slow objectives; None for one, or all workers of the cluster. Changes nothing but the time.
+        cluster: whose workers take slow objectives, see `evo_qnas.jobs.connected`; None is this machine.
         resume: go on from an archive at `path`; False starts it anew.
         progress: draw a bar on stderr; None draws it on a terminal.
 
@@ -71,6 +74,7 @@ def search(
         InfeasibleError: additive limits that no network meets.
         EvaluationError: not one network of the first batch could be evaluated.
         ArchiveError: the archive belongs to another search, or cannot be written.
+        JobError: the cluster cannot be used, or went away.
 
     Example:
         >>> from evo_qnas import Tables, TableProblem
@@ -80,7 +84,7 @@ def search(
         [[1.5, 24.0], [2.0, 20.0], [2.5, 16.0], [3.0, 12.0]]
     """
     problem = _as_problem(problem)
-    _check_settings(evaluations=evaluations, population=population, jobs=jobs, seed=seed)
+    _check_settings(evaluations=evaluations, population=population, jobs=1 if jobs is None else jobs, seed=seed)
     recipe = variation if isinstance(variation, Recipe) else load_recipe(variation)
     header = Header(
         problem=problem.describe() if isinstance(problem, TableProblem) else {},
@@ -107,11 +111,14 @@ def search(
         evaluations = max(evaluations, len(optimizer))
         header = replace(header, settings={**header.settings, "evaluations": evaluations})
     with (
+        connected(cluster) as there,
         Recorder.open(path, header, resume=resume) as recorder,
         progress_bar(f"search ({header.algorithm})", min(evaluations, space.size), show=progress) as advance,
     ):
         values = Values(len(problem.objectives))
-        ending = run(optimizer, space, problem, recorder, values, evaluations=evaluations, jobs=jobs, advance=advance)
+        ending = run(
+            optimizer, space, problem, recorder, values, evaluations=evaluations, jobs=jobs or there, advance=advance
+        )
         archive = recorder.finish({"ending": ending, "least_violating": values.least_violating})
     _say(archive, ending)
     return archive

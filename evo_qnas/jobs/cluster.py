@@ -1,0 +1,93 @@
+"""Clusters by address: Dask and Ray, through joblib's own backends."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from evo_qnas.errors import JobError
+
+_FORMS = "dask://host:port, ray://host:port or ray://auto"
+_ADDRESS = re.compile(r"(?P<kind>[a-z]+)://(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
+
+
+class Cluster(ABC):
+    """Workers on other machines. Each works on one task at a time."""
+
+    @abstractmethod
+    def backend(self) -> Any:
+        """A joblib backend for one call of `joblib.Parallel`; dead workers give `Lost` in place of a result."""
+
+    @abstractmethod
+    def slots(self) -> int:
+        """How many tasks run at once.
+
+        Raises:
+            JobError: there is no worker.
+        """
+
+    @abstractmethod
+    def watched(self) -> AbstractContextManager[None]:
+        """A block in which dead workers are told of with their tasks."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets the cluster go; its workers stay."""
+
+
+_ACTIVE: ContextVar[Cluster | None] = ContextVar("cluster", default=None)
+
+
+def active() -> Cluster | None:
+    """The cluster of the innermost `connected` block."""
+    return _ACTIVE.get()
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[int]:
+    """A block in which `spread` uses the workers at `address`; gives how many tasks they do at once.
+
+    Args:
+        address: `dask://host:port`, `ray://host:port` or `ray://auto`; None changes nothing and gives the number of the
+            surrounding block, 1 without one.
+
+    Raises:
+        JobError: the address is malformed, its package is not installed, nothing answers there, or the workers do not
+            fit.
+    """
+    if address is None:
+        around = _ACTIVE.get()
+        yield 1 if around is None else around.slots()
+        return
+    cluster = _open(address)
+    token = _ACTIVE.set(cluster)
+    try:
+        yield cluster.slots()
+    finally:
+        _ACTIVE.reset(token)
+        cluster.close()
+
+
+def _open(address: str) -> Cluster:
+    """The cluster at an address."""
+    found = _ADDRESS.fullmatch(address)
+    kind = "ray" if address == "ray://auto" else found["kind"] if found else ""
+    if kind not in {"dask", "ray"} or (found and not 0 < int(found["port"]) < 65536):
+        raise JobError(f"cluster {address!r} is no address of a cluster: write {_FORMS}")
+    try:
+        if kind == "dask" and found:
+            from evo_qnas.jobs.dask_cluster import DaskCluster
+
+            return DaskCluster(address, f"tcp://{found['host']}:{found['port']}")
+        from evo_qnas.jobs.ray_cluster import RayCluster
+
+        return RayCluster(address)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("evo_qnas"):
+            raise
+        raise JobError(
+            f"cluster {address!r} needs the package {error.name}, which is not installed: "
+            f"pip install 'evo-qnas[{kind}]'"
+        ) from error

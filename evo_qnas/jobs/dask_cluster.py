@@ -1,0 +1,140 @@
+"""Workers of a Dask cluster."""
+
+import asyncio
+import logging
+import platform
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, final
+
+from distributed import Client, KilledWorker
+from joblib._dask import DaskDistributedBackend
+
+from evo_qnas.errors import JobError
+from evo_qnas.jobs.call import Lost
+from evo_qnas.jobs.cluster import Cluster
+
+logger = logging.getLogger(__name__)
+
+_WAIT_SECONDS = 10
+_OURS = re.compile(r"batch_of_(.*)_1_calls-[0-9a-f]{32}")
+
+
+@final
+class DaskCluster(Cluster):
+    """The workers of a Dask scheduler."""
+
+    def __init__(self, address: str, scheduler: str) -> None:
+        self._address = address
+        try:
+            self._client = Client(scheduler, timeout=_WAIT_SECONDS, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            raise JobError(f"no Dask scheduler answers at {address}: start one with `dask scheduler`") from error
+        try:
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check(self) -> None:
+        """Refuses workers on which a task would give other results, or none."""
+        if not self._client.nthreads():
+            try:
+                self._client.wait_for_workers(1, timeout=_WAIT_SECONDS)
+            except TimeoutError as error:
+                raise JobError(
+                    f"{self._address} has no worker: start some with `dask worker tcp://.. --nworkers 2 --nthreads 1`"
+                ) from error
+        for worker, threads in self._client.nthreads().items():
+            if threads > 1:
+                raise JobError(
+                    f"{self._address}: worker {worker} runs {threads} tasks in one process, sharing random numbers: "
+                    "start it with --nthreads 1"
+                )
+        try:
+            found = self._client.run(_versions)
+        except ModuleNotFoundError as error:
+            raise JobError(f"{self._address}: a worker cannot import {error.name}: install evo-qnas there") from error
+        for worker, theirs in found.items():
+            if theirs != _versions():
+                raise JobError(
+                    f"{self._address}: worker {worker} runs {_text(theirs)}, this process {_text(_versions())}: "
+                    "use the same versions"
+                )
+
+    def backend(self) -> Any:
+        """A joblib backend that survives dead workers."""
+        return _Backend(client=self._client, wait_for_workers_timeout=_WAIT_SECONDS)
+
+    def slots(self) -> int:
+        """One task per worker."""
+        count = len(self._client.nthreads())
+        if not count:
+            raise JobError(f"{self._address} has no worker left: start some, and run the same command again")
+        return count
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Tells of workers that go while they have a task of ours."""
+        self._client.subscribe_topic("all", _tell)
+        try:
+            yield
+        except (CancelledError, asyncio.CancelledError) as error:
+            raise JobError(
+                f"the connection to {self._address} was lost: what was finished is kept, run the same command again"
+            ) from error
+        finally:
+            self._client.unsubscribe_topic("all")
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.close()
+
+
+def _versions() -> dict[str, str]:
+    """What must be the same everywhere for results to be the same."""
+    return {"Python": platform.python_version().rpartition(".")[0], "evo-qnas": version("evo-qnas")}
+
+
+def _text(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in versions.items())
+
+
+def _tell(event: tuple[float, Any]) -> None:
+    """Says which tasks a lost worker was at."""
+    message = event[1]
+    if not isinstance(message, dict) or message.get("action") != "remove-worker":
+        return
+    names = [found[1] for key in message.get("processing-tasks", ()) if (found := _OURS.fullmatch(str(key)))]
+    if names:
+        logger.warning(
+            "Dask lost its worker %s at work on %s: the task is run again by another one",
+            message.get("worker"),
+            ", ".join(sorted(names)),
+        )
+
+
+class _Backend(DaskDistributedBackend):  # type: ignore[misc]  # joblib has no types
+    """joblib's backend; where that would wait for ever for a task that killed its workers, it gives `Lost`."""
+
+    async def _collect(self) -> None:
+        """Hands results over as they come in."""
+        while self._continue:
+            async for future, result in self.waiting_futures:
+                waits: Future[Any] = self._results.pop(future)
+                callback: Callable[[Any], None] = self._callbacks.pop(future)
+                given = result if future.status == "finished" else _instead(future.status, result)
+                waits.set_result(given)
+                callback(given)
+            await asyncio.sleep(0.01)
+
+
+def _instead(status: str, result: Any) -> Any:
+    """What joblib gets for a task that has no result."""
+    error = result[1] if status == "error" else CancelledError()
+    if isinstance(error, KilledWorker):
+        return [Lost(f"{error.allowed_failures + 1} workers of the Dask cluster died at work on it")]
+    return error

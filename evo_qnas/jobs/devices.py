@@ -1,0 +1,75 @@
+"""One job per device: a job claims a GPU that no other job of this machine holds."""
+
+import hashlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_POLL_SECONDS = 0.2
+
+
+@contextmanager
+def claimed_device(count: int) -> Iterator[int]:
+    """The index of a device that belongs to this job alone until the block ends, or the process does.
+
+    Jobs of all processes of this user on this machine agree through locked files in the temporary folder. A job
+    waits while every device is taken.
+
+    Args:
+        count: devices that this process sees, numbered from 0; `CUDA_VISIBLE_DEVICES` says which they are.
+    """
+    names, waited = device_names(count), False
+    while True:
+        for index, name in enumerate(names):
+            handle = _locked(_folder() / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock")
+            if handle is None:
+                continue
+            try:
+                yield index
+            finally:
+                os.close(handle)
+            return
+        if not waited:
+            print("evo-qnas: every GPU is at work for another job: this one waits", file=sys.stderr, flush=True)
+            waited = True
+        time.sleep(_POLL_SECONDS)
+
+
+def device_names(count: int) -> tuple[str, ...]:
+    """What the devices `0 .. count - 1` of this process are called on the whole machine."""
+    visible = [part.strip() for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
+    return tuple(visible[index] if index < len(visible) else str(index) for index in range(count))
+
+
+def _folder() -> Path:
+    """Where the locks of this user lie."""
+    user = os.getuid() if sys.platform != "win32" else os.environ.get("USERNAME", "")
+    folder = Path(tempfile.gettempdir()) / f"evo_qnas-devices-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds the lock of a file; None where another one does."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return descriptor
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
