@@ -12,7 +12,19 @@ from rich.console import Console
 
 from evo_qnas.errors import EvoQnasError
 
-VERBS: tuple[str, ...] = ("run", "tables", "profile", "search", "front", "plot", "list", "export", "report", "compare")
+VERBS: tuple[str, ...] = (
+    "run",
+    "tables",
+    "profile",
+    "search",
+    "front",
+    "plot",
+    "list",
+    "export",
+    "export_blocks",
+    "report",
+    "compare",
+)
 
 app = typer.Typer(
     name="evo-qnas",

@@ -90,6 +90,24 @@ def _units(given: list[str]) -> dict[str, str]:
     return found
 
 
+@_verbs.command(epilog="Example: evo-qnas tables join tables.h5 pi4.csv -o with_pi4.h5")
+def join(
+    file: Annotated[Path, typer.Argument(help="Tables (HDF5).", show_default=False)],
+    measured: Annotated[Path, typer.Argument(help="CSV of measurements, for example of measure_blocks.py.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Tables to write (HDF5).", show_default=False)],
+) -> None:
+    """Joins measurements of other devices into FILE.
+
+    Rows are block,operator,weight_bits,activation_bits,mean,spread,device. Each device becomes a column such as
+    latency_ms@pi4; worst:latency_ms is a network's slowest device. Cells metric,unit give energy_mj@pi4 and the like.
+    """
+    from evo_qnas.tables.measured import join_measured
+
+    tables, names = join_measured(load(file), measured)
+    tables.save(output)
+    print(f"{output}: {', '.join(names)}")
+
+
 @_verbs.command(epilog="Example: evo-qnas tables export tables.h5 -o tables.csv")
 def export(
     file: Annotated[Path, typer.Argument(help="Tables (HDF5).", show_default=False)],

@@ -9,9 +9,9 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float, Int
 
-from evo_qnas.errors import CardError, NetworkError
+from evo_qnas.errors import CardError
 from evo_qnas.files import write_bytes, write_text
-from evo_qnas.networks.export import missing_packages
+from evo_qnas.networks.export import require_packages
 from evo_qnas.networks.export.latency import Latency, measure_latency, processor
 from evo_qnas.networks.operators import TEACHER
 from evo_qnas.pipeline.calibrating import agreements, number_or_none, random_genomes
@@ -54,11 +54,7 @@ def measure_tables(
     Raises:
         NetworkError: a package is missing, or an operation cannot be exported.
     """
-    missing = missing_packages()
-    if missing:
-        raise NetworkError(
-            f"latency tables need {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]'"
-        )
+    require_packages("measuring latency tables")
     path = output or place.folder / "tables.h5"
     stamp = place.folder / "latency" / "latency.json"
     fingerprint = digest("latency", place.tables_fingerprint, settings.model_dump(mode="json"), str(path))

@@ -1,6 +1,8 @@
 """Latency tables of a small run: what is measured, what is written, resuming."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from evo_qnas.networks.quantize import Policy, quantize
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.calibrating import random_genomes
 from evo_qnas.pipeline.card import LatencyCard
+from evo_qnas.pipeline.export_blocks import export_blocks
 from evo_qnas.pipeline.exporting import open_run
 from evo_qnas.pipeline.latency import check_measurable, latency_stage
 from evo_qnas.pipeline.latency_files import timed_bits
@@ -20,6 +23,7 @@ from evo_qnas.pipeline.searching import check_search, problem_of
 from evo_qnas.pipeline.workplace import Workplace
 from evo_qnas.problem import TableProblem
 from evo_qnas.tables import Tables
+from evo_qnas.tables.measured import join_measured
 from tests.pipeline.conftest import SMALL
 
 pytest.importorskip("onnx", reason="needs the extra onnx: pip install 'evo-qnas[onnx]'")
@@ -95,6 +99,25 @@ def test_a_model_of_a_device_says_that_it_is_one(measured: tuple[Path, Tables]) 
     assert all((values > 0).sum() >= len(values) - 1 for values in column.values)
     problem = TableProblem(tables, ["score", "worst:latency_model_ms", "peak_memory_bytes"])
     assert len(problem.objectives) == 3
+
+
+def test_blocks_go_to_a_device_and_its_times_come_back(measured: tuple[Path, Tables], tmp_path: Path) -> None:
+    """The device is this machine: the script runs in a process of its own, with numpy and onnxruntime alone."""
+    folder, tables = measured
+    assert export_blocks(open_run(folder), tables, tmp_path / "blocks", jobs=1) == 9
+    assert "evo_qnas" not in "".join(
+        line for line in (tmp_path / "blocks" / "measure_blocks.py").read_text().splitlines() if "import" in line
+    )
+    script = tmp_path / "blocks" / "measure_blocks.py"
+    command = [sys.executable, "-I", str(script), "--device", "here", "--rounds", "10"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    (tmp_path / "here.csv").write_text(found.stdout)
+    joined, names = join_measured(tables, tmp_path / "here.csv")
+    assert names == ("latency_ms@here",)
+    column = joined.columns["latency_ms@here"]
+    assert column.fixed > 0
+    for block, values in zip(joined.blocks, column.values, strict=True):
+        assert all((value > 0) == (label[0] != "identity") for label, value in zip(block.labels, values, strict=True))
 
 
 def test_measured_tables_are_kept(measured: tuple[Path, Tables]) -> None:

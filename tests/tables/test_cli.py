@@ -45,6 +45,22 @@ def test_import_check_export(
     assert [found["rule"] for found in json.loads(out)] == ["fewer-bits-better", "dominated-choice"]
 
 
+def test_join_adds_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.csv").write_text(ROWS)
+    header = "block,operator,weight_bits,activation_bits,mean,spread,device"
+    (tmp_path / "pi.csv").write_text(f"{header}\ns,conv,*,8,3.5,0.1,pi4\n")
+    words = ["join", f"{tmp_path}/m.csv", f"{tmp_path}/pi.csv", "-o", f"{tmp_path}/pi.h5"]
+    code, out, _ = run(monkeypatch, capsys, "tables", *words)
+    assert (code, out) == (0, f"{tmp_path}/pi.h5: latency_ms@pi4\n")
+    assert Tables.load(tmp_path / "pi.h5").columns["latency_ms@pi4"].values[0].tolist() == [3.5, 3.5]
+    (tmp_path / "pi.csv").write_text(f"{header}\ns,conv,4,8,3.5,0.1,pi4\n")
+    code, _, err = run(monkeypatch, capsys, "tables", *words)
+    assert code == 2
+    assert "has no row of latency_ms@pi4 for block 's', choice conv 8/8" in err
+
+
 def test_check_ends_with_1_where_results_would_be_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,7 +133,17 @@ def test_list(what: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 @pytest.mark.parametrize(
-    "verb", [["tables", "check"], ["tables", "import"], ["tables", "export"], ["profile"], ["list"]]
+    "verb",
+    [
+        ["tables", "check"],
+        ["tables", "import"],
+        ["tables", "export"],
+        ["tables", "join"],
+        ["tables", "measure"],
+        ["export-blocks"],
+        ["profile"],
+        ["list"],
+    ],
 )
 def test_help_has_an_example(
     verb: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

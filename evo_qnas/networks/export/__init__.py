@@ -1,7 +1,9 @@
 """ONNX export of quantized networks, their parity with torch, their size and their latency. Needs the extra `onnx`.
 
 - `export_network`: writes a network's ONNX file, checks it, gives its `onnx` entry of `summary.json`.
-- `missing_packages`: what has to be installed for that.
+- `missing_packages`, `require_packages`: what has to be installed for that.
+- `measure_blocks`: a script to copy to a device.
+- `compose`: networks from the models of their parts; `float_model`: float networks.
 - `translate`: from the captured graph to an ONNX model (`moves`, `floats`, `values`, `packed`, `builder`).
 - `runtime`: sessions of ONNX Runtime and the kernels they use.
 - `sizes`: what the bytes of a file are.
@@ -11,6 +13,13 @@
 Nothing here imports onnx or onnxruntime before it is called.
 """
 
-from evo_qnas.networks.export.exporting import export_network, missing_packages
+from pathlib import Path
 
-__all__ = ["export_network", "missing_packages"]
+from evo_qnas.networks.export.exporting import export_network, missing_packages, require_packages
+
+__all__ = ["export_network", "measure_blocks_script", "missing_packages", "require_packages"]
+
+
+def measure_blocks_script() -> str:
+    """The text of the script that measures exported blocks on a device; it stands alone."""
+    return (Path(__file__).parent / "measure_blocks.py").read_text(encoding="utf-8")

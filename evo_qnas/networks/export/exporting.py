@@ -29,6 +29,17 @@ def missing_packages() -> tuple[str, ...]:
     return tuple(name for name in PACKAGES if find_spec(name) is None)
 
 
+def require_packages(who: str) -> None:
+    """Refuses to go on without the packages of the extra `onnx`.
+
+    Raises:
+        NetworkError: one is not installed.
+    """
+    missing = missing_packages()
+    if missing:
+        raise NetworkError(f"{who} needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]'")
+
+
 def export_network(
     network: QuantizedNetwork,
     path: Path,
@@ -61,11 +72,7 @@ def export_network(
     Raises:
         NetworkError: a package is missing, the network is not calibrated, or an operation has no translation.
     """
-    missing = missing_packages()
-    if missing:
-        raise NetworkError(
-            f"ONNX export needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]'"
-        )
+    require_packages("ONNX export")
     rng = np.random.default_rng(seed)
     model = to_onnx(network, upsample=upsample)
     write_bytes(path, model.SerializeToString(deterministic=True))

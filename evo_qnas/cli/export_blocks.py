@@ -1,0 +1,47 @@
+"""`evo-qnas export-blocks`: blocks to measure on a device of one's own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evo_qnas.errors import CardError
+
+_HELP = """Writes every choice's block of a run as ONNX, with a script that measures them on the device it is copied to.
+
+Example: evo-qnas export-blocks results/digits -o blocks
+
+There, with python, numpy and onnxruntime: python blocks/measure_blocks.py --device pi4 > pi4.csv
+
+And here again: evo-qnas tables join results/digits/tables.h5 pi4.csv -o results/digits/pi4.h5
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("export-blocks", help=_HELP)(export_blocks)
+
+
+def export_blocks(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder with trained blocks and tables.h5")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
+    jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
+) -> None:
+    """Exports blocks."""
+    try:
+        from evo_qnas.networks.export import require_packages
+        from evo_qnas.pipeline.export_blocks import export_blocks as write
+        from evo_qnas.pipeline.exporting import open_run
+        from evo_qnas.pipeline.stages import default_jobs
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("evo_qnas"):
+            raise
+        raise CardError(
+            f"evo-qnas export-blocks needs {error.name}, which is not installed: pip install 'evo-qnas[train,onnx]'"
+        ) from error
+    from evo_qnas.tables import Tables
+
+    require_packages("evo-qnas export-blocks")
+    place = open_run(folder)
+    count = write(place, Tables.load(place.folder / "tables.h5"), output, jobs=jobs or default_jobs())
+    typer.echo(f"{output}: {count} files, manifest.csv, measure_blocks.py")

@@ -1,0 +1,82 @@
+"""Measures a folder of exported blocks on the device it runs on, and prints the CSV for `evo-qnas tables join`.
+
+This file stands alone: copy the folder that `evo-qnas export-blocks` wrote to the device, with Python 3.9 or newer,
+numpy and onnxruntime installed there, and run
+
+    python measure_blocks.py --device pi4 > pi4.csv
+"""
+
+import argparse
+import csv
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+HEADER = ["block", "operator", "weight_bits", "activation_bits", "mean", "spread", "device", "metric", "unit"]
+LEAST_NS = 2_000_000
+
+
+class Run:
+    """One file, warmed up, with as many runs per measurement as the clock needs."""
+
+    def __init__(self, path: Path, threads: int, rng: np.random.Generator) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self.session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
+        self.feed = {given.name: random_input(given, rng) for given in self.session.get_inputs()}
+        self.repeats = 1
+        for _ in range(3):
+            taken = self.time()
+        self.repeats = max(1, round(LEAST_NS / max(1, taken)))
+
+    def time(self) -> int:
+        """Nanoseconds of all repeats."""
+        start = self.clock()
+        for _ in range(self.repeats):
+            self.session.run(None, self.feed)
+        return self.clock() - start
+
+
+def random_input(given: Any, rng: np.random.Generator) -> Any:
+    """One random image or map of codes."""
+    shape = (1, *given.shape[1:])
+    if given.type == "tensor(uint8)":
+        return rng.integers(0, 256, shape, dtype=np.uint8)
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parent)
+    parser.add_argument("--device", required=True, help="name of this device, stands behind @ in the column")
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    with (given.folder / "manifest.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    rng = np.random.default_rng(0)
+    runs = {row["file"]: Run(given.folder / row["file"], given.threads, rng) for row in rows if row["file"]}
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for done in range(given.rounds):
+        for name in rng.permutation(list(runs)):
+            times[name].append(runs[name].time() / runs[name].repeats / 1e6)
+        print(f"\rround {done + 1} of {given.rounds}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(HEADER)
+    for row in rows:
+        low, mean, high = np.quantile(times[row["file"]], [0.05, 0.1, 0.15]) if row["file"] else (0.0, 0.0, 0.0)
+        bits = [row["weight_bits"], row["activation_bits"]]
+        numbers = [f"{mean:.6g}", f"{(high - low) / 2:.3g}"]
+        writer.writerow([row["block"], row["operator"], *bits, *numbers, given.device, "latency", "ms"])
+
+
+if __name__ == "__main__":
+    main()
