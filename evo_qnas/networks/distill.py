@@ -1,6 +1,8 @@
 """Block-wise distillation: every candidate of a block learns to copy the teacher's feature maps."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -8,8 +10,10 @@ from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.networks.blocks import recording
+from evo_qnas.networks.depthwise import fast_convolutions
 from evo_qnas.networks.devices import channels_last, to_rest, to_training
-from evo_qnas.networks.noise import channel_variance, noise_to_signal
+from evo_qnas.networks.features import Features
+from evo_qnas.networks.noise import noise_to_signal
 from evo_qnas.networks.tasks import evaluation_batch
 from evo_qnas.networks.training import batches
 
@@ -42,66 +46,96 @@ def block_features(
 
 def distill(
     candidates: Mapping[str, nn.Module],
-    inputs: Float[torch.Tensor, "n ..."],
-    targets: Float[torch.Tensor, "n ..."],
+    features: Features,
     *,
     steps: int,
     batch_size: int,
     learning_rate: float,
     weight_decay: float,
     seed: int,
+    precision: Literal["float32", "bfloat16"] = "float32",
     device: str = "cpu",
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[str, float]:
     """Trains all candidates of a block in place from the same batches; gives each one's loss at the end.
 
-    Each candidate has its own AdamW with one cycle of the learning rate; the batches depend on the seed alone, so that
-    a candidate ends the same whichever others learn beside it. The loss is `noise_to_signal` with the variance over
-    all targets; what is given is its mean over the last tenth of steps.
+    Each candidate ends the same whichever others learn beside it: AdamW with one cycle of the learning rate works on
+    one value at a time, and the batches depend on the seed alone. The loss is `noise_to_signal` with the variance over
+    all targets; what is given is its mean over the last tenth of steps. On CUDA every candidate has a stream of its own
+    (so that small ones fill the device together; written with no such device at hand: neither tested nor measured).
 
     Args:
         candidates: modules by operator name; a module without parameters is left as it is.
-        inputs: the teacher's feature maps before the block, float32.
-        targets: and after it.
+        features: the teacher's feature maps before and after the block.
         steps: training steps.
         batch_size: images per step.
         learning_rate: highest rate.
         weight_decay: decoupled weight decay.
         seed: decides the batches.
+        precision: `bfloat16` runs convolutions in bfloat16; weights, their updates and the loss stay float32.
         device: where to train.
         advance: called with the number of candidate-steps done.
 
     Source: Li et al. 2020, DNA, section 3.2; Moons et al. 2021, DONNA, section 3.2.
     """
     learning = {name: module for name, module in candidates.items() if list(module.parameters())}
-    optimizers = {
-        name: torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
-        for name, module in learning.items()
-    }
-    schedules = [
-        torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps)
-        for optimizer in optimizers.values()
-    ]
-    variance = channel_variance(targets).to(device)
-    losses: dict[str, list[float]] = {name: [] for name in learning}
+    if not learning:
+        return {}
     for module in learning.values():
         to_training(module, device).train()
+    parameters = [parameter for module in learning.values() for parameter in module.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps)
+    variance = features.variance.to(device)
+    lanes = _Lanes(len(learning), device)
+    tail = max(1, steps // 10)
+    losses: list[torch.Tensor] = []
     generator = torch.Generator().manual_seed(seed)
-    for chosen in batches(len(inputs), batch_size, steps, generator):
-        taken, wanted = (channels_last(part[chosen].to(device)) for part in (inputs, targets))
-        for name, module in learning.items():
-            loss = noise_to_signal(wanted, module(taken), variance).mean()
-            optimizers[name].zero_grad(set_to_none=True)
-            loss.backward()
-            optimizers[name].step()
-            losses[name].append(float(loss.detach()))
-        for schedule in schedules:
+    kind = torch.device(device).type
+    with fast_convolutions(learning.values()):
+        for step, chosen in enumerate(batches(len(features), batch_size, steps, generator)):
+            taken, wanted = (channels_last(part.to(device)) for part in features.take(chosen))
+            optimizer.zero_grad(set_to_none=True)
+            seen = []
+            for lane, module in enumerate(learning.values()):
+                with lanes.lane(lane):
+                    with torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+                        output = module(taken)
+                    loss = noise_to_signal(wanted, output.float(), variance).mean()
+                    loss.backward()
+                    seen.append(loss.detach())
+            lanes.join()
+            optimizer.step()
             schedule.step()
-        advance(len(learning))
+            if step >= steps - tail:
+                losses.append(torch.stack(seen))
+            advance(len(learning))
     for module in learning.values():
         to_rest(module)
-    tail = max(1, steps // 10)
-    return {name: sum(values[-tail:]) / tail for name, values in losses.items()}
+    means = torch.stack(losses).double().mean(dim=0).tolist()
+    return dict(zip(learning, means, strict=True))
+
+
+@final
+class _Lanes:
+    """One CUDA stream per candidate; on other devices nothing."""
+
+    def __init__(self, count: int, device: str) -> None:
+        on_cuda = torch.device(device).type == "cuda" and torch.cuda.is_available()
+        self.streams = [torch.cuda.Stream(device) for _ in range(count)] if on_cuda else []
+        self.device = device
+
+    def lane(self, index: int) -> AbstractContextManager[Any]:
+        """What work of a candidate runs in; it waits for the batch that the main stream prepares."""
+        if not self.streams:
+            return nullcontext()
+        self.streams[index].wait_stream(torch.cuda.current_stream(self.device))
+        return torch.cuda.stream(self.streams[index])
+
+    def join(self) -> None:
+        """Makes the main stream wait for all candidates."""
+        for stream in self.streams:
+            torch.cuda.current_stream(self.device).wait_stream(stream)
 
 
 def candidate_steps(candidates: Sequence[nn.Module], steps: int) -> int:

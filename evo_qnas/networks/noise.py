@@ -12,7 +12,11 @@ def channel_variance(outputs: Float[torch.Tensor, "n c *places"]) -> Float[torch
     The floor keeps a channel that hardly moves from outweighing all others.
     """
     rows = outputs.transpose(0, 1).flatten(1)
-    variance = rows.var(dim=1, correction=0)
+    return variance_floor(rows.var(dim=1, correction=0))
+
+
+def variance_floor(variance: Float[torch.Tensor, " c"]) -> Float[torch.Tensor, " c"]:
+    """(c,) variances, at least a thousandth of their mean."""
     return variance.clamp_min(float(variance.mean()) * _FLOOR + torch.finfo(torch.float32).tiny)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from evo_qnas.cards import Card, find_card, read_toml, validate
 from evo_qnas.data import Augmentation, DataCard
 from evo_qnas.errors import CardError
+from evo_qnas.networks.features import FeatureSettings
 from evo_qnas.networks.segmentation import SegmentationTraining
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -103,6 +104,19 @@ class QuantizationCard(Card):
         return sorted(set(bits))
 
 
+class FeaturesCard(Card):
+    """`[distillation.features]`: see `networks.features.FeatureSettings`."""
+
+    cache: Literal["memory", "disk", "none"] = "memory"
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    budget_gib: Rate = 4.0
+
+    @property
+    def values(self) -> FeatureSettings:
+        """The same as a plain value."""
+        return FeatureSettings(cache=self.cache, dtype=self.dtype, budget_bytes=int(self.budget_gib * 2**30))
+
+
 class DistillationCard(Card):
     """`[distillation]`: see `networks.distill.distill`."""
 
@@ -110,6 +124,8 @@ class DistillationCard(Card):
     batch_size: Count = 64
     learning_rate: Rate = 5e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
+    precision: Literal["float32", "bfloat16"] = "float32"
+    features: FeaturesCard = FeaturesCard()
 
 
 class LatencyCard(Card):

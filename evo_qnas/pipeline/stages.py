@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -14,7 +15,14 @@ from torch import nn
 from evo_qnas.files import write_text
 from evo_qnas.jobs import active, claimed_device, spread
 from evo_qnas.networks.distill import block_features, candidate_steps, distill
-from evo_qnas.networks.noise import channel_variance
+from evo_qnas.networks.features import (
+    Features,
+    TeacherFeatures,
+    cache_features,
+    features_bytes,
+    open_features,
+    output_variance,
+)
 from evo_qnas.networks.operators import TEACHER
 from evo_qnas.networks.scores import fixed_costs, score_operator
 from evo_qnas.networks.segmentation import train_segmenter
@@ -118,8 +126,25 @@ def make_blocks(place: Workplace, *, jobs: int) -> None:
     waiting = [shape.name for shape in place.shapes if _missing(place, shape.name)]
     if not waiting:
         return
+    _map_features(place, waiting)
     task = _Distillation(place)
     in_jobs(task, waiting, place=place, jobs=jobs, label="blocks distilled", names=waiting)
+    shutil.rmtree(place.folder / "features", ignore_errors=True)
+
+
+def _map_features(place: Workplace, blocks: Sequence[str]) -> None:
+    """Where the card wants mapped features and they fit its budget: one run of the teacher for all blocks."""
+    settings, train = place.card.distillation.features.values, place.splits.train
+    shapes = [place.shape(name) for name in blocks]
+    if settings.cache != "disk" or features_bytes(shapes, len(train), settings.dtype) > settings.budget_bytes:
+        return
+    folder, fingerprint = place.folder / "features", place.teacher_fingerprint
+    left = [shape for shape in shapes if open_features(folder, shape.name, fingerprint) is None]
+    if left:
+        torch.set_num_threads(place.card.threads)
+        cache_features(
+            place.teacher, left, train, settings, folder=folder, fingerprint=fingerprint, device=place.device
+        )
 
 
 def _missing(place: Workplace, block: str) -> list[str]:
@@ -137,19 +162,30 @@ class _Distillation:
 
     place: Workplace
 
+    def features(self, block: str) -> Features:
+        """The teacher's features of a block over the train images, cached as the card says."""
+        place, settings = self.place, self.place.card.distillation.features.values
+        train, shape = place.splits.train, place.shape(block)
+        found = open_features(place.folder / "features", block, place.teacher_fingerprint)
+        if settings.cache == "disk" and found is not None:
+            return found
+        if settings.cache == "memory" and features_bytes([shape], len(train), settings.dtype) <= settings.budget_bytes:
+            return cache_features(place.teacher, [shape], train, settings, device=place.device)[block]
+        variance = output_variance(place.teacher, block, train, device=place.device)
+        return TeacherFeatures(place.teacher, block, train, variance=variance, device=place.device)
+
     def __call__(self, block: str) -> None:
         place, settings = self.place, self.place.card.distillation
         missing = _missing(place, block)
         candidates = {name: module for name, module in place.candidates(block).items() if name in missing}
-        inputs, targets = block_features(place.teacher, block, place.splits.train, device=place.device)
+        features = self.features(block)
         with progress_bar(
             f"{block}", candidate_steps(list(candidates.values()), settings.steps), show=False
         ) as advance:
             losses = distill(
                 candidates,
-                inputs,
-                targets,
-                **settings.model_dump(),
+                features,
+                **settings.model_dump(exclude={"features"}),
                 seed=seed_of("distillation", place.card.seed, block),
                 device=place.device,
                 advance=advance,
@@ -191,7 +227,7 @@ class _Scoring:
             return list(known["choices"])
         quantization = place.card.quantization
         calibration, _ = block_features(place.teacher, block, place.calibration)
-        _, outputs = block_features(place.teacher, block, place.splits.train)
+        variance = output_variance(place.teacher, block, place.splits.train)
         inputs, targets = block_features(place.teacher, block, place.splits.search)
         choices: list[dict[str, Any]] = []
         for operator in [TEACHER, *place.candidates(block)]:
@@ -203,7 +239,7 @@ class _Scoring:
                 calibration=calibration,
                 inputs=inputs,
                 targets=targets,
-                variance=channel_variance(outputs),
+                variance=variance,
             )
             choices += [dataclasses.asdict(choice) for choice in scored]
         write_text(path, to_json({"fingerprint": place.tables_fingerprint, "choices": choices}))

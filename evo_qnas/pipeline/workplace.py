@@ -153,7 +153,11 @@ class Workplace:
     def candidate_fingerprint(self, block: str, operator: str) -> str:
         """What a candidate's weights depend on."""
         parameters = next(dict(o.parameters) for o in self.operators if o.label == operator)
-        settings = self.card.distillation.model_dump(mode="json")
+        # Where features lie changes nothing, and plain settings are those of runs before there were others.
+        distillation = self.card.distillation
+        settings = distillation.model_dump(mode="json", exclude={"features", "precision"})
+        if distillation.precision != "float32" or distillation.features.dtype != "float32":
+            settings |= {"precision": distillation.precision, "features": distillation.features.dtype}
         return digest("candidate", self.teacher_fingerprint, block, operator, parameters, settings)
 
     def trained(self, block: str, operator: str) -> nn.Module:

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
-from evo_qnas.networks.depthwise import Geometry, depthwise, fits
+from evo_qnas.networks.depthwise import Geometry, depthwise, fast_convolutions, fits
 
 
 def tensors(kernel: int, height: int = 9, width: int = 7) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -43,3 +44,32 @@ def test_what_is_no_depthwise_convolution_is_left_to_torch() -> None:
     assert not fits(x, torch.cat([weight, weight]), Geometry(1, 1, 1, 6))
     with torch.no_grad():
         assert not fits(x, weight, Geometry(1, 2, 2, 6))
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 2, 1), (5, 1, 1), (5, 2, 1), (7, 1, 2)])
+def test_gradients_in_bfloat16_are_near(kernel: int, stride: int, dilation: int) -> None:
+    """A bfloat16 has 8 bits, and sums are of up to 126 products: 5 % of the largest value is far from both."""
+    x, weight, _ = tensors(kernel)
+    geometry = Geometry(stride, dilation * (kernel // 2), dilation, 6)
+    wanted = functional.conv2d(x, weight, None, *geometry)
+    upstream = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(0))
+    expected = torch.autograd.grad(wanted, (x, weight), upstream)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        given = depthwise(x, weight, None, geometry)
+    assert given.dtype is torch.bfloat16
+    for one, other in zip(torch.autograd.grad(given, (x, weight), upstream.bfloat16()), expected, strict=True):
+        assert one.dtype is torch.float32
+        assert float((one - other).abs().max()) < 0.05 * float(other.abs().max())
+
+
+def test_layers_are_fast_inside_and_themselves_afterwards() -> None:
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4), nn.Conv2d(4, 3, 1))
+    x = torch.randn(2, 4, 6, 5, generator=torch.Generator().manual_seed(0))
+    before = network(x)
+    with fast_convolutions([network]):
+        inside = network(x)
+        assert "forward" in vars(network[0])
+        assert "forward" not in vars(network[1])
+    assert "forward" not in vars(network[0])
+    assert torch.allclose(before, inside, atol=1e-6)
+    assert type(inside.grad_fn) is type(before.grad_fn)
