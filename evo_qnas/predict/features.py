@@ -105,9 +105,13 @@ class Features:
 
 
 def _usable(tables: Tables, names: Sequence[str] | None) -> list[str]:
-    """Columns in which all is finite, the score first."""
+    """Columns that add up and in which all is finite, the score first."""
     wanted = sorted(tables.columns, key=lambda name: name != "score") if names is None else list(names)
-    return [name for name in wanted if all(np.isfinite(values).all() for values in tables.column(name).values)]
+    return [
+        name
+        for name in wanted
+        if tables.column(name).combine == "sum" and all(np.isfinite(part).all() for part in tables.column(name).values)
+    ]
 
 
 def _likeness(gene: Gene) -> Float[np.ndarray, "options options"]:

@@ -1,123 +1,26 @@
 """Search with few evaluations: predictors are fitted to what was measured, and choose what to measure next."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import norm
 
 from evo_qnas.pareto import nondominated
 from evo_qnas.predict import Features, Gaussian, Predictor
 from evo_qnas.predict.kernels import MENUS, Weights
-from evo_qnas.problem import Problem, TableProblem
-from evo_qnas.search.improvement import best_batch, promising
-from evo_qnas.search.nsga2 import NSGA2
+from evo_qnas.problem import Problem
+from evo_qnas.search.forecast import Forecast, Known
 from evo_qnas.search.optimizer import Optimizer
-from evo_qnas.search.ranking import constrained_ranks, crowding
+from evo_qnas.search.proposals import Proposals
+from evo_qnas.search.ranking import constrained_ranks
 from evo_qnas.search.seen import Seen
 from evo_qnas.search.variation import Variation
-from evo_qnas.spaces import Space
 
 _BATCHES = 5
 _GROWTH = 10
 _LEAST = 8
 _MOST_ROWS = 600
 _RECHOOSE = 1.25
-_ENUMERATED = 20_000
-_GENERATIONS = 25
-_INNER = 100
-_MARGINAL_DRAWS = 32
-_JOINT_DRAWS = 16
-_SHORT_LIST = {True: 100, False: 300}
-_DIGITS = 9
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What a problem says of networks without evaluating them.
-
-    Attributes:
-        problem: the problem.
-        space: what gene values mean.
-    """
-
-    problem: Problem
-    space: Space
-
-    def values(self, genes: Int[np.ndarray, "n genes"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
-        """Objectives (minimised) and excesses over limits, NaN where only an evaluation tells."""
-        problem, genomes = self.problem, self.space.decode(genes)
-        if isinstance(problem, TableProblem):
-            return problem.known(genomes)
-        if problem.additive is not None:
-            return problem.additive.sums(problem.space.encode(genomes))
-        return np.full((len(genes), len(problem.objectives)), np.nan), np.full(
-            (len(genes), len(problem.constraints)), np.nan
-        )
-
-    @cached_property
-    def _example(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.values(np.zeros((1, len(self.space.genes)), dtype=np.int64))
-
-    @property
-    def objectives(self) -> Bool[np.ndarray, " m"]:
-        """(m,) which objectives are known."""
-        found: np.ndarray = np.isfinite(self._example[0][0])
-        return found
-
-    @property
-    def all_limits(self) -> bool:
-        """Whether every limit is known."""
-        return bool(np.isfinite(self._example[1]).all())
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Forecast:
-    """What is foretold of all objectives, and of the limits.
-
-    Attributes:
-        known: what needs no forecast.
-        models: per objective the predictor; None where it is known.
-        limits: foretells -1 for networks within the unknown limits and 1 for others; None where nothing is unknown.
-    """
-
-    known: Known
-    models: tuple[Predictor | None, ...]
-    limits: Predictor | None
-
-    def draws(
-        self, rng: np.random.Generator, genes: Int[np.ndarray, "n genes"], count: int, *, joint: bool
-    ) -> Float[np.ndarray, "count n m"]:
-        """What the objectives of networks may be; known ones are the same in every draw."""
-        values = np.tile(self.known.values(genes)[0], (count, 1, 1))
-        for column, model in enumerate(self.models):
-            if model is not None:
-                values[:, :, column] = model.draws(rng, genes, count, joint=joint)
-        return values
-
-    def hopeful(self, genes: Int[np.ndarray, "n genes"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, " n"]]:
-        """Objectives at one standard deviation to the good, and the violation of limits, 0 where all may be met."""
-        values, excess = self.known.values(genes)
-        for column, model in enumerate(self.models):
-            if model is not None:
-                middle, spread = model.predict(genes)
-                values[:, column] = middle - spread
-        violation = np.maximum(np.nan_to_num(excess), 0.0).sum(axis=1)
-        return values, violation + np.maximum(0.5 - self.chance(genes), 0.0)
-
-    def chance(self, genes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:
-        """(n,) 0..1: the chance of meeting all limits; 0 or 1 where they are known."""
-        excess = self.known.values(genes)[1]
-        sure: np.ndarray = (np.nan_to_num(excess) <= 0).all(axis=1).astype(np.float64)
-        if self.limits is None:
-            return sure
-        middle, spread = self.limits.predict(genes)
-        found: np.ndarray = sure * norm.cdf(-middle / np.maximum(spread, 1e-12))
-        return found
 
 
 @final
@@ -146,12 +49,12 @@ class Surrogate(Optimizer):
         seeds: Int[np.ndarray, "s genes"],
     ) -> None:
         self._space = variation.space
-        self._variation = variation
         self._known = Known(problem=problem, space=self._space)
         self._features = Features.of_problem(problem, self._space)
         self._batch = max(1, population // _BATCHES)
         self._rng = rng
         self._seen = Seen(self._space)
+        self._proposals = Proposals(variation, self._seen, rng)
         self._start = self._first(seeds, max(_LEAST, 2 * self._batch))
         self._genes = seeds[:0]
         self._objectives = np.empty((0, 0))
@@ -177,8 +80,9 @@ class Surrogate(Optimizer):
         feasible = sound & (self._violation <= 0)
         front = self._objectives[feasible]
         front = front[nondominated(front)]
-        candidates = self._candidates(forecast, sound)
-        found: np.ndarray = candidates[self._picked(forecast, front, candidates, size)]
+        ranks = constrained_ranks(self._objectives[sound], self._violation[sound])
+        candidates = self._proposals.candidates(forecast, self._genes[sound][ranks == 0])
+        found: np.ndarray = candidates[self._proposals.pick(forecast, front, candidates, size)]
         return found
 
     def _forecast(self, sound: Bool[np.ndarray, " n"]) -> Forecast:
@@ -215,60 +119,6 @@ class Surrogate(Optimizer):
         if again:
             self._kernels[column] = len(self._genes), model.weights
         return model
-
-    def _candidates(self, forecast: Forecast, sound: Bool[np.ndarray, " n"]) -> Int[np.ndarray, "c genes"]:
-        """Networks not met yet: all of a small space, else what NSGA-II meets on hopeful values."""
-        if self._space.size <= _ENUMERATED:
-            return self._seen.unmet(self._every)
-        ranks = constrained_ranks(self._objectives[sound], self._violation[sound])
-        inner = NSGA2(
-            self._variation, population=_INNER, rng=self._rng, seeds=self._genes[sound][ranks == 0][: 2 * _INNER]
-        )
-        met = []
-        for _ in range(_GENERATIONS):
-            genes = inner.ask()
-            if not len(genes):
-                break
-            inner.tell(genes, *forecast.hopeful(genes))
-            met.append(genes)
-        return self._seen.unmet(np.concatenate(met))
-
-    @cached_property
-    def _every(self) -> Int[np.ndarray, "size genes"]:
-        """All gene values of a small space."""
-        if not len(self._space.genes):
-            return np.zeros((1, 0), dtype=np.int64)
-        places = np.unravel_index(np.arange(self._space.size), tuple(self._space.counts))
-        return np.stack(places, axis=1).astype(np.int64)
-
-    def _picked(
-        self, forecast: Forecast, front: Float[np.ndarray, "f m"], candidates: Int[np.ndarray, "c genes"], size: int
-    ) -> Int[np.ndarray, " picked"]:
-        """The batch among the candidates; those that may still be worth something fill it up."""
-        if not len(candidates):
-            return np.zeros(0, dtype=np.int64)
-        chance = forecast.chance(candidates)
-        draws = forecast.draws(self._rng, candidates, _MARGINAL_DRAWS, joint=False)
-        gains = np.round(promising(front, draws, chance), _DIGITS)
-        order = np.argsort(-gains, kind="stable")[: max(_SHORT_LIST[front.shape[1] > 2], 2 * size)]
-        short = order[gains[order] > 0]
-        picked = short[:0]
-        if len(short):
-            joint = forecast.draws(self._rng, candidates[short], _JOINT_DRAWS, joint=True)
-            picked = short[best_batch(front, joint, chance[short], size)]
-        if len(picked) < size:
-            picked = np.concatenate([picked, self._fill(forecast, candidates, picked, size - len(picked))])
-        return picked
-
-    def _fill(
-        self, forecast: Forecast, candidates: Int[np.ndarray, "c genes"], picked: Int[np.ndarray, " p"], size: int
-    ) -> Int[np.ndarray, " filled"]:
-        """Candidates whose hopeful values are the least dominated, the most apart first."""
-        left = np.setdiff1d(np.arange(len(candidates)), picked)
-        values, violation = forecast.hopeful(candidates[left])
-        ranks = constrained_ranks(values, violation)
-        apart = crowding(np.where(np.isfinite(values), values, 0.0), ranks)
-        return left[np.lexsort((-np.round(apart, _DIGITS), ranks))[:size]]
 
     def tell(
         self,

@@ -8,7 +8,7 @@ import pytest
 from evo_qnas.pareto import hypervolume, nondominated
 from evo_qnas.problem import LookupProblem, Networks, TableProblem, nas_bench_macro, objective
 from evo_qnas.search import search
-from evo_qnas.search.surrogate import Known
+from evo_qnas.search.forecast import Known
 from evo_qnas.tables.generate import generate_tables
 
 TABLES = generate_tables(6, operators=3, weight_bits=(2, 4, 8), activation_bits=(4, 8))
