@@ -4,6 +4,13 @@ On NAS-Bench-Macro every predictor is fitted to some random networks and ranks a
 trainings); additive least squares stands beside it. Needs the real data (`../shared/data` or `$EVO_QNAS_DATA`).
 
     python benchmarks/rank_correlation.py macro
+
+On a run folder (of `evo-qnas run CARD --until tables` or later) random networks are assembled and measured on the
+search images, some of them after fine-tuning too; sums of the tables' scores rank them, predictors under
+cross-validation.
+
+    evo-qnas run digits --until tables --set 'inplace.measure="kl"' -o results/ranks
+    python benchmarks/rank_correlation.py results/ranks --before 80 --after 24
 """
 
 import argparse
@@ -15,13 +22,16 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from evo_qnas.predict import Features, choose, fit_predictor
+from evo_qnas.predict import Features, assess, choose, fit_predictor, kendall
+from evo_qnas.problem import space_of
 from evo_qnas.spaces import Space
+from evo_qnas.tables import Tables
 from evo_qnas.tables.importers import read_macro
 
 DATA = Path(os.environ.get("EVO_QNAS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 KINDS = ("ridge", "pairwise", "process", "ensemble")
 WANTED = 0.83
+RNG = np.random.default_rng(0)
 
 
 def least_squares(genomes: np.ndarray, error: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -78,12 +88,56 @@ def macro(seeds: int) -> int:
     return int(missed)
 
 
+def of_run(folder: Path, before: int, after: int, jobs: int) -> int:
+    """Scores and predictors on random networks of a run folder, before and after fine-tuning."""
+    from evo_qnas.pipeline.exporting import open_run
+    from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks
+
+    place = open_run(folder)
+    tables = Tables.load(folder / "tables.h5")
+    space = Space.from_counts(tables.choices.tolist())
+    genomes = np.unique(space.sample(np.random.default_rng(place.card.seed), 2 * before), axis=0)
+    genomes = np.random.default_rng(place.card.seed).permutation(genomes)[:before]
+    metric = np.array(measure_before(place, [choices_of(tables, genome) for genome in genomes.tolist()], jobs=jobs))
+    print(f"{folder.name}: {before} random networks as assembled, {place.task.metric_name} on the search images")
+    rank(tables, genomes, metric)
+    if after:
+        few = genomes[:after]
+        picks = {network_id(genome.tolist()): tuple(genome.tolist()) for genome in few}
+        entries = validate_picks(place, tables, picks, jobs=jobs)
+        print(f"{after} of them after fine-tuning")
+        rank(tables, few, np.array([entry["metric_search_split"] for entry in entries]))
+        print("the metric as assembled, for comparison")
+        print(f"  {'':24} {kendall(metric[:after], np.array([e['metric_search_split'] for e in entries]), rng=RNG)}")
+    return 0
+
+
+def rank(tables: Tables, genomes: np.ndarray, metric: np.ndarray) -> None:
+    """Prints tau of every score's sum and of every predictor under cross-validation."""
+    scores = [name for name in ("score", "score_inplace") if name in tables.columns]
+    better = np.argsort(tables.total("score", genomes), kind="stable")[: len(genomes) // 2]
+    for name in scores:
+        total = tables.total(name, genomes)
+        half = kendall(-total[better], metric[better], rng=RNG)
+        print(f"  sum of {name:17} {kendall(-total, metric, rng=RNG)}; better half by score {half}")
+    space = space_of(tables)
+    for name in scores:
+        features = Features.of(space, tables, names=[name, "size_bytes", "bit_operations"])
+        for kind in ("monotone", "ridge", "pairwise", "process", "ensemble"):
+            print(f"  {kind:9} on {name:14} {assess(kind, features, space.encode(genomes), 1.0 - metric).tau}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["macro"])
+    parser.add_argument("what", help="macro, or a run folder")
+    parser.add_argument("--before", type=int, default=80, help="networks of a run folder measured as assembled")
+    parser.add_argument("--after", type=int, default=24, help="and after fine-tuning")
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=11)
     options = parser.parse_args()
-    return macro(options.seeds)
+    if options.what == "macro":
+        return macro(options.seeds)
+    return of_run(Path(options.what), options.before, options.after, options.jobs)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,8 @@ def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
 
 def _show(console: Console, summary: dict[str, Any]) -> None:
     """The table a run ends with."""
+    from evo_qnas.report.validated import standing
+
     int8, metric = summary["teacher_int8"], summary["metric"]["name"]
     images = summary["images"]
     console.print(
@@ -82,7 +84,7 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     timed = int8 is not None and int8["latency_ms"] is not None
     columns = ["network", "size", "saving", *(["latency", "faster"] if timed else []), "predicted score"]
-    for title in (*columns, "before", "after"):
+    for title in (*columns, "before", "after", "standing"):
         table.add_column(title, justify="left" if title == "network" else "right")
     if int8 is not None:
         table.add_row(
@@ -93,6 +95,7 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             "",
             f"{int8['metric_before_finetune']:.2%}",
             f"{int8['metric']:.2%}",
+            "",
             style="yellow",
         )
     for entry in summary["networks"]:
@@ -106,10 +109,12 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             f"{entry['predicted']['score']:.3f}",
             f"{entry['metric_before_finetune']:.2%}",
             f"{entry['metric']:.2%}",
+            standing(entry) or "",
             style="green" if better else None,
         )
     console.print(table)
     console.print("before, after: fine-tuning, the same budget for every row; green: not below the INT8 teacher")
+    console.print("standing: on the front of metric and size as measured, or beaten by whom; ties are in the report")
     search = summary["search"]
     for name, other in summary["searches"].items():
         console.print(

@@ -139,6 +139,32 @@ class LatencyCard(Card):
     devices: list[str] = []
 
 
+class InplaceCard(Card):
+    """`[inplace]`: a second score column `score_inplace`, see `networks.inplace`; without this section none.
+
+    Attributes:
+        measure: `kl`, divergence from the teacher's output, or `loss`, rise of the task's loss.
+    """
+
+    measure: Literal["kl", "loss"] = "kl"
+
+
+class PredictorCard(Card):
+    """`[predictor]`: what proposes the networks of further rounds, see `pipeline.rounds`.
+
+    Attributes:
+        kind: a predictor of `evo_qnas.predict.PREDICTORS`, or `auto` for the simplest that cross-validates as well.
+        score: column of the score; None takes `score_inplace` and `score` as far as they are there.
+        measure: learn from networks after fine-tuning, or as assembled and calibrated.
+        batch: networks per round.
+    """
+
+    kind: Literal["auto", "sum", "monotone", "ridge", "pairwise", "process", "kernel", "ensemble"] = "auto"
+    score: Literal["score", "score_inplace"] | None = None
+    measure: Literal["finetuned", "calibrated"] = "finetuned"
+    batch: Count = 6
+
+
 class SearchCard(Card):
     """`[search]`: what is minimised, under which limits and rules, by which algorithm.
 
@@ -153,6 +179,7 @@ class SearchCard(Card):
     algorithm: str = "nsga2"
     evaluations: Count = 20_000
     population: Annotated[int, Field(ge=4)] = 100
+    rounds: Count | None = None
 
 
 class FurtherSearch(SearchCard):
@@ -216,7 +243,9 @@ class ProblemCard(Card):
     operators: list[OperatorUse] = []
     quantization: QuantizationCard
     distillation: DistillationCard = DistillationCard()
+    inplace: InplaceCard | None = None
     latency: LatencyCard | None = None
+    predictor: PredictorCard | None = None
     search: SearchCard = SearchCard()
     searches: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], FurtherSearch] = {}
     validation: ValidationCard = ValidationCard()
@@ -230,6 +259,10 @@ class ProblemCard(Card):
                 raise ValueError(f"{name}.augmentation is for segmentation: classification has {name}.shift_pixels")
             if self.task == "segmentation" and settings.shift_pixels:
                 raise ValueError(f"{name}.shift_pixels is for classification: segmentation has {name}.augmentation")
+        if any(search.rounds is not None for search in self.searches.values()):
+            raise ValueError("rounds belong to [search]: further searches have one")
+        if self.predictor is not None and self.predictor.score == "score_inplace" and self.inplace is None:
+            raise ValueError("predictor.score = 'score_inplace' needs the section [inplace]")
         return self
 
 

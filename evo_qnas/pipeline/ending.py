@@ -28,6 +28,7 @@ def finish(
     *,
     further: Mapping[str, Archive],
     networks: Sequence[dict[str, Any]],
+    rounds: Sequence[dict[str, Any]],
     correlation: dict[str, Any] | None,
     seconds: dict[str, float],
 ) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def finish(
         else {key: int8[key] for key in ("metric", "metric_before_finetune", "size_bytes", "latency_ms")},
         "networks": [entry for entry in networks if entry["id"] != BASELINE],
         "rank_correlation": correlation,
+        "rounds": list(rounds),
         "search": {
             "algorithm": place.card.search.algorithm,
             "evaluations": len(archive.genomes),

@@ -16,8 +16,11 @@ from evo_qnas.jobs import connected
 from evo_qnas.pipeline.card import ProblemCard
 from evo_qnas.pipeline.check import check_card
 from evo_qnas.pipeline.ending import finish
+from evo_qnas.pipeline.inplace import inplace_stage
 from evo_qnas.pipeline.latency import latency_stage
 from evo_qnas.pipeline.onnx_stage import export_networks
+from evo_qnas.pipeline.reranking import keep_validated, rerank
+from evo_qnas.pipeline.rounds import further_rounds
 from evo_qnas.pipeline.searching import make_archive, problem_of
 from evo_qnas.pipeline.stages import default_jobs, make_blocks, make_tables, make_teacher
 from evo_qnas.pipeline.validation import pick, rank_correlation, validate_picks
@@ -75,6 +78,8 @@ def _run_stages(place: Workplace, until: str, *, workers: int) -> dict[str, Any]
     if last < STAGES.index("tables"):
         return {"card": name, "seconds": clock.seconds}
     tables = clock.time("tables", lambda: make_tables(place, jobs=workers))
+    if card.inplace is not None:
+        tables = clock.time("inplace", functools.partial(inplace_stage, place, tables, jobs=workers))
     if last >= STAGES.index("latency") and card.latency is not None:
         tables = clock.time("latency", lambda: latency_stage(place, tables, jobs=workers))
     if last < STAGES.index("search"):
@@ -90,6 +95,12 @@ def _run_stages(place: Workplace, until: str, *, workers: int) -> dict[str, Any]
     networks = clock.time("networks", lambda: validate_picks(place, tables, picks, jobs=workers))
     for entry in networks:
         entry["searches"] = origin[entry["id"]]
+    rounds: list[dict[str, Any]] = []
+    if (card.search.rounds or 1) > 1:
+        first = networks
+        networks, rounds = clock.time("rounds", lambda: further_rounds(place, tables, first, jobs=workers))
+    rerank(networks, images=len(place.splits.test), task=card.task)
+    archive = keep_validated(archive, networks)
     correlation = clock.time("random networks", lambda: rank_correlation(place, tables, jobs=workers))
     if last < STAGES.index("export"):
         return {"card": name, "seconds": clock.seconds}
@@ -102,6 +113,7 @@ def _run_stages(place: Workplace, until: str, *, workers: int) -> dict[str, Any]
         archive,
         further=further,
         networks=networks,
+        rounds=rounds,
         correlation=correlation,
         seconds=clock.seconds,
     )

@@ -1,6 +1,6 @@
 """The search stage: the problem of the tables, and its archive."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from evo_qnas.errors import CardError
 from evo_qnas.networks.operators import TEACHER
 from evo_qnas.pipeline.card import FurtherSearch, LatencyCard, SearchCard
 from evo_qnas.pipeline.workplace import Workplace, seed_of
-from evo_qnas.problem import TableProblem
+from evo_qnas.problem import CustomObjective, TableProblem
 from evo_qnas.search import ALGORITHMS, search
 from evo_qnas.tables import Block, Tables
 from evo_qnas.tables.roofline import device_label, load_device
@@ -20,12 +20,21 @@ _COLUMNS = ("score", "size_bytes", "macs", "bit_operations")
 _EVERY_BLOCK = "*"
 
 
-def problem_of(place: Workplace, tables: Tables, search: SearchCard | None = None) -> TableProblem:
-    """A search's objectives, limits, pins and ties over the tables; the card's main search where None."""
+def problem_of(
+    place: Workplace, tables: Tables, search: SearchCard | None = None, *, first: Sequence[CustomObjective] = ()
+) -> TableProblem:
+    """A search's objectives, limits, pins and ties over the tables; the card's main search where None.
+
+    Args:
+        place: the run.
+        tables: of its choices.
+        search: which search.
+        first: objectives before those of the search.
+    """
     search = search or place.card.search
     return TableProblem(
         tables,
-        objectives=search.objectives,
+        objectives=[*first, *search.objectives],
         constraints=search.constraints,
         pins=pins_of(search.pins, tables),
         ties=search.ties,
@@ -88,6 +97,8 @@ def _expected_tables(place: Workplace) -> Tables:
             )
         )
     columns = [*_COLUMNS, *latency_columns(place.card.latency)]
+    if place.card.inplace is not None:
+        columns.append("score_inplace")
     return Tables.from_arrays({name: [np.zeros(len(block)) for block in blocks] for name in columns}, blocks=blocks)
 
 

@@ -16,6 +16,7 @@ from evo_qnas.networks.finetune import finetune
 from evo_qnas.networks.quantize import Bits, QuantizedNetwork
 from evo_qnas.networks.scores import assemble_quantized
 from evo_qnas.networks.segmentation import class_weights
+from evo_qnas.networks.uncertainty import metric_stderr
 from evo_qnas.networks.weights import save_weights
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json
@@ -148,6 +149,7 @@ class Validation:
             "blocks": choices,
             "metric_before_finetune": before,
             "metric": place.task.metric(network, place.splits.test),
+            "metric_stderr": metric_stderr(place.task, network, place.splits.test, seed=place.card.seed),
             "metric_search_split": place.task.metric(network, place.splits.search),
             "size_bytes": size,
             "latency_ms": None,
@@ -166,6 +168,24 @@ class _Measure:
 
     def __call__(self, choices: list[dict[str, Any]]) -> float:
         return self.place.task.metric(build_network(self.place, choices), self.place.splits.search)
+
+
+def measure_before(place: Workplace, networks: Sequence[list[dict[str, Any]]], *, jobs: int) -> list[float]:
+    """The metric of assembled and calibrated networks on the search images, in their order.
+
+    What was measured is kept in `networks/measured.json`.
+    """
+    path = place.folder / "networks" / "measured.json"
+    fingerprint = digest("measured", place.tables_fingerprint)
+    known = dict((read_json(path, fingerprint) or {"metric": {}})["metric"])
+    names = [digest(choices) for choices in networks]
+    missing = [index for index, name in enumerate(names) if name not in known]
+    items = [networks[index] for index in missing]
+    if items:
+        values = in_jobs(_Measure(place), items, place=place, jobs=jobs, label="networks measured")
+        known |= {names[index]: value for index, value in zip(missing, values, strict=True)}
+        write_text(path, to_json({"fingerprint": fingerprint, "metric": known}))
+    return [float(known[name]) for name in names]
 
 
 def rank_correlation(place: Workplace, tables: Tables, *, jobs: int) -> dict[str, Any] | None:

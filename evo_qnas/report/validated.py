@@ -25,11 +25,28 @@ def validated_section(summary: Mapping[str, Any]) -> str:
     columns[f"{metric} after, %"] = [_percent(entry.get("metric")) for _, entry in entries]
     columns[f"{metric} in ONNX Runtime, %"] = [_percent(_part(entry, "onnx").get("metric")) for _, entry in entries]
     columns["ONNX file, bytes"] = [_part(entry, "onnx").get("file_bytes") for _, entry in entries]
+    columns["standard error, %"] = [_percent(entry.get("metric_stderr")) for _, entry in entries]
+    columns["standing"] = [None if entry is int8 else standing(entry) for _, entry in entries]
+    columns["tied with"] = [", ".join(entry.get("tied_with") or ()) or None for _, entry in entries]
     columns["latency, ms"] = [entry.get("latency_ms") for _, entry in entries]
     known = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     rows = list(zip(*known.values(), strict=True))
     body = table(list(known), rows, caption=" ".join(_notes(summary, metric))) + asset("validation.html")
     return section("validation", "Predicted and validated", body)
+
+
+def standing(entry: Mapping[str, Any]) -> str | None:
+    """Whether a validated network is on the front of metric and size, or which one beats it; None where not judged.
+
+    Example:
+        >>> standing({"dominated_by": "5e884898"})
+        'beaten by 5e884898'
+    """
+    if "dominated_by" not in entry:
+        return None
+    beaten = f"beaten by {entry['dominated_by']}"
+    found = beaten if entry["dominated_by"] is not None else "front"
+    return f"{found}, round {entry['round']}" if entry.get("round") else found
 
 
 def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
@@ -38,6 +55,18 @@ def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
     whole = _part(summary, "teacher_float")
     if whole.get("metric") is not None:
         notes.append(f"The teacher in float has {100 * whole['metric']:.2f} %.")
+    if any("tied_with" in entry for entry in summary["networks"]):
+        notes.append(
+            "Standing: on the front of metric and size as measured, or the network that beats it. "
+            f"Tied: networks of that front whose {metric} differs by less than 1.96 standard errors of the difference, "
+            "so that these images cannot tell them apart."
+        )
+    for entry in summary.get("rounds") or ():
+        tau = entry["kendall_tau"][entry["predictor"]]
+        told = "" if tau[0] is None else f", cross-validated Kendall tau {tau[0]:.2f} ({tau[1]:.2f} to {tau[2]:.2f})"
+        notes.append(f"Round {entry['round']}: {entry['proposed']} networks proposed by {entry['predictor']}{told}.")
+        if entry["warning"]:
+            notes.append(f"{entry['warning'][:1].upper()}{entry['warning'][1:]}.")
     tau = _part(summary, "rank_correlation")
     if tau.get("kendall_tau") is not None:
         notes.append(

@@ -1,0 +1,182 @@
+"""Further rounds: a predictor is fitted to measured networks, proposes others, and learns from what they are worth.
+
+`[search] rounds = k` in a card. The first round is the search on the sum of scores with its picks. Each further one
+fits the predictor of `[predictor]` to what was measured on the search images, proposes a batch by expected hypervolume
+improvement over the measured networks, and measures it.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from evo_qnas.pareto import hypervolume
+from evo_qnas.pipeline.card import PredictorCard
+from evo_qnas.pipeline.inplace import COLUMN
+from evo_qnas.pipeline.searching import problem_of
+from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks
+from evo_qnas.pipeline.workplace import Workplace, seed_of
+from evo_qnas.predict import Choice, Features, choose
+from evo_qnas.predict.assess import SIMPLEST_FIRST
+from evo_qnas.problem import CustomObjective, Networks, TableProblem
+from evo_qnas.search import propose
+from evo_qnas.tables import Tables
+
+logger = logging.getLogger(__name__)
+
+_SCORES = ("score", COLUMN)
+
+
+def _unknown(networks: Networks) -> Float[np.ndarray, " n"]:
+    """Stands for what only measuring tells; never called."""
+    return np.full(len(networks), np.nan)
+
+
+@final
+@dataclass(kw_only=True)
+class Measured:
+    """What was measured so far: genomes and errors (1 - metric on the search images), by genome."""
+
+    errors: dict[tuple[int, ...], float] = field(default_factory=dict)
+
+    def add(self, genomes: Sequence[Sequence[int]], metrics: Sequence[float]) -> None:
+        """Takes measured networks in."""
+        for genome, metric in zip(genomes, metrics, strict=True):
+            self.errors[tuple(int(value) for value in genome)] = 1.0 - float(metric)
+
+    @property
+    def genomes(self) -> Int[np.ndarray, "n blocks"]:
+        """(n, blocks) int64, in the order of measuring."""
+        return np.array(list(self.errors), dtype=np.int64)
+
+    @property
+    def values(self) -> Float[np.ndarray, " n"]:
+        """(n,) errors."""
+        return np.array(list(self.errors.values()))
+
+
+def further_rounds(
+    place: Workplace, tables: Tables, networks: list[dict[str, Any]], *, jobs: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The validated networks of all rounds, and what each further round did; the first round's as they are.
+
+    With `measure = "finetuned"` every round's batch is fine-tuned and validated like the picks, and the predictor
+    learns from the metric after fine-tuning. With `"calibrated"` rounds measure networks as assembled, which costs
+    seconds, and the last round's proposals alone are fine-tuned.
+    """
+    rounds = place.card.search.rounds or 1
+    if rounds < 2:
+        return networks, []
+    settings = place.card.predictor or PredictorCard()
+    problem = _problem(place, tables)
+    measured = _first(place, tables, networks, settings, jobs)
+    found, log = list(networks), []
+    for number in range(2, rounds + 1):
+        rng = np.random.default_rng([seed_of("rounds", place.card.seed) % 2**31, number])
+        chosen = _predictor(problem, tables, measured, settings, number)
+        genomes = _proposals(problem, chosen, measured, settings.batch, rng)
+        before = _hypervolume(problem, measured)
+        finetuned = settings.measure == "finetuned" or number == rounds
+        if finetuned:
+            picks = {network_id(genome.tolist()): tuple(genome.tolist()) for genome in genomes}
+            entries = validate_picks(place, tables, picks, jobs=jobs)
+            foretold, spread = chosen.predictor.predict(problem.space.encode(genomes))
+            for entry, error, around in zip(entries, foretold, spread, strict=True):
+                entry["round"] = number
+                entry["searches"] = [f"round {number}"]
+                entry["foretold"] = {"metric": 1.0 - float(error), "spread": float(around)}
+            found += entries
+        if settings.measure == "finetuned":
+            measured.add(genomes.tolist(), [entry["metric_search_split"] for entry in entries])
+        else:
+            items = [choices_of(tables, genome) for genome in genomes.tolist()]
+            measured.add(genomes.tolist(), measure_before(place, items, jobs=jobs))
+        log.append(_entry(number, chosen, len(genomes), before, _hypervolume(problem, measured)))
+    return found, log
+
+
+def _problem(place: Workplace, tables: Tables) -> TableProblem:
+    """The card's search with the measured error in place of the scores."""
+    kept = [text for text in place.card.search.objectives if text.removeprefix("sum:") not in _SCORES]
+    search = place.card.search.model_copy(update={"objectives": kept or ["size_bytes"]})
+    return problem_of(place, tables, search, first=[CustomObjective(function=_unknown, name="error")])
+
+
+def _first(
+    place: Workplace, tables: Tables, networks: Sequence[dict[str, Any]], settings: PredictorCard, jobs: int
+) -> Measured:
+    """What the first round measured, as far as the problem's ties and pins allow it."""
+    measured = Measured()
+    if settings.measure == "finetuned":
+        measured.add([entry["genome"] for entry in networks], [entry["metric_search_split"] for entry in networks])
+        return measured
+    genomes = [entry["genome"] for entry in networks]
+    rng = np.random.default_rng(seed_of("random networks", place.card.seed))
+    count = max(place.card.validation.random_networks, 2 * settings.batch)
+    genomes += [rng.integers(0, tables.choices).tolist() for _ in range(count)]
+    unique = list(dict.fromkeys(tuple(genome) for genome in genomes))
+    items = [choices_of(tables, genome) for genome in unique]
+    measured.add(unique, measure_before(place, items, jobs=jobs))
+    return measured
+
+
+def _predictor(
+    problem: TableProblem, tables: Tables, measured: Measured, settings: PredictorCard, number: int
+) -> Choice:
+    """The predictor of the card, fitted to what was measured, with its cross-validated tau."""
+    scores = [name for name in reversed(_SCORES) if name in tables.columns]
+    if settings.score is not None:
+        scores = [settings.score]
+    features = Features.of(problem.space, tables, names=[*scores, "size_bytes", "bit_operations"])
+    kinds = SIMPLEST_FIRST if settings.kind == "auto" else (settings.kind,)
+    genes = problem.space.encode(measured.genomes)
+    chosen = choose(features, genes, measured.values, kinds=kinds)
+    logger.info("round %d: predictor %s, cross-validated Kendall tau %s", number, chosen.kind, chosen.tau)
+    return chosen
+
+
+def _proposals(
+    problem: TableProblem, chosen: Choice, measured: Measured, batch: int, rng: np.random.Generator
+) -> Int[np.ndarray, "batch blocks"]:
+    """Networks to measure next."""
+    models = (chosen.predictor, *[None] * (len(problem.objectives) - 1))
+    return propose(problem, models, measured.genomes, _objectives(problem, measured), batch, rng=rng)
+
+
+def _objectives(problem: TableProblem, measured: Measured) -> Float[np.ndarray, "n m"]:
+    """Objectives of what was measured."""
+    values = problem.known(measured.genomes)[0]
+    values[:, 0] = measured.values
+    return values
+
+
+def _hypervolume(problem: TableProblem, measured: Measured) -> float:
+    """Of what was measured, errors below 1 and the others below the largest network's, both scaled to 1."""
+    values = _objectives(problem, measured)
+    largest = sum(part.max(axis=0) for part in problem.additive_part.objectives) if problem.additive_part else 1.0
+    scale = np.concatenate([[1.0], np.maximum(np.abs(largest), 1e-12)])
+    return hypervolume(values / scale, np.ones(values.shape[1]))
+
+
+def _entry(number: int, chosen: Choice, batch: int, before: float, after: float) -> dict[str, Any]:
+    """A round in `summary.json`."""
+    return {
+        "round": number,
+        "predictor": chosen.kind,
+        "measured_before": chosen.tau.networks,
+        "proposed": batch,
+        "kendall_tau": {
+            each.kind: [_number(each.tau.tau), _number(each.tau.low), _number(each.tau.high)]
+            for each in chosen.assessments
+        },
+        "warning": chosen.warning or None,
+        "hypervolume_before": before,
+        "hypervolume_after": after,
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

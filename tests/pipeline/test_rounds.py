@@ -1,0 +1,67 @@
+"""Further rounds on a shrunken digits card: proposals are new, measured, and the same when the run is resumed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evo_qnas.archive import Archive
+from evo_qnas.errors import CardError
+from evo_qnas.pipeline import load_card, run_card
+from evo_qnas.tables import Tables
+
+ROUNDS = [
+    "search.rounds=3",
+    "predictor.batch=2",
+    'inplace.measure="kl"',
+    "validation.size_shares=[0.9,0.7,0.5]",
+    "quantization.weight_bits=[2,3,4,8]",
+]
+
+
+def run(folder: Path, changes: list[str], **options: Any) -> dict[str, Any]:
+    name, card = load_card("digits", changes=changes, seed=5)
+    return run_card(name, card, folder, jobs=1, until="summary", **options)
+
+
+@pytest.mark.parametrize("measure", ["finetuned", pytest.param("calibrated", marks=pytest.mark.slow)])
+def test_rounds_propose_measure_and_resume(
+    measure: str, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evo_qnas.pipeline.onnx_stage.missing_packages", lambda: ["onnx"])
+    changes = [*small, *ROUNDS, f'predictor.measure="{measure}"']
+    summary = run(tmp_path, changes)
+    assert [entry["round"] for entry in summary["rounds"]] == [2, 3]
+    for entry in summary["rounds"]:
+        assert entry["hypervolume_after"] >= entry["hypervolume_before"]
+        assert entry["predictor"] in entry["kendall_tau"]
+    later = [entry for entry in summary["networks"] if entry.get("round")]
+    assert len(later) == (4 if measure == "finetuned" else 2)
+    genomes = [tuple(entry["genome"]) for entry in summary["networks"]]
+    assert len(set(genomes)) == len(genomes), "nothing is measured twice"
+    for entry in later:
+        assert set(entry["foretold"]) == {"metric", "spread"}
+        assert entry["searches"] == [f"round {entry['round']}"]
+    archive = Archive.load(tmp_path / "archive.h5")
+    assert {network.id for network in archive.validated} == {e["id"] for e in summary["networks"]} | {"teacher_int8"}
+    tables = Tables.load(tmp_path / "tables.h5")
+    assert "of one core" in tables.column("score_inplace").source
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("networks/*/*")}
+    again = run(tmp_path, changes)
+    assert {**again, "seconds": 0} == {**summary, "seconds": 0}
+    assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.glob("networks/*/*")}
+    assert json.loads((tmp_path / "summary.json").read_text())["rounds"] == summary["rounds"]
+    scores = np.concatenate(tables.column("score_inplace").values)
+    assert np.isfinite(scores).all()
+    assert (scores > -1e-6).all(), "a divergence is not negative"
+
+
+def test_cards_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(CardError, match="needs the section"):
+        load_card("digits", changes=['predictor.score="score_inplace"'])
+    with pytest.raises(CardError, match=r"further searches have one"):
+        load_card("digits", changes=["searches.other.rounds=2"])
+    with pytest.raises(CardError, match="rounds"):
+        load_card("digits", changes=["search.rounds=0"])
