@@ -13,6 +13,7 @@ from evo_qnas.data.files import load_listing
 from evo_qnas.data.folder import list_folder
 from evo_qnas.data.images import Splits
 from evo_qnas.data.listing import Listing
+from evo_qnas.data.streets.loading import load_streets
 from evo_qnas.errors import DataError
 
 DATASETS = {
@@ -20,6 +21,7 @@ DATASETS = {
     "arrays": "train.npz, search.npz and test.npz with normalised pixels and labels, in data.folder",
     "camvid": "road scenes in the layout of the SegNet tutorial, in data.folder; 11 classes a pixel",
     "cityscapes": "street scenes in leftImg8bit/ and gtFine/ of data.folder; 19 classes a pixel",
+    "streets": "street scenes generated from a seed, the classes of Cityscapes; needs no files",
     "folder": "images/ and labels/ of data.folder, with data.classes; a class a pixel",
 }
 
@@ -35,6 +37,7 @@ _KEYS: Mapping[str, frozenset[str]] = {
     "arrays": frozenset({"folder"}),
     "camvid": _FILES,
     "cityscapes": _FILES | _SPLIT,
+    "streets": frozenset({"split_seed", "height", "width", "images", "mean", "std", "cache"}),
     "folder": _FILES
     | _SPLIT
     | {
@@ -72,4 +75,6 @@ def load_splits(card: DataCard, *, cache: Path | None = None, jobs: int = 1) -> 
         return load_digits_splits(search_share=card.search_share, test_share=card.test_share, seed=card.split_seed)
     if card.name == "arrays":
         return load_arrays_splits(card.folder)
+    if card.name == "streets":
+        return load_streets(card, cache=card.cache or cache, jobs=jobs)
     return load_listing(_LISTERS[card.name](card), card, cache=card.cache or cache, jobs=jobs)

@@ -1,0 +1,48 @@
+"""A pinhole camera above a flat street that runs straight ahead."""
+
+from dataclasses import dataclass
+from typing import final
+
+from evo_qnas.data.streets.dice import Dice
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """Metres to pixels: x to the right of the camera, y above the ground, z ahead; rows count from the top.
+
+    Attributes:
+        height: rows of the image.
+        width: columns of the image.
+        focal: focal length, pixels.
+        centre: column of the vanishing point.
+        horizon: row of the horizon.
+        above: height of the camera above the ground, metres.
+    """
+
+    height: int
+    width: int
+    focal: float
+    centre: float
+    horizon: float
+    above: float
+
+    def column(self, x: float, z: float) -> float:
+        """Where x at depth z is seen."""
+        return self.centre + self.focal * x / z
+
+    def row(self, y: float, z: float) -> float:
+        """Where height y at depth z is seen."""
+        return self.horizon + self.focal * (self.above - y) / z
+
+
+def draw_camera(dice: Dice, height: int, width: int) -> Camera:
+    """A camera as behind a windscreen, looking a little to one side."""
+    return Camera(
+        height=height,
+        width=width,
+        focal=width * dice.between(0.75, 1.05),
+        centre=width * dice.around(0.5, 0.16),
+        horizon=height * dice.around(0.44, 0.07),
+        above=dice.between(1.15, 1.7),
+    )
