@@ -63,7 +63,7 @@ class LocalSearch(Optimizer):
         violation: Float[np.ndarray, " n"],
     ) -> None:
         """Keeps what nothing beats; where no limit is met, the least violation."""
-        self._seen.add(genes)
+        self._seen.meet(genes)
         if len(self._genes):
             genes = np.concatenate([self._genes, genes])
             objectives = np.concatenate([self._objectives, objectives])

@@ -68,7 +68,9 @@ class NSGA2(Optimizer):
     def _first(self, seeds: Int[np.ndarray, "s genes"]) -> Int[np.ndarray, "n genes"]:
         """The seeds, filled up with random gene values to one population at least."""
         seeds = self._seen.unmet(seeds)
-        missing = max(0, self._population - len(seeds))
+        missing = self._population - len(seeds)
+        if missing <= 0:
+            return seeds
         return self._seen.unmet(np.concatenate([seeds, self._seen.random(self._rng, missing)]))
 
     def ask(self) -> Int[np.ndarray, "n genes"]:
@@ -117,7 +119,9 @@ class NSGA2(Optimizer):
         some = min(_CANDIDATES, max(2, members // mates))
         candidates = self._rng.integers(0, members - 1, size=(n, some))
         candidates += candidates >= first[:, None]
-        apart = ((self._scaled[candidates] - self._scaled[first][:, None]) ** 2).sum(axis=2)
+        apart = np.zeros(candidates.shape)
+        for column in self._scaled.T:
+            apart += (column.take(candidates) - column.take(first)[:, None]) ** 2
         second: np.ndarray = candidates[np.arange(n), apart.argmin(axis=1)]
         return first, second
 
@@ -144,7 +148,7 @@ class NSGA2(Optimizer):
         violation: Float[np.ndarray, " n"],
     ) -> None:
         """Keeps the best of the population and its children."""
-        self._seen.add(genes)
+        self._seen.meet(genes)
         if self._model is not None:
             self._model.add(genes, objectives)
         before = self._ranks == 0

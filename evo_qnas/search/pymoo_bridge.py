@@ -315,7 +315,7 @@ class PymooOptimizer(Optimizer):
         violation: Float[np.ndarray, " n"],
     ) -> None:
         """Hands the values to pymoo; a failed row gets values worse than any seen, as pymoo knows no failures."""
-        self._seen.add(genes)
+        self._seen.meet(genes)
         values = self._finite(objectives)
         if self._penalise:
             values = values + np.minimum(np.nan_to_num(violation, posinf=1e6), 1e6)[:, None] * self._span(values)

@@ -36,4 +36,4 @@ class RandomSearch(Optimizer):
         violation: Float[np.ndarray, " n"],
     ) -> None:
         """Remembers what was tried."""
-        self._seen.add(genes)
+        self._seen.meet(genes)

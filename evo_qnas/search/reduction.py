@@ -35,12 +35,21 @@ def restricted(additive: Additive, space: Space) -> Additive:
 
 def into_reduced(additive: Additive, space: Space, genes: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "n genes"]:
     """Gene values of the full space in the reduced one; an option that fell away becomes one that beats it."""
-    moved = np.empty_like(genes)
-    for index, (old, new) in enumerate(zip(additive.space.genes, space.genes, strict=True)):
+    into = []
+    for old, new in zip(additive.space.genes, space.genes, strict=True):
+        places = np.full(len(old.options), -1)
+        kept = _places(old, new)
+        places[kept] = np.arange(len(kept))
+        into.append(places)
+    starts = np.cumsum([0, *map(len, into[:-1])])
+    moved: np.ndarray = np.concatenate(into).take(genes + starts)
+    for index in np.flatnonzero((moved < 0).any(axis=0)):
         values = np.concatenate([additive.objectives[index], additive.limits[index]], axis=1)
-        place = _places(old, new)
-        beats = (values[place][None, :, :] <= values[:, None, :]).all(axis=2)
-        moved[:, index] = beats.argmax(axis=1)[genes[:, index]]
+        fallen = np.flatnonzero(moved[:, index] < 0)
+        kept = np.flatnonzero(into[index] >= 0)
+        kept = kept[np.argsort(into[index][kept])]
+        beats = (values[kept][None, :, :] <= values[genes[fallen, index]][:, None, :]).all(axis=2)
+        moved[fallen, index] = beats.argmax(axis=1)
     return moved
 
 

@@ -43,15 +43,26 @@ class Seen:
     def add(self, values: Int[np.ndarray, "n genes"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
         """The row number of each of `values`, and True where it is met for the first time."""
         known, before = self._rows, len(self._rows)
-        numbers = [known.setdefault(key, len(known)) for key in self.keys(values)]
+        keys = self.keys(values)
+        fresh = dict(zip(keys, range(before, before + len(keys)), strict=True))
+        if len(fresh) == len(keys) and known.keys().isdisjoint(fresh):
+            known.update(fresh)
+            return np.arange(before, len(known)), np.ones(len(keys), dtype=bool)
+        numbers = [known.setdefault(key, len(known)) for key in keys]
         rows = np.array(numbers, dtype=np.int64)
         highest = np.maximum.accumulate(np.concatenate([[before - 1], rows]))
         return rows, rows > highest[:-1]
+
+    def meet(self, values: Int[np.ndarray, "n genes"]) -> None:
+        """Takes `values` for met, where no one asks for row numbers."""
+        self._rows.update(dict.fromkeys(self.keys(values), 0))
 
     def unmet(self, values: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "kept genes"]:
         """The rows of `values` that have not been met, each once, in their order; meets none of them."""
         keys, known = self.keys(values), self._rows
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        if len(first) == len(keys) and known.keys().isdisjoint(first):
+            return values
         return values[sorted([index for key, index in first.items() if key not in known])]
 
     def random(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, "got genes"]:

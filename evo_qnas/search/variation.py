@@ -131,16 +131,21 @@ class Variation:
 
 def _distance(gene: Gene) -> Int[np.ndarray, "options options"]:
     """How many bits lie between every two options of a gene, weights and activations together."""
-    weight = np.abs(gene.weight_bits[:, None] - gene.weight_bits[None, :])
-    activation = np.abs(gene.activation_bits[:, None] - gene.activation_bits[None, :])
-    distance: np.ndarray = (weight + activation).astype(np.int64)
+    distance: np.ndarray = np.abs(_steps(gene.weight_bits)) + np.abs(_steps(gene.activation_bits))
     return distance
+
+
+def _steps(bits: Int[np.ndarray, " options"]) -> Int[np.ndarray, "options options"]:
+    """How many bits every option has more than every other one, in a narrow type where that holds them."""
+    narrow = bits.astype(np.int16) if np.abs(bits).max(initial=0) < 8192 else bits
+    steps: np.ndarray = narrow[None, :] - narrow[:, None]
+    return steps
 
 
 def _other_operator(gene: Gene) -> Bool[np.ndarray, "options options"]:
     """True where an option has another operator and the same bits, or the nearest bits there are."""
-    other = gene.operator[:, None] != gene.operator[None, :]
-    distance = np.where(other, _distance(gene), np.iinfo(np.int64).max)
+    other, distance = gene.operator[:, None] != gene.operator[None, :], _distance(gene)
+    distance = np.where(other, distance, np.iinfo(distance.dtype).max)
     nearest: np.ndarray = other & (distance == distance.min(axis=1, keepdims=True))
     return nearest
 
@@ -148,16 +153,18 @@ def _other_operator(gene: Gene) -> Bool[np.ndarray, "options options"]:
 def _other_bits(gene: Gene) -> Bool[np.ndarray, "options options"]:
     """True where an option has the same operator and one bit-width changed to the next one there is."""
     same = gene.operator[:, None] == gene.operator[None, :]
-    weight = gene.weight_bits[None, :] - gene.weight_bits[:, None]
-    activation = gene.activation_bits[None, :] - gene.activation_bits[:, None]
+    weight, activation = _steps(gene.weight_bits), _steps(gene.activation_bits)
     found = np.zeros(same.shape, dtype=bool)
     for step, still in ((weight, activation), (activation, weight)):
-        for sign in (1, -1):
-            ahead = same & (still == 0) & (sign * step > 0)
-            size = np.where(ahead, np.abs(step), np.iinfo(np.int64).max)
+        level, far = same & (still == 0), np.iinfo(step.dtype).max
+        for ahead, ahead_by in ((level & (step > 0), step), (level & (step < 0), -step)):
+            size = np.where(ahead, ahead_by, far)
             found |= ahead & (size == size.min(axis=1, keepdims=True))
     alone = ~found.any(axis=1)
+    if not alone.any():
+        return found
     moved = same & ~np.eye(len(same), dtype=bool)
-    size = np.where(moved, _distance(gene), np.iinfo(np.int64).max)
+    distance = _distance(gene)
+    size = np.where(moved, distance, np.iinfo(distance.dtype).max)
     found |= np.reshape(alone, (-1, 1)) & moved & (size == size.min(axis=1, keepdims=True))
     return found
