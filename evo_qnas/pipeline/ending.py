@@ -10,6 +10,7 @@ import torch
 from evo_qnas.archive import Archive
 from evo_qnas.files import write_text
 from evo_qnas.pareto import certificate
+from evo_qnas.pipeline.onnx_stage import float_latency
 from evo_qnas.pipeline.stages import default_jobs
 from evo_qnas.pipeline.validation import BASELINE
 from evo_qnas.pipeline.workplace import Workplace, to_json
@@ -44,7 +45,7 @@ def finish(
         "teacher_float": {
             "metric": place.task.metric(place.teacher, place.splits.test),
             "size_bytes": size,
-            "latency_ms": None,
+            "latency_ms": float_latency(place),
         },
         "teacher_int8": None
         if int8 is None

@@ -1,17 +1,24 @@
 """The export stage: every validated network as an ONNX file, checked, and timed side by side with the others."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from evo_qnas.files import write_text
+from evo_qnas.errors import NetworkError
+from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.export import export_network, missing_packages
-from evo_qnas.networks.export.latency import measure_latency
+from evo_qnas.networks.export.float_model import float_to_onnx
+from evo_qnas.networks.export.latency import ROUNDS, measure_latency
 from evo_qnas.pipeline.exporting import stored_network
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, read_json, seed_of, to_json
 from evo_qnas.progress import progress_bar
+
+FLOAT = "teacher_float"
+_LATENCY = "latency.json"
 
 
 def export_networks(place: Workplace, entries: Sequence[dict[str, Any]], *, jobs: int) -> None:
@@ -30,6 +37,26 @@ def export_networks(place: Workplace, entries: Sequence[dict[str, Any]], *, jobs
         latency, spread = times[str(entry["id"])]
         entry["onnx"] = {**onnx, "latency_ms": latency, "latency_spread_ms": spread}
         entry["latency_ms"] = latency
+
+
+def float_latency(place: Workplace) -> float | None:
+    """Milliseconds of the float teacher, timed beside the networks; None where it was not."""
+    try:
+        known = json.loads((place.folder / "networks" / _LATENCY).read_text(encoding="utf-8"))["ms"].get(FLOAT)
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    return None if known is None else float(known[0])
+
+
+def _float_teacher(place: Workplace) -> Path | None:
+    """The float teacher as ONNX, for its latency; None where an operation of a foreign teacher has no translation."""
+    path = place.folder / "networks" / f"{FLOAT}.onnx"
+    try:
+        model = float_to_onnx(place.teacher, place.example)
+    except NetworkError:
+        return None
+    write_bytes(path, model.SerializeToString(deterministic=True))
+    return path
 
 
 @dataclass(frozen=True)
@@ -58,15 +85,16 @@ class _Export:
 
 
 def _latencies(place: Workplace, names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Milliseconds and spread of each network, kept in `networks/latency.json`."""
+    """Milliseconds and spread of each network and of the float teacher, kept in `networks/latency.json`."""
     paths = {name: place.folder / "networks" / name / "model.onnx" for name in names}
-    stamp = place.folder / "networks" / "latency.json"
+    stamp = place.folder / "networks" / _LATENCY
     fingerprint = digest("latency", {name: path.stat().st_mtime_ns for name, path in paths.items()})
     known = read_json(stamp, fingerprint)
     if known is None:
-        with progress_bar("latency", 1) as advance:
-            times = measure_latency(paths, seed=seed_of("latency", place.card.seed))
-            advance(1)
+        teacher = _float_teacher(place)
+        timed = paths if teacher is None else {**paths, FLOAT: teacher}
+        with progress_bar("latency rounds", ROUNDS) as advance:
+            times = measure_latency(timed, seed=seed_of("latency", place.card.seed), rounds=ROUNDS, advance=advance)
         known = {"fingerprint": fingerprint, "ms": {name: [t.milliseconds, t.spread] for name, t in times.items()}}
         write_text(stamp, to_json(known))
     return {name: (float(values[0]), float(values[1])) for name, values in known["ms"].items()}

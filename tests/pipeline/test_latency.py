@@ -1,6 +1,7 @@
 """Latency tables of a small run: what is measured, what is written, resuming."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from evo_qnas.pipeline.export_blocks import export_blocks
 from evo_qnas.pipeline.exporting import open_run
 from evo_qnas.pipeline.latency import check_measurable, latency_stage
 from evo_qnas.pipeline.latency_files import timed_bits
+from evo_qnas.pipeline.onnx_stage import export_networks, float_latency
 from evo_qnas.pipeline.searching import check_search, problem_of
 from evo_qnas.pipeline.workplace import Workplace
 from evo_qnas.problem import TableProblem
@@ -203,3 +205,15 @@ def test_activations_are_timed_at_eight_and_at_the_fewest_bits(measured: tuple[P
 def test_defaults_measure_enough_for_a_factor_per_block() -> None:
     assert LatencyCard().networks >= 40
     assert LatencyCard().rounds >= 60
+
+
+def test_the_float_teacher_is_timed_beside_the_networks(measured: tuple[Path, Tables], tmp_path: Path) -> None:
+    place = open_run(measured[0])
+    here = Workplace(name="x", card=place.card, folder=tmp_path)
+    assert float_latency(here) is None
+    shutil.copy(measured[0] / "teacher.safetensors", tmp_path / "teacher.safetensors")
+    export_networks(here, [], jobs=1)
+    found = float_latency(here)
+    assert found is not None
+    assert found > 0
+    assert (tmp_path / "networks" / "teacher_float.onnx").is_file()
