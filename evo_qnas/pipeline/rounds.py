@@ -13,6 +13,7 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float, Int
 
+from evo_qnas.errors import ProblemError
 from evo_qnas.pareto import hypervolume
 from evo_qnas.pipeline.card import PredictorCard
 from evo_qnas.pipeline.inplace import COLUMN
@@ -28,6 +29,7 @@ from evo_qnas.tables import Tables
 logger = logging.getLogger(__name__)
 
 _SCORES = ("score", COLUMN)
+_SAMPLE = 256
 
 
 def _unknown(networks: Networks) -> Float[np.ndarray, " n"]:
@@ -72,7 +74,7 @@ def further_rounds(
         return networks, []
     settings = place.card.predictor or PredictorCard()
     problem = _problem(place, tables)
-    measured = _first(place, tables, networks, settings, jobs)
+    measured = _first(place, problem, networks, settings, jobs)
     found, log = list(networks), []
     for number in range(2, rounds + 1):
         rng = np.random.default_rng([seed_of("rounds", place.card.seed) % 2**31, number])
@@ -106,21 +108,34 @@ def _problem(place: Workplace, tables: Tables) -> TableProblem:
 
 
 def _first(
-    place: Workplace, tables: Tables, networks: Sequence[dict[str, Any]], settings: PredictorCard, jobs: int
+    place: Workplace,
+    problem: TableProblem,
+    networks: Sequence[dict[str, Any]],
+    settings: PredictorCard,
+    jobs: int,
 ) -> Measured:
-    """What the first round measured, as far as the problem's ties and pins allow it."""
+    """What the first round measured, as far as ties and pins allow it; and random ones where calibrated."""
     measured = Measured()
+    inside = [entry for entry in networks if _allowed(problem, entry["genome"])]
     if settings.measure == "finetuned":
-        measured.add([entry["genome"] for entry in networks], [entry["metric_search_split"] for entry in networks])
+        measured.add([entry["genome"] for entry in inside], [entry["metric_search_split"] for entry in inside])
         return measured
-    genomes = [entry["genome"] for entry in networks]
-    rng = np.random.default_rng(seed_of("random networks", place.card.seed))
+    rng = np.random.default_rng(seed_of("rounds, random networks", place.card.seed))
     count = max(place.card.validation.random_networks, 2 * settings.batch)
-    genomes += [rng.integers(0, tables.choices).tolist() for _ in range(count)]
+    genomes = [entry["genome"] for entry in inside] + problem.space.sample(rng, count).tolist()
     unique = list(dict.fromkeys(tuple(genome) for genome in genomes))
-    items = [choices_of(tables, genome) for genome in unique]
+    items = [choices_of(problem.tables, genome) for genome in unique]
     measured.add(unique, measure_before(place, items, jobs=jobs))
     return measured
+
+
+def _allowed(problem: TableProblem, genome: Sequence[int]) -> bool:
+    """Whether ties, pins and forbidden choices leave a network in."""
+    try:
+        problem.space.encode(np.array([genome], dtype=np.int64))
+    except ProblemError:
+        return False
+    return True
 
 
 def _predictor(
@@ -154,11 +169,12 @@ def _objectives(problem: TableProblem, measured: Measured) -> Float[np.ndarray, 
 
 
 def _hypervolume(problem: TableProblem, measured: Measured) -> float:
-    """Of what was measured, errors below 1 and the others below the largest network's, both scaled to 1."""
+    """Of what was measured: errors below 1, the others below the largest of some random networks, all scaled to 1."""
     values = _objectives(problem, measured)
-    largest = sum(part.max(axis=0) for part in problem.additive_part.objectives) if problem.additive_part else 1.0
-    scale = np.concatenate([[1.0], np.maximum(np.abs(largest), 1e-12)])
-    return hypervolume(values / scale, np.ones(values.shape[1]))
+    some = problem.known(problem.space.sample(np.random.default_rng(0), _SAMPLE))[0]
+    some[:, 0] = 1.0
+    low, high = np.minimum(some.min(axis=0), 0.0), some.max(axis=0)
+    return hypervolume((values - low) / np.maximum(high - low, 1e-12), np.ones(values.shape[1]))
 
 
 def _entry(number: int, chosen: Choice, batch: int, before: float, after: float) -> dict[str, Any]:

@@ -10,7 +10,10 @@ import pytest
 from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
 from evo_qnas.pipeline import load_card, run_card
+from evo_qnas.pipeline.rounds import _allowed
+from evo_qnas.problem import TableProblem
 from evo_qnas.tables import Tables
+from evo_qnas.tables.generate import generate_tables
 
 ROUNDS = [
     "search.rounds=3",
@@ -56,6 +59,18 @@ def test_rounds_propose_measure_and_resume(
     scores = np.concatenate(tables.column("score_inplace").values)
     assert np.isfinite(scores).all()
     assert (scores > -1e-6).all(), "a divergence is not negative"
+
+
+def test_networks_that_ties_and_pins_exclude_teach_nothing() -> None:
+    """The INT8 teacher breaks a pin to 4 bits and an untied network the tie: both are left out, others stay."""
+    tables = generate_tables(3)
+    problem = TableProblem(tables, ties=[["block0", "block1"]], pins={"block2": {"weight_bits": 4}})
+    good = problem.space.sample(np.random.default_rng(0), 1)[0].tolist()
+    untied = [*good]
+    untied[0] = (good[0] + 1) % len(tables.blocks[0])
+    assert _allowed(problem, good)
+    assert not _allowed(problem, untied)
+    assert not _allowed(problem, tables.baselines["teacher_int8"])
 
 
 def test_cards_that_do_not_fit_are_refused() -> None:
