@@ -25,6 +25,7 @@ class What(StrEnum):
     operators = "operators"
     algorithms = "algorithms"
     objectives = "objectives"
+    datasets = "datasets"
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(what: Annotated[What, typer.Argument(help="What to list.", show_default=False)]) -> None:
-    """Names and one line each of the problems, operators, algorithms or objectives there are."""
+    """Names and one line each of the problems, operators, algorithms, objectives or data sets there are."""
     rows = _rows(what)
     width = max((len(name) for name in rows), default=0)
     for name, text in rows.items():
@@ -51,6 +52,10 @@ def _rows(what: What) -> dict[str, str]:
         from evo_qnas.search import ALGORITHMS
 
         return dict(ALGORITHMS)
+    if what is What.datasets:
+        from evo_qnas.data import DATASETS
+
+        return dict(DATASETS)
     return _OBJECTIVES
 
 

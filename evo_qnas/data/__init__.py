@@ -2,7 +2,8 @@
 
 - `Images`, `Splits`, `IGNORE`, `class_frequencies`: the values.
 - `load_splits`, `DATASETS`, `DataCard`: a data set by name, at a size, with classes and splits.
-- `digits`: scikit-learn's handwritten digits.
+- `digits`, `arrays`, `camvid`, `cityscapes`, `folder`, `streets`: one data set each.
+- `card`, `listing`, `decoding`, `caching`, `files`: from the card to files, to arrays, to memory-mapped arrays.
 - `augment`, `Augmentation`: random flips, scales, crops and colours of labelled images.
 - `confusion`, `iou_per_class`, `mean_iou`: how right predicted label maps are.
 """

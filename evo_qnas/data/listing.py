@@ -14,6 +14,7 @@ from evo_qnas.errors import DataError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 LABEL_SUFFIXES = (".png", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".gif")
 PARTS = ("train", "search", "test")
+_BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data"  # beside a checkout, where tests look too
 
 
 @final
@@ -56,19 +57,19 @@ class Listing:
 
 
 def dataset_folder(card: DataCard, layout: str) -> Path:
-    """The folder of the data set: `data.folder`, else `$EVO_QNAS_DATA/<name>`.
+    """The folder of the data set: `data.folder`, `$EVO_QNAS_DATA/<name>` or `../shared/data/<name>` of a checkout.
 
     Args:
         card: the data card.
         layout: what the folder must contain, for the error.
 
     Raises:
-        DataError: neither exists.
+        DataError: none exists.
     """
     root = os.environ.get("EVO_QNAS_DATA")
     tried = [card.folder] if card.folder else []
     tried += [Path(root) / card.name] if root else []
-    for folder in tried:
+    for folder in [*tried, _BESIDE / card.name]:
         if folder.is_dir():
             return folder
     where = f"the data folder {tried[0]} does not exist" if tried else "no data folder is given"

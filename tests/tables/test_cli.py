@@ -124,7 +124,13 @@ def test_profile_as_text_and_json(
 
 @pytest.mark.parametrize(
     ("what", "name"),
-    [("problems", "digits"), ("operators", "identity"), ("algorithms", "nsga2"), ("objectives", "max:")],
+    [
+        ("problems", "digits"),
+        ("operators", "identity"),
+        ("algorithms", "nsga2"),
+        ("objectives", "max:"),
+        ("datasets", "camvid"),
+    ],
 )
 def test_list(what: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(monkeypatch, capsys, "list", what)
