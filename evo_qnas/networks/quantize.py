@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.correction import correct_biases, observe
 from evo_qnas.networks.graph import (
     ACTIVATIONS,
     CONVOLUTIONS,
@@ -74,6 +75,8 @@ class QuantizedNetwork(nn.Module):
         graph: the captured graph with quantizers in it.
         layers: convolutions and linear layers in graph order.
         quantizers: activation quantizers in graph order, the first is the network's input.
+        weighted_steps: calibration weights errors of weights by their inputs' mean square.
+        corrected_biases: calibration moves biases by the mean error that quantized weights leave.
     """
 
     def __init__(self, graph: fx.GraphModule) -> None:
@@ -82,6 +85,7 @@ class QuantizedNetwork(nn.Module):
         modules = [graph.get_submodule(str(n.target)) for n in graph.graph.nodes if n.op == "call_module"]
         self.layers = tuple(m for m in modules if isinstance(m, QuantizedLayer))
         self.quantizers = tuple(m for m in modules if isinstance(m, ActivationQuantizer))
+        self.weighted_steps, self.corrected_biases = True, True
         self._running = _fuse(graph)
 
     def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
@@ -98,12 +102,25 @@ class QuantizedNetwork(nn.Module):
 
     @torch.no_grad()
     def calibrate_weights(self, batches: Iterable[torch.Tensor]) -> None:
-        """Fits the weights' steps, then watches activations (unquantized) on `batches` for `calibrate_activations`."""
+        """Fits the weights' steps, then watches activations (unquantized) on `batches` for `calibrate_activations`.
+
+        Errors of weights count by their inputs' mean square, and biases take up the mean error that is left, both
+        measured on the first batch.
+        """
+        parts = list(batches)
         for layer in self.layers:
-            layer.fit()
+            layer.active = False
+            layer.correct(None)
         for quantizer in self.quantizers:
-            quantizer.active, quantizer.watching, quantizer.seen = False, True, []
-        for batch in batches:
+            quantizer.active, quantizer.watching, quantizer.seen = False, False, []
+        seen = observe(self, self.layers, parts[0])
+        for layer, statistics in zip(self.layers, seen, strict=True):
+            layer.fit(statistics.squares if self.weighted_steps else None)
+        if self.corrected_biases:
+            correct_biases(self, self.layers, seen, parts[0])
+        for quantizer in self.quantizers:
+            quantizer.watching = True
+        for batch in parts:
             self(batch)
         for quantizer in self.quantizers:
             quantizer.watching = False

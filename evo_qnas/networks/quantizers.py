@@ -27,8 +27,12 @@ def weight_range(bits: int) -> tuple[int, int]:
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
 
-def weight_scales(weight: Float[torch.Tensor, "out ..."], bits: int) -> Float[torch.Tensor, " out"]:
+def weight_scales(
+    weight: Float[torch.Tensor, "out ..."], bits: int, importance: Float[torch.Tensor, "out inputs"] | None = None
+) -> Float[torch.Tensor, " out"]:
     """Per output channel the step that leaves the least squared error, found on a grid; (out,) float32.
+
+    Errors are weighted by the importance of their input channel, the same for all where None.
 
     The grid holds 48 shares from 0.3 to 1.25 of the step that just covers the largest magnitude; a channel of zeros
     counts as one that reaches 2**-15 of the layer's largest weight.
@@ -38,11 +42,14 @@ def weight_scales(weight: Float[torch.Tensor, "out ..."], bits: int) -> Float[to
     largest = flat.abs().amax(dim=1)
     floor = float(largest.max()) * 2.0**-15
     cover = (largest / high).clamp_min(floor / high if floor > 0 else 1.0)
+    share = torch.ones((), device=flat.device)
+    if importance is not None:
+        share = importance.view(*weight.shape[:2], *[1] * (weight.ndim - 2)).expand_as(weight).flatten(1)
     best, least = cover.clone(), torch.full_like(cover, torch.inf)
-    for share in torch.linspace(0.3, 1.25, _SEARCH_STEPS):
-        scale = cover * share
+    for factor in torch.linspace(0.3, 1.25, _SEARCH_STEPS):
+        scale = cover * factor
         codes = torch.clamp(torch.round(flat / scale[:, None]), low, high)
-        error = ((codes * scale[:, None] - flat) ** 2).sum(dim=1)
+        error = ((codes * scale[:, None] - flat) ** 2 * share).sum(dim=1)
         better = error < least
         best, least = torch.where(better, scale, best), torch.where(better, error, least)
     return best
@@ -186,14 +193,27 @@ class QuantizedLayer(nn.Module):
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
         self.step = Step(weight.shape[0])
         self.active = False
+        self.corrected = torch.zeros(weight.shape[0])
         self.geometry = _geometry(operation, arguments)
         # In a list, so that the producer's quantizer is not registered here a second time.
         self.source: list[ActivationQuantizer] = []
 
-    def fit(self) -> None:
-        """Sets the steps for the present bits by least squared error."""
-        self.step.set(weight_scales(self.weight, self.bits))
+    def fit(self, importance: Float[torch.Tensor, "out inputs"] | None = None) -> None:
+        """Sets the steps for the present bits by least squared error, see `weight_scales`."""
+        self.step.set(weight_scales(self.weight, self.bits, importance))
         self.active = True
+
+    @torch.no_grad()
+    def correct(self, shift: Float[torch.Tensor, " out"] | None) -> None:
+        """Adds `shift` to the bias; None takes back what was added before."""
+        if self.bias is None:
+            return
+        if shift is None:
+            self.bias.sub_(self.corrected)
+            self.corrected = torch.zeros_like(self.bias)
+        else:
+            self.bias.add_(shift)
+            self.corrected = self.corrected + shift
 
     def fit_bias(self) -> None:
         """Widens the steps of channels whose weights are so small beside their bias that it would not fit 32 bits."""
