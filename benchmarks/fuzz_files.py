@@ -357,14 +357,14 @@ def run_batch(folder: Path, first: int, stop: int) -> list[str]:
         start = first + len(endings)
         command = [sys.executable, __file__, "--work", str(folder), str(start), str(stop)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
             output, code = done.stdout, done.returncode
         except subprocess.TimeoutExpired as late:
             output, code = (late.stdout or b"").decode(), TIMED_OUT
         lines = [line.split(": ", 1)[1] for line in output.splitlines() if line.split(":")[0].isdigit()]
         endings.extend(lines)
         if code and first + len(endings) < stop:
-            why = "was stopped after 600 s" if code == TIMED_OUT else f"ended with {code}"
+            why = "was stopped after an hour" if code == TIMED_OUT else f"ended with {code}"
             endings.append(f"?: BAD worker {why} on file {first + len(endings)}")
     return endings
 

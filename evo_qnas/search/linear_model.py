@@ -4,6 +4,7 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.linalg import cho_factor, cho_solve
 
 from evo_qnas.search.seeding import near_optima, useful_options
 from evo_qnas.spaces import Additive, Space
@@ -11,6 +12,7 @@ from evo_qnas.spaces import Additive, Space
 _LARGEST = 1200
 _FIRST = 0.5
 _GROWTH = 2.0
+_REFINEMENTS = 4
 _RIDGE = 1e-6
 _EXACT = 1e-5
 _MOST = 0.9
@@ -83,7 +85,7 @@ class LinearModel:
             self._moment[:, index] += np.bincount(
                 cells.ravel(), weights=np.repeat(column, cells.shape[1]), minlength=self._unknowns
             )
-        worth = np.linalg.solve(self._gram + _RIDGE * np.eye(self._unknowns), self._moment)
+        worth = solved(self._gram + _RIDGE * np.eye(self._unknowns), self._moment)
         # Options that are worth the same must not be told apart by rounding, which depends on the machine.
         largest = np.abs(worth).max(axis=0)
         digit = np.where(largest > 0, largest, 1.0) * _DIGIT
@@ -105,6 +107,25 @@ class LinearModel:
         weights = np.exp(_SPREAD * rng.standard_normal((n, len(self._additive.offset))))
         weights /= weights.sum(axis=1, keepdims=True)
         return near_optima(self._additive, self._useful, weights / np.where(span > 0, span, 1.0))
+
+
+def solved(matrix: Float[np.ndarray, "n n"], values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
+    """`x` of `matrix @ x = values` to the last digits, whatever the number of threads and version of the library.
+
+    What a library's solver leaves, some digits more where options are hardly told apart, differs between them, and with
+    it the course of a search. Residuals in longer numbers take it away (Wilkinson 1963, iterative refinement).
+
+    Args:
+        matrix: symmetric, positive definite.
+        values: right sides.
+    """
+    factors = cho_factor(matrix)
+    long, wanted = matrix.astype(np.longdouble), values.astype(np.longdouble)
+    found = cho_solve(factors, values).astype(np.longdouble)
+    for _ in range(_REFINEMENTS):
+        found += cho_solve(factors, (wanted - long @ found).astype(np.float64))
+    refined: np.ndarray = found.astype(np.float64)
+    return refined
 
 
 def pair_counts(cells: Int[np.ndarray, "n genes"], size: int) -> Float[np.ndarray, "size size"]:
