@@ -31,7 +31,19 @@ LAYERS = [
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 WITH_TORCH = {"data", "networks", "pipeline", "cli"}
-HEAVY = ("distributed", "ray", "torch", "pymoo", "matplotlib", "onnxruntime", "sklearn", "plotly")
+HEAVY = (
+    "distributed",
+    "ray",
+    "torch",
+    "pymoo",
+    "matplotlib",
+    "onnxruntime",
+    "sklearn",
+    "plotly",
+    "scipy.stats",
+    "scipy.optimize",
+    "scipy.sparse",
+)
 
 
 def part_of(path: Path) -> str:

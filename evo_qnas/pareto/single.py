@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import scipy
 from jaxtyping import Float, Int
-from scipy.sparse import csr_array
 
 from evo_qnas.errors import EvoQnasError
 from evo_qnas.pareto.filters import minima
@@ -97,10 +96,12 @@ def _prices(parts: list[Float[np.ndarray, "_ k1"]], bounds: Float[np.ndarray, " 
     return prices
 
 
-def _one_each(counts: list[int]) -> csr_array:
+def _one_each(counts: list[int]) -> "scipy.sparse.csr_array":
     """(genes, n): sums over the options of each gene."""
     n = sum(counts)
-    return csr_array((np.ones(n), (np.repeat(np.arange(len(counts)), counts), np.arange(n))), shape=(len(counts), n))
+    return scipy.sparse.csr_array(
+        (np.ones(n), (np.repeat(np.arange(len(counts)), counts), np.arange(n))), shape=(len(counts), n)
+    )
 
 
 def _reduced(lattice: Lattice, objective: int) -> Lattice:
@@ -153,10 +154,10 @@ def _solved(
     n, genes = len(costs), len(counts)
     constraints = [
         scipy.optimize.LinearConstraint(_one_each(counts), 1.0, 1.0),
-        scipy.optimize.LinearConstraint(csr_array(rows), -np.inf, bounds),
+        scipy.optimize.LinearConstraint(scipy.sparse.csr_array(rows), -np.inf, bounds),
     ]
     for chosen in cuts:
-        row = csr_array((np.ones(genes), (np.zeros(genes, dtype=np.int64), chosen)), shape=(1, n))
+        row = scipy.sparse.csr_array((np.ones(genes), (np.zeros(genes, dtype=np.int64), chosen)), shape=(1, n))
         constraints.append(scipy.optimize.LinearConstraint(row, -np.inf, genes - 1.0))
     result = scipy.optimize.milp(
         costs,

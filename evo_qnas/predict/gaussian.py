@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy import linalg
 
 from evo_qnas.errors import PredictorError
 from evo_qnas.predict.features import Features
@@ -80,8 +80,8 @@ class Gaussian(Predictor):
         place = int(np.argmax(np.round(np.stack(tried), _DIGITS)))
         index, row, column = (int(part) for part in np.unravel_index(place, (len(choices), *tried[0].shape)))
         weights, shrinkage, density = choices[index], float(_SHRINKAGES[row]), float(tried[index][row, column])
-        lower = linalg.cholesky(parts.kernel(weights) + shrinkage * np.eye(len(genes)), lower=True)
-        inverse = linalg.cho_solve((lower, True), np.eye(len(genes)))
+        lower = scipy.linalg.cholesky(parts.kernel(weights) + shrinkage * np.eye(len(genes)), lower=True)
+        inverse = scipy.linalg.cho_solve((lower, True), np.eye(len(genes)))
         answer = inverse @ targets[:, column]
         return cls(
             features=features,
@@ -108,7 +108,7 @@ class Gaussian(Predictor):
             rows = slice(start, start + _CHUNK)
             cross = Parts.between(self.features, genes[rows], self.genes, self.weights).kernel(self.weights)
             middle[rows] = cross @ self.answer
-            known = (linalg.solve_triangular(self.lower, cross.T, lower=True) ** 2).sum(axis=0)
+            known = (scipy.linalg.solve_triangular(self.lower, cross.T, lower=True) ** 2).sum(axis=0)
             left = np.maximum(own(self.features, genes[rows], self.weights) - known, 0.0)
             spread[rows] = np.sqrt((left + self.shrinkage) * self.scale)
         return middle, spread
@@ -123,9 +123,9 @@ class Gaussian(Predictor):
             return self.warp.back(middle + spread * noise)
         cross = Parts.between(self.features, genes, self.genes, self.weights).kernel(self.weights)
         among = Parts.between(self.features, genes, genes, self.weights).kernel(self.weights)
-        known = linalg.solve_triangular(self.lower, cross.T, lower=True)
+        known = scipy.linalg.solve_triangular(self.lower, cross.T, lower=True)
         own_part = (self.shrinkage + _JITTER * float(among.max())) * np.eye(len(genes))
-        lower = linalg.cholesky(among - known.T @ known + own_part, lower=True)
+        lower = scipy.linalg.cholesky(among - known.T @ known + own_part, lower=True)
         return self.warp.back(cross @ self.answer + np.sqrt(self.scale) * noise @ lower.T)
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import stats
 
 _RESAMPLES = 1000
 _FEW = 100
@@ -40,7 +40,7 @@ def kendall(predicted: Float[np.ndarray, " n"], measured: Float[np.ndarray, " n"
         >>> kendall(np.arange(9.0), np.arange(9.0) ** 2, rng=np.random.default_rng(0)).tau
         1.0
     """
-    tau = float(stats.kendalltau(predicted, measured).statistic) if len(predicted) > 1 else float("nan")
+    tau = float(scipy.stats.kendalltau(predicted, measured).statistic) if len(predicted) > 1 else float("nan")
     resampled = resampled_taus(predicted[None], measured, rng=rng)[0]
     finite = resampled[np.isfinite(resampled)]
     if not np.isfinite(tau) or not len(finite):
@@ -59,7 +59,9 @@ def resampled_taus(
     n = len(measured)
     if n > _MATRIX:
         rows = rng.integers(0, n, (_FEW, n))
-        return np.array([[stats.kendalltau(one[row], measured[row]).statistic for row in rows] for one in predicted])
+        return np.array(
+            [[scipy.stats.kendalltau(one[row], measured[row]).statistic for row in rows] for one in predicted]
+        )
     counts = rng.multinomial(n, np.full(n, 1.0 / n), size=_RESAMPLES).astype(np.float64)
     wanted = np.sign(measured[:, None] - measured[None, :])
     untied = _pairs(counts, np.abs(wanted))

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.optimize import isotonic_regression
 
 from evo_qnas.errors import PredictorError
 from evo_qnas.predict.features import Features
@@ -89,7 +89,7 @@ class Monotone(Predictor):
         """
         total = score_of(features, genes)
         order = np.argsort(total, kind="stable")
-        fitted = isotonic_regression(values[order]).x
+        fitted = scipy.optimize.isotonic_regression(values[order]).x
         steps = np.unique(np.round(fitted, 12), return_inverse=True)[1]
         counts = np.bincount(steps)
         middles = np.bincount(steps, weights=total[order]) / counts

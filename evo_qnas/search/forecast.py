@@ -5,8 +5,8 @@ from functools import cached_property
 from typing import final
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.stats import norm
 
 from evo_qnas.predict import Predictor
 from evo_qnas.problem import Problem, TableProblem
@@ -95,5 +95,5 @@ class Forecast:
         if self.limits is None:
             return sure
         middle, spread = self.limits.predict(genes)
-        found: np.ndarray = sure * norm.cdf(-middle / np.maximum(spread, 1e-12))
+        found: np.ndarray = sure * scipy.special.ndtr(-middle / np.maximum(spread, 1e-12))
         return found

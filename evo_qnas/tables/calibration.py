@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import stats
 
 from evo_qnas.errors import TableError
 
@@ -33,7 +33,7 @@ class Agreement:
     def of(cls, predicted: Float[np.ndarray, " n"], measured: Float[np.ndarray, " n"]) -> "Agreement":
         """Of predictions and measurements of the same networks."""
         error = float(np.mean(np.abs(predicted - measured) / measured)) if len(measured) else float("nan")
-        tau = float(stats.kendalltau(predicted, measured).statistic) if len(measured) > 1 else float("nan")
+        tau = float(scipy.stats.kendalltau(predicted, measured).statistic) if len(measured) > 1 else float("nan")
         return cls(error=error, kendall_tau=tau, networks=len(measured))
 
 
