@@ -50,7 +50,7 @@ def compare(
         int, typer.Option(help="processes, -1 for all cores or the whole cluster; changes nothing but seconds")
     ] = -1,
     cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="runs on the workers of dask://host:port or ray://host:port")
+        str | None, typer.Option(metavar="ADDRESS", help="runs on the workers of dask://host:port")
     ] = None,
     pictures: Annotated[str, typer.Option(help="png, svg, pdf or none")] = "png",
 ) -> None:

@@ -37,9 +37,7 @@ def run(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="worker processes [all cores, or all of the cluster]; changes no result")
     ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="workers of dask://host:port or ray://host:port")
-    ] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="workers of dask://host:port")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="seed of teacher, candidates, search and fine-tuning")] = None,
     until: Annotated[str, typer.Option(metavar="STAGE", help="last stage to run")] = "summary",
     anew: Annotated[bool, typer.Option("--anew", help="replace a run of another card in this folder")] = False,

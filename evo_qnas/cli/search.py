@@ -36,7 +36,7 @@ def search(
         typer.Option(min=1, help="Processes for slow objectives. [default: 1, or all workers of the cluster]"),
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Slow objectives on dask://host:port or ray://host:port.")
+        str | None, typer.Option(metavar="ADDRESS", help="Slow objectives on the workers of dask://host:port.")
     ] = None,
     seeding: Annotated[bool, typer.Option(help="Start from baselines, uniform bits and weighted-sum optima.")] = True,
     reduce: Annotated[

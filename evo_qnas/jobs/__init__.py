@@ -1,4 +1,4 @@
-"""Work spread over processes: of this machine, or of a Dask or Ray cluster; the results are the same.
+"""Work spread over processes: of this machine, or of a Dask cluster; the results are the same.
 
 - `spread`: results of independent tasks as they end; a dead worker's task is run again.
 - `connected`: takes the workers of a cluster for all that is spread inside its block.

@@ -1,4 +1,7 @@
-"""Clusters by address: Dask and Ray, through joblib's own backends."""
+"""Clusters by address: Dask, through joblib's own backend.
+
+Ray is left out: joblib's backend for it gives no result before the last one has ended, and hung where it was made to.
+"""
 
 import re
 from abc import ABC, abstractmethod
@@ -9,8 +12,7 @@ from typing import Any
 
 from evo_qnas.errors import JobError
 
-_FORMS = "dask://host:port, ray://host:port or ray://auto"
-_ADDRESS = re.compile(r"(?P<kind>[a-z]+)://(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
+_ADDRESS = re.compile(r"dask://(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
 
 
 class Cluster(ABC):
@@ -50,7 +52,7 @@ def connected(address: str | None) -> Iterator[int]:
     """A block in which `spread` uses the workers at `address`; gives how many tasks they do at once.
 
     Args:
-        address: `dask://host:port`, `ray://host:port` or `ray://auto`; None changes nothing and gives the number of the
+        address: `dask://host:port`; None changes nothing and gives the number of the
             surrounding block, 1 without one.
 
     Raises:
@@ -73,21 +75,15 @@ def connected(address: str | None) -> Iterator[int]:
 def _open(address: str) -> Cluster:
     """The cluster at an address."""
     found = _ADDRESS.fullmatch(address)
-    kind = "ray" if address == "ray://auto" else found["kind"] if found else ""
-    if kind not in {"dask", "ray"} or (found and not 0 < int(found["port"]) < 65536):
-        raise JobError(f"cluster {address!r} is no address of a cluster: write {_FORMS}")
+    if found is None or not 0 < int(found["port"]) < 65536:
+        ray = " (Ray is not supported)" if address.startswith("ray:") else ""
+        raise JobError(f"cluster {address!r} is no address of a cluster: write dask://host:port{ray}")
     try:
-        if kind == "dask" and found:
-            from evo_qnas.jobs.dask_cluster import DaskCluster
-
-            return DaskCluster(address, f"tcp://{found['host']}:{found['port']}")
-        from evo_qnas.jobs.ray_cluster import RayCluster
-
-        return RayCluster(address)
+        from evo_qnas.jobs.dask_cluster import DaskCluster
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("evo_qnas"):
             raise
         raise JobError(
-            f"cluster {address!r} needs the package {error.name}, which is not installed: "
-            f"pip install 'evo-qnas[{kind}]'"
+            f"cluster {address!r} needs the package {error.name}, which is not installed: pip install 'evo-qnas[dask]'"
         ) from error
+    return DaskCluster(address, f"tcp://{found['host']}:{found['port']}")

@@ -108,26 +108,27 @@ def test_a_time_limit_holds_in_a_thread_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["dask", "dask://", "dask://host", "dask://host:0", "dask://host:70000", "tcp://host:1", "ray://", "x"]
+    "address",
+    ["dask", "dask://", "dask://host", "dask://host:0", "dask://host:70000", "tcp://host:1", "ray://h:1", "x"],
 )
 def test_a_malformed_address_is_one_sentence(address: str) -> None:
     with (
-        pytest.raises(JobError, match=r"is no address of a cluster: write dask://host:port, ray://host:port or ray"),
+        pytest.raises(JobError, match=r"is no address of a cluster: write dask://host:port"),
         connected(address),
     ):
         pass
 
 
-@pytest.mark.parametrize(("address", "package"), [("dask://127.0.0.1:8786", "distributed"), ("ray://auto", "ray")])
-def test_a_missing_package_is_one_sentence(address: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = address.partition(":")[0]
-    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "distributed"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, f"evo_qnas.jobs.{kind}_cluster", raising=False)
-    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "evo_qnas.jobs.dask_cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with (
-        pytest.raises(JobError, match=rf"needs the package {package}, which is not installed: pip install 'evo-qnas\["),
-        connected(address),
+        pytest.raises(
+            JobError, match=r"needs the package distributed, which is not installed: pip install 'evo-qnas\["
+        ),
+        connected("dask://127.0.0.1:8786"),
     ):
         pass
 
