@@ -1,5 +1,6 @@
 """Files that are either whole or absent (write aside, flush to disk, rename), and seals that show damage."""
 
+import mmap
 import os
 import struct
 import zlib
@@ -130,7 +131,7 @@ class Seal:
 
 
 def check_seal(path: Path) -> Seal | None:
-    """The seal of a file after its check, or None where the file has none.
+    """The seal of a file after its check, or None where the file has none; texts in the file are checked either way.
 
     Raises:
         ValueError: the file is not what was written.
@@ -140,4 +141,40 @@ def check_seal(path: Path) -> Seal | None:
         seal = Seal.unpack(handle.read(SEAL_BYTES))
         if seal is not None:
             seal.check(handle)
+        if os.fstat(handle.fileno()).st_size:
+            with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                _check_heaps(view, () if seal is None else seal.extents)
         return seal
+
+
+_HEAP = b"GCOL\x01\x00\x00\x00"
+_HEAP_SIZE = struct.Struct("<Q")
+_HEAP_OBJECT = struct.Struct("<HHIQ")
+
+
+def _check_heaps(view: mmap.mmap, extents: Iterable[tuple[int, int, int]]) -> None:
+    """Walks the heaps in which HDF5 keeps texts, outside the extents: libhdf5 goes round for ever in a damaged one.
+
+    A heap is a signature, its size, and objects (index, references, size, content filled up to 8 bytes). Index 0 is
+    free space, whose size counts its own header (HDF5 File Format Specification 3.0, III.E).
+    """
+    start = 0
+    for offset, length in sorted([*((offset, length) for offset, length, _ in extents), (len(view), 0)]):
+        at = view.find(_HEAP, start, offset)
+        while at >= 0:
+            _check_heap(view, at)
+            at = view.find(_HEAP, at + len(_HEAP), offset)
+        start = offset + length
+
+
+def _check_heap(view: mmap.mmap, at: int) -> None:
+    """One heap; every object lies in it and takes room."""
+    place = at + len(_HEAP) + _HEAP_SIZE.size
+    end = at + _HEAP_SIZE.unpack_from(view, at + len(_HEAP))[0] if place <= len(view) else len(view) + 1
+    while place + _HEAP_OBJECT.size <= end <= len(view):
+        index, _, _, size = _HEAP_OBJECT.unpack_from(view, place)
+        if index == 0 and size < _HEAP_OBJECT.size:
+            end = len(view) + 1
+        place += size if index == 0 else _HEAP_OBJECT.size + (size + 7) // 8 * 8
+    if not place <= end <= len(view):
+        raise ValueError("its texts are damaged")

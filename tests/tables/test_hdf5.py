@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from evo_qnas.errors import TableError
+from evo_qnas.files import Seal
 from evo_qnas.tables import Tables
 from evo_qnas.tables.hdf5 import tables_image
 from tests.problem.made import made_tables
@@ -198,3 +199,16 @@ def test_no_file_and_no_hdf5(tmp_path: Path) -> None:
     (tmp_path / "a.h5").write_text("block,operator\n")
     with pytest.raises(TableError, match=r"a\.h5 is no readable HDF5 file"):
         Tables.load(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_heap_of_texts_that_never_ends_is_refused(tmp_path: Path, sealed: bool) -> None:
+    """An object of no size: libhdf5 would go round for ever."""
+    path = tmp_path / "t.h5"
+    Tables.from_arrays({name: [np.array([1.0, 2.0])] * 2 for name in ("score", "size_bytes")}).save(path)
+    image = bytearray(path.read_bytes()[512:])
+    at = image.index(b"GCOL") + 16
+    image[at : at + 16] = bytes(16)
+    path.write_bytes(Seal.of(bytes(image)).pack() + image if sealed else bytes(image))
+    with pytest.raises(TableError, match="is a damaged tables file: its texts are damaged"):
+        Tables.load(path)
