@@ -42,8 +42,9 @@ def latency_of(times: Float[np.ndarray, " rounds"], *, threads: int = 1) -> Late
     """The robust statistic of one file's times.
 
     Example:
-        >>> latency_of(np.arange(101.0))
-        Latency(milliseconds=10.0, spread=5.0, rounds=101)
+        >>> found = latency_of(np.arange(101.0))
+        >>> (round(found.milliseconds, 6), round(found.spread, 6), found.rounds)
+        (10.0, 5.0, 101)
     """
     if threads > 1:
         middle, high = np.quantile(times, [0.0, _QUANTILE])
