@@ -37,7 +37,8 @@ def contents(folder: Path) -> dict[str, Any]:
     """Everything a run leaves, without times."""
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != "seconds.json":
+        # A kill in the middle of a write may leave its unfinished copy beside the good file.
+        if path.is_file() and path.name != "seconds.json" and path.suffix != ".part":
             key = str(path.relative_to(folder))
             if path.name == "archive.h5":
                 archive = Archive.load(path)
