@@ -34,7 +34,7 @@ def export(
     """Exports a network."""
     try:
         from evo_qnas.networks.export import missing_packages
-        from evo_qnas.pipeline.exporting import export_stored
+        from evo_qnas.pipeline.exporting import export_stored, open_run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("evo_qnas"):
             raise
@@ -48,21 +48,22 @@ def export(
         )
     entry = export_stored(folder, network, output, upsample=upsample)
     console = Console(highlight=False)
-    _show(console, output, entry)
+    _show(console, output, entry, open_run(folder).task.metric_name)
     if entry["failures"]:
         for sentence in entry["failures"]:
             console.print(f"[red]failed:[/red] {sentence}")
         raise typer.Exit(1)
 
 
-def _show(console: Console, output: Path, entry: dict[str, Any]) -> None:
+def _show(console: Console, output: Path, entry: dict[str, Any], metric: str) -> None:
     """The table an export ends with."""
     table = Table(box=None, pad_edge=False, show_header=False)
     plain = entry["default_session"]
     reference = {True: "bit for bit", False: "no", None: "the reference lacks an operation"}[entry["reference_equal"]]
     rows = [
-        ("accuracy, ONNX Runtime and torch", f"{entry['metric']:.2%}, {entry['torch_metric']:.2%}"),
+        (f"{metric}, ONNX Runtime and torch", f"{entry['metric']:.2%}, {entry['torch_metric']:.2%}"),
         ("argmax agreement with torch", f"{entry['argmax_agreement']:.2%}"),
+        ("and with the float network of the training", f"{entry['float_agreement']:.2%}"),
         ("largest difference of logits", f"{entry['max_abs_diff']:.3g}"),
         ("equals the integer reference", reference),
         ("convolutions in integer kernels", f"{entry['integer_convolutions']} of {entry['convolutions']}"),
@@ -77,7 +78,7 @@ def _show(console: Console, output: Path, entry: dict[str, Any]) -> None:
         rows.append(
             (
                 "without session.x64quantprecision",
-                f"agreement {plain['argmax_agreement']:.2%}, accuracy {plain['metric']:.2%} on this processor",
+                f"agreement {plain['argmax_agreement']:.2%}, {metric} {plain['metric']:.2%} on this processor",
             )
         )
     for name, text in rows:

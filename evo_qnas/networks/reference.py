@@ -1,8 +1,12 @@
 """A quantized network in integers: the oracle for runtimes.
 
-Written from the definition of each integer kernel of ONNX Runtime, not from its code paths for speed: convolutions of
-centred codes in float64, where every sum of products is exact, plus an int32 bias; one float32 multiplication per
-output channel, rounded half to even; the zero point and limits last.
+Written from the definition of each integer kernel of ONNX Runtime: convolutions of centred codes, in float32 where no
+sum of products can pass 2**24 and in float64 elsewhere, so that every sum is exact; an int32 bias; one float32
+multiplication per output channel, rounded half to even; the zero point and limits last.
+
+A rounding that falls the other way once in a million values reaches most values twenty layers later, so a network
+computed in floats (`QuantizedNetwork.forward`, made for training) is not what a device computes. `InIntegers` is, and
+what is validated is computed with it.
 
 Source: ONNX operators QLinearConv and QuantizeLinear; ONNX Runtime's kernels QLinearAdd, QLinearGlobalAveragePool and
 QLinearConcat for the order of their float32 operations on x86-64 with AVX2 and later.
@@ -16,7 +20,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
-from torch import fx
+from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.graph import ACTIVATIONS, ATEN, MOVES, arguments_of, last_upsampling
@@ -26,12 +30,13 @@ from evo_qnas.networks.upsampling import bilinear
 
 Array = Shaped[np.ndarray, "..."]
 _F = np.float32
+_EXACT = 2**24
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Centred:
-    """Codes minus their zero point, exact integers in float64, and their quantizer."""
+    """Codes minus their zero point, exact integers in float32, and their quantizer."""
 
     integers: torch.Tensor
     quantizer: ActivationQuantizer
@@ -52,7 +57,7 @@ class Unrounded(ABC):
 
     @abstractmethod
     def codes(self, step: np.float32, zero: int) -> Array:
-        """Unlimited codes, float64, for an output step and zero point."""
+        """Unlimited codes, whole numbers in float32, for an output step and zero point."""
 
 
 @final
@@ -64,7 +69,7 @@ class Reals(Unrounded):
 
     def codes(self, step: np.float32, zero: int) -> Array:
         """`round(x / step) + zero`."""
-        return _rounded(self.values.astype(_F) / step) + zero
+        return _rounded(self.values.astype(_F, copy=False) / step) + _F(zero)
 
 
 @final
@@ -77,7 +82,7 @@ class Sums(Unrounded):
 
     def codes(self, step: np.float32, zero: int) -> Array:
         """`round(float32(sum) * (steps / step)) + zero`."""
-        return _rounded(self.integers.astype(_F) * (self.steps / step)) + zero
+        return _rounded(self.integers.astype(_F, copy=False) * (self.steps / step)) + _F(zero)
 
 
 @final
@@ -92,7 +97,7 @@ class Mean(Unrounded):
     def codes(self, step: np.float32, zero: int) -> Array:
         """`round(float32(sum) * (input step / (step * count))) + zero`."""
         factor = self.step / (step * _F(self.count))
-        return _rounded(self.integers.astype(_F) * factor) + zero
+        return _rounded(self.integers.astype(_F) * factor) + _F(zero)
 
 
 @final
@@ -104,9 +109,9 @@ class Total(Unrounded):
     second: Centred
 
     def codes(self, step: np.float32, zero: int) -> Array:
-        """`round(a * ra + (b * rb + fixed))`, the zero points inside `fixed`; each step a fused multiply-add."""
+        """`round(a * ra + (b * rb + fixed))` with `fixed = zero - (za * ra + zb * rb)`; additions are fused."""
         one, two = _F(self.first.step / step), _F(self.second.step / step)
-        fixed = _fused(-one, self.first.zero, _fused(-two, self.second.zero, _F(zero)))
+        fixed = _F(zero) - _fused(one, self.first.zero, two * _F(self.second.zero))
         inner = _fused(two, _codes(self.second), fixed)
         return _rounded(_fused(one, _codes(self.first), inner))
 
@@ -123,7 +128,7 @@ class Joined(Unrounded):
         """Each part to floats and back; codes of the very same step and zero point stay."""
         found = []
         for part in self.parts:
-            floats = part.integers.numpy().astype(_F) * part.step
+            floats = part.integers.numpy() * part.step
             same = part.step == step and part.zero == zero
             found.append(_codes(part) if same else Reals(floats).codes(step, zero))
         return np.concatenate(found, axis=self.axis)
@@ -141,12 +146,12 @@ class Pending:
 
 
 def _codes(value: Centred) -> Array:
-    return value.integers.numpy() + value.zero
+    return value.integers.numpy() + _F(value.zero)
 
 
 def _rounded(values: Any) -> Array:
-    """Rounded half to even, as float64."""
-    rounded: Array = np.rint(values).astype(np.float64)
+    """Rounded half to even; float32."""
+    rounded: Array = np.rint(values)
     return rounded
 
 
@@ -182,10 +187,53 @@ def run_in_integers(network: QuantizedNetwork, images: Float[torch.Tensor, "n ..
     raise NetworkError("the network has no output")
 
 
+@final
+class InIntegers(nn.Module):
+    """A quantized network as a device computes it, for a metric or a comparison; no gradients.
+
+    See `in_integers` for networks with operations that have no integer kernel here.
+
+    Example:
+        >>> from evo_qnas.networks.quantize import Bits, Policy, quantize
+        >>> x = torch.linspace(-1.0, 1.0, 6).view(2, 3)
+        >>> network = quantize(nn.Linear(3, 2), x, Policy(fixed=Bits(weight=8, activation=8)))
+        >>> network.calibrate([x])
+        >>> bool((InIntegers(network)(x) - network(x)).abs().max() < 1e-6)
+        True
+    """
+
+    def __init__(self, network: QuantizedNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.last = last_upsampling(network.graph)
+
+    def forward(self, x: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:
+        """The network's output, float32, up-sampled where the network ends so."""
+        return upsampled(self.last, run_in_integers(self.network, x))
+
+
+def in_integers(network: QuantizedNetwork, example: Float[torch.Tensor, "n ..."]) -> nn.Module:
+    """`InIntegers` of the network, or the network itself where an operation has no integer kernel here."""
+    try:
+        run_in_integers(network, example)
+    except NetworkError:
+        return network
+    return InIntegers(network)
+
+
+def upsampled(last: fx.Node | None, logits: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:
+    """Logits as the up-sampling node at a network's end gives them; as they are without one."""
+    if last is None:
+        return logits
+    operation: Any = last.target
+    made: torch.Tensor = operation(logits, *arguments_of(last)[1:])
+    return made
+
+
 def _output(value: Any) -> Float[torch.Tensor, "..."]:
     if not isinstance(value, Centred):
         raise NetworkError("the network's output is not quantized")
-    return torch.from_numpy(value.integers.numpy().astype(_F) * value.step)
+    return torch.from_numpy(value.integers.numpy() * value.step)
 
 
 def _module(module: torch.nn.Module, source: Any) -> Any:
@@ -199,26 +247,39 @@ def _module(module: torch.nn.Module, source: Any) -> Any:
 def _round(quantizer: ActivationQuantizer, source: Any) -> Centred:
     """Codes of a pending result, limited by bits and ReLU."""
     if isinstance(source, Centred):
-        source = Pending(Reals(source.integers.numpy().astype(_F) * source.step))
+        source = Pending(Reals(source.integers.numpy() * source.step))
     step, zero = _F(quantizer.step().detach().item()), int(quantizer.zero_point)
     top = 2**quantizer.bits - 1
     low, high = (zero + float(np.rint(np.clip(_F(limit) / step, -1e6, 1e6))) for limit in (source.low, source.high))
-    codes = np.clip(np.clip(source.source.codes(step, zero), 0, top), low, high)
-    centred = torch.from_numpy(codes - zero)
+    least, most = (_F(np.clip(np.clip(end, 0, top), low, high)) for end in (-np.inf, np.inf))
+    codes = source.source.codes(step, zero)
+    np.clip(codes, least, most, out=codes)
+    codes -= _F(zero)
+    centred = torch.from_numpy(codes)
     return Centred(integers=centred if source.shape is None else centred.reshape(source.shape), quantizer=quantizer)
 
 
 def _layer(layer: QuantizedLayer, source: Centred) -> Pending:
-    bias = layer.bias_codes()
-    operation: Any = layer.operation
-    sums: torch.Tensor = operation(
-        source.integers, layer.weight_codes().double(), None if bias is None else bias.double(), *layer.arguments
-    )
+    sums = _sums(layer, source)
     steps = (source.step * layer.step().detach().numpy(force=True)).astype(_F)
     channels = 1 if isinstance(layer.operation, type(ATEN.conv2d.default)) and layer.weight.ndim > 2 else sums.ndim - 1
     shape = [1] * sums.ndim
     shape[channels] = -1
     return Pending(Sums(sums.numpy(), steps.reshape(shape)))
+
+
+def _sums(layer: QuantizedLayer, source: Centred) -> Float[torch.Tensor, "..."]:
+    """Sums of products of codes and bias, rounded to float32 once: exact in between, see the module."""
+    codes, bias = layer.weight_codes().cpu(), layer.bias_codes()
+    largest = max(source.zero, 2**source.quantizer.bits - 1 - source.zero)
+    most = codes.abs().flatten(1).sum(dim=1) * largest
+    most = most if bias is None else most + bias.cpu().abs()
+    kind = torch.float32 if int(most.max()) <= _EXACT else torch.float64
+    operation: Any = layer.operation
+    sums: torch.Tensor = operation(
+        source.integers.to(kind), codes.to(kind), None if bias is None else bias.to("cpu", kind), *layer.arguments
+    )
+    return sums.float()
 
 
 def _function(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
@@ -243,7 +304,7 @@ def _of_maps(node: fx.Node, source: Any, arguments: Sequence[Any]) -> Pending:
     """A mean over whole maps, or maps at another size."""
     if node.target is ATEN.upsample_bilinear2d.vec and isinstance(source, Centred):
         height, width = node.meta["val"].shape[2:]
-        floats = source.integers.numpy().astype(_F) * source.step
+        floats = source.integers.numpy() * source.step
         return Pending(Reals(bilinear(floats, (int(height), int(width)), corners=bool(arguments[2]))))
     shape = tuple(node.meta["val"].shape) if isinstance(node.meta.get("val"), torch.Tensor) else ()
     if isinstance(source, Centred) and _is_whole_mean(node, source, arguments, shape):
@@ -267,7 +328,7 @@ def _activation(node: fx.Node, source: Any) -> Pending:
     else:
         low, high = 0.0, 6.0 if node.target in {ATEN.relu6.default, ATEN.relu6_.default} else np.inf
     if isinstance(source, Centred):
-        source = Pending(Reals(source.integers.numpy().astype(_F) * source.step))
+        source = Pending(Reals(source.integers.numpy() * source.step))
     ends = [float(np.clip(end, low, high)) for end in (source.low, source.high)]
     return Pending(source.source, ends[0], ends[1], source.shape)
 

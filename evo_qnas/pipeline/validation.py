@@ -14,6 +14,7 @@ from evo_qnas.files import write_text
 from evo_qnas.networks.costs import costs_of
 from evo_qnas.networks.finetune import finetune
 from evo_qnas.networks.quantize import Bits, QuantizedNetwork
+from evo_qnas.networks.reference import in_integers
 from evo_qnas.networks.scores import assemble_quantized
 from evo_qnas.networks.segmentation import class_weights
 from evo_qnas.networks.uncertainty import metric_stderr
@@ -143,14 +144,16 @@ class Validation:
             device=place.device,
         )
         size = costs_of(network.layers, network.quantizers, 8).size_bytes
+        test = place.splits.test
+        deployed = in_integers(network, test.take(slice(0, 1))[0])
         entry = {
             "id": identity,
             "genome": genome,
             "blocks": choices,
             "metric_before_finetune": before,
-            "metric": place.task.metric(network, place.splits.test),
-            "metric_stderr": metric_stderr(place.task, network, place.splits.test, seed=place.card.seed),
-            "metric_search_split": place.task.metric(network, place.splits.search),
+            "metric": place.task.metric(deployed, test),
+            "metric_stderr": metric_stderr(place.task, deployed, test, seed=place.card.seed),
+            "metric_search_split": place.task.metric(deployed, place.splits.search),
             "size_bytes": size,
             "latency_ms": None,
             "onnx": None,

@@ -2,13 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks import reference
+from evo_qnas.networks.export.runtime import open_session
 from evo_qnas.networks.quantize import QuantizedNetwork
-from evo_qnas.networks.reference import run_in_integers
+from evo_qnas.networks.quantizers import ActivationQuantizer
+from evo_qnas.networks.reference import Centred, InIntegers, Total, in_integers, run_in_integers
 from tests.export.conftest import EIGHT, in_runtime, quantized, random_network, written
 
 
@@ -102,3 +107,60 @@ def test_an_operation_without_integer_kernel_is_named() -> None:
     network = quantized(nn.Sequential(nn.Conv2d(2, 3, 1), nn.Hardswish()), torch.randn(4, 2, 4, 4))
     with pytest.raises(NetworkError, match=r"aten\.hardswish.* has no integer kernel in the reference"):
         run_in_integers(network, torch.zeros(1, 2, 4, 4))
+
+
+def test_the_network_itself_stands_in_for_an_operation_without_integer_kernel() -> None:
+    images = torch.randn(4, 2, 4, 4)
+    strange = quantized(nn.Sequential(nn.Conv2d(2, 3, 1), nn.Hardswish()), images)
+    assert in_integers(strange, images) is strange
+    plain = quantized(nn.Sequential(nn.Conv2d(2, 3, 1), nn.ReLU()), images)
+    assert isinstance(in_integers(plain, images), InIntegers)
+    assert torch.equal(in_integers(plain, images)(images), run_in_integers(plain, images))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sums_in_float32_are_those_in_float64(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, pixels = random_network(seed)
+    fast = run_in_integers(network, pixels)
+    monkeypatch.setattr(reference, "_EXACT", 0)
+    assert torch.equal(run_in_integers(network, pixels), fast)
+
+
+def centred(codes: torch.Tensor, step: float, zero: int) -> Centred:
+    quantizer = ActivationQuantizer(name="", block="", bits=8)
+    quantizer.step.set(torch.tensor([step]))
+    quantizer.zero_point = torch.tensor([float(zero)])
+    return Centred(integers=codes - zero, quantizer=quantizer)
+
+
+def adder(path: Path) -> Path:
+    """One QLinearAdd of two maps of 65,536 codes; steps and zero points are inputs."""
+    make, kinds = onnx.helper, onnx.TensorProto
+    names = ["a", "sa", "za", "b", "sb", "zb", "so", "zo"]
+    shapes = {"a": [65_536], "b": [65_536]}
+    inputs = [
+        make.make_tensor_value_info(name, kinds.FLOAT if name[0] == "s" else kinds.UINT8, shapes.get(name, []))
+        for name in names
+    ]
+    node = make.make_node("QLinearAdd", names, ["o"], domain="com.microsoft")
+    graph = make.make_graph([node], "add", inputs, [make.make_tensor_value_info("o", kinds.UINT8, [65_536])])
+    opsets = [make.make_opsetid("", 21), make.make_opsetid("com.microsoft", 1)]
+    onnx.save(make.make_model(graph, opset_imports=opsets, ir_version=10), path)
+    return path
+
+
+def test_every_sum_of_two_codes_is_the_runtimes(tmp_path: Path) -> None:
+    """All pairs of codes under 150 random steps and zero points; another order of roundings fails here."""
+    rng = np.random.default_rng(0)
+    session = open_session(adder(tmp_path / "add.onnx"))
+    first, second = (grid.ravel() for grid in np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2))
+    for _ in range(150):
+        one, two, out = rng.uniform(0.01, 0.1, 3).astype(np.float32)
+        zeros = rng.integers(0, 256, 3)
+        given = {"a": first, "sa": one, "b": second, "sb": two, "so": out}
+        given |= dict(zip(("za", "zb", "zo"), zeros.astype(np.uint8), strict=True))
+        wanted = session.run(None, {name: np.asarray(value) for name, value in given.items()})[0]
+        left = centred(torch.from_numpy(first).float(), float(one), int(zeros[0]))
+        right = centred(torch.from_numpy(second).float(), float(two), int(zeros[1]))
+        codes = Total(left, right).codes(out, int(zeros[2]))
+        assert np.array_equal(np.clip(codes, 0, 255).astype(np.uint8), wanted)

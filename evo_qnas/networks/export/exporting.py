@@ -11,7 +11,7 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_bytes
 from evo_qnas.networks.costs import costs_of
 from evo_qnas.networks.export.latency import measure_latency
-from evo_qnas.networks.export.parity import Metric, Parity, compare, equals_reference
+from evo_qnas.networks.export.parity import Metric, Parity, compare, equals_reference, same_in_both
 from evo_qnas.networks.export.runtime import Kernels, kernels
 from evo_qnas.networks.export.sizes import FileSizes, file_sizes
 from evo_qnas.networks.export.translate import to_onnx
@@ -52,8 +52,9 @@ def export_network(
 ) -> dict[str, Any]:
     """Writes an ONNX file and checks it; gives the network's `onnx` entry of `summary.json`.
 
-    The entry holds `metric`, `max_abs_diff`, `argmax_agreement` (against torch on the images), `file_bytes`,
-    `latency_ms` (one image, one thread, None where not measured), and beside them `torch_metric`,
+    The entry holds `metric`, `max_abs_diff`, `argmax_agreement` (against torch in integers on the images),
+    `file_bytes`, `latency_ms` (one image, one thread, None where not measured), and beside them `torch_metric`,
+    `float_agreement` (of the arg max with the float network that is trained, see `Parity`),
     `default_session` (metric and agreement as a session without `session.x64quantprecision` gives them here),
     `reference_equal` (bit for bit on random inputs, None where the reference lacks an operation),
     `convolutions` and `integer_convolutions` (of the optimised graph), `packed_bytes`, `constant_bytes`, `graph_bytes`,
@@ -76,7 +77,9 @@ def export_network(
     rng = np.random.default_rng(seed)
     model = to_onnx(network, upsample=upsample)
     write_bytes(path, model.SerializeToString(deterministic=True))
-    parity, plain = (compare(network, path, images, metric=metric, exact=exact) for exact in (True, False))
+    parity = plain = compare(network, path, images, metric=metric)
+    if not same_in_both(path, images):
+        plain = compare(network, path, images, metric=metric, exact=False)
     used, sizes = kernels(path), file_sizes(path)
     reference = equals_reference(network, path, images, rng)
     time = measure_latency({"": path}, seed=seed)[""] if latency else None
@@ -88,6 +91,7 @@ def export_network(
         "latency_ms": None if time is None else time.milliseconds,
         "latency_spread_ms": None if time is None else time.spread,
         "torch_metric": parity.torch_metric,
+        "float_agreement": parity.float_agreement,
         "default_session": {"metric": plain.metric, "argmax_agreement": plain.argmax_agreement},
         "reference_equal": reference,
         "convolutions": used.convolutions,

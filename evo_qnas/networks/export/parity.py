@@ -8,14 +8,14 @@ from typing import Any, final
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import fx, nn
+from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.runtime import open_session, run
 from evo_qnas.networks.graph import ATEN, arguments_of, last_upsampling
 from evo_qnas.networks.quantize import QuantizedNetwork
-from evo_qnas.networks.reference import run_in_integers
+from evo_qnas.networks.reference import in_integers, run_in_integers, upsampled
 from evo_qnas.networks.tasks import evaluation_batch
 from evo_qnas.networks.upsampling import bilinear
 
@@ -35,12 +35,15 @@ class Parity:
         torch_metric: of the torch network.
         max_abs_diff: largest difference between two logits.
         argmax_agreement: share of the images (of all pixels, for maps) on which the largest logit is the same, 0..1.
+        float_agreement: the same with the network that training sees, which rounds sums of floats; there one rounding
+            in a million falls the other way, and twenty layers later that is seen everywhere.
     """
 
     metric: float
     torch_metric: float
     max_abs_diff: float
     argmax_agreement: float
+    float_agreement: float | None = None
 
 
 @final
@@ -53,30 +56,35 @@ class InRuntime(nn.Module):
     def __init__(self, session: Any, network: QuantizedNetwork) -> None:
         super().__init__()
         self.session = session
-        last = last_upsampling(network.graph)
-        self.last: Any = None if last is None else last.target
-        self.arguments = [] if last is None else arguments_of(last)[1:]
-        self.size = None if last is None else tuple(last.meta["val"].shape[2:])
+        self.last = last_upsampling(network.graph)
+        self.size = None if self.last is None else tuple(self.last.meta["val"].shape[2:])
 
     def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
         """Logits, at the size of the torch network's."""
         logits = torch.from_numpy(run(self.session, x.numpy(force=True)))
-        if self.last is None or tuple(logits.shape[2:]) == self.size:
-            return logits
-        upsampled: torch.Tensor = self.last(logits, *self.arguments)
-        return upsampled
+        return logits if tuple(logits.shape[2:]) == self.size else upsampled(self.last, logits)
 
 
 def compare(network: QuantizedNetwork, path: Path, images: Images, *, metric: Metric, exact: bool = True) -> Parity:
-    """Runs both on the images; `exact` as in `open_session`."""
+    """Runs both on the images, torch in integers where it can (`in_integers`); `exact` as in `open_session`."""
+    mine = in_integers(network, images.take(slice(0, 1))[0])
     theirs = InRuntime(open_session(path, exact=exact), network)
-    agreement, difference = agreement_of(network, theirs, images)
+    agreement, difference = agreement_of(mine, theirs, images)
     return Parity(
         metric=metric(theirs, images),
-        torch_metric=metric(network, images),
+        torch_metric=metric(mine, images),
         max_abs_diff=difference,
         argmax_agreement=agreement,
+        float_agreement=agreement_of(network, theirs, images)[0],
     )
+
+
+def same_in_both(path: Path, images: Images) -> bool:
+    """Whether a session of the defaults gives bit for bit what an exact one gives on the images."""
+    exact, plain = open_session(path), open_session(path, exact=False)
+    parts = images.parts(min(_BATCH, evaluation_batch(images.pixels)))
+    inputs = (pixels.numpy(force=True) for pixels, _ in parts)
+    return all(np.array_equal(run(exact, batch), run(plain, batch)) for batch in inputs)
 
 
 @torch.no_grad()
@@ -117,7 +125,7 @@ def equals_reference(network: QuantizedNetwork, path: Path, images: Images, rng:
     return bool(np.array_equal(wanted, given))
 
 
-def _upsampled(logits: Float[np.ndarray, "n classes h w"], last: fx.Node) -> Float[np.ndarray, "n classes *map"]:
+def _upsampled(logits: Float[np.ndarray, "n classes h w"], last: Any) -> Float[np.ndarray, "n classes *map"]:
     """What the runtime makes of low-resolution logits where the file has the up-sampling inside."""
     height, width = last.meta["val"].shape[2:]
     if last.target is ATEN.upsample_bilinear2d.vec:
