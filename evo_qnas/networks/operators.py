@@ -13,6 +13,7 @@ from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.blocks import BlockShape
 from evo_qnas.networks.deeplab import AtrousPyramid
 from evo_qnas.networks.layers import depthwise_separable, fused_inverted_residual, inverted_residual
+from evo_qnas.networks.pruning import inherit, pruned
 
 TEACHER = "teacher"
 
@@ -75,6 +76,13 @@ def _separable_pyramid(shape: BlockShape, *, rate: int, divide: int = 1) -> nn.M
     )
 
 
+def _pruned(shape: BlockShape, *, keep: int, block: nn.Module | None = None) -> nn.Module | None:
+    """A narrower copy of the teacher's block."""
+    if not 0 < keep < 100:
+        raise ValueError(f"keep is a share in percent between 1 and 99, got {keep}")
+    return None if block is None else pruned(block, keep)
+
+
 def _identity(shape: BlockShape) -> nn.Module | None:
     return nn.Identity() if shape.inputs == shape.outputs else None
 
@@ -84,8 +92,10 @@ BUILDERS: dict[str, Builder] = {
     "fused_inverted_residual": _stack(fused_inverted_residual),
     "depthwise_separable": _stack(depthwise_separable),
     "separable_pyramid": _separable_pyramid,
+    "pruned": _pruned,
     "identity": _identity,
 }
+_OF_THE_TEACHER = (_pruned,)
 
 
 def load_operators(card: str, parameters: Mapping[str, Sequence[int]]) -> tuple[Operator, ...]:
@@ -136,10 +146,20 @@ def _combine(
     return tuple(operators)
 
 
-def build_candidate(operator: Operator, shape: BlockShape, *, seed: int) -> nn.Module | None:
-    """The operator for a block with fresh weights, in evaluation mode; None where it does not fit the shapes.
+def build_candidate(
+    operator: Operator, shape: BlockShape, *, seed: int, block: nn.Module | None = None, inherited: bool = False
+) -> nn.Module | None:
+    """The operator for a block, in evaluation mode; None where it does not fit the shapes.
 
-    The weights depend on the seed alone, not on what else was built before.
+    Weights are fresh and depend on the seed alone, not on what else was built before; `pruned` operators keep the
+    teacher's.
+
+    Args:
+        operator: what to build.
+        shape: of the block.
+        seed: of fresh weights.
+        block: the teacher's own block; without it there are no `pruned` operators.
+        inherited: start from the weights of `block` wherever name and shape are the same.
 
     Raises:
         NetworkError: the operator raises, or gives another shape than the block's.
@@ -147,9 +167,12 @@ def build_candidate(operator: Operator, shape: BlockShape, *, seed: int) -> nn.M
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            module = operator.builder(shape, **operator.parameters)
+            of_teacher = {"block": block} if operator.builder in _OF_THE_TEACHER else {}
+            module = operator.builder(shape, **operator.parameters, **of_teacher)
             if module is None:
                 return None
+            if inherited and block is not None:
+                inherit(module, block)
             with torch.no_grad():
                 given = tuple(module.eval()(torch.zeros(2, *shape.inputs)).shape[1:])
         except (RuntimeError, TypeError, ValueError) as error:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from evo_qnas.cards import Card, find_card, read_toml, validate
+from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import Augmentation, DataCard
 from evo_qnas.errors import CardError
 from evo_qnas.networks.features import FeatureSettings
@@ -118,13 +118,18 @@ class FeaturesCard(Card):
 
 
 class DistillationCard(Card):
-    """`[distillation]`: see `networks.distill.distill`."""
+    """`[distillation]`: see `networks.distill.distill`.
+
+    Attributes:
+        inherit: candidates start from the teacher's weights where name and shape are the same, see `networks.pruning`.
+    """
 
     steps: Count = 150
     batch_size: Count = 64
     learning_rate: Rate = 5e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
     precision: Literal["float32", "bfloat16"] = "float32"
+    inherit: bool = False
     features: FeaturesCard = FeaturesCard()
 
 
@@ -217,9 +222,14 @@ class FinetuningCard(Card):
 
 
 class OperatorUse(Card):
-    """`[[operators]]`: an operator card with the parameter values to combine."""
+    """`[[operators]]`: an operator card with the parameter values to combine.
+
+    Attributes:
+        blocks: those it is offered for; all where empty.
+    """
 
     card: str
+    blocks: list[str] = []
     parameters: dict[str, list[int]] = {}
 
     @model_validator(mode="before")
@@ -228,7 +238,8 @@ class OperatorUse(Card):
         """Parameters stand beside `card` in the TOML."""
         if not isinstance(values, dict) or "parameters" in values:
             return values
-        return {"card": values.get("card"), "parameters": {k: v for k, v in values.items() if k != "card"}}
+        own = {name: values[name] for name in ("card", "blocks") if name in values}
+        return {**own, "parameters": {name: value for name, value in values.items() if name not in own}}
 
 
 class ProblemCard(Card):
@@ -253,12 +264,14 @@ class ProblemCard(Card):
 
     @model_validator(mode="after")
     def _fits_the_task(self) -> "ProblemCard":
-        """Augmentation is of the kind that the task's labels allow."""
+        """Augmentation is of the kind that the task's labels allow; what one section names, the others have."""
         for name, settings in (("teacher.training", self.teacher.training), ("finetuning", self.finetuning)):
             if self.task == "classification" and settings.augmentation is not None:
                 raise ValueError(f"{name}.augmentation is for segmentation: classification has {name}.shift_pixels")
             if self.task == "segmentation" and settings.shift_pixels:
                 raise ValueError(f"{name}.shift_pixels is for classification: segmentation has {name}.augmentation")
+        for block in {block for use in self.operators for block in use.blocks} - set(self.blocks.names):
+            raise ValueError(f"operators: no block is called {block!r}; {nearest(block, self.blocks.names)}")
         if any(search.rounds is not None for search in self.searches.values()):
             raise ValueError("rounds belong to [search]: further searches have one")
         if self.predictor is not None and self.predictor.score == "score_inplace" and self.inplace is None:

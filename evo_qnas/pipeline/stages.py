@@ -185,7 +185,7 @@ class _Distillation:
             losses = distill(
                 candidates,
                 features,
-                **settings.model_dump(exclude={"features"}),
+                **settings.model_dump(exclude={"features", "inherit"}),
                 seed=seed_of("distillation", place.card.seed, block),
                 device=place.device,
                 advance=advance,

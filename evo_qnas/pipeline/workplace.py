@@ -136,12 +136,29 @@ class Workplace:
             raise CardError(f"an operator card gives the label {TEACHER!r}, which names the teacher's own block")
         return tuple(found.values())
 
+    def offered(self, block: str) -> tuple[Operator, ...]:
+        """The candidate operators that the card offers for a block, whether they fit or not."""
+        labels = {
+            operator.label
+            for use in self.card.operators
+            if not use.blocks or block in use.blocks
+            for operator in load_operators(use.card, use.parameters)
+        }
+        return tuple(operator for operator in self.operators if operator.label in labels)
+
     def candidates(self, block: str) -> dict[str, nn.Module]:
-        """Fresh candidates of a block by operator name; operators that do not fit its shapes are left out."""
+        """Candidates of a block before they learn, by name; operators that do not fit its shapes are left out.
+
+        Before the teacher is there, to check a card, what they take from it is taken from a fresh one.
+        """
         made = {}
-        for operator in self.operators:
+        taught = made_from(self.teacher_path, self.teacher_fingerprint)
+        own = (self.teacher if taught else self.new_teacher()).get_submodule(block)
+        for operator in self.offered(block):
             seed = seed_of("candidate", self.card.seed, block, operator.label)
-            module = build_candidate(operator, self.shape(block), seed=seed)
+            module = build_candidate(
+                operator, self.shape(block), seed=seed, block=own, inherited=self.card.distillation.inherit
+            )
             if module is not None:
                 made[operator.label] = module
         return made
@@ -155,7 +172,9 @@ class Workplace:
         parameters = next(dict(o.parameters) for o in self.operators if o.label == operator)
         # Where features lie changes nothing, and plain settings are those of runs before there were others.
         distillation = self.card.distillation
-        settings = distillation.model_dump(mode="json", exclude={"features", "precision"})
+        settings = distillation.model_dump(mode="json", exclude={"features", "precision", "inherit"})
+        if distillation.inherit:
+            settings["inherit"] = True
         if distillation.precision != "float32" or distillation.features.dtype != "float32":
             settings |= {"precision": distillation.precision, "features": distillation.features.dtype}
         return digest("candidate", self.teacher_fingerprint, block, operator, parameters, settings)
@@ -165,7 +184,7 @@ class Workplace:
         if operator == TEACHER:
             return self.teacher.get_submodule(block)
         chosen = next(o for o in self.operators if o.label == operator)
-        module = build_candidate(chosen, self.shape(block), seed=0)
+        module = build_candidate(chosen, self.shape(block), seed=0, block=self.teacher.get_submodule(block))
         if module is None:
             raise CardError(f"operator {operator!r} does not fit block {block!r}")
         if list(module.parameters()):
@@ -179,7 +198,7 @@ class Workplace:
         parts = [
             self.candidate_fingerprint(shape.name, operator.label)
             for shape in self.shapes
-            for operator in self.operators
+            for operator in self.offered(shape.name)
         ]
         return digest("tables", self.teacher_fingerprint, parts, quantization)
 

@@ -8,6 +8,7 @@ from evo_qnas.cli import app, main
 from evo_qnas.errors import CardError
 from evo_qnas.networks.weights import save_weights
 from evo_qnas.pipeline import load_card
+from evo_qnas.pipeline.workplace import Workplace
 
 BAD = {
     "unknown key": (["distillation.stepz=3"], r"unknown key 'distillation.stepz'; the nearest are: steps"),
@@ -15,6 +16,10 @@ BAD = {
     "unknown block": (['blocks.names=["stages.9"]'], r"no submodule 'stages.9'; the nearest are: .*stages\.0"),
     "one bit": (["quantization.weight_bits=[1,8]"], r"quantization.weight_bits.0 = 1: .*greater than or equal to 2"),
     "33 bits": (["quantization.activation_bits=[33]"], r"activation_bits.0 = 33: .*less than or equal to 8"),
+    "operators of no block": (
+        ['operators=[{card="pruned",blocks=["stages.9"]}]'],
+        r"operators: no block is called 'stages.9'; the nearest are: .*stages\.0",
+    ),
     "no operators": (["operators=[]"], r"no \[\[operators\]\]: name at least one operator card"),
     "unknown operator": (['operators=[{card="resnet"}]'], r"no card 'resnet' in operators/blocks/"),
     "missing data folder": (['data.name="arrays"', 'data.folder="nowhere"'], r"data folder .*nowhere does not exist"),
@@ -79,6 +84,21 @@ def test_an_unknown_card_names_the_nearest() -> None:
 def test_changes_and_seed_reach_the_card() -> None:
     name, card = load_card("digits", changes=["search.evaluations=7", "search.algorithm=random"], seed=3)
     assert (name, card.seed, card.search.evaluations, card.search.algorithm) == ("digits", 3, 7, "random")
+
+
+def test_operators_are_offered_for_the_blocks_that_they_name(tmp_path: Path) -> None:
+    uses = (
+        '[{card="pruned",blocks=["stages.1"],keep=[50]},{card="inverted_residual",kernel=[3],expansion=[2],depth=[1]}]'
+    )
+    name, card = load_card("digits", changes=[f"operators={uses}"])
+    place = Workplace(name=name, card=card, folder=tmp_path)
+    every = ("ir_k3_e2_d1",)
+    assert {block: tuple(o.label for o in place.offered(block)) for block in card.blocks.names} == {
+        **dict.fromkeys(card.blocks.names, every),
+        "stages.1": ("pruned_50", *every),
+    }
+    _, other = load_card("digits", changes=[f"operators={uses.replace('stages.1', 'stages.0')}"])
+    assert Workplace(name=name, card=other, folder=tmp_path).tables_fingerprint != place.tables_fingerprint
 
 
 def test_a_card_that_is_no_toml_is_refused(tmp_path: Path) -> None:

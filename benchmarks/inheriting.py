@@ -1,0 +1,71 @@
+"""Block-wise error of candidates with fresh weights, with the teacher's where they fit, and of the teacher narrowed.
+
+    python benchmarks/inheriting.py RUN_FOLDER BLOCK [--steps 200] [--learning-rate 5e-3]
+
+RUN_FOLDER is that of `evo-qnas run camvid --until teacher` or any later stage, BLOCK one of its blocks, as stages.3.
+Printed is the noise-to-signal ratio on train batches, mean over the last tenth of steps, float weights.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from evo_qnas.networks.distill import distill
+from evo_qnas.networks.features import cache_features
+from evo_qnas.networks.operators import Operator, build_candidate, load_operators
+from evo_qnas.pipeline.exporting import open_run
+from evo_qnas.pipeline.workplace import Workplace
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("block")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--learning-rate", type=float, default=5e-3)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    place = open_run(options.folder)
+    settings = place.card.distillation
+    features = cache_features(
+        place.teacher, [place.shape(options.block)], place.splits.train, settings.features.values
+    )[options.block]
+    table = Table("operator", "weights", "fresh", "inherited", box=None)
+    found = {}
+    for inherited in (False, True):
+        candidates = build(place, options.block, inherited=inherited)
+        found[inherited] = distill(
+            candidates,
+            features,
+            steps=options.steps,
+            batch_size=settings.batch_size,
+            learning_rate=options.learning_rate,
+            weight_decay=settings.weight_decay,
+            seed=0,
+        )
+    for name, module in candidates.items():
+        count = sum(parameter.numel() for parameter in module.parameters())
+        table.add_row(name, f"{count:,}", *(f"{found[way][name]:.4f}" for way in (False, True)))
+    own = sum(parameter.numel() for parameter in place.teacher.get_submodule(options.block).parameters())
+    Console().print(f"{options.block}, {own:,} weights, {options.steps} steps", table)
+
+
+def operators() -> list[Operator]:
+    """Stacks of the teacher's own layers, and narrower ones."""
+    stacks = load_operators("inverted_residual", {"kernel": [3], "expansion": [4], "depth": [1, 2]})
+    return [*stacks, *load_operators("pruned", {})]
+
+
+def build(place: Workplace, block: str, *, inherited: bool) -> dict[str, nn.Module]:
+    """Fresh or inheriting candidates; pruned ones are the teacher's in both columns."""
+    own, shape = place.teacher.get_submodule(block), place.shape(block)
+    made = {o.label: build_candidate(o, shape, seed=1, block=own, inherited=inherited) for o in operators()}
+    return {label: module for label, module in made.items() if module is not None}
+
+
+if __name__ == "__main__":
+    main()
