@@ -280,7 +280,9 @@ class ProblemCard(Card):
 
 
 def load_card(name: str, *, changes: list[str] | None = None, seed: int | None = None) -> tuple[str, ProblemCard]:
-    """Name and content of a problem card, with `a.b=c` changes and the seed applied; paths become absolute.
+    """Name and content of a problem card, with `a.b=c` changes and the seed applied.
+
+    Paths become absolute: those in the card are looked for where it lies, those in a change where the command runs.
 
     Raises:
         CardError: the card is missing, breaks a rule, or a change names no key.
@@ -295,6 +297,9 @@ def load_card(name: str, *, changes: list[str] | None = None, seed: int | None =
     return path.stem, _absolute(card, path.parent)
 
 
+_PATHS = ("data.folder", "data.cache", "teacher.weights")
+
+
 def _apply(values: dict[str, Any], change: str) -> None:
     """Applies one `a.b=c`; `c` is read as TOML, and as plain text where it is none."""
     key, sign, text = change.partition("=")
@@ -304,6 +309,8 @@ def _apply(values: dict[str, Any], change: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    if key.strip() in _PATHS:
+        value = str(Path(str(value)).resolve())
     parts = key.strip().split(".")
     here = values
     for part in parts[:-1]:

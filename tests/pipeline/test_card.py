@@ -4,6 +4,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from evo_qnas.cards import find_card
 from evo_qnas.cli import app, main
 from evo_qnas.errors import CardError
 from evo_qnas.networks.weights import save_weights
@@ -84,6 +85,15 @@ def test_an_unknown_card_names_the_nearest() -> None:
 def test_changes_and_seed_reach_the_card() -> None:
     name, card = load_card("digits", changes=["search.evaluations=7", "search.algorithm=random"], seed=3)
     assert (name, card.seed, card.search.evaluations, card.search.algorithm) == ("digits", 3, 7, "random")
+
+
+def test_a_path_is_looked_for_where_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = find_card("problems", "digits").read_text(encoding="utf-8")
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "mine.toml").write_text(text.replace("[teacher]", '[teacher]\nweights = "w.pt"', 1))
+    monkeypatch.chdir(tmp_path)
+    assert load_card("cards/mine.toml")[1].teacher.weights == tmp_path / "cards" / "w.pt"
+    assert load_card("cards/mine.toml", changes=["teacher.weights=w.pt"])[1].teacher.weights == tmp_path / "w.pt"
 
 
 def test_operators_are_offered_for_the_blocks_that_they_name(tmp_path: Path) -> None:
