@@ -186,8 +186,9 @@ class Comparison:
             "indicator": indicator,
             "first": first,
             "second": second,
-            "median_first": sign * float(np.median(a)),
-            "median_second": sign * float(np.median(b)),
+            # Adding 0 turns -0.0, which a reader stumbles over, into 0.0.
+            "median_first": sign * float(np.median(a)) + 0.0,
+            "median_second": sign * float(np.median(b)) + 0.0,
             "test": "Wilcoxon signed-rank" if paired else "Mann-Whitney",
             "runs_first": len(a),
             "runs_second": len(b),
