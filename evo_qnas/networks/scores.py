@@ -15,6 +15,9 @@ from evo_qnas.networks.noise import noise_to_signal
 from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.tasks import evaluation_batch
 
+# Raised where the same module gets another score than before: scores of two versions are not to be mixed.
+SCORING = 2
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)

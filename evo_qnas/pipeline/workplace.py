@@ -17,6 +17,7 @@ from evo_qnas.errors import CardError
 from evo_qnas.networks.blocks import BlockShape, find_blocks
 from evo_qnas.networks.operators import TEACHER, Operator, build_candidate, load_operators
 from evo_qnas.networks.quantize import Bits
+from evo_qnas.networks.scores import SCORING
 from evo_qnas.networks.tasks import TASKS, Task
 from evo_qnas.networks.teachers import build_teacher, load_teacher
 from evo_qnas.networks.weights import load_weights, read_metadata
@@ -200,7 +201,7 @@ class Workplace:
             for shape in self.shapes
             for operator in self.offered(shape.name)
         ]
-        return digest("tables", self.teacher_fingerprint, parts, quantization)
+        return digest("tables", SCORING, self.teacher_fingerprint, parts, quantization)
 
 
 def _rebuild(name: str, card: ProblemCard, folder: Path, device: str) -> Workplace:

@@ -111,6 +111,13 @@ def test_operators_are_offered_for_the_blocks_that_they_name(tmp_path: Path) -> 
     assert Workplace(name=name, card=other, folder=tmp_path).tables_fingerprint != place.tables_fingerprint
 
 
+def test_scores_of_another_version_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, card = load_card("digits")
+    now = Workplace(name=name, card=card, folder=tmp_path).tables_fingerprint
+    monkeypatch.setattr("evo_qnas.pipeline.workplace.SCORING", 1)
+    assert Workplace(name=name, card=card, folder=tmp_path).tables_fingerprint != now
+
+
 def test_a_card_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "odd.toml"
     path.write_text("task = ")
