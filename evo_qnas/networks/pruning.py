@@ -4,11 +4,15 @@ import copy
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from jaxtyping import Float, Int
 from torch import nn
+
+from evo_qnas.networks.deeplab import AtrousPyramid
+
+Layer = TypeVar("Layer", nn.Conv2d, nn.BatchNorm2d)
 
 _MULTIPLE = 8
 _GRID = 129
@@ -56,33 +60,44 @@ def hidden_channels(block: nn.Module) -> tuple[Hidden, ...]:
 
 @torch.no_grad()
 def importance(hidden: Hidden) -> Float[torch.Tensor, " width"]:
-    """How much each hidden channel moves the block's output: its spread behind ReLU6 times what reads it; (width,).
+    """How much each hidden channel moves the block's output, see `channel_importance`; (width,)."""
+    last = hidden.norms[-1] if hidden.norms else None
+    return channel_importance(hidden.projecting.weight, hidden.filtering.weight, last)
 
-    Behind BatchNorm a channel is taken for normal with mean beta and deviation |gamma|; its constant part counts
-    nothing, since biases and later means take it up. Without BatchNorm the norm of the filter stands for the spread.
+
+@torch.no_grad()
+def channel_importance(
+    reading: Float[torch.Tensor, "out width *window"],
+    making: Float[torch.Tensor, "width *filter"],
+    norm: nn.BatchNorm2d | None,
+) -> Float[torch.Tensor, " width"]:
+    """The spread of each channel behind BatchNorm and ReLU6 times the norm of the weights that read it; (width,).
+
+    A channel is taken for normal with mean beta and deviation |gamma|; its constant part counts nothing, since biases
+    and later means take it up. Without BatchNorm the norm of the making weights stands for the spread.
 
     Source: Li et al. 2017, Pruning Filters for Efficient ConvNets, section 3.1, ranks by norms of weights; here the
     norm of the reading weights is multiplied by the spread of what they read.
     """
-    read: torch.Tensor = hidden.projecting.weight.flatten(1).norm(dim=0)
-    if not hidden.norms:
-        spread: torch.Tensor = hidden.filtering.weight.flatten(1).norm(dim=1)
-        return spread * read
-    last = hidden.norms[-1]
+    read: torch.Tensor = reading.transpose(0, 1).flatten(1).norm(dim=1)
+    if norm is None:
+        size: torch.Tensor = making.flatten(1).norm(dim=1)
+        return size * read
     grid = torch.linspace(-4.0, 4.0, _GRID)
     share = torch.exp(-0.5 * grid**2)
     share = share / share.sum()
-    values = torch.clamp(last.bias[:, None] + last.weight.abs()[:, None] * grid, 0.0, 6.0)
+    values = torch.clamp(norm.bias[:, None] + norm.weight.abs()[:, None] * grid, 0.0, 6.0)
     mean = (values * share).sum(dim=1, keepdim=True)
     spread = ((values - mean) ** 2 * share).sum(dim=1).sqrt()
     return spread * read
 
 
 def pruned(block: nn.Module, keep: int) -> nn.Module | None:
-    """A copy of a block whose inverted residuals keep `keep` percent of their hidden channels, the most important.
+    """A copy of a block that keeps `keep` percent of the channels which nothing outside sees, the most important.
 
-    Numbers of channels are rounded to multiples of 8, for the sake of vector instructions. None where the block has no
-    inverted residual, or nothing would go.
+    These are the hidden channels of inverted residuals and those that the branches of an atrous pyramid give. Numbers
+    of channels are rounded to multiples of 8, for the sake of vector instructions. None where the block has neither, or
+    nothing would go.
 
     Example:
         >>> from evo_qnas.networks.layers import inverted_residual
@@ -93,12 +108,54 @@ def pruned(block: nn.Module, keep: int) -> nn.Module | None:
     narrow = copy.deepcopy(block)
     cut = False
     for hidden in hidden_channels(narrow):
-        count = max(_MULTIPLE, round(hidden.width * keep / 100 / _MULTIPLE) * _MULTIPLE)
-        if count >= hidden.width:
-            continue
-        _keep(hidden, torch.sort(torch.topk(importance(hidden), count).indices).values)
-        cut = True
+        chosen = _most_important(importance(hidden), keep)
+        if chosen is not None:
+            _keep(hidden, chosen)
+            cut = True
+    for module in narrow.modules():
+        if isinstance(module, AtrousPyramid):
+            cut |= _narrow_pyramid(module, keep)
     return narrow if cut else None
+
+
+def _most_important(values: Float[torch.Tensor, " width"], keep: int) -> Int[torch.Tensor, " count"] | None:
+    """Places of the channels to keep, in order; None where all stay."""
+    count = max(_MULTIPLE, round(len(values) * keep / 100 / _MULTIPLE) * _MULTIPLE)
+    return None if count >= len(values) else torch.sort(torch.topk(values, count).indices).values
+
+
+def _narrow_pyramid(pyramid: AtrousPyramid, keep: int) -> bool:
+    """Keeps the most important channels of each branch; whether any went."""
+    reader = _last(pyramid.project, nn.Conv2d)
+    kept, start, cut = [], 0, False
+    for branch in (*pyramid.branches, pyramid.pool):
+        maker, norm = _last(branch, nn.Conv2d), _last(branch, nn.BatchNorm2d)
+        width = maker.out_channels
+        read = reader.weight[:, start : start + width]
+        chosen = _most_important(channel_importance(read, maker.weight, norm), keep)
+        if chosen is not None:
+            _narrow_outputs(maker, norm, chosen)
+            cut = True
+        kept.append(start + (torch.arange(width) if chosen is None else chosen))
+        start += width
+    _select(reader, ("weight",), torch.cat(kept), dim=1)
+    reader.in_channels = reader.weight.shape[1]
+    return cut
+
+
+def _narrow_outputs(maker: nn.Conv2d, norm: nn.BatchNorm2d, kept: Int[torch.Tensor, " count"]) -> None:
+    _select(maker, ("weight", "bias"), kept, dim=0)
+    maker.out_channels = len(kept)
+    _narrow_norm(norm, kept)
+
+
+def _narrow_norm(norm: nn.BatchNorm2d, kept: Int[torch.Tensor, " count"]) -> None:
+    _select(norm, ("weight", "bias", "running_mean", "running_var"), kept, dim=0)
+    norm.num_features = len(kept)
+
+
+def _last(module: nn.Module, kind: type[Layer]) -> Layer:
+    return [part for part in module.modules() if isinstance(part, kind)][-1]
 
 
 def _keep(hidden: Hidden, kept: Int[torch.Tensor, " count"]) -> None:
@@ -110,8 +167,7 @@ def _keep(hidden: Hidden, kept: Int[torch.Tensor, " count"]) -> None:
     _select(hidden.projecting, ("weight",), kept, dim=1)
     hidden.projecting.in_channels = count
     for norm in hidden.norms:
-        _select(norm, ("weight", "bias", "running_mean", "running_var"), kept, dim=0)
-        norm.num_features = count
+        _narrow_norm(norm, kept)
 
 
 def _select(layer: nn.Module, names: tuple[str, ...], kept: Int[torch.Tensor, " count"], *, dim: int) -> None:

@@ -80,6 +80,22 @@ def test_without_batch_norm_norms_of_weights_decide() -> None:
     assert torch.equal(narrow[2].bias, block[2].bias)
 
 
+@pytest.mark.parametrize("separable", [False, True])
+def test_pyramids_lose_the_channels_that_do_nothing(separable: bool) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        pyramid = AtrousPyramid(8, 16, rates=[1, 2], separable=separable).eval()
+    for branch in range(4):
+        pyramid.project[0].weight.data[:, 16 * branch + branch : 16 * branch + branch + 8] = 0.0
+    narrow = pruned(pyramid, 50)
+    assert isinstance(narrow, AtrousPyramid)
+    assert narrow.project[0].weight.shape == (16, 32, 1, 1)
+    assert torch.allclose(narrow(pixels()), pyramid(pixels()), atol=1e-5)
+    assert pyramid.project[0].weight.shape == (16, 64, 1, 1)
+    narrow.train()(pixels()).square().sum().backward()
+    assert all(p.grad is not None and p.grad.shape == p.shape for p in narrow.parameters())
+
+
 def test_the_block_itself_stays_as_it_is_and_little_blocks_are_left_out() -> None:
     block = stack(2)
     before = copy.deepcopy(block.state_dict())
