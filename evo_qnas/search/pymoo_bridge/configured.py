@@ -1,0 +1,54 @@
+"""A user's own pymoo algorithm over any problem."""
+
+import copy
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from pymoo.core.algorithm import Algorithm
+from pymoo.core.termination import NoTermination
+
+from evo_qnas.errors import SearchError
+from evo_qnas.problem import Problem
+from evo_qnas.problem.pymoo_bridge import PymooProblem as ForeignProblem
+from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.pymoo_bridge.genes import GeneProblem, rounded
+from evo_qnas.search.pymoo_bridge.optimizer import PymooOptimizer
+from evo_qnas.search.seen import Seen
+
+
+def configured(algorithm: Any, problem: Problem, *, seed: int) -> Optimizer:
+    """A copy of a user's own pymoo algorithm, over the gene values of a problem.
+
+    A problem that came from pymoo is searched in its own variables; any other as integers, rounded and clipped where an
+    operator left them.
+
+    Raises:
+        SearchError: `algorithm` is no pymoo algorithm, or pymoo refuses the combination.
+    """
+    if not isinstance(algorithm, Algorithm):
+        raise SearchError(
+            f"algorithm must be a name (see `evo-qnas list algorithms`) or a pymoo Algorithm, got {algorithm!r}"
+        )
+    space = problem.space
+    if isinstance(problem, ForeignProblem):
+        foreign = problem
+        theirs = copy.deepcopy(problem.original)
+
+        def variables(found: np.ndarray) -> Int[np.ndarray, "n genes"]:
+            return space.encode(foreign.genomes_of(found))
+    else:
+        theirs = GeneProblem(space, len(problem.objectives), limited=bool(problem.constraints))
+
+        def variables(found: np.ndarray) -> Int[np.ndarray, "n genes"]:
+            return rounded(found, space)
+
+    mine = copy.deepcopy(algorithm)
+    if mine.termination is None:
+        mine.termination = NoTermination()
+    try:
+        mine.setup(theirs, seed=seed, verbose=False)
+    except Exception as error:
+        # pymoo refuses by assertions and bare exceptions.
+        raise SearchError(f"{type(algorithm).__name__} cannot search this problem: {error}") from error
+    return PymooOptimizer(mine, theirs, variables=variables, seen=Seen(space))

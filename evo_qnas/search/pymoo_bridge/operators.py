@@ -1,0 +1,77 @@
+"""Our sampling, crossover, mutation and duplicate check as pymoo's operators."""
+
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Int
+from pymoo.core.crossover import Crossover
+from pymoo.core.duplicate import DuplicateElimination
+from pymoo.core.mutation import Mutation
+from pymoo.core.sampling import Sampling
+
+from evo_qnas.search.pymoo_bridge.genes import matrix_of
+from evo_qnas.search.seen import Seen
+from evo_qnas.search.variation import Variation
+
+
+@final
+class Start(Sampling):  # type: ignore[misc]
+    """The seeds, then gene values drawn without repetition."""
+
+    def __init__(self, seen: Seen, seeds: Int[np.ndarray, "s genes"]) -> None:
+        super().__init__()
+        self._seen = seen
+        self._seeds = seeds
+
+    def _do(self, problem: Any, n_samples: int, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
+        seeds = self._seen.unmet(self._seeds)[:n_samples]
+        others = self._seen.random(random_state, n_samples)
+        return self._seen.unmet(np.concatenate([seeds, others]))[:n_samples]
+
+
+@final
+class Cross(Crossover):  # type: ignore[misc]
+    """Our crossover on pymoo's (parents, matings, genes) block."""
+
+    def __init__(self, variation: Variation) -> None:
+        super().__init__(2, 1, prob=1.0)
+        self._variation = variation
+
+    def _do(self, problem: Any, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
+        return self._variation.cross(random_state, X[0].astype(np.int64), X[1].astype(np.int64))[None]
+
+
+@final
+class Mutate(Mutation):  # type: ignore[misc]
+    """Our mutation on a whole matrix."""
+
+    def __init__(self, variation: Variation) -> None:
+        super().__init__(prob=1.0)
+        self._variation = variation
+
+    def _do(self, problem: Any, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
+        return self._variation.mutate(random_state, X.astype(np.int64))
+
+
+@final
+class Unmet(DuplicateElimination):  # type: ignore[misc]
+    """Removes children that were ever evaluated, by exact keys instead of pymoo's distances."""
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def do(self, pop: Any, *args: Any, return_indices: bool = False, to_itself: bool = True) -> Any:
+        """The population without duplicates of itself, of what was seen, or of the other populations given."""
+        if not len(pop):
+            return (pop, [], []) if return_indices else pop
+        # The last population is the children found so far, which the search has not seen yet.
+        taken = {key for other in args if len(other) for key in self._seen.keys(matrix_of(other))}
+        kept = []
+        for index, key in enumerate(self._seen.keys(matrix_of(pop))):
+            if key not in taken and key not in self._seen:
+                taken.add(key)
+                kept.append(index)
+        if return_indices:
+            return pop[kept], kept, sorted(set(range(len(pop))) - set(kept))
+        return pop[kept]
