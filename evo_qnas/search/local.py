@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from evo_qnas.pareto import nondominated
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.seen import Seen
+from evo_qnas.search.told import Told
 from evo_qnas.spaces import Space
 
 
@@ -27,9 +28,7 @@ class LocalSearch(Optimizer):
         self._population = population
         self._rng = rng
         self._start = self._seen.unmet(seeds)
-        self._genes = seeds[:0]
-        self._objectives = np.empty((0, 0))
-        self._violation = np.empty(0)
+        self._front = Told.nothing(seeds.shape[1])
         self._explored = np.empty(0, dtype=bool)
         self._queue = seeds[:0]
 
@@ -41,7 +40,7 @@ class LocalSearch(Optimizer):
         while not len(self._queue) and not self._explored.all():
             index = int(self._rng.choice(np.flatnonzero(~self._explored)))
             self._explored[index] = True
-            self._queue = self._seen.unmet(self._neighbours(self._genes[index]))
+            self._queue = self._seen.unmet(self._neighbours(self._front.genes[index]))
         if not len(self._queue):
             return self._seen.random(self._rng, max(1, self._population // 10))
         batch, self._queue = self._queue[: self._population], self._queue[self._population :]
@@ -64,14 +63,10 @@ class LocalSearch(Optimizer):
     ) -> None:
         """Keeps what nothing beats; where no limit is met, the least violation."""
         self._seen.meet(genes)
-        if len(self._genes):
-            genes = np.concatenate([self._genes, genes])
-            objectives = np.concatenate([self._objectives, objectives])
-            violation = np.concatenate([self._violation, violation])
-        explored = np.zeros(len(genes), dtype=bool)
+        told = self._front.joined(genes, objectives, violation)
+        explored = np.zeros(len(told), dtype=bool)
         explored[: len(self._explored)] = self._explored
-        least = violation <= max(0.0, float(violation.min(initial=np.inf)))
-        sound = np.flatnonzero(least & np.isfinite(objectives).all(axis=1))
-        keep = sound[nondominated(objectives[sound])]
-        self._genes, self._objectives = genes[keep], objectives[keep]
-        self._violation, self._explored = violation[keep], explored[keep]
+        least = told.violation <= max(0.0, float(told.violation.min(initial=np.inf)))
+        sound = np.flatnonzero(least & np.isfinite(told.objectives).all(axis=1))
+        keep = sound[nondominated(told.objectives[sound])]
+        self._front, self._explored = told.chosen(keep), explored[keep]

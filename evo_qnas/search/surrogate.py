@@ -3,7 +3,7 @@
 from typing import final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from evo_qnas.pareto import nondominated
 from evo_qnas.predict import Features, Gaussian, Predictor
@@ -14,6 +14,7 @@ from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.proposals import Proposals
 from evo_qnas.search.ranking import constrained_ranks
 from evo_qnas.search.seen import Seen
+from evo_qnas.search.told import Told
 from evo_qnas.search.variation import Variation
 
 _BATCHES = 5
@@ -56,9 +57,7 @@ class Surrogate(Optimizer):
         self._seen = Seen(self._space)
         self._proposals = Proposals(variation, self._seen, rng)
         self._start = self._first(seeds, max(_LEAST, 2 * self._batch))
-        self._genes = seeds[:0]
-        self._objectives = np.empty((0, 0))
-        self._violation = np.empty(0)
+        self._told = Told.nothing(seeds.shape[1])
         self._kernels: dict[int, tuple[int, Weights]] = {}
 
     def _first(self, seeds: Int[np.ndarray, "s genes"], size: int) -> Int[np.ndarray, "n genes"]:
@@ -72,52 +71,41 @@ class Surrogate(Optimizer):
         if len(self._start):
             start, self._start = self._start, self._start[:0]
             return start
-        size = max(self._batch, len(self._genes) // _GROWTH)
-        sound = np.isfinite(self._objectives).all(axis=1) & np.isfinite(self._violation)
-        if sound.sum() < _LEAST:
+        size = max(self._batch, len(self._told) // _GROWTH)
+        sound = self._told.chosen(self._told.sound)
+        if len(sound) < _LEAST:
             return self._seen.random(self._rng, size)
         forecast = self._forecast(sound)
-        feasible = sound & (self._violation <= 0)
-        front = self._objectives[feasible]
+        front = sound.objectives[sound.violation <= 0]
         front = front[nondominated(front)]
-        ranks = constrained_ranks(self._objectives[sound], self._violation[sound])
-        candidates = self._proposals.candidates(forecast, self._genes[sound][ranks == 0])
+        ranks = constrained_ranks(sound.objectives, sound.violation)
+        candidates = self._proposals.candidates(forecast, sound.genes[ranks == 0])
         found: np.ndarray = candidates[self._proposals.pick(forecast, front, candidates, size)]
         return found
 
-    def _forecast(self, sound: Bool[np.ndarray, " n"]) -> Forecast:
+    def _forecast(self, sound: Told) -> Forecast:
         """Predictors of what is unknown, fitted to what was told."""
-        rows = self._rows(np.flatnonzero(sound))
+        learnt = sound.chosen(_learnt(sound))
         models = tuple(
-            None if known else self._model(column, self._genes[rows], self._objectives[rows, column])
+            None if known else self._model(column, learnt.genes, learnt.objectives[:, column].copy())
             for column, known in enumerate(self._known.objectives)
         )
         limits = None
         if not self._known.all_limits:
-            excess = self._known.values(self._genes[rows])[1]
-            told = rows[(np.nan_to_num(excess) <= 0).all(axis=1)]
-            labels = np.where(self._violation[told] <= 0, -1.0, 1.0)
+            excess = self._known.values(learnt.genes)[1]
+            told = learnt.chosen((np.nan_to_num(excess) <= 0).all(axis=1))
+            labels = np.where(told.violation <= 0, -1.0, 1.0)
             if np.ptp(labels) > 0:
-                limits = Gaussian.fit(self._features, self._genes[told], labels, warped=False)
+                limits = Gaussian.fit(self._features, told.genes, labels, warped=False)
         return Forecast(known=self._known, models=models, limits=limits)
-
-    def _rows(self, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
-        """The rows to learn from: all, or the best half and others spread evenly where there are many."""
-        if len(rows) <= _MOST_ROWS:
-            return rows
-        ranks = constrained_ranks(self._objectives[rows], self._violation[rows])
-        order = rows[np.argsort(ranks, kind="stable")]
-        half = _MOST_ROWS // 2
-        others = order[half:][np.linspace(0, len(order) - half - 1, half).round().astype(np.int64)]
-        return np.sort(np.concatenate([order[:half], others]))
 
     def _model(self, column: int, genes: Int[np.ndarray, "n genes"], values: Float[np.ndarray, " n"]) -> Predictor:
         """A Gaussian process of one objective; its kernel is chosen again when a quarter more was measured."""
         told, weights = self._kernels.get(column, (0, {}))
-        again = len(self._genes) >= _RECHOOSE * told
+        again = len(self._told) >= _RECHOOSE * told
         model = Gaussian.fit(self._features, genes, values, kernels=MENUS["kernel"] if again else (weights,))
         if again:
-            self._kernels[column] = len(self._genes), model.weights
+            self._kernels[column] = len(self._told), model.weights
         return model
 
     def tell(
@@ -128,8 +116,14 @@ class Surrogate(Optimizer):
     ) -> None:
         """Keeps everything."""
         self._seen.add(genes)
-        if len(self._genes):
-            genes = np.concatenate([self._genes, genes])
-            objectives = np.concatenate([self._objectives, objectives])
-            violation = np.concatenate([self._violation, violation])
-        self._genes, self._objectives, self._violation = genes, objectives, violation
+        self._told = self._told.joined(genes, objectives, violation)
+
+
+def _learnt(told: Told) -> Int[np.ndarray, " k"]:
+    """The rows to learn from: all, or the best half and others spread evenly where there are many."""
+    if len(told) <= _MOST_ROWS:
+        return np.arange(len(told))
+    order = np.argsort(constrained_ranks(told.objectives, told.violation), kind="stable")
+    half = _MOST_ROWS // 2
+    others = order[half:][np.linspace(0, len(order) - half - 1, half).round().astype(np.int64)]
+    return np.sort(np.concatenate([order[:half], others]))
