@@ -49,7 +49,7 @@ class Problem(ABC):
     @property
     @abstractmethod
     def constraints(self) -> tuple[ConstraintInfo, ...]:
-        """The k constraints; may be empty."""
+        """The k constraints, in the order of the columns that `evaluate` gives and of the limits of `additive`."""
 
     @abstractmethod
     def evaluate(
@@ -60,7 +60,10 @@ class Problem(ABC):
     @property
     @abstractmethod
     def additive(self) -> Additive | None:
-        """The problem as sums over genes, or None where an objective or limit is no such sum."""
+        """The problem as sums over genes, or None where an objective or limit is no such sum.
+
+        Its limits follow the order of `constraints`, one each: exact fronts hold one against the other by column.
+        """
 
     @property
     @abstractmethod

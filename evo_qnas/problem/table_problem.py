@@ -118,7 +118,7 @@ class TableProblem(Problem):
 
     @cached_property
     def constraints(self) -> tuple[ConstraintInfo, ...]:
-        """One entry for each finite end of each limit."""
+        """One entry for each finite end of each limit, in the order they were given; of a range the upper end first."""
         found = []
         for limit in self._limits:
             if isinstance(limit, Limit):

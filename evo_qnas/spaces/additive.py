@@ -21,7 +21,7 @@ class Additive:
         space: the genes these sums run over.
         objectives: per gene (options, m) float64.
         offset: (m,) float64.
-        limits: per gene (options, k) float64; k may be 0.
+        limits: per gene (options, k) float64, in the order of the problem's constraints; k may be 0.
         bounds: (k,) float64.
         limit_names: the limits' texts, for messages.
     """
