@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "evo_qnas"
 # A part may import itself and every part on an earlier line; parts on one line do not know each other.
 LAYERS = [
     ["errors"],
-    ["files", "progress", "jobs"],
+    ["files", "frames", "progress", "jobs"],
     ["cards"],
     ["spaces"],
     ["tables"],
@@ -39,6 +39,7 @@ HEAVY = (
     "matplotlib",
     "onnxruntime",
     "sklearn",
+    "pandas",
     "plotly",
     "scipy.stats",
     "scipy.optimize",

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, final
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 
 from evo_qnas.archive.choosing import column_of, diverse_rows, knee_of, within
@@ -24,6 +23,7 @@ from evo_qnas.archive.reading import StoredFile, open_stored
 from evo_qnas.archive.validated import Validated
 from evo_qnas.errors import ArchiveError
 from evo_qnas.files import write_text
+from evo_qnas.frames import DataFrame
 from evo_qnas.pareto import Certificate
 from evo_qnas.problem import Problem, TableProblem
 from evo_qnas.problem.terms import PREFIXES
@@ -214,7 +214,7 @@ class Archive:
 
         return certificate(self.problem, self.front.objectives * self._signs)
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> DataFrame:
         """One row per evaluation: generation, seconds, state, objectives, excess over limits, choices in words."""
         rows = self.evaluations
         first = {"generation": rows.generation, "seconds": rows.seconds, "state": rows.state}

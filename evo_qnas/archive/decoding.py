@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 
 from evo_qnas.archive.header import Header
 from evo_qnas.errors import ArchiveError
+from evo_qnas.frames import DataFrame, data_frame
 from evo_qnas.tables import Tables
 
 
@@ -48,7 +48,7 @@ def frame_of(
     objectives: Float[np.ndarray, "n m"],
     constraints: Float[np.ndarray, "n k"],
     **first: np.ndarray,
-) -> pd.DataFrame:
+) -> DataFrame:
     """One row per network: `first`, the objectives, the limits' excesses, then each block's choice in words.
 
     A name that is taken gets a suffix, ` (excess)` for limits and ` (choice)` for blocks.
@@ -60,7 +60,7 @@ def frame_of(
         columns[_free(limit.name, columns, "excess")] = constraints[:, index]
     for name, words in zip(header.blocks, words_of(header, tables, genomes), strict=True):
         columns[_free(name, columns, "choice")] = words
-    return pd.DataFrame(columns)
+    return data_frame(columns)
 
 
 def _free(name: str, taken: dict[str, Any], suffix: str) -> str:

@@ -8,13 +8,13 @@ from typing import final
 
 import moocore
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 
 from evo_qnas.archive.decoding import frame_of, words_of
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.header import Header
 from evo_qnas.files import write_text
+from evo_qnas.frames import DataFrame
 from evo_qnas.tables import Tables
 
 
@@ -42,7 +42,7 @@ class Front:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> DataFrame:
         """One row per network: objectives, excess over each limit, and the choice of each block in words."""
         tables = self.load_tables()
         return frame_of(self.header, tables, self.genomes, self.objectives, self.constraints, evaluation=self.rows)

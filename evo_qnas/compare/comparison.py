@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, final
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from evo_qnas.compare.case import Case
@@ -30,6 +29,7 @@ from evo_qnas.compare.statistics import (
     wilcoxon,
 )
 from evo_qnas.files import replacing, write_text
+from evo_qnas.frames import DataFrame, data_frame
 
 INDICATORS: Mapping[str, bool] = MappingProxyType({"hypervolume_share": True, "epsilon": False, "igd_plus": False})
 
@@ -109,9 +109,9 @@ class Comparison:
         """Why an algorithm has no result on a case."""
         return {(r.run.case, r.run.entry): r.run.failure for r in self.results if r.run.failure}
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self) -> DataFrame:
         """One row per run: indicators, speed, and the reference and scale that the numbers rest on."""
-        return pd.DataFrame([self._row(result) for result in self.results])
+        return data_frame([self._row(result) for result in self.results])
 
     def _row(self, result: Result) -> dict[str, Any]:
         run, quality, reference = result.run, result.quality, self.references[result.run.case]
@@ -143,7 +143,7 @@ class Comparison:
         }
         return row
 
-    def medians(self) -> pd.DataFrame:
+    def medians(self) -> DataFrame:
         """One row per problem and algorithm: medians over the seeds, and quartiles of the hypervolume share."""
         rows = []
         for case in self.cases:
@@ -151,9 +151,9 @@ class Comparison:
                 results = self.of(case.name, entry.name)
                 if results:
                     rows.append({"problem": case.name, "algorithm": entry.name, **_medians(results)})
-        return pd.DataFrame(rows)
+        return data_frame(rows)
 
-    def statistics(self) -> pd.DataFrame:
+    def statistics(self) -> DataFrame:
         """One row per problem, indicator and pair of algorithms: test, p, Holm's p among the pairs, A12 and its word.
 
         Paired runs (equal seeds) are compared by Wilcoxon's signed-rank test, others by Mann and Whitney's. `a12` is
@@ -171,7 +171,7 @@ class Comparison:
                 for row, p in zip(tested, holm(np.array([row["p"] for row in tested])), strict=True):
                     better = row["first"] if row.pop("leaning") > 0 else row["second"]
                     rows.append({**row, "p_holm": p, "verdict": f"{better} is better" if p < ALPHA else "not shown"})
-        return pd.DataFrame(rows)
+        return data_frame(rows)
 
     def _test(self, case: str, indicator: str, first: str, second: str, *, more_is_better: bool) -> dict[str, Any]:
         """One pair on one indicator, without the correction."""
@@ -227,7 +227,7 @@ class Comparison:
             "results": self.to_dataframe(),
             "medians": self.medians(),
             "statistics": self.statistics(),
-            "ranks": pd.DataFrame({"algorithm": names, "average_rank": ranks.mean}).sort_values("average_rank"),
+            "ranks": data_frame({"algorithm": names, "average_rank": ranks.mean}).sort_values("average_rank"),
         }
         for name, frame in frames.items():
             _write_csv(frame, place / f"{name}.csv")
@@ -235,11 +235,11 @@ class Comparison:
             columns = [info.name for info in case.problem.objectives]
             signs = np.array([-1.0 if info.maximize else 1.0 for info in case.problem.objectives])
             points = self.references[case.name].points * signs
-            _write_csv(pd.DataFrame(points, columns=columns), place / "fronts" / f"{case.name}.csv")
+            _write_csv(data_frame(points, columns=columns), place / "fronts" / f"{case.name}.csv")
         write_text(place / "summary.txt", self.summary() + "\n")
         write_text(place / "comparison.json", json.dumps(self._document(frames, ranks), indent=1, allow_nan=False))
 
-    def _document(self, frames: Mapping[str, pd.DataFrame], ranks: Ranks) -> dict[str, Any]:
+    def _document(self, frames: Mapping[str, DataFrame], ranks: Ranks) -> dict[str, Any]:
         """What a report page needs, as plain JSON values; numbers that are none are null."""
         from evo_qnas.compare.summary import conclusions
 
@@ -299,12 +299,12 @@ def _medians(results: Sequence[Result]) -> dict[str, Any]:
     return row
 
 
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+def _write_csv(frame: DataFrame, path: Path) -> None:
     with replacing(path, sync=False) as aside:
         frame.to_csv(aside, index=False, lineterminator="\n")
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _records(frame: DataFrame) -> list[dict[str, Any]]:
     return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict(orient="records")]
 
 

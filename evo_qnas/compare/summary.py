@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evo_qnas.compare.comparison import Comparison
 from evo_qnas.compare.statistics import ALPHA, seeds_needed, smallest_p
+from evo_qnas.frames import DataFrame
 
 _HEADINGS = (
     "algorithm",
@@ -46,7 +46,7 @@ def _title(comparison: Comparison) -> str:
     )
 
 
-def _case_text(comparison: Comparison, case: str, medians: pd.DataFrame, statistics: pd.DataFrame) -> str:
+def _case_text(comparison: Comparison, case: str, medians: DataFrame, statistics: DataFrame) -> str:
     """One problem: its reference, a table, the winner."""
     reference = comparison.references[case]
     about = next(item.about for item in comparison.cases if item.name == case)
@@ -62,7 +62,7 @@ def _case_text(comparison: Comparison, case: str, medians: pd.DataFrame, statist
     return "\n".join(lines)
 
 
-def _cells(row: "pd.Series[Any]", exact: int | None) -> tuple[str, ...]:
+def _cells(row: Any, exact: int | None) -> tuple[str, ...]:
     def number(key: str, text: str) -> str:
         value = float(row[key])
         return format(value, text) if np.isfinite(value) else "-"
@@ -101,7 +101,7 @@ def winners(comparison: Comparison, case: str) -> list[str]:
     return [name for name, value in medians.items() if value == best]
 
 
-def winner_text(comparison: Comparison, case: str, statistics: pd.DataFrame) -> str:
+def winner_text(comparison: Comparison, case: str, statistics: DataFrame) -> str:
     """Who has the best median on a problem, and whom it is shown to beat."""
     best = winners(comparison, case)
     if not best:

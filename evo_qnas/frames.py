@@ -1,0 +1,13 @@
+"""Data frames, without loading pandas before one is made; `frames.pyi` tells type checkers pandas' own types."""
+
+from collections.abc import Sequence
+from typing import Any
+
+DataFrame = Any
+
+
+def data_frame(data: Any, columns: Sequence[str] | None = None) -> DataFrame:
+    """A pandas data frame, as `pandas.DataFrame(data, columns=columns)` makes it."""
+    import pandas as pd
+
+    return pd.DataFrame(data, columns=columns)

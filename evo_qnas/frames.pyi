@@ -1,0 +1,6 @@
+from collections.abc import Sequence
+from typing import Any
+
+from pandas import DataFrame as DataFrame
+
+def data_frame(data: Any, columns: Sequence[str] | None = None) -> DataFrame: ...
