@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-import moocore
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -15,6 +14,8 @@ from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.header import Header
 from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
+from evo_qnas.pareto.fronts import undominated
+from evo_qnas.pareto.order import lexical_order
 from evo_qnas.tables import Tables
 
 
@@ -98,8 +99,14 @@ def front_among(objectives: Float[np.ndarray, "n m"], rows: Int[np.ndarray, " _"
     """The front of some rows, all finite and feasible; sorted by the objectives, the first of equal ones."""
     if not len(rows):
         return rows
-    best = rows[moocore.is_nondominated(objectives[rows], keep_weakly=True)]
-    best = best[np.lexsort(objectives[best].T[::-1])]
+    return sorted_front(objectives, rows[undominated(objectives[rows])])
+
+
+def sorted_front(objectives: Float[np.ndarray, "n m"], best: Int[np.ndarray, " _"]) -> Int[np.ndarray, " _"]:
+    """Rows that none of them beats, sorted by the objectives; of equal ones the first."""
+    if not len(best):
+        return best
+    best = best[lexical_order(objectives[best])]
     values = objectives[best]
     chosen: np.ndarray = best[np.concatenate([[True], (values[1:] != values[:-1]).any(axis=1)])]
     return chosen

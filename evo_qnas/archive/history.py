@@ -1,6 +1,7 @@
 """How a search went: per generation the evaluations so far, the feasible ones, and the front's hypervolume."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import moocore
@@ -8,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from evo_qnas.archive.evaluations import Evaluations
-from evo_qnas.archive.front import front_among
+from evo_qnas.archive.front import front_among, sorted_front
+from evo_qnas.pareto.fronts import undominated
 
 REFERENCE = 1.1
 MOST_ROWS = 500
@@ -61,16 +63,23 @@ def traced(evaluations: Evaluations) -> Traced:
     if len(last) > most:
         last = last[np.unique(np.linspace(0, len(last) - 1, most).round().astype(np.int64))]
     rows = np.flatnonzero(feasible)
+    fronts: list[np.ndarray] = []
     if m == 2:
         rows = _ever_best(evaluations.objectives, rows, np.searchsorted(last, rows))
-    best = front_among(evaluations.objectives, rows)
+        best = front_among(evaluations.objectives, rows)
+    else:
+        fronts = _fronts(evaluations.objectives, rows, np.searchsorted(last, rows), len(last))
+        best = sorted_front(evaluations.objectives, np.sort(fronts[-1] if fronts else rows))
     ideal = nadir = np.full(m, np.nan)
     volumes = np.zeros(len(last))
     if len(best):
         ideal, nadir = _range(evaluations.objectives, best, feasible)
         span = np.where(nadir > ideal, nadir - ideal, 1.0)
-        points = (evaluations.objectives[rows] - ideal) / span
-        volumes = (_areas if m == 2 else _volumes)(points, np.searchsorted(last, rows), len(last))
+        scaled = [(evaluations.objectives[part] - ideal) / span for part in fronts or [rows]]
+        if m == 2:
+            volumes = _areas(scaled[0], np.searchsorted(last, rows), len(last))
+        else:
+            volumes = np.array([_volume(points) for points in scaled])
     return best, History(
         generation=evaluations.generation[last].astype(np.int64),
         evaluations=(last + 1).astype(np.int64),
@@ -116,7 +125,7 @@ def _ever_best(
 
 
 def _areas(points: Float[np.ndarray, "n 2"], step: Int[np.ndarray, " n"], steps: int) -> Float[np.ndarray, " steps"]:
-    """`_volumes` in two objectives, many steps at once.
+    """Hypervolume of the points of steps `0 .. s` for every `s`, in two objectives, many steps at once.
 
     The area is a sum of strips between neighbouring first objectives. A strip's height is set by the least second
     objective to its left, which over all steps is a running minimum in two directions.
@@ -142,24 +151,32 @@ def _areas(points: Float[np.ndarray, "n 2"], step: Int[np.ndarray, " n"], steps:
     return volumes
 
 
-def _volumes(points: Float[np.ndarray, "n m"], step: Int[np.ndarray, " n"], steps: int) -> Float[np.ndarray, " steps"]:
-    """Hypervolume of the points of steps `0 .. s` for every `s`; `step` does not fall."""
-    volumes = np.zeros(steps)
-    front = points[:0]
+def _fronts(
+    objectives: Float[np.ndarray, "n m"], rows: Int[np.ndarray, " _"], step: Int[np.ndarray, " _"], steps: int
+) -> list[Int[np.ndarray, " _"]]:
+    """Per step `s` the rows that no row of steps `0 .. s` beats, equal ones included; `step` does not fall.
+
+    In three objectives beaten rows stay in all but the last step while they are few: they cost a hypervolume less time
+    than finding them would. Rows are sorted by the last objective, which spares it a quarter of its time.
+    """
+    found = []
+    front = rows[:0]
+    most = ROWS_AT_ONCE if objectives.shape[1] == 3 else 0
     bounds = np.searchsorted(step, np.arange(steps + 1))
-    for index in range(steps):
-        new = points[bounds[index] : bounds[index + 1]]
-        new = new[(new < REFERENCE).all(axis=1)]
-        if len(new):
-            joined = np.concatenate([front, new])
-            front = joined[moocore.is_nondominated(joined)]
-        volumes[index] = _volume(front)
-    return volumes
+    for index, (start, stop) in enumerate(pairwise(bounds.tolist())):
+        front = np.concatenate([front, rows[start:stop]])
+        if len(front) > most or index == steps - 1:
+            front = front[undominated(objectives[front])]
+            most = max(most, 2 * len(front))
+        front = front[np.argsort(objectives[front, -1])]
+        found.append(front)
+    return found
 
 
 def _volume(front: Float[np.ndarray, "n m"]) -> float:
-    """The hypervolume of one front: exact up to four objectives, sampled with a fixed seed above."""
+    """The hypervolume of one scaled front: exact up to four objectives, sampled with a fixed seed above."""
     m = front.shape[1]
+    front = front[(front < REFERENCE).all(axis=1)]
     if not len(front):
         return 0.0
     if m == 1:

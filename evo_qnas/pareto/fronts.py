@@ -5,6 +5,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from evo_qnas.errors import ProblemError
+from evo_qnas.pareto.order import stable_order
+
+# From so many points on, in up to so many dimensions, sorting them first makes moocore faster by more than it takes.
+_MANY = 2000
+_FEW_DIMENSIONS = 3
 
 
 def nondominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
@@ -24,7 +29,28 @@ def nondominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
     keep: np.ndarray = np.isfinite(points).all(axis=1)
     if keep.any():
         # Adding 0.0 turns -0.0 into 0.0, which a comparison of bits would take for a smaller value.
-        keep[keep] = moocore.is_nondominated(points[keep] + 0.0, keep_weakly=False)
+        keep[keep] = _unbeaten(points[keep] + 0.0, equals=False)
+    return keep
+
+
+def undominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
+    """Which points no other point dominates, equal ones all together; `(n,)` bool, all finite and minimised.
+
+    Example:
+        >>> undominated(np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0], [3.0, 3.0]])).tolist()
+        [True, True, True, False]
+    """
+    return _unbeaten(points, equals=True)
+
+
+def _unbeaten(points: Float[np.ndarray, "n m"], *, equals: bool) -> Bool[np.ndarray, " n"]:
+    """Moocore's answer; of equal points the first, or with `equals` all."""
+    if len(points) < _MANY or not 1 < points.shape[1] <= _FEW_DIMENSIONS:
+        found: np.ndarray = moocore.is_nondominated(points, keep_weakly=equals)
+        return found
+    order = stable_order(points[:, -1])
+    keep = np.empty(len(points), dtype=bool)
+    keep[order] = moocore.is_nondominated(points[order], keep_weakly=equals)
     return keep
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from evo_qnas.errors import ProblemError
 from evo_qnas.pareto import hypervolume, nondominated, weight_sweep, weighted_sum_optima
 from evo_qnas.pareto.filters import Screen, minima
+from evo_qnas.pareto.fronts import undominated
 from evo_qnas.problem import TableProblem
 from evo_qnas.tables.generate import generate_tables
 from tests.pareto.slow import dominates, front_rows
@@ -22,6 +23,14 @@ POINTS = st.integers(1, 4).flatmap(
 def test_nondominated_is_its_slow_twin(rows: list[list[float]]) -> None:
     points = np.array(rows)
     assert np.flatnonzero(nondominated(points)).tolist() == front_rows(points)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4])
+@pytest.mark.parametrize("levels", [12, 10**6])
+def test_many_points_have_moocore_s_front(m: int, levels: int) -> None:
+    points = np.random.default_rng(m).integers(0, levels, size=(3000, m)) * 1.0
+    np.testing.assert_array_equal(nondominated(points), moocore.is_nondominated(points, keep_weakly=False))
+    np.testing.assert_array_equal(undominated(points), moocore.is_nondominated(points, keep_weakly=True))
 
 
 def test_nan_never_comes_first() -> None:
