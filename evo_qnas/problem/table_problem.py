@@ -18,7 +18,7 @@ from evo_qnas.problem.limits import Limit, parse_limit
 from evo_qnas.problem.networks import Networks
 from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
 from evo_qnas.problem.slow import OK, SlowResult, run_slow
-from evo_qnas.problem.terms import PREFIXES, Term, TermValues, parse_term
+from evo_qnas.problem.terms import PREFIXES, ROWS, Term, TermValues, parse_term
 from evo_qnas.progress import progress_bar
 from evo_qnas.spaces import Additive, Gene, Space
 from evo_qnas.tables import Tables
@@ -135,6 +135,9 @@ class TableProblem(Problem):
         Raises:
             EvaluationError: a function of the user's fails or gives something else than one number per network.
         """
+        if self.of_columns and len(genomes) > ROWS:
+            parts = [self.evaluate(genomes[start : start + ROWS]) for start in range(0, len(genomes), ROWS)]
+            return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
         slow = np.full((len(genomes), len(self.slow)), np.nan)
         if self.slow:
             with progress_bar("networks", len(genomes)) as advance:
@@ -142,6 +145,11 @@ class TableProblem(Problem):
                     slow[result.row] = result.values
                     advance(1)
         return self.assemble(genomes, slow)
+
+    @cached_property
+    def of_columns(self) -> bool:
+        """Whether no function of a user's takes part."""
+        return not any(isinstance(item, CustomObjective) for item in (*self._objectives, *self._limits))
 
     @cached_property
     def slow(self) -> tuple[CustomObjective, ...]:

@@ -17,7 +17,7 @@ Kind = Literal["sum", "mean", "max", "worst", "distinct"]
 
 PREFIXES: dict[str, Kind] = {"sum": "sum", "mean": "mean", "max": "max", "worst": "worst"}
 # Rows whose numbers fit the processor's cache.
-_ROWS = 1024
+ROWS = 1024
 _LABELS = ("operator", "weight_bits", "activation_bits")
 
 
@@ -112,8 +112,8 @@ class TermValues:
 
     def __call__(self, places: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
         """(n,) float64 of networks given as positions in `flat`."""
-        if len(places) > _ROWS:
-            return np.concatenate([self(places[start : start + _ROWS]) for start in range(0, len(places), _ROWS)])
+        if len(places) > ROWS:
+            return np.concatenate([self(places[start : start + ROWS]) for start in range(0, len(places), ROWS)])
         # take gives C order whatever the order of places, so that a row's sum never depends on its batch.
         picked = self.flat.take(places)
         if self.kind == "distinct":

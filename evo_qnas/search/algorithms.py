@@ -12,6 +12,7 @@ from evo_qnas.search.local import LocalSearch
 from evo_qnas.search.nsga2 import NSGA2
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.random_search import RandomSearch
+from evo_qnas.search.seen import Seen
 from evo_qnas.search.variation import Recipe, Variation
 from evo_qnas.spaces import Space
 
@@ -45,8 +46,21 @@ def make_optimizer(
     seeds: Int[np.ndarray, "s genes"],
     recipe: Recipe,
     learn: bool = True,
+    seen: Seen | None = None,
 ) -> Optimizer:
     """The algorithm called `name` over a space; `exact`, which needs the whole problem, is made by `search`.
+
+    Args:
+        name: one of `ALGORITHMS`.
+        space: what is searched.
+        objectives: how many.
+        limits: how many.
+        population: networks kept, and asked for at once.
+        rng: of all draws.
+        seeds: gene values to start from.
+        recipe: of crossover and mutation.
+        learn: let `nsga2` learn a linear model.
+        seen: what the search that asks has met; spares `nsga2` a count of its own.
 
     Raises:
         SearchError: there is no such algorithm.
@@ -57,7 +71,7 @@ def make_optimizer(
         return LocalSearch(space, population=population, rng=rng, seeds=seeds)
     variation = Variation(space, recipe)
     if name == "nsga2":
-        return NSGA2(variation, population=population, rng=rng, seeds=seeds, learn=learn)
+        return NSGA2(variation, population=population, rng=rng, seeds=seeds, learn=learn, seen=seen)
     if name in PYMOO_NAMES:
         from evo_qnas.search.pymoo_bridge import named
 

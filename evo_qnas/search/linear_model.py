@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import cho_factor, cho_solve
 
-from evo_qnas.search.seeding import near_optima, useful_options
+from evo_qnas.search.reduction import useful_options
+from evo_qnas.search.seeding import near_optima
 from evo_qnas.spaces import Additive, Space
 
 _LARGEST = 1200
@@ -97,7 +98,7 @@ class LinearModel:
             bounds=np.zeros(0),
             limit_names=(),
         )
-        self._useful = useful_options(self._additive)
+        self._useful = useful_options(self._additive.objectives)
 
     def children(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, "made genes"]:
         """Optima and near-optima of `n` random positive weights of the objectives; none before the first fit."""

@@ -28,7 +28,7 @@ class LocalSearch(Optimizer):
         self._population = population
         self._rng = rng
         self._start = self._seen.unmet(seeds)
-        self._front = Told.nothing(seeds.shape[1])
+        self._front = Told.nothing(seeds)
         self._explored = np.empty(0, dtype=bool)
         self._queue = seeds[:0]
 

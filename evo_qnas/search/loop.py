@@ -11,7 +11,6 @@ from evo_qnas.archive import Evaluations, Recorder
 from evo_qnas.problem import Problem, evaluate_batches
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.seen import Seen
-from evo_qnas.spaces import Space
 
 _IDLE_ASKS = 100
 
@@ -119,7 +118,7 @@ class Source:
 
 def run(
     optimizer: Optimizer,
-    space: Space,
+    seen: Seen,
     problem: Problem,
     recorder: Recorder,
     values: Values,
@@ -132,7 +131,7 @@ def run(
 
     Args:
         optimizer: asked and told.
-        space: what the optimizer's gene values mean; may leave out options of the problem's own space.
+        seen: empty; its space is what the optimizer's gene values mean, and may leave out options of the problem's own.
         problem: evaluated.
         recorder: takes every evaluation down, in order.
         values: empty; holds what the optimizer was told.
@@ -143,7 +142,6 @@ def run(
     Raises:
         EvaluationError: not one network of the first batch could be evaluated, or the problem breaks its contract.
     """
-    seen = Seen(space)
     source = Source(problem, recorder, jobs=jobs)
     generation = idle = 0
     ending = ""
@@ -157,7 +155,7 @@ def run(
         new = genes[fresh][: evaluations - before]
         idle = 0 if len(new) else idle + 1
         if len(new):
-            batch = source.evaluate(space.decode(new), generation, advance)
+            batch = source.evaluate(seen.space.decode(new), generation, advance)
             recorder.append(batch)
             values.add(batch)
             generation += 1

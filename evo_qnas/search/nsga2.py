@@ -7,8 +7,9 @@ from jaxtyping import Bool, Float, Int
 
 from evo_qnas.search.linear_model import LinearModel
 from evo_qnas.search.optimizer import Optimizer
-from evo_qnas.search.ranking import constrained_ranks, crowding
+from evo_qnas.search.ranking import constrained_ranks, crowding, first_rank
 from evo_qnas.search.seen import Seen
+from evo_qnas.search.told import Told
 from evo_qnas.search.variation import Variation
 
 _ROUNDS = 10
@@ -46,15 +47,24 @@ class NSGA2(Optimizer):
         rng: np.random.Generator,
         seeds: Int[np.ndarray, "s genes"],
         learn: bool = True,
+        seen: Seen | None = None,
     ) -> None:
+        """Starts from the seeds.
+
+        Args:
+            variation: crossover and mutation.
+            population: networks kept, and asked for at once.
+            rng: of all draws.
+            seeds: gene values to start from.
+            learn: let a linear model make some of the children.
+            seen: what the search has met, where it keeps count itself; None keeps an own count.
+        """
         self._variation = variation
         self._population = population
         self._rng = rng
-        self._seen = Seen(variation.space)
-        self._start = self._first(seeds)
-        self._genes = seeds[:0]
-        self._objectives = np.empty((0, 0))
-        self._violation = np.empty(0)
+        self._seen = Seen(variation.space) if seen is None else seen
+        self._start = self._first(seeds.astype(variation.space.narrow, copy=False))
+        self._kept = Told.nothing(self._start)
         self._ranks = np.empty(0, dtype=np.int64)
         self._crowding = np.empty(0)
         self._scaled = np.empty((0, 0))
@@ -71,7 +81,11 @@ class NSGA2(Optimizer):
         missing = self._population - len(seeds)
         if missing <= 0:
             return seeds
-        return self._seen.unmet(np.concatenate([seeds, self._seen.random(self._rng, missing)]))
+        return self._seen.unmet(np.concatenate([seeds, self._random(missing)]))
+
+    def _random(self, n: int) -> Int[np.ndarray, "got genes"]:
+        """Up to `n` random gene values that no one has met yet."""
+        return self._seen.random(self._rng, n).astype(self._variation.space.narrow, copy=False)
 
     def ask(self) -> Int[np.ndarray, "n genes"]:
         """The first population, then one generation of children per call."""
@@ -86,7 +100,7 @@ class NSGA2(Optimizer):
     def _foretold(self, wanted: int) -> Int[np.ndarray, "n genes"]:
         """Up to `wanted` children that the model takes for the best, and that no one has met yet."""
         if self._model is None:
-            return self._genes[:0]
+            return self._kept.genes[:0]
         found = self._seen.unmet(self._model.children(self._rng, wanted))
         return found[np.sort(self._rng.permutation(len(found))[:wanted])]
 
@@ -94,23 +108,23 @@ class NSGA2(Optimizer):
         """Those found and children that no one has met yet; random gene values where variation finds too few."""
         for _ in range(_ROUNDS):
             missing = wanted - len(found)
-            if missing <= 0 or not len(self._genes):
+            if missing <= 0 or not len(self._kept):
                 break
             # As many more as lately turned out to be duplicates, so that one round does.
             made = int(np.ceil(missing * min(_MOST_MADE, 1.1 / self._yield)))
             first, second = self._pairs(made)
-            children = self._variation.children(self._rng, self._genes[first], self._genes[second])
+            children = self._variation.children(self._rng, self._kept.genes[first], self._kept.genes[second])
             before = len(found)
             found = self._seen.unmet(np.concatenate([found, children]))
             self._yield = max(0.1, 0.5 * self._yield + 0.5 * (len(found) - before) / made)
         missing = wanted - len(found)
         if missing > 0:
-            found = self._seen.unmet(np.concatenate([found, self._seen.random(self._rng, missing)]))
-        return found[:wanted]
+            found = self._seen.unmet(np.concatenate([found, self._random(missing)]))
+        return self._seen.leading(found, wanted)
 
     def _pairs(self, n: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
         """Members to mate: tournament winners, each with one that is near in the objectives."""
-        mates, members = self._variation.recipe.mates, len(self._genes)
+        mates, members = self._variation.recipe.mates, len(self._kept)
         if not mates or members < 3:
             winners = self._tournaments(2 * n)
             return winners[:n], winners[n:]
@@ -130,7 +144,7 @@ class NSGA2(Optimizer):
 
         A small share is given to the best of each objective, without which an unlucky run loses an end of the front.
         """
-        pairs = self._rng.integers(0, len(self._genes), size=(2, n))
+        pairs = self._rng.integers(0, len(self._kept), size=(2, n))
         rank, crowd = self._ranks[pairs], self._crowding[pairs]
         second = (rank[1] < rank[0]) | ((rank[1] == rank[0]) & (crowd[1] > crowd[0]))
         winners: np.ndarray = np.where(second, pairs[1], pairs[0])
@@ -152,19 +166,34 @@ class NSGA2(Optimizer):
         if self._model is not None:
             self._model.add(genes, objectives)
         before = self._ranks == 0
-        if len(self._genes):
-            genes = np.concatenate([self._genes, genes])
-            objectives = np.concatenate([self._objectives, objectives])
-            violation = np.concatenate([self._violation, violation])
-        ranks = constrained_ranks(objectives, violation)
-        finite = np.where(np.isfinite(objectives), objectives, 0.0)
-        distance = crowding(finite, ranks)
-        keep = np.lexsort((-distance, ranks))[: self._size(ranks, before)]
-        self._judge(keep - len(before), len(genes) - len(before))
-        self._genes, self._objectives, self._violation = genes[keep], objectives[keep], violation[keep]
-        self._ranks, self._crowding = ranks[keep], distance[keep]
-        span = np.ptp(finite[keep], axis=0)
-        self._scaled = finite[keep] / np.where(span > 0, span, 1.0)
+        told = self._kept.joined(genes, objectives, violation)
+        keep, self._ranks, self._crowding = self._survivors(told, before)
+        self._judge(keep - len(before), len(told) - len(before))
+        self._kept = told.chosen(keep)
+        finite = _finite(self._kept.objectives)
+        span = np.ptp(finite, axis=0)
+        self._scaled = finite / np.where(span > 0, span, 1.0)
+
+    def _survivors(
+        self, told: Told, before: Bool[np.ndarray, " old"]
+    ) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, " kept"], Float[np.ndarray, " kept"]]:
+        """The rows to keep, best first, with their ranks and crowding distances.
+
+        Args:
+            told: the old population, then its children.
+            before: which of the old population were of the first rank.
+        """
+        first = first_rank(told.objectives, told.violation)
+        size = self._size(first, before)
+        rows = np.flatnonzero(first)
+        # Where the first rank alone fills the population, the others need no telling apart.
+        ranks = np.zeros(len(rows), dtype=np.int64)
+        if len(rows) < size:
+            rows = np.arange(len(told))
+            ranks = constrained_ranks(told.objectives, told.violation)
+        distance = crowding(_finite(told.objectives[rows]), ranks)
+        keep = np.lexsort((-distance, ranks))[:size]
+        return rows[keep], ranks[keep], distance[keep]
 
     def _judge(self, kept: Int[np.ndarray, " kept"], children: int) -> None:
         """Moves the model's share of the children to its share of what the two sources' children survive by.
@@ -181,20 +210,26 @@ class NSGA2(Optimizer):
         share = _MEMORY * self._share + (1.0 - _MEMORY) * fair
         self._share = min(_MOST_LEARNT, max(_LEAST_LEARNT, share))
 
-    def _size(self, ranks: Int[np.ndarray, " n"], before: Bool[np.ndarray, " old"]) -> int:
+    def _size(self, first: Bool[np.ndarray, " n"], before: Bool[np.ndarray, " old"]) -> int:
         """How many to keep: one population, or the whole first rank as far as there is room for it.
 
         Args:
-            ranks: of the old population, then its children.
-            before: which of the old population were of the first rank.
+            first: which of the old population, then its children, are of the first rank.
+            before: which of the old population were.
         """
-        front = int((ranks == 0).sum())
+        front = int(first.sum())
         most = float(_LARGEST * self._population)
         if not len(before):
             self._room = min(most, float(max(self._population, front)))
             return int(self._room)
-        beaten = float((ranks[: len(before)][before] > 0).mean()) * self._population / (len(ranks) - len(before))
+        beaten = float((~first[: len(before)][before]).mean()) * self._population / (len(first) - len(before))
         self._unrest = beaten if self._unrest is None else _MEMORY * self._unrest + (1.0 - _MEMORY) * beaten
         self._room = self._room * _GROWTH if self._unrest < _CALM else self._room / _GROWTH
         self._room = min(most, max(float(self._population), self._room))
         return int(min(self._room, max(self._population, front)))
+
+
+def _finite(objectives: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
+    """The objectives with 0 for what is no number."""
+    found: np.ndarray = np.where(np.isfinite(objectives), objectives, 0.0)
+    return found

@@ -2,7 +2,10 @@
 
 import moocore
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+
+from evo_qnas.pareto.fronts import undominated
+from evo_qnas.pareto.order import stable_order
 
 
 def constrained_ranks(
@@ -36,6 +39,16 @@ def constrained_ranks(
     return ranks
 
 
+def first_rank(objectives: Float[np.ndarray, "n m"], violation: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Which networks have rank 0 among `constrained_ranks`, found without the other ranks."""
+    found: np.ndarray = (violation <= 0.0) & np.isfinite(objectives).all(axis=1)
+    if found.any():
+        found[found] = undominated(objectives[found])
+    else:
+        found = constrained_ranks(objectives, violation) == 0
+    return found
+
+
 def crowding(objectives: Float[np.ndarray, "n m"], ranks: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """Crowding distances within each rank, +inf at its ends; all ranks at once.
 
@@ -43,6 +56,11 @@ def crowding(objectives: Float[np.ndarray, "n m"], ranks: Int[np.ndarray, " n"])
     """
     n, m = objectives.shape
     total = np.zeros(n)
+    if not (ranks != ranks[:1]).any():
+        for values in objectives.T:
+            order = stable_order(values)
+            total[order] += _gaps(values[order])
+        return total
     for column in range(m):
         order = np.lexsort((objectives[:, column], ranks))
         values, rank = objectives[order, column], ranks[order]
@@ -59,3 +77,13 @@ def crowding(objectives: Float[np.ndarray, "n m"], ranks: Int[np.ndarray, " n"])
         np.divide(gap, span, out=gap, where=(span > 0) & ~ends)
         total[order] += gap
     return total
+
+
+def _gaps(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """What each of rising values lies between, as a share of them all; +inf at the ends."""
+    gap = np.full(len(values), np.inf)
+    gap[1:-1] = values[2:] - values[:-2]
+    span = values[-1] - values[0] if len(values) else 0.0
+    if span > 0:
+        gap[1:-1] /= span
+    return gap

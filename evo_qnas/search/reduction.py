@@ -1,56 +1,78 @@
 """Genes without the options that no optimum needs, where objectives and limits are sums."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from evo_qnas.pareto import nondominated
 from evo_qnas.spaces import Additive, Gene, Space
 
 
-def reduced(additive: Additive) -> Space:
-    """The space without options that another option of the same gene beats in every objective and limit.
+def useful_options(sums: Sequence[Float[np.ndarray, "_ d"]]) -> list[Int[np.ndarray, " _"]]:
+    """Per gene the options that no other one beats in every sum; the first where all are no numbers.
+
+    Args:
+        sums: per gene (options, d), what each option adds.
+    """
+    found = [np.flatnonzero(nondominated(values)) for values in sums]
+    return [options if len(options) else np.zeros(1, dtype=np.int64) for options in found]
+
+
+def all_sums(additive: Additive) -> tuple[Float[np.ndarray, "_ d"], ...]:
+    """Per gene what each option adds to the objectives, then to the limits."""
+    pairs = zip(additive.objectives, additive.limits, strict=True)
+    return tuple(np.concatenate([objectives, limits], axis=1) for objectives, limits in pairs)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Reduction:
+    """A space without options that another option of the same gene beats in every objective and limit.
 
     Every point of the front stays reachable: replacing a beaten option by the one that beats it never worsens a sum. Of
     options that are equal in everything the first stays.
+
+    Attributes:
+        space: what is left.
+        sums: per gene of the whole space what each option adds.
+        kept: per gene which options are left.
     """
-    genes = []
-    for gene, objectives, limits in zip(additive.space.genes, additive.objectives, additive.limits, strict=True):
-        keep = np.flatnonzero(nondominated(np.concatenate([objectives, limits], axis=1)))
-        genes.append(_subset(gene, keep) if len(keep) else gene)
-    return replace(additive.space, genes=tuple(genes))
 
+    space: Space
+    sums: tuple[Float[np.ndarray, "_ d"], ...]
+    kept: tuple[Int[np.ndarray, " _"], ...]
 
-def restricted(additive: Additive, space: Space) -> Additive:
-    """The sums over the options that `space` kept of the additive problem's own."""
-    places = [_places(old, new) for old, new in zip(additive.space.genes, space.genes, strict=True)]
-    return replace(
-        additive,
-        space=space,
-        objectives=tuple(values[place] for values, place in zip(additive.objectives, places, strict=True)),
-        limits=tuple(values[place] for values, place in zip(additive.limits, places, strict=True)),
-    )
+    @classmethod
+    def of(
+        cls, space: Space, sums: tuple[Float[np.ndarray, "_ d"], ...], useful: Sequence[Int[np.ndarray, " _"]]
+    ) -> "Reduction":
+        """The reduction to the `useful_options` of these sums; genes whose options are all no numbers stay whole."""
+        numbers = [bool(np.isfinite(values[options]).all()) for values, options in zip(sums, useful, strict=True)]
+        kept = tuple(
+            options if sound else np.arange(len(values))
+            for values, options, sound in zip(sums, useful, numbers, strict=True)
+        )
+        genes = tuple(_subset(gene, keep) for gene, keep in zip(space.genes, kept, strict=True))
+        return cls(space=replace(space, genes=genes), sums=sums, kept=kept)
 
-
-def into_reduced(additive: Additive, space: Space, genes: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "n genes"]:
-    """Gene values of the full space in the reduced one; an option that fell away becomes one that beats it."""
-    into = []
-    for old, new in zip(additive.space.genes, space.genes, strict=True):
-        places = np.full(len(old.options), -1)
-        kept = _places(old, new)
-        places[kept] = np.arange(len(kept))
-        into.append(places)
-    starts = np.cumsum([0, *map(len, into[:-1])])
-    moved: np.ndarray = np.concatenate(into).take(genes + starts)
-    for index in np.flatnonzero((moved < 0).any(axis=0)):
-        values = np.concatenate([additive.objectives[index], additive.limits[index]], axis=1)
-        fallen = np.flatnonzero(moved[:, index] < 0)
-        kept = np.flatnonzero(into[index] >= 0)
-        kept = kept[np.argsort(into[index][kept])]
-        beats = (values[kept][None, :, :] <= values[genes[fallen, index]][:, None, :]).all(axis=2)
-        moved[fallen, index] = beats.argmax(axis=1)
-    return moved
+    def moved(self, genes: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "n genes"]:
+        """Gene values of the whole space in this one; an option that fell away becomes one that beats it."""
+        into = [np.full(len(values), -1, dtype=genes.dtype) for values in self.sums]
+        for places, kept in zip(into, self.kept, strict=True):
+            places[kept] = np.arange(len(kept))
+        starts = np.cumsum([0, *map(len, into[:-1])])
+        moved: np.ndarray = np.concatenate(into).take(genes + starts)
+        for index in np.flatnonzero((moved < 0).any(axis=0)):
+            fallen = np.flatnonzero(moved[:, index] < 0)
+            values = self.sums[index]
+            beats = np.ones((len(fallen), len(self.kept[index])), dtype=bool)
+            for column in values.T:
+                beats &= column[self.kept[index]] <= column[genes[fallen, index]][:, None]
+            moved[fallen, index] = beats.argmax(axis=1)
+        return moved
 
 
 def _subset(gene: Gene, keep: Int[np.ndarray, " kept"]) -> Gene:
@@ -62,9 +84,3 @@ def _subset(gene: Gene, keep: Int[np.ndarray, " kept"]) -> Gene:
         weight_bits=gene.weight_bits[keep],
         activation_bits=gene.activation_bits[keep],
     )
-
-
-def _places(old: Gene, new: Gene) -> Int[np.ndarray, " kept"]:
-    """Where the options of `new` stand among those of `old`."""
-    position = {option: index for index, option in enumerate(map(tuple, old.options.tolist()))}
-    return np.array([position[option] for option in map(tuple, new.options.tolist())], dtype=np.int64)

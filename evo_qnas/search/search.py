@@ -18,11 +18,11 @@ from evo_qnas.search.algorithms import make_optimizer
 from evo_qnas.search.exact import Exact
 from evo_qnas.search.loop import Values, run
 from evo_qnas.search.optimizer import Optimizer
-from evo_qnas.search.reduction import into_reduced, reduced
+from evo_qnas.search.reduction import Reduction, all_sums, useful_options
 from evo_qnas.search.seeding import additive_part, seed_genes
+from evo_qnas.search.seen import Seen
 from evo_qnas.search.surrogate import Surrogate
 from evo_qnas.search.variation import Recipe, Variation, load_recipe
-from evo_qnas.spaces import Space
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def search(
         fingerprint=problem.fingerprint,
     )
     _check_limits(problem)
-    space, optimizer = _prepare(
+    optimizer, seen = _prepare(
         problem, algorithm, population=population, seed=seed, seeding=seeding, reduce=reduce, recipe=recipe
     )
     if isinstance(optimizer, Exact):
@@ -113,11 +113,11 @@ def search(
     with (
         connected(cluster) as there,
         Recorder.open(path, header, resume=resume) as recorder,
-        progress_bar(f"search ({header.algorithm})", min(evaluations, space.size), show=progress) as advance,
+        progress_bar(f"search ({header.algorithm})", min(evaluations, seen.space.size), show=progress) as advance,
     ):
         values = Values(len(problem.objectives))
         ending = run(
-            optimizer, space, problem, recorder, values, evaluations=evaluations, jobs=jobs or there, advance=advance
+            optimizer, seen, problem, recorder, values, evaluations=evaluations, jobs=jobs or there, advance=advance
         )
         archive = recorder.finish({"ending": ending, "least_violating": values.least_violating})
     _say(archive, ending)
@@ -157,24 +157,29 @@ def _prepare(
     seeding: bool,
     reduce: bool,
     recipe: Recipe,
-) -> tuple[Space, Optimizer]:
-    """The space that is searched, and the algorithm over it."""
+) -> tuple[Optimizer, Seen]:
+    """The algorithm, and the empty record of what it meets in the space that it searches."""
     rng = np.random.default_rng(seed)
     if isinstance(algorithm, str) and algorithm == "exact":
-        return problem.space, Exact(problem.space.encode(exact_front(problem).genomes))
+        return Exact(problem.space.encode(exact_front(problem).genomes)), Seen(problem.space)
     space = problem.space
-    seeds: Int[np.ndarray, "s genes"] = np.empty((0, len(space.genes)), dtype=np.int64)
+    sums = () if problem.additive is None else all_sums(problem.additive)
+    useful = useful_options(sums) if sums else None
+    seeds: Int[np.ndarray, "s genes"] = np.empty((0, len(space.genes)), dtype=space.narrow)
     if seeding:
-        seeds = seed_genes(problem, most=_seeds_per_member(problem, algorithm) * population)
-    if reduce and problem.additive is not None:
-        space = reduced(problem.additive)
-        seeds = into_reduced(problem.additive, space, seeds)
+        seeds = seed_genes(problem, most=_seeds_per_member(problem, algorithm) * population, useful=useful)
+    if reduce and useful is not None:
+        reduction = Reduction.of(space, sums, useful)
+        space, seeds = reduction.space, reduction.moved(seeds)
     if not isinstance(algorithm, str):
         from evo_qnas.search.pymoo_bridge import configured
 
-        return problem.space, configured(algorithm, problem, seed=seed)
+        return configured(algorithm, problem, seed=seed), Seen(problem.space)
+    if algorithm != "nsga2":
+        seeds = seeds.astype(np.int64)
+    seen = Seen(space)
     if algorithm == "surrogate":
-        return space, Surrogate(problem, Variation(space, recipe), population=population, rng=rng, seeds=seeds)
+        return Surrogate(problem, Variation(space, recipe), population=population, rng=rng, seeds=seeds), seen
     optimizer = make_optimizer(
         algorithm,
         space,
@@ -186,8 +191,9 @@ def _prepare(
         recipe=recipe,
         # Seeds of known sums know already what there is to learn.
         learn=not (seeding and problem.additive is not None),
+        seen=seen,
     )
-    return space, optimizer
+    return optimizer, seen
 
 
 def _seeds_per_member(problem: Problem, algorithm: Any) -> int:

@@ -1,12 +1,15 @@
 """Where a search starts: known networks, uniform bit-widths, optima of weighted sums, and networks next to them."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt64
 
 from evo_qnas.errors import ProblemError
-from evo_qnas.pareto import nondominated, weighted_sum_optima
+from evo_qnas.pareto import weighted_sum_optima
+from evo_qnas.pareto.order import first_of_each
 from evo_qnas.problem import Problem, TableProblem
-from evo_qnas.search.seen import Seen
+from evo_qnas.search.reduction import all_sums, useful_options
 from evo_qnas.spaces import Additive, Gene, Space
 
 _SPREAD = 2.5
@@ -17,19 +20,41 @@ _CHANGES = 4
 _AT_ONCE = 512
 
 
-def seed_genes(problem: Problem, *, most: int) -> Int[np.ndarray, "s genes"]:
+def seed_genes(
+    problem: Problem, *, most: int, useful: Sequence[Int[np.ndarray, " _"]] | None = None
+) -> Int[np.ndarray, "s genes"]:
     """Up to `most` distinct gene values to start from: baselines, uniform bits, weighted-sum optima, near-optima.
 
     Near-optima are for three objectives or more, whose front has more room than there are optima. The sums are the
     problem's own, or those of its additive objectives and limits where others are none; limits take part as further
-    sums, so that some optima meet them. Weights are the same in every run.
+    sums, so that some optima meet them. Weights are the same in every run. Integers are `Space.narrow`.
+
+    Args:
+        problem: any problem.
+        most: how many.
+        useful: the `useful_options` of all sums of an additive problem, where they are known already.
     """
     space = problem.space
     parts = [_baselines(problem), _uniform_bits(space)]
     additive = additive_part(problem)
     if additive is not None:
-        parts.append(_optima(additive, most))
-    return Seen(space).unmet(np.concatenate(parts))[:most]
+        parts.append(_optima(additive, most, useful))
+    genes = np.concatenate([part.astype(space.narrow, copy=False) for part in parts])
+    # Wrapping sums with random factors tell gene values apart; two alike would cost one seed.
+    factors = _factors(np.random.default_rng(0), len(space.genes))
+    seeds: np.ndarray = genes[np.sort(first_of_each(_wrapped(genes, factors)))[:most]]
+    return seeds
+
+
+def _factors(rng: np.random.Generator, genes: int) -> UInt64[np.ndarray, " genes"]:
+    """A random factor for each gene."""
+    return rng.integers(0, 2**63, size=genes, dtype=np.uint64)
+
+
+def _wrapped(genes: Int[np.ndarray, "n genes"], factors: UInt64[np.ndarray, " genes"]) -> UInt64[np.ndarray, " n"]:
+    """Sums of gene values times factors, modulo 2^64."""
+    sums: np.ndarray = (genes.astype(np.uint64) * factors).sum(axis=1)
+    return sums
 
 
 def additive_part(problem: Problem) -> Additive | None:
@@ -74,16 +99,15 @@ def _pairs(gene: Gene) -> set[tuple[int, int]]:
     return set(zip(gene.weight_bits.tolist(), gene.activation_bits.tolist(), strict=True))
 
 
-def _optima(additive: Additive, most: int) -> Int[np.ndarray, "s genes"]:
+def _optima(
+    additive: Additive, most: int, useful: Sequence[Int[np.ndarray, " _"]] | None
+) -> Int[np.ndarray, "s genes"]:
     """Optima, and for three objectives or more near-optima, of weighted sums of all objectives and limits.
 
     Each sum is scaled to its range. Those that meet the limits come first, then some that do not; without limits there
     are at most `most` near-optima.
     """
-    sums = tuple(
-        np.concatenate([objectives, limits], axis=1)
-        for objectives, limits in zip(additive.objectives, additive.limits, strict=True)
-    )
+    sums = all_sums(additive)
     m = len(additive.offset)
     span = np.zeros(sums[0].shape[1])
     for values in sums:
@@ -99,8 +123,9 @@ def _optima(additive: Additive, most: int) -> Int[np.ndarray, "s genes"]:
         limit_names=(),
     )
     if m > 2:
-        near = near_optima(wide, useful_options(wide), weights[m:], most=None if len(additive.bounds) else most)
-        genes = np.concatenate([weighted_sum_optima(wide, weights[:m]), near])
+        useful = useful_options(sums) if useful is None else useful
+        near = near_optima(wide, useful, weights[m:], most=None if len(additive.bounds) else most)
+        genes = np.concatenate([weighted_sum_optima(wide, weights[:m]).astype(near.dtype), near])
     else:
         genes = weighted_sum_optima(wide, weights)
     if not len(additive.bounds):
@@ -123,15 +148,9 @@ def _weights(m: int, sums: int) -> Float[np.ndarray, "w sums"]:
     return np.concatenate([corners, weights / weights.sum(axis=1, keepdims=True)])
 
 
-def useful_options(additive: Additive) -> list[Int[np.ndarray, " _"]]:
-    """Per gene the options that no other one beats in every objective; the first where all are no numbers."""
-    found = [np.flatnonzero(nondominated(values)) for values in additive.objectives]
-    return [options if len(options) else np.zeros(1, dtype=np.int64) for options in found]
-
-
 def near_optima(
     additive: Additive,
-    useful: list[Int[np.ndarray, " _"]],
+    useful: Sequence[Int[np.ndarray, " _"]],
     weights: Float[np.ndarray, "w m"],
     *,
     most: int | None = None,
@@ -145,13 +164,13 @@ def near_optima(
     changes = min(_CHANGES, best.shape[1])
     where = np.argpartition(loss, changes - 1, axis=1)[:, :changes]
     masks = (np.arange(1, 2**changes)[:, None] >> np.arange(changes)) & 1
-    # Wrapping sums with random factors tell gene values apart before they are made; two alike would cost one seed.
+    # Gene values are told apart before they are made.
     rng = np.random.default_rng(0)
-    factors = rng.integers(0, 2**63, size=best.shape[1], dtype=np.uint64)
+    factors = _factors(rng, best.shape[1])
     apart = np.take_along_axis((second - best).astype(np.uint64) * factors, where, axis=1)
-    keys = (best.astype(np.uint64) * factors).sum(axis=1)[:, None] + apart @ masks.T.astype(np.uint64)
+    keys = _wrapped(best, factors)[:, None] + apart @ masks.T.astype(np.uint64)
     # In random order, so that no weight waits for another.
-    first = rng.permutation(np.unique(keys, return_index=True)[1])[:most]
+    first = rng.permutation(first_of_each(keys.ravel()))[:most]
     row, mask = np.divmod(first, len(masks))
     genes = best[row]
     for change in range(changes):
@@ -162,23 +181,25 @@ def near_optima(
 
 
 def _two_best(
-    additive: Additive, useful: list[Int[np.ndarray, " _"]], weights: Float[np.ndarray, "w m"]
+    additive: Additive, useful: Sequence[Int[np.ndarray, " _"]], weights: Float[np.ndarray, "w m"]
 ) -> tuple[Int[np.ndarray, "w genes"], Int[np.ndarray, "w genes"], Float[np.ndarray, "w genes"]]:
     """Per weighted sum and gene the best option, the second best, and what it loses (infinity where there is none)."""
-    shape = (len(weights), len(additive.objectives))
-    best, second = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    shape = (len(additive.objectives), len(weights))
+    best, second = (np.zeros(shape, dtype=additive.space.narrow) for _ in range(2))
     loss = np.full(shape, np.inf)
-    for start in range(0, len(weights), _AT_ONCE):
-        part = slice(start, min(start + _AT_ONCE, len(weights)))
-        rows = np.arange(part.stop - start)
-        for index, (values, options) in enumerate(zip(additive.objectives, useful, strict=True)):
-            scores = weights[part] @ values[options].T
+    for index, (values, options) in enumerate(zip(additive.objectives, useful, strict=True)):
+        columns = values[options].T
+        for start in range(0, len(weights), _AT_ONCE):
+            part = slice(start, min(start + _AT_ONCE, len(weights)))
+            scores = weights[part] @ columns
+            flat, rows = scores.reshape(-1), np.arange(0, scores.size, len(options))
             first = scores.argmin(axis=1)
-            least = scores[rows, first]
-            best[part, index] = second[part, index] = options[first]
+            best[index, part] = second[index, part] = options.take(first)
             if len(options) > 1:
-                scores[rows, first] = np.inf
+                first += rows
+                least = flat.take(first)
+                flat[first] = np.inf
                 other = scores.argmin(axis=1)
-                second[part, index] = options[other]
-                loss[part, index] = scores[rows, other] - least
-    return best, second, loss
+                second[index, part] = options.take(other)
+                loss[index, part] = flat.take(rows + other) - least
+    return np.ascontiguousarray(best.T), np.ascontiguousarray(second.T), np.ascontiguousarray(loss.T)

@@ -20,6 +20,9 @@ class Seen:
         self._dtype = np.min_scalar_type(largest)
         self._width = self._dtype.itemsize * max(1, len(space.genes))
         self._rows: dict[bytes, int] = {}
+        # Keys of the last gene values asked about: a search asks about the same ones several times.
+        self._last: tuple[np.ndarray, list[bytes]] | None = None
+        self._met: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -34,16 +37,20 @@ class Seen:
 
     def keys(self, values: Int[np.ndarray, "n genes"]) -> list[bytes]:
         """One exact key per row (numpy strips closing zero bytes, which keeps keys of one width distinct)."""
+        if self._last is not None and self._last[0] is values:
+            return self._last[1]
         if not values.shape[1]:
             return [b""] * len(values)
         packed = np.ascontiguousarray(values, dtype=self._dtype)
         keys: list[bytes] = packed.view(f"S{self._width}").ravel().tolist()
+        self._last = values, keys
         return keys
 
     def add(self, values: Int[np.ndarray, "n genes"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
         """The row number of each of `values`, and True where it is met for the first time."""
         known, before = self._rows, len(self._rows)
         keys = self.keys(values)
+        self._met = values
         fresh = dict(zip(keys, range(before, before + len(keys)), strict=True))
         if len(fresh) == len(keys) and known.keys().isdisjoint(fresh):
             known.update(fresh)
@@ -54,8 +61,9 @@ class Seen:
         return rows, rows > highest[:-1]
 
     def meet(self, values: Int[np.ndarray, "n genes"]) -> None:
-        """Takes `values` for met, where no one asks for row numbers."""
-        self._rows.update(dict.fromkeys(self.keys(values), 0))
+        """Takes `values` for met; does nothing where they were just added."""
+        if self._met is not values:
+            self.add(values)
 
     def unmet(self, values: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "kept genes"]:
         """The rows of `values` that have not been met, each once, in their order; meets none of them."""
@@ -63,7 +71,21 @@ class Seen:
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
         if len(first) == len(keys) and known.keys().isdisjoint(first):
             return values
-        return values[sorted([index for key, index in first.items() if key not in known])]
+        for key in known.keys() & first.keys():
+            del first[key]
+        places = sorted(first.values())
+        kept = values[places]
+        self._last = kept, [keys[place] for place in places]
+        return kept
+
+    def leading(self, values: Int[np.ndarray, "n genes"], most: int) -> Int[np.ndarray, "kept genes"]:
+        """The first `most` rows of `values`."""
+        if len(values) <= most:
+            return values
+        kept = values[:most]
+        if self._last is not None and self._last[0] is values:
+            self._last = kept, self._last[1][:most]
+        return kept
 
     def random(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, "got genes"]:
         """Up to `n` distinct gene values drawn uniformly among those not met; fewer where no more are left."""

@@ -57,7 +57,7 @@ class Surrogate(Optimizer):
         self._seen = Seen(self._space)
         self._proposals = Proposals(variation, self._seen, rng)
         self._start = self._first(seeds, max(_LEAST, 2 * self._batch))
-        self._told = Told.nothing(seeds.shape[1])
+        self._told = Told.nothing(seeds)
         self._kernels: dict[int, tuple[int, Weights]] = {}
 
     def _first(self, seeds: Int[np.ndarray, "s genes"], size: int) -> Int[np.ndarray, "n genes"]:

@@ -1,7 +1,7 @@
 """What an optimizer was told and keeps."""
 
 from dataclasses import dataclass
-from typing import Self, final
+from typing import final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -13,7 +13,7 @@ class Told:
     """Gene values with what they are worth, as `Optimizer.tell` takes them.
 
     Attributes:
-        genes: (n, genes) int64.
+        genes: (n, genes) integers.
         objectives: (n, m) float64, minimised; (0, 0) before anything was told.
         violation: (n,) float64, 0 where every limit is met.
     """
@@ -23,9 +23,9 @@ class Told:
     violation: Float[np.ndarray, " n"]
 
     @classmethod
-    def nothing(cls, genes: int) -> Self:
-        """No rows of so many genes."""
-        return cls(genes=np.empty((0, genes), dtype=np.int64), objectives=np.empty((0, 0)), violation=np.empty(0))
+    def nothing(cls, genes: Int[np.ndarray, "n genes"]) -> "Told":
+        """No rows, of genes like these."""
+        return cls(genes=genes[:0], objectives=np.empty((0, 0)), violation=np.empty(0))
 
     def __len__(self) -> int:
         return len(self.genes)

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Int
 from pydantic import Field
 
 from evo_qnas.cards import Card, find_card, read_toml, validate
-from evo_qnas.spaces import Gene, Space
+from evo_qnas.search.neighbours import other_bits, other_operator, stacks
+from evo_qnas.spaces import Space
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
@@ -119,52 +120,12 @@ class Variation:
     def _neighbours(self) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], np.ndarray]:
         """Start, length and list of the neighbours of every option, for operator and bits moves; gene offsets."""
         offsets = np.concatenate([[0], np.cumsum(self._counts)[:-1]]).astype(np.int64)
-        starts, lengths, targets = [], [], []
-        for find in (_other_operator, _other_bits):
-            masks = [find(gene) for gene in self.space.genes]
-            length = np.concatenate([mask.sum(axis=1) for mask in masks])
-            lengths.append(length)
-            starts.append(np.concatenate([[0], np.cumsum(length)[:-1]]).astype(np.int64))
-            targets.append(np.concatenate([np.nonzero(mask)[1] for mask in masks] + [np.zeros(1, dtype=np.int64)]))
-        return starts, lengths, targets, offsets
-
-
-def _distance(gene: Gene) -> Int[np.ndarray, "options options"]:
-    """How many bits lie between every two options of a gene, weights and activations together."""
-    distance: np.ndarray = np.abs(_steps(gene.weight_bits)) + np.abs(_steps(gene.activation_bits))
-    return distance
-
-
-def _steps(bits: Int[np.ndarray, " options"]) -> Int[np.ndarray, "options options"]:
-    """How many bits every option has more than every other one, in a narrow type where that holds them."""
-    narrow = bits.astype(np.int16) if np.abs(bits).max(initial=0) < 8192 else bits
-    steps: np.ndarray = narrow[None, :] - narrow[:, None]
-    return steps
-
-
-def _other_operator(gene: Gene) -> Bool[np.ndarray, "options options"]:
-    """True where an option has another operator and the same bits, or the nearest bits there are."""
-    other, distance = gene.operator[:, None] != gene.operator[None, :], _distance(gene)
-    distance = np.where(other, distance, np.iinfo(distance.dtype).max)
-    nearest: np.ndarray = other & (distance == distance.min(axis=1, keepdims=True))
-    return nearest
-
-
-def _other_bits(gene: Gene) -> Bool[np.ndarray, "options options"]:
-    """True where an option has the same operator and one bit-width changed to the next one there is."""
-    same = gene.operator[:, None] == gene.operator[None, :]
-    weight, activation = _steps(gene.weight_bits), _steps(gene.activation_bits)
-    found = np.zeros(same.shape, dtype=bool)
-    for step, still in ((weight, activation), (activation, weight)):
-        level, far = same & (still == 0), np.iinfo(step.dtype).max
-        for ahead, ahead_by in ((level & (step > 0), step), (level & (step < 0), -step)):
-            size = np.where(ahead, ahead_by, far)
-            found |= ahead & (size == size.min(axis=1, keepdims=True))
-    alone = ~found.any(axis=1)
-    if not alone.any():
-        return found
-    moved = same & ~np.eye(len(same), dtype=bool)
-    distance = _distance(gene)
-    size = np.where(moved, distance, np.iinfo(distance.dtype).max)
-    found |= np.reshape(alone, (-1, 1)) & moved & (size == size.min(axis=1, keepdims=True))
-    return found
+        found: list[tuple[list[np.ndarray], list[np.ndarray]]] = [([], []), ([], [])]
+        for stack in stacks(self.space.genes):
+            for (lengths, targets), mask in zip(found, (other_operator(stack), other_bits(stack)), strict=True):
+                lengths.append(mask.sum(axis=2)[stack.real])
+                targets.append(np.nonzero(mask & stack.real[:, :, None])[2])
+        length = [np.concatenate(lengths) for lengths, _ in found]
+        start = [np.concatenate([[0], np.cumsum(each)[:-1]]).astype(np.int64) for each in length]
+        target = [np.concatenate([*targets, np.zeros(1, dtype=np.int64)]) for _, targets in found]
+        return start, length, target, offsets

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Int
@@ -80,6 +80,12 @@ class Space:
     def counts(self) -> Int[np.ndarray, " genes"]:
         """(genes,) int: the number of options of each gene."""
         return np.array([len(gene.options) for gene in self.genes], dtype=np.int64)
+
+    @cached_property
+    def narrow(self) -> np.dtype[np.signedinteger[Any]]:
+        """The type of integers that a search may keep many gene values in, int16 where that holds them."""
+        fits = int(self.counts.max(initial=0)) <= np.iinfo(np.int16).max
+        return np.dtype(np.int16) if fits else np.dtype(np.int64)
 
     @cached_property
     def size(self) -> int:

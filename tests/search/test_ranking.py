@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from evo_qnas.search.ranking import constrained_ranks, crowding
+from evo_qnas.search.ranking import constrained_ranks, crowding, first_rank
 
 
 def slow_ranks(points: np.ndarray) -> list[int]:
@@ -38,6 +38,7 @@ def test_feasible_before_violating_before_failed(points: np.ndarray, data: st.Da
     broken = data.draw(hnp.arrays(np.bool_, n))
     values = np.where(broken[:, None], data.draw(st.sampled_from([np.nan, np.inf, -np.inf])), points)
     ranks = constrained_ranks(values, violation)
+    assert first_rank(values, violation).tolist() == (ranks == 0).tolist()
     fine = ~broken & (violation <= 0)
     wrong = ~broken & (violation > 0)
     if fine.any():

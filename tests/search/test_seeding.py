@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_qnas import TableProblem, Tables
-from evo_qnas.search.seeding import near_optima, seed_genes, useful_options
+from evo_qnas.search.reduction import useful_options
+from evo_qnas.search.seeding import near_optima, seed_genes
 
 
 def drawn(counts: list[int], m: int, seed: int, constraints: tuple[str, ...] = ()) -> TableProblem:
@@ -46,7 +47,7 @@ def test_near_optima_are_all_mixes_of_the_cheapest_changes(counts: list[int], se
                 for _, gene, option in chosen:
                     made[gene] = option
                 wanted.add(tuple(made))
-    found = set(map(tuple, near_optima(additive, useful_options(additive), weights).tolist()))
+    found = set(map(tuple, near_optima(additive, useful_options(additive.objectives), weights).tolist()))
     assert found == wanted
 
 

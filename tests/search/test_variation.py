@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from evo_qnas.errors import CardError
 from evo_qnas.search import Recipe, Variation, load_recipe
-from evo_qnas.search.variation import _other_bits, _other_operator
+from evo_qnas.search.neighbours import Stack, other_bits, other_operator, stacks
 from evo_qnas.spaces import Gene, Space
 
 
@@ -41,7 +41,7 @@ LABELS = [(0, 2, 8), (0, 4, 8), (0, 8, 8), (0, 4, 4), (1, 4, 8), (1, 8, 4), (2, 
 
 
 def test_bits_move_to_the_next_width_of_the_same_operator() -> None:
-    near = _other_bits(gene(LABELS))
+    near = other_bits(Stack.of([gene(LABELS)]))[0]
     assert np.flatnonzero(near[0]).tolist() == [1]
     assert np.flatnonzero(near[1]).tolist() == [0, 2, 3]
     assert np.flatnonzero(near[4]).tolist() == [5], "no single step exists: the nearest of the same operator"
@@ -49,9 +49,23 @@ def test_bits_move_to_the_next_width_of_the_same_operator() -> None:
 
 
 def test_operator_moves_keep_the_bits_or_take_the_nearest() -> None:
-    near = _other_operator(gene(LABELS))
+    near = other_operator(Stack.of([gene(LABELS)]))[0]
     assert np.flatnonzero(near[1]).tolist() == [4]
     assert np.flatnonzero(near[5]).tolist() == [2, 3]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(0, 10**6))
+def test_neighbours_of_genes_at_once_are_those_of_each(counts: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    genes = [
+        gene([(int(rng.integers(3)), *map(int, rng.choice([2, 4, 8], 2))) for _ in range(count)]) for count in counts
+    ]
+    at_once = next(stacks(genes))
+    for find in (other_operator, other_bits):
+        for index, (count, together) in enumerate(zip(counts, find(at_once), strict=True)):
+            np.testing.assert_array_equal(together[:count, :count], find(Stack.of([genes[index]]))[0])
+            assert not together[:count, count:].any()
 
 
 def test_only_the_named_kind_of_mutation_happens() -> None:

@@ -1,0 +1,44 @@
+"""The record of what was met against a plain set of tuples."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evo_qnas.search.seen import Seen
+from evo_qnas.spaces import Space
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["unmet", "add", "meet", "ask"]), min_size=1, max_size=12), st.integers(0, 10**6))
+def test_seen_is_its_slow_twin(calls: list[str], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    space = Space.from_counts([3, 2, 300])
+    seen, rows = Seen(space), {}
+
+    def drawn() -> np.ndarray:
+        return rng.integers(0, [3, 2, 4], size=(int(rng.integers(0, 9)), 3))
+
+    for call in calls:
+        values = drawn()
+        wanted = list(dict.fromkeys(row for row in map(tuple, values.tolist()) if row not in rows))
+        if call == "unmet":
+            assert list(map(tuple, seen.unmet(values).tolist())) == wanted
+        elif call == "ask":
+            # As a search does: leave out what was met, cut, add, and tell of the same array again.
+            asked = seen.leading(seen.unmet(values), 4)
+            assert list(map(tuple, asked.tolist())) == wanted[:4]
+            numbers, fresh = seen.add(asked)
+            assert numbers.tolist() == list(range(len(rows), len(rows) + len(asked)))
+            assert fresh.all()
+            seen.meet(asked)
+            rows |= {row: len(rows) + index for index, row in enumerate(map(tuple, asked.tolist()))}
+        elif call == "add":
+            numbers, fresh = seen.add(values)
+            for row, number, new in zip(map(tuple, values.tolist()), numbers.tolist(), fresh.tolist(), strict=True):
+                assert new == (row not in rows)
+                assert number == rows.setdefault(row, len(rows))
+        else:
+            seen.meet(values)
+            for row in wanted:
+                rows[row] = len(rows)
+        assert len(seen) == len(rows)
