@@ -78,6 +78,14 @@ class Seen:
         self._last = kept, [keys[place] for place in places]
         return kept
 
+    def repeated(self, values: Int[np.ndarray, "n genes"]) -> Bool[np.ndarray, " n"]:
+        """True where a row was met before, or equals an earlier one of `values`."""
+        keys = self.keys(values)
+        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        old = np.ones(len(values), dtype=bool)
+        old[[index for key, index in first.items() if key not in self._rows]] = False
+        return old
+
     def leading(self, values: Int[np.ndarray, "n genes"], most: int) -> Int[np.ndarray, "kept genes"]:
         """The first `most` rows of `values`."""
         if len(values) <= most:

@@ -1,6 +1,7 @@
 """Problems and algorithms that no one here wrote, and our NSGA-II inside pymoo."""
 
 import copy
+import random
 
 import numpy as np
 import pytest
@@ -27,8 +28,12 @@ from pymoo.util.ref_dirs import get_reference_directions
 from evo_qnas.errors import SearchError
 from evo_qnas.pareto import nondominated
 from evo_qnas.problem import TableProblem, from_pymoo
-from evo_qnas.search import ALGORITHMS, search
+from evo_qnas.search import ALGORITHMS, Variation, load_recipe, search
+from evo_qnas.search.algorithms import PYMOO_NAMES
 from evo_qnas.search.pymoo_bridge import EvoNSGA2
+from evo_qnas.search.pymoo_bridge.operators import Fresh
+from evo_qnas.search.seen import Seen
+from evo_qnas.spaces import Space
 from evo_qnas.tables.generate import generate_tables
 
 TABLES = generate_tables(5, operators=3, weight_bits=(2, 4, 8), activation_bits=(4, 8))
@@ -197,3 +202,34 @@ def test_mixed_variable_algorithm_on_their_mixed_problem() -> None:
     archive = search(Single(), algorithm=MixedVariableGA(pop_size=8), evaluations=40, seed=1)
     assert 8 <= len(archive) <= 40
     assert archive.front.objectives[0, 0] == 1.5
+
+
+@pytest.mark.parametrize("name", PYMOO_NAMES)
+def test_small_spaces_are_searched_to_their_end_and_equal_seeds_are_equal(name: str) -> None:
+    if name == "age-moea2":
+        pytest.importorskip("numba", exc_type=ImportError)
+    problem = TableProblem(generate_tables(3, operators=2, weight_bits=(2, 4), activation_bits=(4, 8)))
+    runs = []
+    for draw in range(2):
+        # Neither numpy's nor Python's own generator may take part.
+        np.random.seed(draw)  # noqa: NPY002
+        random.seed(draw)
+        runs.append(search(problem, algorithm=name, evaluations=1000, population=20, seed=1, reduce=False))
+    assert len(runs[0]) == problem.space.size == 512
+    assert runs[0].extras["ending"] == "exhausted"
+    np.testing.assert_array_equal(runs[0].genomes, runs[1].genomes)
+
+
+def test_children_that_were_met_become_new_ones() -> None:
+    space = Space.from_counts([2, 2, 2])
+    seen = Seen(space)
+    fresh = Fresh(Variation(space, load_recipe("default")), seen, always=True)
+    seen.add(np.array([[0, 0, 0], [1, 1, 1]]))
+    asked = np.array([[0, 0, 0], [0, 1, 0], [0, 1, 0], [1, 1, 1]])
+    kept = asked.copy()
+    found = fresh._do(None, asked, random_state=np.random.default_rng(0))
+    assert not seen.repeated(found).any()
+    assert found[1].tolist() == [0, 1, 0], "what is new stays"
+    np.testing.assert_array_equal(asked, kept)
+    seen.add(seen.random(np.random.default_rng(0), 8))
+    assert fresh._do(None, asked, random_state=np.random.default_rng(0)).shape == asked.shape, "nothing new is left"

@@ -23,7 +23,7 @@ from evo_qnas.errors import SearchError
 from evo_qnas.pareto import weight_sweep
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.pymoo_bridge.genes import GeneProblem, rounded
-from evo_qnas.search.pymoo_bridge.operators import Cross, Mutate, Start, Unmet
+from evo_qnas.search.pymoo_bridge.operators import Cross, Fresh, Mutate, Start, Unmet
 from evo_qnas.search.pymoo_bridge.optimizer import PymooOptimizer
 from evo_qnas.search.seen import Seen
 from evo_qnas.search.variation import Variation
@@ -47,6 +47,7 @@ def named(
         "sampling": Start(seen, seeds),
         "crossover": Cross(variation),
         "mutation": Mutate(variation),
+        "repair": Fresh(variation, seen, always=name == "moead"),
     }
     directions = weight_sweep(objectives, _divisions(objectives, population))
     make = _MAKERS[name]

@@ -7,11 +7,14 @@ from jaxtyping import Int
 from pymoo.core.crossover import Crossover
 from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.mutation import Mutation
+from pymoo.core.repair import Repair
 from pymoo.core.sampling import Sampling
 
 from evo_qnas.search.pymoo_bridge.genes import matrix_of
 from evo_qnas.search.seen import Seen
 from evo_qnas.search.variation import Variation
+
+_ROUNDS = 5
 
 
 @final
@@ -51,6 +54,46 @@ class Mutate(Mutation):  # type: ignore[misc]
 
     def _do(self, problem: Any, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
         return self._variation.mutate(random_state, X.astype(np.int64))
+
+
+@final
+class Fresh(Repair):  # type: ignore[misc]
+    """Mutates children that were met before until they are new, and draws others in place of those that never are.
+
+    Without it an algorithm that removes no duplicates asks again and again for what it knows, and one that does makes a
+    hundred times as many children to find the few that are left of a small space.
+    """
+
+    def __init__(self, variation: Variation, seen: Seen, *, always: bool) -> None:
+        """Takes what it needs.
+
+        Args:
+            variation: mutates.
+            seen: what was met.
+            always: from the start, or only once half of the space was met.
+        """
+        super().__init__()
+        self._variation = variation
+        self._seen = seen
+        self._always = always
+
+    def _do(self, problem: Any, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
+        if random_state is None or not (self._always or 2 * len(self._seen) > self._seen.space.size):
+            return X
+        values = X.astype(np.int64)
+        for _ in range(_ROUNDS):
+            old = self._seen.repeated(values)
+            if not old.any():
+                return values
+            values = values.copy()
+            values[old] = self._variation.mutate(random_state, values[old])
+        old = self._seen.repeated(values)
+        new = values[~old]
+        drawn = self._seen.unmet(np.concatenate([new, self._seen.random(random_state, len(values))]))[len(new) :]
+        rows = np.flatnonzero(old)[: len(drawn)]
+        values = values.copy()
+        values[rows] = drawn[: len(rows)]
+        return values
 
 
 @final
