@@ -41,6 +41,7 @@ HEAVY = (
     "sklearn",
     "pandas",
     "plotly",
+    "scipy.linalg",
     "scipy.stats",
     "scipy.optimize",
     "scipy.sparse",

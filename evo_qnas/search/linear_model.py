@@ -3,8 +3,8 @@
 from typing import final
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.linalg import cho_factor, cho_solve
 
 from evo_qnas.search.reduction import useful_options
 from evo_qnas.search.seeding import near_optima
@@ -120,11 +120,11 @@ def solved(matrix: Float[np.ndarray, "n n"], values: Float[np.ndarray, "n m"]) -
         matrix: symmetric, positive definite.
         values: right sides.
     """
-    factors = cho_factor(matrix)
+    factors = scipy.linalg.cho_factor(matrix)
     long, wanted = matrix.astype(np.longdouble), values.astype(np.longdouble)
-    found = cho_solve(factors, values).astype(np.longdouble)
+    found = scipy.linalg.cho_solve(factors, values).astype(np.longdouble)
     for _ in range(_REFINEMENTS):
-        found += cho_solve(factors, (wanted - long @ found).astype(np.float64))
+        found += scipy.linalg.cho_solve(factors, (wanted - long @ found).astype(np.float64))
     refined: np.ndarray = found.astype(np.float64)
     return refined
 

@@ -204,7 +204,9 @@ def test_mixed_variable_algorithm_on_their_mixed_problem() -> None:
     assert archive.front.objectives[0, 0] == 1.5
 
 
-@pytest.mark.parametrize("name", PYMOO_NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "age-moea2" else []) for name in PYMOO_NAMES]
+)
 def test_small_spaces_are_searched_to_their_end_and_equal_seeds_are_equal(name: str) -> None:
     if name == "age-moea2":
         pytest.importorskip("numba", exc_type=ImportError)
