@@ -18,6 +18,8 @@ Examples:
 
   evo-qnas run digits --seed 1 -o results/digits-seed1 --set search.evaluations=5000
 
+  evo-qnas run digits --set refinement.steps=50 -o results/digits-refined
+
   evo-qnas run digits --cluster dask://127.0.0.1:8786
 """
 

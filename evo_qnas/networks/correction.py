@@ -5,7 +5,8 @@ appendix D (empirical correction, layer by layer); the weighting of weight error
 diagonal of the layer's Hessian, as in Nagel et al. 2020, AdaRound, equation 13.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
@@ -14,6 +15,8 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.networks.quantizers import QuantizedLayer
+
+_LEAST_SHARE, _MOST = 1e-3, 4.0
 
 
 @final
@@ -76,6 +79,67 @@ def correct_biases(
     finally:
         for handle in handles:
             handle.remove()
+
+
+Moments = tuple[Float[torch.Tensor, " out"], Float[torch.Tensor, " out"]]
+
+
+@torch.no_grad()
+def moments(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.Tensor) -> list[Moments]:
+    """Mean and standard deviation of each output channel of the layers on a batch of the network's inputs."""
+    found: dict[int, Moments] = {}
+
+    def note(layer: QuantizedLayer, _arguments: object, output: torch.Tensor) -> None:
+        found[id(layer)] = _moments(output, layer)
+
+    handles = [layer.register_forward_hook(note) for layer in layers]
+    try:
+        network(batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [found[id(layer)] for layer in layers]
+
+
+@contextmanager
+def steadied(layers: Sequence[QuantizedLayer], *, for_good: bool) -> Iterator[None]:
+    """Whenever the layers' network runs in this context, refined layers give the means and deviations they had.
+
+    Their inputs are no longer the teacher's, so that outputs shift and shrink; a factor and a shift per channel, which
+    cost nothing on a device, undo that, as new statistics of a BatchNorm do for other layers. Layers without a bias are
+    left alone.
+
+    Args:
+        layers: of any kind.
+        for_good: the layers themselves are rescaled by the first batch, else only what they give.
+    """
+
+    def steady(layer: QuantizedLayer, _arguments: object, output: torch.Tensor) -> torch.Tensor:
+        mean, deviation = _moments(output, layer)
+        wanted = layer.kept or (mean, deviation)
+        # A channel that hardly moves is not blown up.
+        least = _LEAST_SHARE * wanted[1].mean()
+        share = ((wanted[1] + least) / (deviation + least)).clamp(1.0 / _MOST, _MOST)
+        shift = wanted[0] - mean * share
+        if for_good:
+            layer.rescale(share, shift)
+        shape = [1] * output.ndim
+        shape[_axis(layer, output)] = -1
+        return output * share.view(shape) + shift.view(shape)
+
+    handles = [
+        layer.register_forward_hook(steady) for layer in layers if layer.kept is not None and layer.bias is not None
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _moments(output: torch.Tensor, layer: QuantizedLayer) -> Moments:
+    mean = _per_channel(output, layer)
+    return mean, (_per_channel(output.square(), layer) - mean.square()).clamp_min(0.0).sqrt()
 
 
 def _axis(layer: QuantizedLayer, x: torch.Tensor) -> int:

@@ -6,6 +6,7 @@ disguise: the gradient of the input is a convolution with the mirrored kernel, a
 each of the maps that take every d-th row and column, and a large kernel is several of 3 x 3.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,20 @@ class Geometry(NamedTuple):
     padding: int
     dilation: int
     groups: int
+
+
+def geometry_of(operation: object, arguments: tuple[object, ...]) -> Geometry | None:
+    """That of a two-dimensional convolution that has the same for rows and columns, else None."""
+    if operation is not torch.ops.aten.conv2d.default:
+        return None
+    found: list[int] = []
+    for given, default in itertools.zip_longest(arguments, ([1, 1], [0, 0], [1, 1], 1)):
+        value = default if given is None else given
+        pair = value if isinstance(value, list) else [value]
+        if len(set(pair)) != 1 or not isinstance(pair[0], int):
+            return None
+        found.append(pair[0])
+    return Geometry(*found)
 
 
 def depthwise(

@@ -1,6 +1,6 @@
 """Scores of choices inside the network: one block of the teacher is replaced, and the output looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from evo_qnas.networks.batch_norm import estimate_batch_norm
 from evo_qnas.networks.blocks import assemble
 from evo_qnas.networks.operators import TEACHER
 from evo_qnas.networks.quantize import Bits, Policy, quantize
+from evo_qnas.networks.refine import Refined, with_refined
 from evo_qnas.networks.tasks import Task, evaluation_batch
 
 
@@ -37,6 +38,7 @@ def score_in_place(
     outputs: torch.Tensor,
     task: Task,
     measure: str,
+    refined: Mapping[int, Refined] | None = None,
 ) -> list[tuple[float, float]]:
     """Score and its standard error of an operator at every combination of bits, in the order of `score_operator`.
 
@@ -56,6 +58,7 @@ def score_in_place(
         task: whose loss is measured.
         measure: `kl`, the Kullback-Leibler divergence from the teacher's output, or `loss`, how much the task's loss
             rises over the teacher's.
+        refined: weights that were refined for these weight bits, see `refine_operator`.
 
     Source: Molchanov et al. 2022 (LANA) score a candidate by the loss of the teacher with this one layer replaced.
     """
@@ -63,11 +66,12 @@ def score_in_place(
     if operator != TEACHER:
         estimate_batch_norm(replaced, calibration.split(evaluation_batch(calibration)))
     policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8)
-    network = quantize(replaced.get_submodule(block), features[:2], policy)
-    if not network.layers:
+    plain = quantize(replaced.get_submodule(block), features[:2], policy)
+    if not plain.layers:
         return [_divergence(replaced, images, outputs, task, measure)]
     found = []
     for weight in weight_bits:
+        network = with_refined(plain, (refined or {}).get(weight))
         network.set_bits(Bits(weight=weight, activation=8))
         network.calibrate_weights(features.split(evaluation_batch(features)))
         for activation in activation_bits:

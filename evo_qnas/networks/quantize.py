@@ -1,6 +1,6 @@
 """Quantizing a network: which tensor gets which bits, calibration, and the stored integers."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, final
@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.correction import correct_biases, observe
+from evo_qnas.networks.correction import correct_biases, observe, steadied
+from evo_qnas.networks.fusing import fuse, twin
 from evo_qnas.networks.graph import (
     ACTIVATIONS,
     CONVOLUTIONS,
@@ -18,7 +19,6 @@ from evo_qnas.networks.graph import (
     MOVES,
     capture,
     last_upsampling,
-    limits_of,
     value,
 )
 from evo_qnas.networks.packing import pack, unpack
@@ -86,7 +86,13 @@ class QuantizedNetwork(nn.Module):
         self.layers = tuple(m for m in modules if isinstance(m, QuantizedLayer))
         self.quantizers = tuple(m for m in modules if isinstance(m, ActivationQuantizer))
         self.weighted_steps, self.corrected_biases = True, True
-        self._running = _fuse(graph)
+        self._running = fuse(graph)
+
+    def twin(self) -> "QuantizedNetwork":
+        """An independent copy, in the same state."""
+        copied = QuantizedNetwork(twin(self.graph))
+        copied.weighted_steps, copied.corrected_biases = self.weighted_steps, self.corrected_biases
+        return copied
 
     def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
         """The network's output, float32."""
@@ -105,19 +111,21 @@ class QuantizedNetwork(nn.Module):
         """Fits the weights' steps, then watches activations (unquantized) on `batches` for `calibrate_activations`.
 
         Errors of weights count by their inputs' mean square, and biases take up the mean error that is left, both
-        measured on the first batch.
+        measured on the first batch. Refined layers keep their codes and count as what was wanted, see `steadied`.
         """
         parts = list(batches)
         for layer in self.layers:
-            layer.active = False
+            layer.active = layer.kept is not None
             layer.correct(None)
         for quantizer in self.quantizers:
             quantizer.active, quantizer.watching, quantizer.seen = False, False, []
-        seen = observe(self, self.layers, parts[0])
-        for layer, statistics in zip(self.layers, seen, strict=True):
+        free = [layer for layer in self.layers if layer.kept is None]
+        with steadied(self.layers, for_good=False):
+            seen = observe(self, free, parts[0])
+        for layer, statistics in zip(free, seen, strict=True):
             layer.fit(statistics.squares if self.weighted_steps else None)
-        if self.corrected_biases:
-            correct_biases(self, self.layers, seen, parts[0])
+        with steadied(self.layers, for_good=True):
+            correct_biases(self, free if self.corrected_biases else [], seen if self.corrected_biases else [], parts[0])
         for quantizer in self.quantizers:
             quantizer.watching = True
         for batch in parts:
@@ -262,26 +270,6 @@ def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
     if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
         return policy.block_of(readers[0]) != policy.block_of(node) and _is_float(node)
     return _is_float(node)
-
-
-def _fuse(graph: fx.GraphModule) -> Callable[[fx.GraphModule, torch.Tensor], torch.Tensor]:
-    """What runs `graph` with its own modules, quantizers doing the work of the ReLU or ReLU6 before them."""
-    nodes = fx.Graph()
-    nodes.output(nodes.graph_copy(graph.graph, {}))
-    nodes.set_codegen(graph.graph._codegen)
-    fused = fx.GraphModule(graph, nodes)
-    for node in list(fused.graph.nodes):
-        quantizer = fused.get_submodule(str(node.target)) if node.op == "call_module" else None
-        source = node.args[0] if node.args else None
-        if not isinstance(quantizer, ActivationQuantizer) or not isinstance(source, fx.Node):
-            continue
-        if source.op == "call_function" and source.target in ACTIVATIONS and len(source.users) == 1:
-            quantizer.limits = limits_of(source)
-            node.replace_input_with(source, source.args[0])
-            fused.graph.erase_node(source)
-    fused.recompile()
-    running: Callable[[fx.GraphModule, torch.Tensor], torch.Tensor] = type(fused).forward
-    return running
 
 
 def _is_float(node: fx.Node) -> bool:

@@ -5,7 +5,6 @@ logarithm of a step's factor instead of the step, so that a learning rate moves 
 an absolute rate makes 4-bit weights beat 8-bit ones.
 """
 
-import itertools
 import math
 from typing import final
 
@@ -13,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from evo_qnas.networks.depthwise import Geometry, depthwise, fits
+from evo_qnas.networks.depthwise import depthwise, fits, geometry_of
 from evo_qnas.networks.fake_quantize import INT32, Codes, RoundActivations, RoundBias, RoundWeights
 
 MIN_BITS, MAX_BITS = 2, 8
@@ -172,6 +171,8 @@ class QuantizedLayer(nn.Module):
         bits: weight bits, 2..8.
         macs: multiplications per image.
         active: quantize; otherwise the float layer.
+        kept: of a refined layer the mean and standard deviation of each output channel; calibration leaves its codes,
+            and fits steps and bias to these. None for a layer that calibration fits as a whole.
     """
 
     def __init__(
@@ -193,8 +194,9 @@ class QuantizedLayer(nn.Module):
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
         self.step = Step(weight.shape[0])
         self.active = False
+        self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
         self.corrected = torch.zeros(weight.shape[0])
-        self.geometry = _geometry(operation, arguments)
+        self.geometry = geometry_of(operation, arguments)
         # In a list, so that the producer's quantizer is not registered here a second time.
         self.source: list[ActivationQuantizer] = []
 
@@ -202,6 +204,20 @@ class QuantizedLayer(nn.Module):
         """Sets the steps for the present bits by least squared error, see `weight_scales`."""
         self.step.set(weight_scales(self.weight, self.bits, importance))
         self.active = True
+
+    def keep(self, step: Float[torch.Tensor, " out"], kept: tuple[torch.Tensor, torch.Tensor]) -> None:
+        """Takes `step` for the present weights, and what their outputs' means and deviations should be."""
+        self.step.set(step)
+        self.active, self.kept = True, kept
+        self.corrected = torch.zeros_like(self.corrected)
+
+    @torch.no_grad()
+    def rescale(self, share: Float[torch.Tensor, " out"], shift: Float[torch.Tensor, " out"]) -> None:
+        """Multiplies each output channel by its share (> 0) and adds a shift; the codes of the weights stay."""
+        self.weight.mul_(share.view((-1,) + (1,) * (self.weight.ndim - 1)))
+        self.step.set(self.step() * share)
+        if self.bias is not None:
+            self.bias.mul_(share).add_(shift)
 
     @torch.no_grad()
     def correct(self, shift: Float[torch.Tensor, " out"] | None) -> None:
@@ -266,17 +282,3 @@ class QuantizedLayer(nn.Module):
             return depthwise(x, weight, bias, self.geometry)
         output: torch.Tensor = self.operation(x, weight, bias, *self.arguments)  # type: ignore[operator]
         return output
-
-
-def _geometry(operation: object, arguments: tuple[object, ...]) -> Geometry | None:
-    """That of a two-dimensional convolution that has the same for rows and columns, else None."""
-    if operation is not torch.ops.aten.conv2d.default:
-        return None
-    found: list[int] = []
-    for given, default in itertools.zip_longest(arguments, ([1, 1], [0, 0], [1, 1], 1)):
-        value = default if given is None else given
-        pair = value if isinstance(value, list) else [value]
-        if len(set(pair)) != 1 or not isinstance(pair[0], int):
-            return None
-        found.append(pair[0])
-    return Geometry(*found)

@@ -1,6 +1,7 @@
 """Scores and costs of every choice of a block, by post-training quantization."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
@@ -9,10 +10,13 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.networks.batch_norm import estimate_batch_norm
-from evo_qnas.networks.blocks import assemble
+from evo_qnas.networks.blocks import assemble, recording
+from evo_qnas.networks.correction import steadied
 from evo_qnas.networks.costs import Costs, costs_of
 from evo_qnas.networks.noise import noise_to_signal
 from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.networks.quantizers import QuantizedLayer
+from evo_qnas.networks.refine import Refined, take_refined, with_refined
 from evo_qnas.networks.tasks import evaluation_batch
 
 # Raised where the same module gets another score than before: scores of two versions are not to be mixed.
@@ -53,6 +57,7 @@ def score_operator(
     targets: Float[torch.Tensor, "s ..."],
     variance: Float[torch.Tensor, " c"],
     input_bits: int = 8,
+    refined: Mapping[int, Refined] | None = None,
 ) -> list[ChoiceScore]:
     """Scores of an operator at every combination of bits, in the order of weight bits, then activation bits.
 
@@ -66,9 +71,10 @@ def score_operator(
         targets: block outputs of the search images, the teacher's.
         variance: (c,) of the targets, see `channel_variance`.
         input_bits: bits of the block's input, which belongs to whatever comes before it.
+        refined: weights that were refined for these weight bits, see `refine_operator`.
     """
-    network = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits))
-    if not network.layers:
+    plain = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits))
+    if not plain.layers:
         score, stderr = _score(module, inputs, targets, variance)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
         return [
@@ -76,6 +82,7 @@ def score_operator(
         ]
     scores = []
     for weight in weight_bits:
+        network = with_refined(plain, (refined or {}).get(weight))
         network.set_bits(Bits(weight=weight, activation=8))
         network.calibrate_weights(calibration.split(evaluation_batch(calibration)))
         for activation in activation_bits:
@@ -121,6 +128,8 @@ def assemble_quantized(
     bits: Mapping[str, Bits],
     fixed: Bits,
     calibration: Float[torch.Tensor, "n ..."],
+    *,
+    refined: Mapping[str, Refined] | None = None,
 ) -> QuantizedNetwork:
     """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
 
@@ -133,10 +142,35 @@ def assemble_quantized(
         bits: per block its bits; blocks whose operator computes nothing may be absent.
         fixed: bits of the fixed part.
         calibration: train images.
+        refined: per block the weights that were refined for its bits; blocks without are quantized as they are.
     """
-    assembled = assemble(teacher, modules)
-    if any(module is not teacher.get_submodule(name) for name, module in modules.items()):
-        estimate_batch_norm(assembled, calibration.split(evaluation_batch(calibration)))
+    assembled, parts = assemble(teacher, modules), calibration.split(evaluation_batch(calibration))
+    kept = dict(refined or {})
+    if kept or any(module is not teacher.get_submodule(name) for name, module in modules.items()):
+        with _refined_blocks(assembled, bits, kept, calibration[:2]):
+            estimate_batch_norm(assembled, parts)
     network = quantize(assembled, calibration[:2], Policy(fixed=fixed, blocks=bits))
-    network.calibrate(calibration.split(evaluation_batch(calibration)))
+    for block, tensors in kept.items():
+        take_refined([layer for layer in network.layers if layer.block == block], tensors)
+    network.calibrate(parts)
     return network
+
+
+@contextmanager
+def _refined_blocks(
+    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: torch.Tensor
+) -> Iterator[None]:
+    """The blocks with refined weights stand in their places, their activations in floats."""
+    own = {name: network.get_submodule(name) for name in refined}
+    with torch.no_grad(), recording(network, list(refined)) as seen:
+        network(example)
+    layers: list[QuantizedLayer] = []
+    for name, tensors in refined.items():
+        block = quantize(own[name], seen[name][0], Policy(fixed=bits[name]))
+        take_refined(block.layers, tensors)
+        layers += block.layers
+        network.set_submodule(name, block)
+    with steadied(layers, for_good=False):
+        yield
+    for name, module in own.items():
+        network.set_submodule(name, module)

@@ -11,6 +11,7 @@ from evo_qnas.data import Augmentation, DataCard
 from evo_qnas.errors import CardError
 from evo_qnas.networks.features import FeatureSettings
 from evo_qnas.networks.segmentation import SegmentationTraining
+from evo_qnas.pipeline.refinement_card import RefinementCard
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -254,6 +255,7 @@ class ProblemCard(Card):
     operators: list[OperatorUse] = []
     quantization: QuantizationCard
     distillation: DistillationCard = DistillationCard()
+    refinement: RefinementCard | None = None
     inplace: InplaceCard | None = None
     latency: LatencyCard | None = None
     predictor: PredictorCard | None = None

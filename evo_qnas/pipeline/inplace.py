@@ -11,6 +11,7 @@ from evo_qnas.files import write_text
 from evo_qnas.networks.distill import block_features
 from evo_qnas.networks.inplace import score_in_place, teacher_outputs
 from evo_qnas.networks.operators import TEACHER
+from evo_qnas.pipeline.refining import refined_weights
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, read_json, to_json
 from evo_qnas.tables import Tables
@@ -85,6 +86,7 @@ class _InPlace:
                 outputs=outputs,
                 task=place.task,
                 measure=settings.measure,
+                refined=refined_weights(place, block, operator),
             )
         content = {
             "score": [score for score, _ in rows],

@@ -15,20 +15,15 @@ from torch import nn
 from evo_qnas.files import write_text
 from evo_qnas.jobs import active, claimed_device, spread
 from evo_qnas.networks.distill import block_features, candidate_steps, distill
-from evo_qnas.networks.features import (
-    Features,
-    TeacherFeatures,
-    cache_features,
-    features_bytes,
-    open_features,
-    output_variance,
-)
+from evo_qnas.networks.features import output_variance
 from evo_qnas.networks.operators import TEACHER
 from evo_qnas.networks.scores import fixed_costs, score_operator
 from evo_qnas.networks.segmentation import train_segmenter
 from evo_qnas.networks.teachers import load_teacher
 from evo_qnas.networks.training import train_classifier
 from evo_qnas.networks.weights import save_weights
+from evo_qnas.pipeline.feature_files import features_of, map_features
+from evo_qnas.pipeline.refining import refine_block, refined_bits, refined_weights
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json
 from evo_qnas.progress import progress_bar
 from evo_qnas.tables import Block, Tables
@@ -126,25 +121,10 @@ def make_blocks(place: Workplace, *, jobs: int) -> None:
     waiting = [shape.name for shape in place.shapes if _missing(place, shape.name)]
     if not waiting:
         return
-    _map_features(place, waiting)
+    map_features(place, waiting)
     task = _Distillation(place)
     in_jobs(task, waiting, place=place, jobs=jobs, label="blocks distilled", names=waiting)
     shutil.rmtree(place.folder / "features", ignore_errors=True)
-
-
-def _map_features(place: Workplace, blocks: Sequence[str]) -> None:
-    """Where the card wants mapped features and they fit its budget: one run of the teacher for all blocks."""
-    settings, train = place.card.distillation.features.values, place.splits.train
-    shapes = [place.shape(name) for name in blocks]
-    if settings.cache != "disk" or features_bytes(shapes, len(train), settings.dtype) > settings.budget_bytes:
-        return
-    folder, fingerprint = place.folder / "features", place.teacher_fingerprint
-    left = [shape for shape in shapes if open_features(folder, shape.name, fingerprint) is None]
-    if left:
-        torch.set_num_threads(place.card.threads)
-        cache_features(
-            place.teacher, left, train, settings, folder=folder, fingerprint=fingerprint, device=place.device
-        )
 
 
 def _missing(place: Workplace, block: str) -> list[str]:
@@ -162,23 +142,11 @@ class _Distillation:
 
     place: Workplace
 
-    def features(self, block: str) -> Features:
-        """The teacher's features of a block over the train images, cached as the card says."""
-        place, settings = self.place, self.place.card.distillation.features.values
-        train, shape = place.splits.train, place.shape(block)
-        found = open_features(place.folder / "features", block, place.teacher_fingerprint)
-        if settings.cache == "disk" and found is not None:
-            return found
-        if settings.cache == "memory" and features_bytes([shape], len(train), settings.dtype) <= settings.budget_bytes:
-            return cache_features(place.teacher, [shape], train, settings, device=place.device)[block]
-        variance = output_variance(place.teacher, block, train, device=place.device)
-        return TeacherFeatures(place.teacher, block, train, variance=variance, device=place.device)
-
     def __call__(self, block: str) -> None:
         place, settings = self.place, self.place.card.distillation
         missing = _missing(place, block)
         candidates = {name: module for name, module in place.candidates(block).items() if name in missing}
-        features = self.features(block)
+        features = features_of(place, block)
         with progress_bar(
             f"{block}", candidate_steps(list(candidates.values()), settings.steps), show=False
         ) as advance:
@@ -205,9 +173,15 @@ def make_tables(place: Workplace, *, jobs: int) -> Tables:
         return Tables.load(path)
     names = [shape.name for shape in place.shapes]
     task = _Scoring(place)
+    if refined_bits(place):
+        map_features(place, names)
     rows = in_jobs(task, names, place=place, jobs=jobs, label="blocks scored", names=names)
+    shutil.rmtree(place.folder / "features", ignore_errors=True)
     fixed = fixed_costs(place.teacher, place.example, names, place.fixed_bits)
-    _to_tables(names, rows, {name: float(cost) for name, cost in dataclasses.asdict(fixed).items()}).save(path)
+    way, few = "post-training quantization", refined_bits(place)
+    if few:
+        way += f", refined before it at {', '.join(map(str, few))} weight bits"
+    _to_tables(names, rows, {name: float(cost) for name, cost in dataclasses.asdict(fixed).items()}, way).save(path)
     write_text(stamp, to_json({"fingerprint": digest(place.tables_fingerprint)}))
     # From the file, so that a first run and a resumed one see the very same tables.
     return Tables.load(path)
@@ -215,7 +189,7 @@ def make_tables(place: Workplace, *, jobs: int) -> Tables:
 
 @dataclasses.dataclass(frozen=True)
 class _Scoring:
-    """Scores all choices of one block; kept in `blocks/<block>/choices.json`."""
+    """Scores all choices of one block, refined first where the card says so; kept in `blocks/<block>/choices.json`."""
 
     place: Workplace
 
@@ -227,6 +201,7 @@ class _Scoring:
             return list(known["choices"])
         quantization = place.card.quantization
         calibration, _ = block_features(place.teacher, block, place.calibration)
+        refine_block(place, block, calibration)
         variance = output_variance(place.teacher, block, place.splits.train)
         inputs, targets = block_features(place.teacher, block, place.splits.search)
         choices: list[dict[str, Any]] = []
@@ -240,14 +215,17 @@ class _Scoring:
                 inputs=inputs,
                 targets=targets,
                 variance=variance,
+                refined=refined_weights(place, block, operator),
             )
             choices += [dataclasses.asdict(choice) for choice in scored]
         write_text(path, to_json({"fingerprint": place.tables_fingerprint, "choices": choices}))
         return choices
 
 
-def _to_tables(names: Sequence[str], rows: Sequence[Sequence[dict[str, Any]]], fixed: dict[str, float]) -> Tables:
-    """Tables of scored choices."""
+def _to_tables(
+    names: Sequence[str], rows: Sequence[Sequence[dict[str, Any]]], fixed: dict[str, float], way: str
+) -> Tables:
+    """Tables of scored choices; `way` is how they were quantized."""
     blocks = [
         Block(
             name=name,
@@ -272,7 +250,7 @@ def _to_tables(names: Sequence[str], rows: Sequence[Sequence[dict[str, Any]]], f
         fixed=fixed,
         stderr={"score": [np.array([choice["stderr"] for choice in choices]) for choices in rows]},
         sources={
-            "score": "noise-to-signal ratio of the block's output after post-training quantization, search images",
+            "score": f"noise-to-signal ratio of the block's output after {way}, search images",
             **dict.fromkeys(_COSTS, "counted from the quantized layers"),
         },
         baselines=baselines,

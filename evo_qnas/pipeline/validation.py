@@ -19,6 +19,7 @@ from evo_qnas.networks.scores import assemble_quantized
 from evo_qnas.networks.segmentation import class_weights
 from evo_qnas.networks.uncertainty import metric_stderr
 from evo_qnas.networks.weights import save_weights
+from evo_qnas.pipeline.refining import refined_choices
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json
 from evo_qnas.tables import Tables
@@ -89,14 +90,15 @@ def choices_of(tables: Tables, genome: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def build_network(place: Workplace, choices: Sequence[Mapping[str, Any]]) -> QuantizedNetwork:
-    """The quantized network of these choices, calibrated on train images, not fine-tuned."""
+    """The quantized network of these choices, with refined weights where there are, calibrated, not fine-tuned."""
     modules = {row["block"]: place.trained(row["block"], row["operator"]) for row in choices}
     bits = {
         row["block"]: Bits(weight=row["weight_bits"], activation=row["activation_bits"])
         for row in choices
         if row["weight_bits"]
     }
-    return assemble_quantized(place.teacher, modules, bits, place.fixed_bits, place.calibration)
+    refined = refined_choices(place, choices)
+    return assemble_quantized(place.teacher, modules, bits, place.fixed_bits, place.calibration, refined=refined)
 
 
 def finetuning_settings(place: Workplace) -> dict[str, Any]:

@@ -201,7 +201,9 @@ class Workplace:
             for shape in self.shapes
             for operator in self.offered(shape.name)
         ]
-        return digest("tables", SCORING, self.teacher_fingerprint, parts, quantization)
+        refinement = self.card.refinement
+        further = [] if refinement is None else [refinement.model_dump(mode="json")]
+        return digest("tables", SCORING, self.teacher_fingerprint, parts, quantization, *further)
 
 
 def _rebuild(name: str, card: ProblemCard, folder: Path, device: str) -> Workplace:

@@ -1,0 +1,200 @@
+"""What refinement gains at few bits: scores of a block's choices, and networks put together, before any fine-tuning.
+
+    python benchmarks/refinement.py RUN_FOLDER --blocks stages.3 aspp --bits 2 3 4 --steps 50 100
+
+RUN_FOLDER is that of `evo-qnas run CARD --until blocks` or any later stage; nothing in it is changed. Scores are
+noise-to-signal ratios on the search images, which no step has seen: as calibrated; after the same steps in floats and
+calibration (what more training alone gives); refined. Networks take a random operator and random bits in the blocks
+named, the teacher's own at 8 bits elsewhere; their metric is that on the search images, or after `--finetune` epochs.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from evo_qnas.data import Images
+from evo_qnas.networks.distill import block_features
+from evo_qnas.networks.features import Features
+from evo_qnas.networks.finetune import finetune
+from evo_qnas.networks.noise import noise_to_signal
+from evo_qnas.networks.operators import TEACHER
+from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.networks.refine import Refined, Refinement, refine, refine_operator, with_refined
+from evo_qnas.networks.scores import assemble_quantized
+from evo_qnas.networks.tasks import evaluation_batch
+from evo_qnas.pipeline.exporting import open_run
+from evo_qnas.pipeline.feature_files import features_of
+from evo_qnas.pipeline.validation import finetuning_settings
+from evo_qnas.pipeline.workplace import Workplace
+
+Found = dict[tuple[str, str, int], Refined]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--blocks", nargs="+", required=True)
+    parser.add_argument("--bits", type=int, nargs="+", default=[2, 3, 4])
+    parser.add_argument("--steps", type=int, nargs="+", default=[50, 100], help="networks take the last")
+    parser.add_argument("--activation-bits", type=int, nargs="+", default=[8, 4], help="of the scores")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--step-learning-rate", type=float, default=1e-2)
+    parser.add_argument("--refine-activations", type=int, default=None, help="bits while refining [floats]")
+    parser.add_argument("--operators", nargs="+", help="[all]")
+    parser.add_argument("--every", type=int, default=1, help="take every so many search images")
+    parser.add_argument("--networks", type=int, default=8)
+    parser.add_argument("--finetune", type=int, default=0, metavar="EPOCHS")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    place = open_run(options.folder)
+    print("| block | operators | bits | calibrated | steps | in floats | refined | better | CPU s |", flush=True)
+    print("|---|---|---|---|---|---|---|---|---|")
+    refined: Found = {}
+    for block in options.blocks:
+        refined |= _Block(place, block, options).tell()
+    networks(place, refined, options)
+
+
+class _Block:
+    """All that is measured of a block."""
+
+    def __init__(self, place: Workplace, block: str, options: argparse.Namespace) -> None:
+        self.place, self.block, self.options = place, block, options
+        self.calibration, _ = block_features(place.teacher, block, place.calibration)
+        self.inputs, self.targets = block_features(place.teacher, block, some(place.splits.search, options.every))
+        self.features: Features = features_of(place, block)
+
+    def tell(self) -> Found:
+        """Prints a row per bits and steps; gives the refined weights of the most steps."""
+        options, found = self.options, {}
+        names = [TEACHER, *self.place.candidates(self.block)]
+        rows: dict[tuple[int, int, int], list[tuple[float, float, float]]] = {}
+        seconds = dict.fromkeys(options.steps, 0.0)
+        count = 0
+        for name in names if options.operators is None else [n for n in names if n in options.operators]:
+            plain = quantize(
+                self.place.trained(self.block, name),
+                self.calibration[:2],
+                Policy(fixed=Bits(weight=8, activation=8)),
+            )
+            if not plain.layers:
+                continue
+            count += 1
+            for steps in options.steps:
+                settings = self.settings(steps)
+                start = time.process_time()
+                refined = refine_operator(
+                    self.place.trained(self.block, name),
+                    self.features,
+                    self.calibration,
+                    settings,
+                    weight_bits=options.bits,
+                    seed=1,
+                )
+                seconds[steps] += time.process_time() - start
+                longer = plain.twin()
+                refine({0: longer}, self.features, settings, seed=1)
+                for bits in options.bits:
+                    ways = [self.scores(way, bits) for way in (plain, longer, with_refined(plain, refined[bits]))]
+                    for activation, *values in zip(options.activation_bits, *ways, strict=True):
+                        rows.setdefault((bits, activation, steps), []).append((values[0], values[1], values[2]))
+                    found[self.block, name, bits] = refined[bits]
+        for (bits, activation, steps), all_values in sorted(rows.items()):
+            values = np.array(all_values)
+            means = [f"{mean:.4f}" for mean in values.mean(axis=0)]
+            better = int((values[:, 2] < values[:, 0]).sum())
+            cells = [self.block, count, f"w{bits} a{activation}", means[0], steps, *means[1:], f"{better} of {count}"]
+            print(f"| {' | '.join(map(str, cells))} | {seconds[steps]:.0f} |", flush=True)
+        return found
+
+    def settings(self, steps: int) -> Refinement:
+        """For so many steps."""
+        return Refinement(
+            steps=steps,
+            batch_size=self.place.card.distillation.batch_size,
+            learning_rate=self.options.learning_rate,
+            step_learning_rate=self.options.step_learning_rate,
+            activation_bits=self.options.refine_activations,
+        )
+
+    @torch.no_grad()
+    def scores(self, network: QuantizedNetwork, bits: int) -> list[float]:
+        """Of a candidate at these weight bits, for each of the activation bits."""
+        network.set_bits(Bits(weight=bits, activation=8))
+        network.calibrate_weights(self.calibration.split(evaluation_batch(self.calibration)))
+        found = []
+        size = evaluation_batch(self.inputs)
+        for activation in self.options.activation_bits:
+            network.set_bits(Bits(weight=bits, activation=activation))
+            network.calibrate_activations()
+            parts = [
+                noise_to_signal(wanted, network(taken), self.features.variance)
+                for taken, wanted in zip(self.inputs.split(size), self.targets.split(size), strict=True)
+            ]
+            found.append(float(torch.cat(parts).mean()))
+        return found
+
+
+def networks(place: Workplace, refined: Found, options: argparse.Namespace) -> None:
+    """Prints the metric of random networks without and with refined weights."""
+    search = some(place.splits.search, options.every)
+    rng = np.random.default_rng(0)
+    metric = place.task.metric_name
+    print(f"\nfloat {metric} {place.task.metric(place.teacher, search):.4f}, {len(search)} search images")
+    print(f"| network | {metric} calibrated | refined |" + (" both after fine-tuning |" if options.finetune else ""))
+    print("|---|---|---|" + ("---|" if options.finetune else ""))
+    total = []
+    for _ in range(options.networks):
+        keys = [_draw(rng, [key for key in refined if key[0] == block]) for block in options.blocks]
+        values = []
+        for weights in ({}, {key[0]: refined[key] for key in keys}):
+            network = build(place, keys, weights)
+            values.append(place.task.metric(network, search))
+            if options.finetune:
+                tune(place, network, options.finetune)
+                values.append(place.task.metric(network, search))
+        values = values if not options.finetune else [values[0], values[2], values[1], values[3]]
+        total.append(values)
+        told = " ".join(f"{operator}-w{bits}" for _, operator, bits in keys)
+        print(row(told, values), flush=True)
+    if total:
+        print(row("mean", np.mean(total, axis=0).tolist()))
+
+
+def row(name: str, values: Sequence[float]) -> str:
+    """One line of the table of networks."""
+    after = [f"{values[2]:.4f}, {values[3]:.4f}"] if len(values) > 2 else []
+    return f"| {' | '.join([name, f'{values[0]:.4f}', f'{values[1]:.4f}', *after])} |"
+
+
+def build(place: Workplace, keys: Sequence[tuple[str, str, int]], weights: Mapping[str, Refined]) -> QuantizedNetwork:
+    """The network of these choices, activations at 8 bits."""
+    eight = Bits(weight=8, activation=8)
+    modules = {block: place.trained(block, operator) for block, operator, _ in keys}
+    bits = {block: Bits(weight=width, activation=8) for block, _, width in keys}
+    return assemble_quantized(place.teacher, modules, bits, eight, place.calibration, refined=weights)
+
+
+def tune(place: Workplace, network: QuantizedNetwork, epochs: int) -> None:
+    """Fine-tunes as the card says, for so many epochs."""
+    settings: dict[str, Any] = {**finetuning_settings(place), "epochs": epochs}
+    finetune(network, place.teacher, place.splits.train, **settings, seed=0, task=place.task)
+
+
+def some(images: Images, every: int) -> Images:
+    """Every so many images."""
+    pixels, labels = images.pixels[::every], images.labels[::every]
+    return Images(pixels=pixels, labels=labels, mean=images.mean, std=images.std)
+
+
+def _draw(rng: np.random.Generator, keys: Sequence[tuple[str, str, int]]) -> tuple[str, str, int]:
+    return keys[int(rng.integers(len(keys)))]
+
+
+if __name__ == "__main__":
+    main()
