@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--bits", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--steps", type=int, nargs="+", default=[50, 100], help="networks take the last")
     parser.add_argument("--activation-bits", type=int, nargs="+", default=[8, 4], help="of the scores")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--step-learning-rate", type=float, default=1e-2)
     parser.add_argument("--refine-activations", type=int, default=None, help="bits while refining [floats]")
     parser.add_argument("--operators", nargs="+", help="[all]")

@@ -103,7 +103,7 @@ def refined_tensors(network: QuantizedNetwork, inputs: torch.Tensor) -> dict[str
     """
     for quantizer in network.quantizers:
         quantizer.active = False
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for index, (layer, (mean, deviation)) in enumerate(
         zip(network.layers, moments(network, network.layers, inputs), strict=True)
     ):
@@ -125,7 +125,7 @@ def take_refined(layers: Sequence[QuantizedLayer], tensors: Refined) -> None:
         NetworkError: the tensors are those of another block.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wanted = {}
+    wanted: dict[str, tuple[int, ...]] = {}
     for index, layer in enumerate(layers):
         outputs = (len(layer.weight),)
         own = {name: tuple(tensor.shape) for name, tensor in _parts(layer).items()}

@@ -19,7 +19,7 @@ class RefinementCard(Card):
     """
 
     steps: Annotated[int, Field(ge=1)] = 50
-    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0.0)] = 3e-3
     step_learning_rate: Annotated[float, Field(gt=0.0)] = 1e-2
     most_weight_bits: Annotated[int, Field(ge=2, le=8)] = 4
 
