@@ -25,7 +25,7 @@ test: $(VENV)/.dev              ## fast tests, in parallel
 	$(BIN)/pytest -q -n 2
 
 test-all: $(VENV)/.dev          ## slow and GPU tests too
-	$(BIN)/pip install -q "transformers>=4.50"
+	$(BIN)/pip install -q "transformers>=4.50" "ai-edge-litert>=2"
 	$(BIN)/pytest -q -n 2 -m ""
 
 check: $(VENV)/.dev             ## lint, format, types, tests

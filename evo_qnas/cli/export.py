@@ -1,4 +1,4 @@
-"""`evo-qnas export`: a validated network as an ONNX file."""
+"""`evo-qnas export`: a validated network as an ONNX or TFLite file."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evo_qnas.errors import CardError, NetworkError
+from evo_qnas.errors import CardError
 
 _HELP = """Writes a validated network of a run as an ONNX file with integer weights, and checks it in ONNX Runtime:
 against torch and an integer reference, by size, kernels and latency. Exit code 1 where a check fails.
@@ -15,6 +15,9 @@ against torch and an integer reference, by size, kernels and latency. Exit code 
 Example:
 
   evo-qnas export results/digits --network 1a2b3c4d -o model.onnx
+
+A name that ends in .tflite gives a TFLite file (extra tflite), checked against torch in its runtime, which rounds sums
+and means in its own way: the same answers to within some steps of a code, not the same bits.
 
 A segmentation network gives low-resolution logits; --upsample keeps the up-sampling of its last layer.
 """
@@ -33,31 +36,36 @@ def export(
 ) -> None:
     """Exports a network."""
     try:
-        from evo_qnas.networks.export import missing_packages
-        from evo_qnas.pipeline.exporting import export_stored, open_run
+        from evo_qnas.networks.export import require_packages, tflite
+        from evo_qnas.pipeline.exporting import export_stored, is_tflite, open_run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("evo_qnas"):
             raise
         raise CardError(
             f"evo-qnas export needs {error.name}, which is not installed: pip install 'evo-qnas[train,onnx]'"
         ) from error
-    missing = missing_packages()
-    if missing:
-        raise NetworkError(
-            f"evo-qnas export needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]'"
-        )
+    require = tflite.require_packages if is_tflite(output) else require_packages
+    require("evo-qnas export")
     entry = export_stored(folder, network, output, upsample=upsample)
     console = Console(highlight=False)
-    _show(console, output, entry, open_run(folder).task.metric_name)
+    rows = _tflite_rows if is_tflite(output) else _onnx_rows
+    _show(console, output, rows(entry, open_run(folder).task.metric_name))
     if entry["failures"]:
         for sentence in entry["failures"]:
             console.print(f"[red]failed:[/red] {sentence}")
         raise typer.Exit(1)
 
 
-def _show(console: Console, output: Path, entry: dict[str, Any], metric: str) -> None:
+def _show(console: Console, output: Path, rows: list[tuple[str, str]]) -> None:
     """The table an export ends with."""
     table = Table(box=None, pad_edge=False, show_header=False)
+    for name, text in rows:
+        table.add_row(name, text)
+    console.print(f"{output}")
+    console.print(table)
+
+
+def _onnx_rows(entry: dict[str, Any], metric: str) -> list[tuple[str, str]]:
     plain = entry["default_session"]
     reference = {True: "bit for bit", False: "no", None: "the reference lacks an operation"}[entry["reference_equal"]]
     rows = [
@@ -70,10 +78,8 @@ def _show(console: Console, output: Path, entry: dict[str, Any], metric: str) ->
         ("logits of one image", " x ".join(str(size) for size in entry["logits"])),
         ("packed tensors (size_bytes)", f"{entry['packed_bytes']:,} B"),
         ("constants and graph", f"{entry['constant_bytes']:,} B + {entry['graph_bytes']:,} B"),
-        ("file, compressed with gzip", f"{entry['file_bytes']:,} B, {entry['compressed_bytes']:,} B"),
+        *_of_file(entry),
     ]
-    if entry["latency_ms"] is not None:
-        rows.append(("latency, 1 image, 1 thread", f"{entry['latency_ms']:.4f} +- {entry['latency_spread_ms']:.4f} ms"))
     if plain["argmax_agreement"] < entry["argmax_agreement"]:
         rows.append(
             (
@@ -81,7 +87,24 @@ def _show(console: Console, output: Path, entry: dict[str, Any], metric: str) ->
                 f"agreement {plain['argmax_agreement']:.2%}, {metric} {plain['metric']:.2%} on this processor",
             )
         )
-    for name, text in rows:
-        table.add_row(name, text)
-    console.print(f"{output}")
-    console.print(table)
+    return rows
+
+
+def _tflite_rows(entry: dict[str, Any], metric: str) -> list[tuple[str, str]]:
+    plain = entry["plain_kernels"]
+    return [
+        (f"{metric}, TFLite and torch", f"{entry['metric']:.2%}, {entry['torch_metric']:.2%}"),
+        ("argmax agreement with torch", f"{entry['argmax_agreement']:.2%}"),
+        ("largest difference of logits", f"{entry['max_abs_diff']:.3g}"),
+        ("without XNNPACK", f"agreement {plain['argmax_agreement']:.2%}, {metric} {plain['metric']:.2%}"),
+        ("convolutions of integers", f"{entry['integer_convolutions']} of {entry['convolutions']}"),
+        ("packed tensors (size_bytes)", f"{entry['packed_bytes']:,} B"),
+        *_of_file(entry),
+    ]
+
+
+def _of_file(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("file, compressed with gzip", f"{entry['file_bytes']:,} B, {entry['compressed_bytes']:,} B")]
+    if entry["latency_ms"] is not None:
+        rows.append(("latency, 1 image, 1 thread", f"{entry['latency_ms']:.4f} +- {entry['latency_spread_ms']:.4f} ms"))
+    return rows

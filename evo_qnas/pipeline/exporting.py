@@ -8,6 +8,7 @@ from evo_qnas.cards import nearest
 from evo_qnas.errors import CardError
 from evo_qnas.networks.blocks import assemble
 from evo_qnas.networks.export import export_network
+from evo_qnas.networks.export.tflite import export_tflite
 from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.weights import load_weights
 from evo_qnas.pipeline.card import load_card
@@ -68,8 +69,17 @@ def restore_network(place: Workplace, choices: list[dict[str, Any]], weights: Pa
 
 
 def export_stored(folder: Path, identity: str, path: Path, *, upsample: bool = False) -> dict[str, Any]:
-    """Exports a validated network and checks it on the run's test images; see `export_network`."""
+    """Exports a validated network and checks it on the run's test images.
+
+    As TFLite where the path ends so, see `export_tflite`, else as ONNX, see `export_network`.
+    """
     place, network, _ = stored_network(folder, identity)
-    return export_network(
+    export = export_tflite if is_tflite(path) else export_network
+    return export(
         network, path, images=place.splits.test, metric=place.task.metric, upsample=upsample, seed=place.card.seed
     )
+
+
+def is_tflite(path: Path) -> bool:
+    """Whether a file of this name is to be a TFLite file."""
+    return path.suffix.lower() == ".tflite"

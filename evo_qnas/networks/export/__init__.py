@@ -2,6 +2,7 @@
 
 - `export_network`: writes a network's ONNX file, checks it, gives its `onnx` entry of `summary.json`.
 - `missing_packages`, `require_packages`: what has to be installed for that.
+- `tflite`: the same for TFLite, with the extra of that name.
 - `measure_blocks`: a script to copy to a device.
 - `compose`: networks from the models of their parts; `float_model`: float networks.
 - `translate`: from the captured graph to an ONNX model (`moves`, `floats`, `values`, `packed`, `builder`).
