@@ -21,6 +21,8 @@ _LARGEST = 50
 _CHILDREN = 0.5
 _ENDS = 0.03
 _CANDIDATES = 32
+# Rows whose candidates fit the processor's cache.
+_AT_ONCE = 512
 _MEMORY = 0.8
 _LEAST_LEARNT = 0.05
 _MOST_LEARNT = 0.8
@@ -132,12 +134,23 @@ class NSGA2(Optimizer):
         # The nearest of some random members costs less than sorting all distances and is near enough.
         some = min(_CANDIDATES, max(2, members // mates))
         candidates = self._rng.integers(0, members - 1, size=(n, some))
-        candidates += candidates >= first[:, None]
-        apart = np.zeros(candidates.shape)
-        for column in self._scaled.T:
-            apart += (column.take(candidates) - column.take(first)[:, None]) ** 2
-        second: np.ndarray = candidates[np.arange(n), apart.argmin(axis=1)]
+        second = np.empty(n, dtype=np.int64)
+        for start in range(0, n, _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            second[part] = self._nearest(first[part], candidates[part])
         return first, second
+
+    def _nearest(self, first: Int[np.ndarray, " n"], candidates: Int[np.ndarray, "n some"]) -> Int[np.ndarray, " n"]:
+        """Of the candidates, numbered without the first mate, the one that is nearest to it."""
+        others = candidates + (candidates >= first[:, None])
+        apart = np.zeros(others.shape)
+        for column in self._scaled.T:
+            step = column.take(others)
+            step -= column.take(first)[:, None]
+            step *= step
+            apart += step
+        nearest: np.ndarray = others[np.arange(len(first)), apart.argmin(axis=1)]
+        return nearest
 
     def _tournaments(self, n: int) -> Int[np.ndarray, " n"]:
         """Winners of `n` binary tournaments: the lower rank, then the larger crowding distance, then the first.
