@@ -11,7 +11,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,10 +87,10 @@ def judge(problem: TableProblem, truth: ExactFront | None) -> Callable[[np.ndarr
 
 
 def measure(
-    problem: TableProblem, truth: ExactFront | None, *, evaluations: int, seeds: int, fast: bool
+    problem: TableProblem, truth: ExactFront | None, *, evaluations: int, seeds: int, left_out: Set[str]
 ) -> dict[str, Row]:
     """Shares and times of all ways, taken in turns so that a busy machine is busy for all of them."""
-    rows = {name: Row(shares=[], wall=np.inf, cpu=np.inf, exact=True) for name in WAYS if not (fast and name in SLOW)}
+    rows = {name: Row(shares=[], wall=np.inf, cpu=np.inf, exact=True) for name in WAYS if name not in left_out}
     share_of = judge(problem, truth)
     for seed in range(seeds):
         for name, row in rows.items():
@@ -122,7 +122,8 @@ def additive_case(blocks: int, m: int, options: argparse.Namespace) -> dict[str,
         truth, known = None, "a proven bound"
     print(f"\n{blocks} blocks x 120 choices, {m} objectives, {options.evaluations:,} evaluations, against {known}")
     print(f"  {'':34}  mean share  least share  wall s   CPU s  wall / evo_qnas")
-    rows = measure(problem, truth, evaluations=options.evaluations, seeds=options.seeds, fast=options.fast)
+    left_out = set(options.leave_out) | (SLOW if options.fast else set())
+    rows = measure(problem, truth, evaluations=options.evaluations, seeds=options.seeds, left_out=left_out)
     for name, row in rows.items():
         mark = "" if row.exact else ">="
         print(
@@ -192,6 +193,9 @@ def main() -> int:
     parser.add_argument("--evaluations", type=int, default=20_000)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--fast", action="store_true", help="leave out the peers that take longer than 5 s a run")
+    parser.add_argument(
+        "--leave-out", nargs="*", default=[], choices=list(WAYS), metavar="PEER", help="by name, Optuna"
+    )
     parser.add_argument("--check", action="store_true", help="exit with 1 where an acceptance figure is missed")
     options = parser.parse_args()
     missing = [name for name in ("pygmo", "jmetal", "deap", "optuna") if find_spec(name) is None]
