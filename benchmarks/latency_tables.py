@@ -1,7 +1,7 @@
 """How well latency tables predict whole networks: held-out networks, the plain sum beside them, a second measurement.
 
-    python benchmarks/latency_tables.py --card camvid -o results/latency        # about 15 minutes on a loaded machine
-    python benchmarks/latency_tables.py --card digits --rounds 60
+    python benchmarks/latency_tables.py --card streets -o results/latency       # about two minutes
+    python benchmarks/latency_tables.py --card camvid --rounds 60
 
 Latency does not depend on what weights were learned, so nothing is trained: the card's teacher and candidates have
 fresh weights. Blocks and 68 whole random networks are timed in the same rounds; 20 of the networks are held out. Then
@@ -93,7 +93,7 @@ def second_measurement(place: Workplace, tables: Tables, settings: LatencyCard) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--card", default="camvid")
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--networks", type=int, default=48)
     parser.add_argument("--held-out", type=int, default=20)
     parser.add_argument("-o", "--output", type=Path, default=Path("results/latency"))

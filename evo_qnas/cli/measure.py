@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def measure(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder with trained blocks and tables.h5")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="tables to write [DIR/tables.h5]")] = None,
-    rounds: Annotated[int | None, typer.Option(min=10, help="times everything is measured [60]")] = None,
+    rounds: Annotated[int | None, typer.Option(min=10, help="times everything is measured [200]")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="threads of a run [1]")] = None,
     networks: Annotated[int | None, typer.Option(min=4, help="whole networks to calibrate on [48]")] = None,
     held_out: Annotated[int | None, typer.Option(min=0, help="more networks to check the calibration on [12]")] = None,

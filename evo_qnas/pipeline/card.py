@@ -137,7 +137,7 @@ class DistillationCard(Card):
 class LatencyCard(Card):
     """`[latency]`: what is measured between tables and search; without this section nothing is."""
 
-    rounds: Annotated[int, Field(ge=10)] = 60
+    rounds: Annotated[int, Field(ge=10)] = 200
     threads: Count = 1
     networks: Annotated[int, Field(ge=4)] = 48
     held_out: Annotated[int, Field(ge=0)] = 12
