@@ -103,6 +103,11 @@ def last_upsampling(graph: fx.GraphModule) -> fx.Node | None:
     return last if last.op == "call_function" and last.target in UPSAMPLINGS else None
 
 
+def source_of(node: fx.Node) -> Any:
+    """The first argument of a node, for what works on one tensor: a node, which torch's types do not promise."""
+    return node.args[0]
+
+
 def arguments_of(node: fx.Node) -> list[Any]:
     """All arguments of a node in the operation's order, defaults filled in."""
     schema: Any = node.target._schema  # type: ignore[union-attr]

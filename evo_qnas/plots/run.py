@@ -41,7 +41,7 @@ def plot_run(summary: Mapping[str, Any], tables: Tables, front: Int[np.ndarray, 
     for panel in panels:
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
-        panel.set_xlim(left=0)
+        panel.set_xlim(0, 1.03 * panel.get_xlim()[1])
     share = summary["search"]["hypervolume_share"]
     note = f", {share:.4f} of the exact front's hypervolume" if share is not None else ""
     figure.suptitle(f"{summary['card']}: {summary['search']['front']} networks on the front{note}", fontsize=11)
@@ -99,4 +99,6 @@ def _draw_measured(panel: Any, summary: Mapping[str, Any], cost: str) -> None:
         )
     panel.set_ylabel(f"test {summary['metric']['name']}, %")
     panel.set_title("validation", fontsize=10)
-    panel.legend(frameon=False, fontsize=8, loc="lower right")
+    # Below the panel: inside, any corner may hold a network.
+    where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 3}
+    panel.legend(frameon=False, fontsize=8, **where, columnspacing=0.8, handletextpad=0.2)

@@ -62,8 +62,9 @@ def _draw(subject: Subject, summary: Mapping[str, Any], networks: Sequence[Mappi
         tidy(panel)
     left.set_title(_correlation(summary.get("rank_correlation")), fontsize=9)
     right.set_title(f"test {metric}", fontsize=9)
-    left.legend(frameon=False, fontsize=8, loc="lower left")
-    right.legend(frameon=False, fontsize=8, loc="lower right")
+    # Below the panels: inside, any corner may hold a network.
+    for panel in (left, right):
+        panel.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
     return figure
 
 

@@ -198,7 +198,7 @@ def _range(name: str, low: Any, high: Any) -> list[Any]:
 
 
 @final
-class ExportedProblem(Original):  # type: ignore[misc]
+class ExportedProblem(Original):
     """One of our problems for plain pymoo: one integer variable per gene, failed networks are infinitely bad.
 
     Attributes:

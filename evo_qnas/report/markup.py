@@ -43,7 +43,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, caption: st
         "<tr>" + "".join(f"<td{mark}>{_shown(value)}</td>" for value, mark in zip(row, marks, strict=True)) + "</tr>"
         for row in lines
     )
-    title = f"<caption>{text(caption)}</caption>" if caption else ""
+    title = f"<caption><span>{text(caption)}</span></caption>" if caption else ""
     return (
         f'<div class="wide tall" tabindex="0" role="region" aria-label="{text(caption or "table")}">'
         f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"

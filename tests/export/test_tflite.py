@@ -1,6 +1,7 @@
 """TFLite files: the network's own integers, limits of few bits, layouts of maps, refusals, the verb."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from evo_qnas.cli import app
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.costs import costs_of
-from evo_qnas.networks.export.tflite import export_tflite, exporting
+from evo_qnas.networks.export import packages
+from evo_qnas.networks.export.parity import InRuntime
+from evo_qnas.networks.export.tflite import export_tflite
 from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.reference import run_in_integers
 from tests.export.conftest import quantized, quantized_teacher, random_network
@@ -243,7 +246,7 @@ def test_the_teacher_gives_torchs_answers(
 
 @needs_tflite
 def test_a_file_can_give_logits_in_full_size(tmp_path: Path) -> None:
-    from evo_qnas.networks.export.tflite.runtime import InTflite, open_interpreter, run
+    from evo_qnas.networks.export.tflite.runtime import open_interpreter, run
     from evo_qnas.networks.export.tflite.translate import to_tflite
 
     module = seeded(lambda: Lambda(lambda x: functional.interpolate(x, size=(14, 18), mode="bilinear")))
@@ -254,14 +257,14 @@ def test_a_file_can_give_logits_in_full_size(tmp_path: Path) -> None:
         path.write_bytes(to_tflite(network, upsample=upsample))
         interpreter = open_interpreter(path)
         assert run(interpreter, images.numpy()).shape == (2, 4, *size)
-        found.append(InTflite(interpreter, network)(images))
+        found.append(InRuntime(partial(run, interpreter), network)(images))
     torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-4)
 
 
 def test_without_the_package_the_way_out_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, validated: tuple[Path, dict[str, Any]]
 ) -> None:
-    monkeypatch.setattr(exporting, "find_spec", lambda _name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda _name: None)
     command = ["export", str(validated[0]), "--network", IDENTITY, "-o", str(tmp_path / "model.tflite")]
     result = CliRunner().invoke(app, command)
     assert isinstance(result.exception, NetworkError)

@@ -1,16 +1,15 @@
 """Exporting one network: the file, its checks, and its entry in `summary.json`."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evo_qnas.data import Images
-from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_bytes
 from evo_qnas.networks.costs import costs_of
 from evo_qnas.networks.export.latency import measure_latency
+from evo_qnas.networks.export.packages import missing_of, require
 from evo_qnas.networks.export.parity import Metric, Parity, compare, equals_reference, same_in_both
 from evo_qnas.networks.export.runtime import Kernels, kernels
 from evo_qnas.networks.export.sizes import FileSizes, file_sizes
@@ -26,7 +25,7 @@ METRIC_TOLERANCE = 0.002
 
 def missing_packages() -> tuple[str, ...]:
     """The packages of the extra `onnx` that are not installed."""
-    return tuple(name for name in PACKAGES if find_spec(name) is None)
+    return missing_of(PACKAGES)
 
 
 def require_packages(who: str) -> None:
@@ -35,9 +34,7 @@ def require_packages(who: str) -> None:
     Raises:
         NetworkError: one is not installed.
     """
-    missing = missing_packages()
-    if missing:
-        raise NetworkError(f"{who} needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]'")
+    require(who, PACKAGES, extra="onnx")
 
 
 def export_network(

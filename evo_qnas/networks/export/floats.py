@@ -10,7 +10,7 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.builder import GraphBuilder
 from evo_qnas.networks.export.moves import pair, resize, static_shape
 from evo_qnas.networks.export.values import Floats
-from evo_qnas.networks.graph import ATEN
+from evo_qnas.networks.graph import ATEN, source_of
 
 # Tensor arguments arrive as names of float tensors, everything else as it stands in the graph.
 Operation = Callable[[GraphBuilder, fx.Node, Sequence[Any]], Floats]
@@ -66,7 +66,7 @@ def _clamp(builder: GraphBuilder, _node: fx.Node, arguments: Sequence[Any]) -> F
 
 def _mean(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
     source, axes, keep = arguments[:3]
-    rank = len(node.args[0].meta["val"].shape)  # type: ignore[union-attr]
+    rank = len(source_of(node).meta["val"].shape)
     chosen = sorted(int(axis) % rank for axis in (axes if axes is not None else range(rank)))
     if chosen == list(range(2, rank)):
         # The integer kernel keeps the axes, so the codes lose them afterwards.
@@ -75,7 +75,7 @@ def _mean(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Flo
 
 
 def _adaptive_mean(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
-    taken = static_shape(node.args[0])[2:]  # type: ignore[arg-type]
+    taken = static_shape(source_of(node))[2:]
     given = static_shape(node)[2:]
     if given == (1, 1):
         return Floats(name=builder.node("GlobalAveragePool", arguments[0]))

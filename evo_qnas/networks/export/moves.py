@@ -9,7 +9,7 @@ from torch import fx
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.builder import GraphBuilder
 from evo_qnas.networks.export.values import Codes
-from evo_qnas.networks.graph import ATEN
+from evo_qnas.networks.graph import ATEN, source_of
 from evo_qnas.networks.upsampling import resize_scale
 
 Move = Callable[[GraphBuilder, Codes, fx.Node, Sequence[Any]], str]
@@ -113,7 +113,7 @@ def _nearest(builder: GraphBuilder, source: Codes, node: fx.Node, _arguments: Se
 
 def resize(builder: GraphBuilder, name: str, node: fx.Node, *, mode: str, coordinates: str, **attributes: str) -> str:
     """A `Resize` of the two map axes to the size of the node's output."""
-    taken = static_shape(node.args[0])[2:]  # type: ignore[arg-type]
+    taken = static_shape(source_of(node))[2:]
     given = static_shape(node)[2:]
     scales = [resize_scale(size, wanted) for size, wanted in zip(taken, given, strict=True)]
     factors = builder.constant([1.0, 1.0, *scales], "float32")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -23,6 +24,7 @@ _REFERENCE_IMAGES, _REFERENCE_VALUES = 16, 2**19
 _BATCH = 64
 
 Metric = Callable[[nn.Module, Images], float]
+Run = Callable[[Float[np.ndarray, "n ..."]], Float[np.ndarray, "n ..."]]
 
 
 @final
@@ -48,27 +50,27 @@ class Parity:
 
 @final
 class InRuntime(nn.Module):
-    """An ONNX file as a torch module: what a metric of torch networks measures, measured in ONNX Runtime.
+    """An exported file as a torch module: what a metric of torch networks measures, measured in the file's runtime.
 
     Low-resolution logits are up-sampled as the torch network does it, so that both are judged on the same pixels.
     """
 
-    def __init__(self, session: Any, network: QuantizedNetwork) -> None:
+    def __init__(self, logits_of: Run, network: QuantizedNetwork) -> None:
         super().__init__()
-        self.session = session
+        self.logits_of = logits_of
         self.last = last_upsampling(network.graph)
         self.size = None if self.last is None else tuple(self.last.meta["val"].shape[2:])
 
     def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
         """Logits, at the size of the torch network's."""
-        logits = torch.from_numpy(run(self.session, x.numpy(force=True)))
+        logits = torch.from_numpy(self.logits_of(x.numpy(force=True)))
         return logits if tuple(logits.shape[2:]) == self.size else upsampled(self.last, logits)
 
 
 def compare(network: QuantizedNetwork, path: Path, images: Images, *, metric: Metric, exact: bool = True) -> Parity:
     """Runs both on the images, torch in integers where it can (`in_integers`); `exact` as in `open_session`."""
     mine = in_integers(network, images.take(slice(0, 1))[0])
-    theirs = InRuntime(open_session(path, exact=exact), network)
+    theirs = InRuntime(partial(run, open_session(path, exact=exact)), network)
     agreement, difference = agreement_of(mine, theirs, images)
     return Parity(
         metric=metric(theirs, images),

@@ -15,7 +15,7 @@ from evo_qnas.networks.export.layers import activation_limits, convolution_argum
 from evo_qnas.networks.export.moves import MOVE_TABLE, static_shape
 from evo_qnas.networks.export.packed import unpack_function, weight_codes
 from evo_qnas.networks.export.values import Codes, Floats, code_limits
-from evo_qnas.networks.graph import ACTIVATIONS, LINEAR, arguments_of, last_upsampling, value
+from evo_qnas.networks.graph import ACTIVATIONS, LINEAR, arguments_of, last_upsampling, source_of, value
 from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantizers import ActivationQuantizer, QuantizedLayer
 
@@ -173,7 +173,7 @@ class _Translation:
 
     def _module(self, node: fx.Node) -> Value:
         module = self.graph.get_submodule(str(node.target))
-        source = self.values[node.args[0]]  # type: ignore[index]
+        source = self.values[source_of(node)]
         if isinstance(module, ActivationQuantizer):
             return self._quantize(module, source)
         if isinstance(module, QuantizedLayer) and isinstance(source, Codes):

@@ -157,7 +157,7 @@ _MAKERS: dict[str, Callable[[np.ndarray, int, dict[str, Any], DuplicateEliminati
 
 
 @final
-class _Schedule(MaximumGenerationTermination):  # type: ignore[misc]
+class _Schedule(MaximumGenerationTermination):
     """A number of generations that RVEA's schedule runs over, without ending there."""
 
     def _update(self, algorithm: Any) -> float:

@@ -18,7 +18,7 @@ from evo_qnas.spaces import Space
 
 
 @final
-class EvoNSGA2(Algorithm):  # type: ignore[misc]
+class EvoNSGA2(Algorithm):
     """Our NSGA-II as a pymoo algorithm: `pymoo.optimize.minimize(problem, EvoNSGA2(), ("n_eval", 20_000))`.
 
     Works on pymoo problems of integers between bounds, what `Problem.to_pymoo()` gives among them.

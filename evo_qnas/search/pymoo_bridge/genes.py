@@ -12,7 +12,7 @@ from evo_qnas.spaces import Space
 
 
 @final
-class GeneProblem(Original):  # type: ignore[misc]
+class GeneProblem(Original):
     """Bounds and sizes for pymoo; the values come from the search loop."""
 
     def __init__(self, space: Space, objectives: int, *, limited: bool) -> None:

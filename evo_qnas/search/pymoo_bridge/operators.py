@@ -18,7 +18,7 @@ _ROUNDS = 5
 
 
 @final
-class Start(Sampling):  # type: ignore[misc]
+class Start(Sampling):
     """The seeds, then gene values drawn without repetition."""
 
     def __init__(self, seen: Seen, seeds: Int[np.ndarray, "s genes"]) -> None:
@@ -33,7 +33,7 @@ class Start(Sampling):  # type: ignore[misc]
 
 
 @final
-class Cross(Crossover):  # type: ignore[misc]
+class Cross(Crossover):
     """Our crossover on pymoo's (parents, matings, genes) block."""
 
     def __init__(self, variation: Variation) -> None:
@@ -45,7 +45,7 @@ class Cross(Crossover):  # type: ignore[misc]
 
 
 @final
-class Mutate(Mutation):  # type: ignore[misc]
+class Mutate(Mutation):
     """Our mutation on a whole matrix."""
 
     def __init__(self, variation: Variation) -> None:
@@ -57,7 +57,7 @@ class Mutate(Mutation):  # type: ignore[misc]
 
 
 @final
-class Fresh(Repair):  # type: ignore[misc]
+class Fresh(Repair):
     """Mutates children that were met before until they are new, and draws others in place of those that never are.
 
     Without it an algorithm that removes no duplicates asks again and again for what it knows, and one that does makes a
@@ -97,7 +97,7 @@ class Fresh(Repair):  # type: ignore[misc]
 
 
 @final
-class Unmet(DuplicateElimination):  # type: ignore[misc]
+class Unmet(DuplicateElimination):
     """Removes children that were ever evaluated, by exact keys instead of pymoo's distances."""
 
     def __init__(self, seen: Seen) -> None:

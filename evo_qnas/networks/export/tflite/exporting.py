@@ -1,23 +1,23 @@
 """Exporting one network to TFLite: the file, its checks, and what they found."""
 
 import gzip
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from evo_qnas.data import Images
-from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_bytes
 from evo_qnas.networks.costs import costs_of
-from evo_qnas.networks.export.parity import Metric, agreement_of
+from evo_qnas.networks.export.packages import missing_of, require
+from evo_qnas.networks.export.parity import InRuntime, Metric, agreement_of
 from evo_qnas.networks.export.runtime import Kernels
-from evo_qnas.networks.export.tflite.runtime import InTflite, kernels, measure, open_interpreter
+from evo_qnas.networks.export.tflite.runtime import kernels, measure, open_interpreter, run
 from evo_qnas.networks.export.tflite.translate import to_tflite
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.reference import in_integers
 from evo_qnas.networks.tasks import accuracy
 
-PACKAGES = ("ai_edge_litert",)
+PACKAGES = ("ai-edge-litert",)
 # The runtime rounds sums, means and new steps in its own way, by up to one step of a code; see `export_tflite`.
 AGREEMENT, METRIC_TOLERANCE = 0.98, 0.005
 _ROUNDS = 60
@@ -25,7 +25,7 @@ _ROUNDS = 60
 
 def missing_packages() -> tuple[str, ...]:
     """The packages of the extra `tflite` that are not installed."""
-    return tuple(name.replace("_", "-") for name in PACKAGES if find_spec(name) is None)
+    return missing_of(PACKAGES)
 
 
 def require_packages(who: str) -> None:
@@ -34,9 +34,7 @@ def require_packages(who: str) -> None:
     Raises:
         NetworkError: one is not installed.
     """
-    missing = missing_packages()
-    if missing:
-        raise NetworkError(f"{who} needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[tflite]'")
+    require(who, PACKAGES, extra="tflite")
 
 
 def export_tflite(
@@ -76,7 +74,7 @@ def export_tflite(
     content = to_tflite(network, upsample=upsample)
     write_bytes(path, content)
     mine = in_integers(network, images.take(slice(0, 1))[0])
-    found = [InTflite(open_interpreter(path, delegate=delegate), network) for delegate in (True, False)]
+    found = [InRuntime(partial(run, open_interpreter(path, delegate=delegate)), network) for delegate in (True, False)]
     (agreement, difference), (plain, _) = (agreement_of(mine, theirs, images) for theirs in found)
     time = measure(path, rounds=_ROUNDS, seed=seed) if latency else None
     used = kernels(content)

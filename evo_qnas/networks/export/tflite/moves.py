@@ -13,7 +13,7 @@ from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.layers import mode_of, padded
 from evo_qnas.networks.export.tflite.values import Codes, Shape, shape_of, stored_axis, stored_shape
 from evo_qnas.networks.export.values import Codes as OnnxCodes
-from evo_qnas.networks.graph import ATEN
+from evo_qnas.networks.graph import ATEN, source_of
 
 Move = Callable[[TfliteBuilder, Codes, fx.Node, Sequence[Any]], Codes]
 _LEAST = -128
@@ -64,7 +64,7 @@ def _slice(builder: TfliteBuilder, source: Codes, node: fx.Node, arguments: Sequ
     axis, start, _end, step = arguments[1:5]
     rank, shape = len(source.shape), shape_of(node)
     place = stored_axis(int(axis), rank)
-    if node.args[0].meta["val"].shape == node.meta["val"].shape:  # type: ignore[union-attr]
+    if source_of(node).meta["val"].shape == node.meta["val"].shape:
         return source
     if place == 0:
         raise NetworkError(f"{node.name} takes a part of the images: only parts of one image can be exported")

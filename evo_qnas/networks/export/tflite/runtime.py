@@ -2,19 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import nn
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.latency import Latency, latency_of
 from evo_qnas.networks.export.runtime import Kernels
-from evo_qnas.networks.graph import last_upsampling
-from evo_qnas.networks.quantize import QuantizedNetwork
-from evo_qnas.networks.reference import upsampled
 
 _WARM_UP = 3
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -55,25 +50,6 @@ def run(interpreter: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarra
         found.append(interpreter.get_tensor(taken["index"]))
     logits = np.concatenate(found)
     return np.ascontiguousarray(np.moveaxis(logits, -1, 1)) if logits.ndim == 4 else logits
-
-
-@final
-class InTflite(nn.Module):
-    """A TFLite file as a torch module: what a metric of torch networks measures, measured in its runtime.
-
-    Low-resolution logits are up-sampled as the torch network does it, so that both are judged on the same pixels.
-    """
-
-    def __init__(self, interpreter: Any, network: QuantizedNetwork) -> None:
-        super().__init__()
-        self.interpreter = interpreter
-        self.last = last_upsampling(network.graph)
-        self.size = None if self.last is None else tuple(self.last.meta["val"].shape[2:])
-
-    def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
-        """Logits, at the size of the torch network's."""
-        logits = torch.from_numpy(run(self.interpreter, x.numpy(force=True)))
-        return logits if tuple(logits.shape[2:]) == self.size else upsampled(self.last, logits)
 
 
 def kernels(content: bytes) -> Kernels:

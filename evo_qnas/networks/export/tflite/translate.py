@@ -13,7 +13,7 @@ from evo_qnas.networks.export.tflite.moves import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE, as_floats, bilinear_options
 from evo_qnas.networks.export.tflite.values import Codes, Pending, offset_of, shape_of, stored_shape
 from evo_qnas.networks.export.values import code_limits
-from evo_qnas.networks.graph import ACTIVATIONS, ATEN, arguments_of, last_upsampling
+from evo_qnas.networks.graph import ACTIVATIONS, ATEN, arguments_of, last_upsampling, source_of
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.quantizers import ActivationQuantizer, QuantizedLayer
 
@@ -82,7 +82,7 @@ class _Translation:
 
     def _module(self, node: fx.Node) -> Value:
         module = self.graph.get_submodule(str(node.target))
-        source = self.values[node.args[0]]  # type: ignore[index]
+        source = self.values[source_of(node)]
         if isinstance(module, ActivationQuantizer):
             return self._quantize(module, source)
         if isinstance(module, QuantizedLayer) and isinstance(source, Codes):

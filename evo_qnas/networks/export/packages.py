@@ -1,0 +1,22 @@
+"""What an extra installs, and the sentence where it is missing."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from evo_qnas.errors import NetworkError
+
+
+def missing_of(packages: Sequence[str]) -> tuple[str, ...]:
+    """Those of the packages, named as for pip, whose module is not installed."""
+    return tuple(name for name in packages if find_spec(name.replace("-", "_")) is None)
+
+
+def require(who: str, packages: Sequence[str], *, extra: str) -> None:
+    """Refuses to go on without the packages of an extra.
+
+    Raises:
+        NetworkError: one is not installed.
+    """
+    missing = missing_of(packages)
+    if missing:
+        raise NetworkError(f"{who} needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[{extra}]'")
