@@ -7,14 +7,10 @@ each of the maps that take every d-th row and column, and a large kernel is seve
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
 import torch
 from jaxtyping import Float
-from torch import nn
 from torch.autograd import Function
 from torch.nn import functional
 
@@ -58,49 +54,6 @@ def depthwise(
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     result: torch.Tensor = _Depthwise.apply(x, weight, bias, geometry)  # type: ignore[no-untyped-call]
     return result
-
-
-@contextmanager
-def fast_convolutions(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Inside, the depthwise layers of `modules` compute by `depthwise` where it fits."""
-    changed = []
-    for layer in (layer for module in modules for layer in module.modules()):
-        if type(layer) is not nn.Conv2d or "forward" in vars(layer):
-            continue
-        geometry = _geometry_of(layer)
-        if geometry is not None:
-            layer.forward = _Fast(layer, geometry)  # type: ignore[method-assign, assignment]
-            changed.append(layer)
-    try:
-        yield
-    finally:
-        for layer in changed:
-            del layer.forward
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Fast:
-    """What stands for a layer's own `forward`."""
-
-    layer: nn.Conv2d
-    geometry: Geometry
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        weight, bias = self.layer.weight, self.layer.bias
-        if fits(x, weight, self.geometry):
-            return depthwise(x, weight, bias, self.geometry)
-        return functional.conv2d(x, weight, bias, *self.geometry)
-
-
-def _geometry_of(layer: nn.Conv2d) -> Geometry | None:
-    if layer.groups != layer.in_channels or layer.groups == 1 or layer.padding_mode != "zeros":
-        return None
-    pairs = [(value if isinstance(value, tuple) else ()) for value in (layer.stride, layer.padding, layer.dilation)]
-    if any(len(set(pair)) != 1 for pair in pairs):
-        return None
-    stride, padding, dilation = (int(pair[0]) for pair in pairs)
-    return Geometry(stride, padding, dilation, layer.groups)
 
 
 def fits(x: torch.Tensor, weight: torch.Tensor, geometry: Geometry) -> bool:

@@ -10,7 +10,7 @@ from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.networks.blocks import recording
-from evo_qnas.networks.depthwise import fast_convolutions
+from evo_qnas.networks.convolutions import fast_convolutions
 from evo_qnas.networks.devices import channels_last, to_rest, to_training
 from evo_qnas.networks.features import Features
 from evo_qnas.networks.noise import noise_to_signal

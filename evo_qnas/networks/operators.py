@@ -1,6 +1,7 @@
 """Candidate operators: from cards to modules that fit a block."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -76,11 +77,13 @@ def _separable_pyramid(shape: BlockShape, *, rate: int, divide: int = 1) -> nn.M
     )
 
 
-def _pruned(shape: BlockShape, *, keep: int, block: nn.Module | None = None) -> nn.Module | None:
+def _pruned(shape: BlockShape, *, keep: int, multiple: int, block: nn.Module | None = None) -> nn.Module | None:
     """A narrower copy of the teacher's block."""
     if not 0 < keep < 100:
         raise ValueError(f"keep is a share in percent between 1 and 99, got {keep}")
-    return None if block is None else pruned(block, keep)
+    if multiple < 1:
+        raise ValueError(f"multiple is a number of channels of at least 1, got {multiple}")
+    return None if block is None else pruned(block, keep, multiple)
 
 
 def _identity(shape: BlockShape) -> nn.Module | None:
@@ -143,6 +146,12 @@ def _combine(
         if "dilation" in chosen and chosen["dilation"] != 1 and "{dilation}" not in label:
             text += f"_r{chosen['dilation']}"
         operators.append(Operator(label=text, builder=builder, parameters=chosen))
+    twice = [text for text, count in Counter(operator.label for operator in operators).items() if count > 1]
+    if twice:
+        raise CardError(
+            f"operator {card!r}: {twice[0]!r} would name several combinations of parameters; give one value to each "
+            f"parameter that the label {label!r} does not name"
+        )
     return tuple(operators)
 
 

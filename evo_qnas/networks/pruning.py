@@ -14,7 +14,6 @@ from evo_qnas.networks.deeplab import AtrousPyramid
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.BatchNorm2d)
 
-_MULTIPLE = 8
 _GRID = 129
 
 
@@ -92,12 +91,17 @@ def channel_importance(
     return spread * read
 
 
-def pruned(block: nn.Module, keep: int) -> nn.Module | None:
+def pruned(block: nn.Module, keep: int, multiple: int = 8) -> nn.Module | None:
     """A copy of a block that keeps `keep` percent of the channels which nothing outside sees, the most important.
 
-    These are the hidden channels of inverted residuals and those that the branches of an atrous pyramid give. Numbers
-    of channels are rounded to multiples of 8, for the sake of vector instructions. None where the block has neither, or
-    nothing would go.
+    These are the hidden channels of inverted residuals and those that the branches of an atrous pyramid give. None
+    where the block has neither, or nothing would go.
+
+    Args:
+        block: the teacher's, stays as it is.
+        keep: percent, 1..99.
+        multiple: numbers of channels are rounded to multiples of it, for the sake of a device's vector instructions: 72
+            channels can cost more time than 96.
 
     Example:
         >>> from evo_qnas.networks.layers import inverted_residual
@@ -108,23 +112,25 @@ def pruned(block: nn.Module, keep: int) -> nn.Module | None:
     narrow = copy.deepcopy(block)
     cut = False
     for hidden in hidden_channels(narrow):
-        chosen = _most_important(importance(hidden), keep)
+        chosen = _most_important(importance(hidden), keep, multiple)
         if chosen is not None:
             _keep(hidden, chosen)
             cut = True
     for module in narrow.modules():
         if isinstance(module, AtrousPyramid):
-            cut |= _narrow_pyramid(module, keep)
+            cut |= _narrow_pyramid(module, keep, multiple)
     return narrow if cut else None
 
 
-def _most_important(values: Float[torch.Tensor, " width"], keep: int) -> Int[torch.Tensor, " count"] | None:
+def _most_important(
+    values: Float[torch.Tensor, " width"], keep: int, multiple: int
+) -> Int[torch.Tensor, " count"] | None:
     """Places of the channels to keep, in order; None where all stay."""
-    count = max(_MULTIPLE, round(len(values) * keep / 100 / _MULTIPLE) * _MULTIPLE)
+    count = max(multiple, round(len(values) * keep / 100 / multiple) * multiple)
     return None if count >= len(values) else torch.sort(torch.topk(values, count).indices).values
 
 
-def _narrow_pyramid(pyramid: AtrousPyramid, keep: int) -> bool:
+def _narrow_pyramid(pyramid: AtrousPyramid, keep: int, multiple: int) -> bool:
     """Keeps the most important channels of each branch; whether any went."""
     reader = _last(pyramid.project, nn.Conv2d)
     kept, start, cut = [], 0, False
@@ -132,7 +138,7 @@ def _narrow_pyramid(pyramid: AtrousPyramid, keep: int) -> bool:
         maker, norm = _last(branch, nn.Conv2d), _last(branch, nn.BatchNorm2d)
         width = maker.out_channels
         read = reader.weight[:, start : start + width]
-        chosen = _most_important(channel_importance(read, maker.weight, norm), keep)
+        chosen = _most_important(channel_importance(read, maker.weight, norm), keep, multiple)
         if chosen is not None:
             _narrow_outputs(maker, norm, chosen)
             cut = True

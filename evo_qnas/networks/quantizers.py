@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from evo_qnas.networks.depthwise import depthwise, fits, geometry_of
+from evo_qnas.networks.convolutions import convolve
+from evo_qnas.networks.depthwise import geometry_of
 from evo_qnas.networks.fake_quantize import INT32, Codes, RoundActivations, RoundBias, RoundWeights
 
 MIN_BITS, MAX_BITS = 2, 8
@@ -278,7 +279,7 @@ class QuantizedLayer(nn.Module):
         if self.active:
             weight = self.quantized_weight()
             bias = self.quantized_bias() if self.source and self.source[0].active else self.bias
-        if self.geometry is not None and fits(x, weight, self.geometry):
-            return depthwise(x, weight, bias, self.geometry)
+        if self.geometry is not None:
+            return convolve(x, weight, bias, self.geometry)
         output: torch.Tensor = self.operation(x, weight, bias, *self.arguments)  # type: ignore[operator]
         return output

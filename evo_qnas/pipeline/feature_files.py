@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-import torch
-
+from evo_qnas.networks.devices import prepare_process
 from evo_qnas.networks.features import (
     Features,
     TeacherFeatures,
@@ -24,7 +23,7 @@ def map_features(place: Workplace, blocks: Sequence[str]) -> None:
     folder, fingerprint = place.folder / "features", place.teacher_fingerprint
     left = [shape for shape in shapes if open_features(folder, shape.name, fingerprint) is None]
     if left:
-        torch.set_num_threads(place.card.threads)
+        prepare_process(place.card.threads)
         cache_features(
             place.teacher, left, train, settings, folder=folder, fingerprint=fingerprint, device=place.device
         )

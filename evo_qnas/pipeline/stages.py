@@ -14,6 +14,7 @@ from torch import nn
 
 from evo_qnas.files import write_text
 from evo_qnas.jobs import active, claimed_device, spread
+from evo_qnas.networks.devices import prepare_process
 from evo_qnas.networks.distill import block_features, candidate_steps, distill
 from evo_qnas.networks.features import output_variance
 from evo_qnas.networks.operators import TEACHER
@@ -69,7 +70,7 @@ class _Job:
 
     def __call__(self, named: tuple[str, Any]) -> Any:
         name, item = named
-        torch.set_num_threads(self.threads)
+        prepare_process(self.threads)
         if self.device != "cuda":
             return self.task(item)
         with claimed_device(torch.cuda.device_count()) as index, torch.cuda.device(index):
@@ -94,7 +95,7 @@ def _train_teacher(place: Workplace, teacher: nn.Module) -> None:
     """Trains a fresh teacher with every core: there is one job."""
     training, train = place.card.teacher.training, place.splits.train
     seed = seed_of("teacher order", place.card.seed)
-    torch.set_num_threads(place.card.teacher.threads or place.card.threads)
+    prepare_process(place.card.teacher.threads or place.card.threads)
     batch = min(training.batch_size, len(train))
     with progress_bar("teacher", training.epochs * (len(train) // batch)) as advance:
         if place.card.task == "classification":

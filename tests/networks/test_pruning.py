@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from evo_qnas.errors import NetworkError
+from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.blocks import BlockShape
 from evo_qnas.networks.deeplab import AtrousPyramid
 from evo_qnas.networks.layers import Residual, conv_bn, inverted_residual
@@ -49,6 +49,17 @@ def test_channels_that_do_nothing_go_first_and_the_rest_computes_the_same() -> N
     assert [hidden.width for hidden in hidden_channels(narrow)] == [24]
     assert torch.allclose(narrow(pixels()), block(pixels()), atol=1e-5)
     assert sum(p.numel() for p in narrow.parameters()) < sum(p.numel() for p in block.parameters())
+
+
+def test_widths_are_multiples_that_a_device_likes() -> None:
+    widths = {}
+    for multiple in (1, 8, 16, 32):
+        narrow = pruned(stack(1), 60, multiple)
+        widths[multiple] = None if narrow is None else hidden_channels(narrow)[0].width
+    assert widths == {1: 19, 8: 16, 16: 16, 32: None}
+    pyramid = pruned(AtrousPyramid(8, 48, rates=[1]).eval(), 60, 16)
+    assert pyramid is not None
+    assert [m.out_channels for m in pyramid.modules() if isinstance(m, nn.Conv2d)] == [32, 32, 32, 48]
 
 
 def test_channels_that_hardly_vary_go_before_those_that_do() -> None:
@@ -136,6 +147,13 @@ def test_cards_offer_pruned_blocks_where_there_is_a_teacher() -> None:
     (none,) = load_operators("pruned", {"keep": [0]})
     with pytest.raises(NetworkError, match="keep is a share in percent between 1 and 99, got 0"):
         build_candidate(none, SHAPE, seed=0, block=stack(2))
+    (none,) = load_operators("pruned", {"keep": [50], "multiple": [0]})
+    with pytest.raises(NetworkError, match="multiple is a number of channels of at least 1, got 0"):
+        build_candidate(none, SHAPE, seed=0, block=stack(2))
+    with pytest.raises(
+        CardError, match=r"'pruned_50' would name several combinations of parameters.*'pruned_\{keep\}'"
+    ):
+        load_operators("pruned", {"keep": [50], "multiple": [8, 16]})
 
 
 def test_a_candidate_inherits_only_where_it_is_asked_to() -> None:
