@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
-from evo_qnas.networks.depthwise import Geometry, depthwise, fast_convolutions, fits
+from evo_qnas.networks.depthwise import Geometry, depthwise, fits
 
 
 def tensors(kernel: int, height: int = 9, width: int = 7) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -60,16 +59,3 @@ def test_gradients_in_bfloat16_are_near(kernel: int, stride: int, dilation: int)
     for one, other in zip(torch.autograd.grad(given, (x, weight), upstream.bfloat16()), expected, strict=True):
         assert one.dtype is torch.float32
         assert float((one - other).abs().max()) < 0.05 * float(other.abs().max())
-
-
-def test_layers_are_fast_inside_and_themselves_afterwards() -> None:
-    network = nn.Sequential(nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4), nn.Conv2d(4, 3, 1))
-    x = torch.randn(2, 4, 6, 5, generator=torch.Generator().manual_seed(0))
-    before = network(x)
-    with fast_convolutions([network]):
-        inside = network(x)
-        assert "forward" in vars(network[0])
-        assert "forward" not in vars(network[1])
-    assert "forward" not in vars(network[0])
-    assert torch.allclose(before, inside, atol=1e-6)
-    assert type(inside.grad_fn) is type(before.grad_fn)
