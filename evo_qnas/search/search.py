@@ -28,8 +28,9 @@ logger = logging.getLogger(__name__)
 
 # Where all is additive, optima of weighted sums lie on the front; elsewhere they are only a start.
 _SEEDS_PER_MEMBER = {True: 20, False: 4}
-# A front of three objectives or more has room for more, which `nsga2` takes at its full speed.
-_MANY_SEEDS_PER_MEMBER = 100
+# A front of three objectives or more has room for more, which `nsga2` takes at its full speed. Chosen by measuring on
+# generated tables (benchmarks/search_speed.py).
+_MANY_SEEDS_PER_MEMBER = 180
 
 
 def search(

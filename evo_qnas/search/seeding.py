@@ -187,6 +187,8 @@ def _two_best(
     shape = (len(additive.objectives), len(weights))
     best, second = (np.zeros(shape, dtype=additive.space.narrow) for _ in range(2))
     loss = np.full(shape, np.inf)
+    order = _like_after_like(weights)
+    weights = weights[order]
     for index, (values, options) in enumerate(zip(additive.objectives, useful, strict=True)):
         columns = values[options].T
         for start in range(0, len(weights), _AT_ONCE):
@@ -202,4 +204,22 @@ def _two_best(
                 other = scores.argmin(axis=1)
                 second[index, part] = options.take(other)
                 loss[index, part] = flat.take(rows + other) - least
-    return np.ascontiguousarray(best.T), np.ascontiguousarray(second.T), np.ascontiguousarray(loss.T)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    best, second, loss = (np.ascontiguousarray(part.take(back, axis=1).T) for part in (best, second, loss))
+    return best, second, loss
+
+
+def _like_after_like(weights: Float[np.ndarray, "w m"]) -> Int[np.ndarray, " w"]:
+    """An order of weights in which neighbours have mostly the same optima: to and fro in strips of similar weight.
+
+    A processor finds the least of many sums in two thirds of the time where it lies where the last one lay.
+    """
+    logits = np.log(np.maximum(weights, np.finfo(np.float64).tiny))
+    mean = logits.mean(axis=1)
+    across, along = logits[:, 0] - mean, logits[:, -1] - mean
+    order = np.argsort(across, kind="stable")
+    strip = np.empty_like(order)
+    strip[order] = np.arange(len(order)) * round(len(order) ** 0.5) // max(1, len(order))
+    snake: np.ndarray = np.lexsort((np.where(strip % 2, -along, along), strip))
+    return snake
