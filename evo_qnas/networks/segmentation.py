@@ -36,6 +36,9 @@ class SegmentationTraining:
         average: decay per step of the averaged weights that are validated and kept; 0 keeps the last weights.
         validate_every: epochs between validations.
         augmentation: of every batch.
+        full_size: how to go on from the best state, on images of the size that is tested; None ends here.
+
+    Source: Touvron et al. 2019, Fixing the train-test resolution discrepancy, for `full_size`; we train all layers on.
     """
 
     epochs: int
@@ -47,6 +50,12 @@ class SegmentationTraining:
     average: float = 0.99
     validate_every: int = 5
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+    full_size: "SegmentationTraining | None" = None
+
+    @property
+    def phases(self) -> "tuple[SegmentationTraining, ...]":
+        """This, then what follows."""
+        return (self,) if self.full_size is None else (self, *self.full_size.phases)
 
 
 def class_weights(images: Images, classes: int, balance: float) -> Float[torch.Tensor, " classes"]:
@@ -102,27 +111,41 @@ def train_segmenter(
         fingerprint: a checkpoint of another fingerprint is not continued.
         advance: called with the number of steps done.
     """
-    run = _Run(network, images, classes, settings, device)
-    done = run.restore(checkpoint, fingerprint)
-    advance(done * run.steps)
-    for epoch in range(done, settings.epochs):
-        run.epoch(seed + epoch, advance)
-        if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
-            run.validate(validation)
-            if checkpoint is not None:
-                run.save(checkpoint, fingerprint, epoch + 1)
-    network.load_state_dict(run.best)
+    first = 0
+    history: list[float] = []
+    for phase, plan in enumerate(settings.phases):
+        run = _Run(network, images, classes, plan, device, phase=phase, history=history)
+        done = run.restore(checkpoint, fingerprint)
+        advance(done * run.steps)
+        if done == 0 and phase and checkpoint is not None:
+            run.save(checkpoint, fingerprint, 0)
+        for epoch in range(done, plan.epochs):
+            run.epoch(seed + first + epoch, advance)
+            if (epoch + 1) % plan.validate_every == 0 or epoch + 1 == plan.epochs:
+                run.validate(validation)
+                if checkpoint is not None:
+                    run.save(checkpoint, fingerprint, epoch + 1)
+        network.load_state_dict(run.best)
+        first, history = first + plan.epochs, run.history
     to_rest(network)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-    return run.history
+    return history
 
 
 class _Run:
-    """The state of one training."""
+    """The state of one phase of a training."""
 
     def __init__(
-        self, network: nn.Module, images: Images, classes: int, settings: SegmentationTraining, device: str
+        self,
+        network: nn.Module,
+        images: Images,
+        classes: int,
+        settings: SegmentationTraining,
+        device: str,
+        *,
+        phase: int,
+        history: list[float],
     ) -> None:
         self.network, self.images, self.settings, self.device = network, images, settings, device
         self.size = min(settings.batch_size, len(images))
@@ -137,7 +160,7 @@ class _Run:
             self.optimizer, max_lr=settings.learning_rate, total_steps=settings.epochs * self.steps
         )
         self.best = _copied(network.state_dict())
-        self.history: list[float] = []
+        self.phase, self.history = phase, list(history)
 
     def epoch(self, seed: int, advance: Callable[[int], None]) -> None:
         """One pass over the images."""
@@ -192,14 +215,24 @@ class _Run:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items()}
         history = " ".join(value.hex() for value in self.history)
-        save_weights(tensors, path, {"fingerprint": fingerprint, "epochs": str(epochs), "history": history})
+        known = {"fingerprint": fingerprint, "phase": str(self.phase), "epochs": str(epochs), "history": history}
+        save_weights(tensors, path, known)
 
     def restore(self, path: Path | None, fingerprint: str) -> int:
-        """Goes on from a checkpoint of the same fingerprint; gives the number of epochs done."""
+        """Goes on from a checkpoint of the same fingerprint; gives the number of this phase's epochs that are done.
+
+        Of a phase that the checkpoint is beyond all are done, and its best state is that of the checkpoint.
+        """
         metadata = read_metadata(path) if path is not None and path.is_file() else None
         if path is None or metadata is None or metadata.get("fingerprint") != fingerprint:
             return 0
+        phase = int(metadata.get("phase", "0"))
+        if phase < self.phase:
+            return 0
         tensors, _ = load_weights(path)
+        if phase > self.phase:
+            self.best = {key.removeprefix("best/"): value for key, value in tensors.items() if key.startswith("best/")}
+            return self.settings.epochs
         states: dict[str, dict[str, torch.Tensor]] = {kind: {} for kind in _PREFIXES}
         for key, value in tensors.items():
             kind, _, name = key.partition("/")

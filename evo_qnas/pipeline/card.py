@@ -1,6 +1,7 @@
 """Problem cards for networks: what a run trains, searches and validates."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,10 +45,31 @@ class AugmentationCard(Card):
         )
 
 
+class FullSizeTraining(Card):
+    """`[teacher.training.full_size]`: how a segmentation teacher goes on from its best state, on whole images."""
+
+    epochs: Count
+    learning_rate: Rate
+    augmentation: AugmentationCard = AugmentationCard()
+
+    @field_validator("augmentation")
+    @classmethod
+    def _whole(cls, augmentation: AugmentationCard) -> AugmentationCard:
+        return _without_crop(augmentation)
+
+
+def _without_crop(augmentation: AugmentationCard) -> AugmentationCard:
+    """Refuses crops where images keep their size."""
+    if augmentation.crop is not None:
+        raise ValueError(f"images keep their size here, leave out crop = {augmentation.crop}")
+    return augmentation
+
+
 class TeacherTraining(Card):
     """`[teacher.training]`: see `networks.training.train_classifier` and `networks.segmentation.SegmentationTraining`.
 
-    `shift_pixels` is for classification; `class_balance`, `average`, `validate_every`, `augmentation` for segmentation.
+    `shift_pixels` is for classification; `class_balance`, `average`, `validate_every`, `augmentation`, `full_size` for
+    segmentation.
     """
 
     epochs: Count = 16
@@ -60,18 +82,34 @@ class TeacherTraining(Card):
     average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
     validate_every: Count = 5
     augmentation: AugmentationCard | None = None
+    full_size: FullSizeTraining | None = None
+
+    @property
+    def all_epochs(self) -> int:
+        """Passes over the images, those at full size included."""
+        return self.epochs + (0 if self.full_size is None else self.full_size.epochs)
 
     @property
     def for_classification(self) -> dict[str, Any]:
         """Keyword arguments of `train_classifier`."""
-        return self.model_dump(exclude={"class_balance", "average", "validate_every", "augmentation"})
+        return self.model_dump(exclude={"class_balance", "average", "validate_every", "augmentation", "full_size"})
 
     @property
     def for_segmentation(self) -> SegmentationTraining:
         """Settings of `train_segmenter`."""
-        values = self.model_dump(exclude={"shift_pixels", "augmentation"})
+        values = self.model_dump(exclude={"shift_pixels", "augmentation", "full_size"})
         augmentation = Augmentation() if self.augmentation is None else self.augmentation.values
-        return SegmentationTraining(**values, augmentation=augmentation)
+        plain = SegmentationTraining(**values, augmentation=augmentation)
+        further = self.full_size
+        if further is None:
+            return plain
+        then = replace(
+            plain,
+            epochs=further.epochs,
+            learning_rate=further.learning_rate,
+            augmentation=further.augmentation.values,
+        )
+        return replace(plain, full_size=then)
 
 
 class TeacherCard(Card):
@@ -220,6 +258,11 @@ class FinetuningCard(Card):
     shift_pixels: Annotated[int, Field(ge=0)] = 0
     class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     augmentation: AugmentationCard | None = None
+
+    @field_validator("augmentation")
+    @classmethod
+    def _whole(cls, augmentation: AugmentationCard | None) -> AugmentationCard | None:
+        return None if augmentation is None else _without_crop(augmentation)
 
 
 class OperatorUse(Card):

@@ -97,8 +97,10 @@ def _train_teacher(place: Workplace, teacher: nn.Module) -> None:
     seed = seed_of("teacher order", place.card.seed)
     prepare_process(place.card.teacher.threads or place.card.threads)
     batch = min(training.batch_size, len(train))
-    with progress_bar("teacher", training.epochs * (len(train) // batch)) as advance:
-        if place.card.task == "classification":
+    segments = place.card.task == "segmentation"
+    epochs = training.all_epochs if segments else training.epochs
+    with progress_bar("teacher", epochs * (len(train) // batch)) as advance:
+        if not segments:
             train_classifier(
                 teacher, train, **training.for_classification, seed=seed, device=place.device, advance=advance
             )

@@ -95,6 +95,9 @@ class Workplace:
             content = hashlib.sha256(weights.read_bytes()).hexdigest()
         data = self.card.data.model_dump(mode="json")
         teacher = self.card.teacher.model_dump(mode="json", exclude={"weights"})
+        # A training that ends after its first phase is that of runs before there were others.
+        if teacher["training"]["full_size"] is None:
+            del teacher["training"]["full_size"]
         return digest("teacher", data, teacher, content, self.card.seed, self.card.threads)
 
     @property

@@ -1,6 +1,7 @@
 """Tasks, DeepLabV3 and its training: against hand-counted cases, and through a stop in the middle."""
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,39 @@ def test_training_learns_and_goes_on_from_a_checkpoint(tmp_path: Path, monkeypat
         resumed, train, validation, **options, checkpoint=path, fingerprint="a", advance=done.append
     )
     assert done[0] == 12
+    assert again == history
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    )
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("stop_at", "done"), [(14, [12, 0]), (19, [18, 0]), (25, [18, 6])])
+def test_training_goes_on_at_full_size_also_after_a_stop(stop_at: int, done: list[int], tmp_path: Path) -> None:
+    further = dataclasses.replace(SETTINGS, epochs=4, learning_rate=3e-3, augmentation=Augmentation(flip=True))
+    settings = dataclasses.replace(SETTINGS, full_size=further)
+    train, validation, path = scenes(24), scenes(8, seed=2), tmp_path / "checkpoint.safetensors"
+    options = {"classes": 3, "settings": settings, "seed": 5}
+    whole, broken, resumed = small(), small(), small(seed=3)
+    history = train_segmenter(whole, train, validation, **options)
+    first = train_segmenter(small(), train, validation, classes=3, settings=SETTINGS, seed=5)
+    assert (len(history), history[:3]) == (5, first)
+    assert Segmentation().metric(whole, validation) == max(history)
+    taken = 0
+
+    def stop(steps: int) -> None:
+        nonlocal taken
+        taken += steps
+        if taken == stop_at:  # three steps are an epoch; six epochs, then four
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_segmenter(broken, train, validation, **options, checkpoint=path, fingerprint="a", advance=stop)
+    steps: list[int] = []
+    options |= {"checkpoint": path, "fingerprint": "a"}
+    again = train_segmenter(resumed, train, validation, **options, advance=steps.append)
+    assert [part for part in steps if part != 1] == done
+    assert sum(steps) == 30
     assert again == history
     assert all(
         torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)

@@ -34,6 +34,14 @@ BAD = {
         r"search.algorithm = 'nsga': there is none; the nearest are: .*nsga2",
     ),
     "unreadable limit": (['search.constraints=["size_bytes < 3"]'], r"limit 'size_bytes < 3': use <= or >="),
+    "crops of quantized networks": (
+        ["finetuning.augmentation={crop=[8,8]}"],
+        r"finetuning.augmentation.*: .*images keep their size here, leave out crop = \[8, 8\]",
+    ),
+    "crops at full size": (
+        ["teacher.training.full_size={epochs=1,learning_rate=0.1,augmentation={crop=[8,8]}}"],
+        r"full_size.augmentation.*: .*images keep their size here, leave out crop = \[8, 8\]",
+    ),
     "no form": (["seed"], r"--set 'seed' needs the form section.key=value"),
     "no weights": (['teacher.weights="none.safetensors"'], r"teacher.weights: there is no file .*none.safetensors"),
     "unknown teacher": (['teacher.architecture="resnet"'], r"there is no teacher 'resnet'"),
@@ -94,6 +102,19 @@ def test_a_path_is_looked_for_where_it_was_written(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     assert load_card("cards/mine.toml")[1].teacher.weights == tmp_path / "cards" / "w.pt"
     assert load_card("cards/mine.toml", changes=["teacher.weights=w.pt"])[1].teacher.weights == tmp_path / "w.pt"
+
+
+def test_a_training_at_full_size_is_another_teacher_and_no_training_there_is_the_old_one(tmp_path: Path) -> None:
+    further = "teacher.training.full_size={epochs=3,learning_rate=0.001}"
+    plain, changed = (load_card("streets", changes=changes)[1] for changes in ([], [further]))
+    assert changed.teacher.training.all_epochs == plain.teacher.training.all_epochs + 3
+    phases = changed.teacher.training.for_segmentation.phases
+    assert [phase.epochs for phase in phases] == [plain.teacher.training.epochs, 3]
+    assert phases[1].augmentation.crop is None
+    assert phases[1].class_balance == phases[0].class_balance
+    names = [Workplace(name="streets", card=card, folder=tmp_path).teacher_fingerprint for card in (plain, changed)]
+    assert names[0] != names[1]
+    assert "full_size" not in plain.teacher.model_dump(exclude_none=True)["training"]
 
 
 def test_operators_are_offered_for_the_blocks_that_they_name(tmp_path: Path) -> None:
