@@ -4,8 +4,10 @@ One verb per file, each with a function `register(app)`; what a verb does lives 
 """
 
 import os
+import signal
 import sys
 from importlib import import_module
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -43,8 +45,16 @@ def _root() -> None:
     """Pareto-optimal mixed-precision networks by multi-objective evolutionary search."""
 
 
+def _stop(number: int, _frame: Any) -> NoReturn:
+    """Ends by an exception, so that worker processes end with this one instead of working on for minutes."""
+    name = signal.Signals(number).name
+    print(f"evo-qnas: stopped by {name}: what was finished is kept, run the same command again", file=sys.stderr)
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Runs the command line; an error of ours is one sentence on stderr and exit code 2."""
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except EvoQnasError as error:
