@@ -72,12 +72,14 @@ def class_frequencies(images: Images, classes: int) -> Float[np.ndarray, " class
     """Share of each class among the labels, ignored ones left out; float64, adds up to 1.
 
     Raises:
-        DataError: all labels are ignored.
+        DataError: all labels are ignored, or a label is beyond the classes.
     """
     counts = torch.zeros(classes, dtype=torch.int64)
-    for start in range(0, len(images), 64):
-        labels = images.labels[start : start + 64].flatten()
-        counts += torch.bincount(labels, minlength=classes)[:classes]
+    for part in images.labels.split(64):
+        known = part[part != IGNORE].long()
+        if len(known) and int(known.max()) >= classes:
+            raise DataError(f"a label of class {int(known.max())} is beyond the {classes} classes of the data set")
+        counts += torch.bincount(known, minlength=classes)
     if not int(counts.sum()):
         raise DataError("class frequencies need at least one labelled pixel: all labels are ignored")
     return (counts.double() / counts.sum()).numpy()

@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from evo_qnas.data import IGNORE, Images
+from evo_qnas.data import Images, class_frequencies
 from evo_qnas.data.augment import Augmentation, augment
-from evo_qnas.errors import NetworkError
 from evo_qnas.networks.devices import channels_last, to_rest, to_training
 from evo_qnas.networks.tasks import Segmentation
 from evo_qnas.networks.weights import load_weights, read_metadata, save_weights
@@ -65,16 +64,8 @@ def class_weights(images: Images, classes: int, balance: float) -> Float[torch.T
 
     Source: Eigen & Fergus 2015, section 4.3, for median frequencies; the exponent is ours.
     """
-    counts = torch.zeros(classes, dtype=torch.int64)
-    for part in images.labels.split(64):
-        known = part[part != IGNORE].long()
-        if len(known) and int(known.max()) >= classes:
-            raise NetworkError(f"a label of class {int(known.max())} is beyond the {classes} classes of the data set")
-        counts += torch.bincount(known, minlength=classes)
-    frequency = counts.double() / counts.sum().clamp_min(1)
-    seen = counts > 0
-    if not bool(seen.any()):
-        raise NetworkError("no pixel of the train images has a label")
+    frequency = torch.from_numpy(class_frequencies(images, classes))
+    seen = frequency > 0
     frequency = frequency.clamp_min(_LEAST_FREQUENCY)
     weights = (frequency[seen].median() / frequency) ** balance
     weights[~seen] = 1.0

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from evo_qnas.data import IGNORE, Augmentation, Images
-from evo_qnas.errors import NetworkError
+from evo_qnas.errors import DataError, NetworkError
 from evo_qnas.networks.blocks import find_blocks
 from evo_qnas.networks.deeplab import DeepLabV3
 from evo_qnas.networks.finetune import finetune
@@ -106,10 +106,10 @@ def test_class_weights_are_median_over_frequency() -> None:
     # Frequencies 8/14, 4/14, 2/14, median 4/14: 1/2, 1, 2 over their mean 7/6; class 3 is absent.
     assert weights[:3].tolist() == pytest.approx([0.5 / (7 / 6), 1 / (7 / 6), 2 / (7 / 6)])
     assert class_weights(images, 4, 0.0).tolist() == [1.0] * 4
-    with pytest.raises(NetworkError, match="a label of class 2 is beyond the 2 classes"):
+    with pytest.raises(DataError, match="a label of class 2 is beyond the 2 classes"):
         class_weights(images, 2, 0.5)
     empty = Images(pixels=torch.zeros(1, 3, 1, 1), labels=torch.full((1, 1, 1), IGNORE, dtype=torch.uint8))
-    with pytest.raises(NetworkError, match="no pixel of the train images has a label"):
+    with pytest.raises(DataError, match="at least one labelled pixel"):
         class_weights(empty, 2, 0.5)
 
 
