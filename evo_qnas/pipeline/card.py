@@ -1,125 +1,20 @@
 """Problem cards for networks: what a run trains, searches and validates."""
 
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
-from evo_qnas.data import Augmentation, DataCard
+from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
-from evo_qnas.networks.features import FeatureSettings
-from evo_qnas.networks.segmentation import SegmentationTraining
+from evo_qnas.pipeline.learning_cards import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.refinement_card import RefinementCard
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Count = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0.0)]
-Amount = Annotated[float, Field(ge=0.0)]
 WeightBits = Annotated[int, Field(ge=2, le=8)]
 ActivationBits = Annotated[int, Field(ge=4, le=8)]
-
-
-class AugmentationCard(Card):
-    """`[teacher.training.augmentation]`, `[finetuning.augmentation]`: see `data.augment.Augmentation`."""
-
-    flip: bool = True
-    scale: Annotated[list[Rate], Field(min_length=2, max_length=2)] = [1.0, 1.0]
-    crop: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
-    brightness: Amount = 0.0
-    contrast: Amount = 0.0
-    saturation: Amount = 0.0
-
-    @property
-    def values(self) -> Augmentation:
-        """The same as a plain value."""
-        return Augmentation(
-            flip=self.flip,
-            scale=(self.scale[0], self.scale[1]),
-            crop=None if self.crop is None else (self.crop[0], self.crop[1]),
-            brightness=self.brightness,
-            contrast=self.contrast,
-            saturation=self.saturation,
-        )
-
-
-class FullSizeTraining(Card):
-    """`[teacher.training.full_size]`: how a segmentation teacher goes on from its best state, on whole images."""
-
-    epochs: Count
-    learning_rate: Rate
-    augmentation: AugmentationCard = AugmentationCard()
-
-    @field_validator("augmentation")
-    @classmethod
-    def _whole(cls, augmentation: AugmentationCard) -> AugmentationCard:
-        return _without_crop(augmentation)
-
-
-def _without_crop(augmentation: AugmentationCard) -> AugmentationCard:
-    """Refuses crops where images keep their size."""
-    if augmentation.crop is not None:
-        raise ValueError(f"images keep their size here, leave out crop = {augmentation.crop}")
-    return augmentation
-
-
-class TeacherTraining(Card):
-    """`[teacher.training]`: see `networks.training.train_classifier` and `networks.segmentation.SegmentationTraining`.
-
-    `shift_pixels` is for classification; `class_balance`, `average`, `validate_every`, `augmentation`, `full_size` for
-    segmentation.
-    """
-
-    epochs: Count = 16
-    batch_size: Count = 64
-    learning_rate: Rate = 5e-3
-    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-3
-    shift_pixels: Annotated[int, Field(ge=0)] = 0
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
-    average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
-    validate_every: Count = 5
-    augmentation: AugmentationCard | None = None
-    full_size: FullSizeTraining | None = None
-
-    @property
-    def all_epochs(self) -> int:
-        """Passes over the images, those at full size included."""
-        return self.epochs + (0 if self.full_size is None else self.full_size.epochs)
-
-    @property
-    def for_classification(self) -> dict[str, Any]:
-        """Keyword arguments of `train_classifier`."""
-        return self.model_dump(exclude={"class_balance", "average", "validate_every", "augmentation", "full_size"})
-
-    @property
-    def for_segmentation(self) -> SegmentationTraining:
-        """Settings of `train_segmenter`."""
-        values = self.model_dump(exclude={"shift_pixels", "augmentation", "full_size"})
-        augmentation = Augmentation() if self.augmentation is None else self.augmentation.values
-        plain = SegmentationTraining(**values, augmentation=augmentation)
-        further = self.full_size
-        if further is None:
-            return plain
-        then = replace(
-            plain,
-            epochs=further.epochs,
-            learning_rate=further.learning_rate,
-            augmentation=further.augmentation.values,
-        )
-        return replace(plain, full_size=then)
-
-
-class TeacherCard(Card):
-    """`[teacher]`: architecture, and weights of the user's or training."""
-
-    architecture: str
-    parameters: dict[str, Any] = {}
-    weights: Path | None = None
-    threads: Count | None = None
-    training: TeacherTraining = TeacherTraining()
 
 
 class BlocksCard(Card):
@@ -141,35 +36,6 @@ class QuantizationCard(Card):
     @classmethod
     def _ordered(cls, bits: list[int]) -> list[int]:
         return sorted(set(bits))
-
-
-class FeaturesCard(Card):
-    """`[distillation.features]`: see `networks.features.FeatureSettings`."""
-
-    cache: Literal["memory", "disk", "none"] = "memory"
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    budget_gib: Rate = 4.0
-
-    @property
-    def values(self) -> FeatureSettings:
-        """The same as a plain value."""
-        return FeatureSettings(cache=self.cache, dtype=self.dtype, budget_bytes=int(self.budget_gib * 2**30))
-
-
-class DistillationCard(Card):
-    """`[distillation]`: see `networks.distill.distill`.
-
-    Attributes:
-        inherit: candidates start from the teacher's weights where name and shape are the same, see `networks.pruning`.
-    """
-
-    steps: Count = 150
-    batch_size: Count = 64
-    learning_rate: Rate = 5e-3
-    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
-    precision: Literal["float32", "bfloat16"] = "float32"
-    inherit: bool = False
-    features: FeaturesCard = FeaturesCard()
 
 
 class LatencyCard(Card):
@@ -244,25 +110,6 @@ class ValidationCard(Card):
     size_shares: list[Share] = [0.8, 0.67, 0.58, 0.5, 0.4, 0.3]
     least_picks: Count = 5
     random_networks: Annotated[int, Field(ge=0)] = 24
-
-
-class FinetuningCard(Card):
-    """`[finetuning]`: see `networks.finetune.finetune`; every validated network gets the same."""
-
-    epochs: Count = 8
-    batch_size: Count = 64
-    learning_rate: Rate = 1e-3
-    step_learning_rate: Rate = 1e-2
-    temperature: Rate = 2.0
-    teacher_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
-    shift_pixels: Annotated[int, Field(ge=0)] = 0
-    class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    augmentation: AugmentationCard | None = None
-
-    @field_validator("augmentation")
-    @classmethod
-    def _whole(cls, augmentation: AugmentationCard | None) -> AugmentationCard | None:
-        return None if augmentation is None else _without_crop(augmentation)
 
 
 class OperatorUse(Card):
