@@ -21,7 +21,7 @@ def _feature_bytes(networks: Networks) -> Float[np.ndarray, "n blocks"]:
     return bytes_
 
 
-@objective(unit="B")  # type: ignore[untyped-decorator]
+@objective(unit="B")
 def peak_memory(networks: Networks) -> Float[np.ndarray, " n"]:
     """Largest sum of a block's input and output: the blocks before and after share the memory."""
     handed = _feature_bytes(networks)
@@ -30,7 +30,7 @@ def peak_memory(networks: Networks) -> Float[np.ndarray, " n"]:
     return peak
 
 
-@objective(unit="ms")  # type: ignore[untyped-decorator]
+@objective(unit="ms")
 def requantized_latency(networks: Networks) -> Float[np.ndarray, " n"]:
     """Latency of all blocks, and of a conversion wherever two neighbours differ in their activation bits."""
     differ = np.diff(networks.activation_bits, axis=1) != 0
@@ -45,7 +45,7 @@ def fusible(blocks: int) -> Int[np.ndarray, " blocks"]:
     return 1 + (index * index + index // GROUP) % 3
 
 
-@objective(unit="ms")  # type: ignore[untyped-decorator]
+@objective(unit="ms")
 def fused_latency(networks: Networks) -> Float[np.ndarray, " n"]:
     """Latency where four neighbours run as one fused kernel if all take the choice it needs, and lose by coming near.
 
@@ -62,7 +62,7 @@ def fused_latency(networks: Networks) -> Float[np.ndarray, " n"]:
     return total
 
 
-@objective(unit="1")  # type: ignore[untyped-decorator]
+@objective(unit="1")
 def noisy_score(networks: Networks) -> Float[np.ndarray, " n"]:
     """The score as one measurement would give it: off by a normal error of 5 %, the same each time for a network."""
     total: np.ndarray = networks.column("score").sum(axis=1)

@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch.autograd import Function
 from torch.nn import functional
 
+from evo_qnas.networks.autograd import applied
+
 _BACKWARD = torch.ops.aten.convolution_backward.default
 _LAST = torch.channels_last
 
@@ -52,8 +54,7 @@ def depthwise(
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    result: torch.Tensor = _Depthwise.apply(x, weight, bias, geometry)  # type: ignore[no-untyped-call]
-    return result
+    return applied(_Depthwise, x, weight, bias, geometry)
 
 
 def fits(x: torch.Tensor, weight: torch.Tensor, geometry: Geometry) -> bool:

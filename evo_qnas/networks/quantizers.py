@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
+from evo_qnas.networks.autograd import applied
 from evo_qnas.networks.convolutions import convolve
 from evo_qnas.networks.depthwise import geometry_of
 from evo_qnas.networks.fake_quantize import INT32, Codes, RoundActivations, RoundBias, RoundWeights
@@ -146,8 +147,7 @@ class ActivationQuantizer(nn.Module):
         if self.active and x.device.type == "cpu":
             zero = int(self.zero_point)
             codes = Codes(first=-zero, last=top - zero, low=self.limits[0], high=self.limits[1])
-            rounded: torch.Tensor = RoundActivations.apply(x, self.step.theta, self.step.base, codes)  # type: ignore[no-untyped-call]
-            return rounded
+            return applied(RoundActivations, x, self.step.theta, self.step.base, codes)
         if self.limits != (-math.inf, math.inf):
             x = torch.clamp(x, *self.limits)
         if not self.active:
@@ -242,8 +242,7 @@ class QuantizedLayer(nn.Module):
         """Weights as integers times steps, same shape as `weight`."""
         first, last = weight_range(self.bits)
         codes = Codes(first=first, last=last)
-        rounded: torch.Tensor = RoundWeights.apply(self.weight, self.step.theta, self.step.base, codes)  # type: ignore[no-untyped-call]
-        return rounded
+        return applied(RoundWeights, self.weight, self.step.theta, self.step.base, codes)
 
     def bias_step(self) -> Float[torch.Tensor, " out"]:
         """(out,) the bias's step: input step times weight steps."""
@@ -255,8 +254,7 @@ class QuantizedLayer(nn.Module):
         """Bias as 32-bit integers times `bias_step`; gradients pass straight through."""
         if self.bias is None:
             return None
-        rounded: torch.Tensor = RoundBias.apply(self.bias, self.bias_step())  # type: ignore[no-untyped-call]
-        return rounded
+        return applied(RoundBias, self.bias, self.bias_step())
 
     def weight_codes(self) -> Int[torch.Tensor, "out ..."]:
         """Integer codes of the weights, int64."""
@@ -281,5 +279,5 @@ class QuantizedLayer(nn.Module):
             bias = self.quantized_bias() if self.source and self.source[0].active else self.bias
         if self.geometry is not None:
             return convolve(x, weight, bias, self.geometry)
-        output: torch.Tensor = self.operation(x, weight, bias, *self.arguments)  # type: ignore[operator]
+        output: torch.Tensor = self.operation(x, weight, bias, *self.arguments)  # type: ignore[operator]  # an operation of ATen, which torch calls an object
         return output

@@ -237,7 +237,7 @@ class _Run:
             own["state"].setdefault(int(index), {})[name] = value
         epochs = int(metadata["epochs"])
         for _ in range(epochs * self.steps):
-            self.optimizer._opt_called = True  # type: ignore[attr-defined]
+            self.optimizer._opt_called = True  # type: ignore[attr-defined]  # else the schedule warns of its order
             self.schedule.step()
         own["param_groups"] = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict(own)

@@ -4,7 +4,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, final, overload
 
 import numpy as np
 from jaxtyping import Float
@@ -94,6 +94,22 @@ def as_numbers(given: Any, who: str) -> Float[np.ndarray, "..."]:
         raise EvaluationError(f"{who} gave no numbers: {error}") from error
 
 
+@overload
+def objective(function: Callable[[Networks], Any]) -> CustomObjective: ...
+
+
+@overload
+def objective(
+    *,
+    name: str | None = None,
+    unit: str = "1",
+    maximize: bool = False,
+    per_network: bool = False,
+    jobs: int = 1,
+    time_limit: float | None = None,
+) -> Callable[[Callable[[Networks], Any]], CustomObjective]: ...
+
+
 def objective(
     function: Callable[[Networks], Any] | None = None,
     *,
@@ -103,7 +119,7 @@ def objective(
     per_network: bool = False,
     jobs: int = 1,
     time_limit: float | None = None,
-) -> Any:
+) -> CustomObjective | Callable[[Callable[[Networks], Any]], CustomObjective]:
     """Makes a function of `Networks` an objective: batch in, `(n,)` numbers out, minimised unless `maximize`.
 
     Args:

@@ -63,7 +63,7 @@ def _library() -> tuple[str, str]:
         PictureError: plotly is not installed.
     """
     try:
-        from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+        from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]  # plotly has no types
     except ModuleNotFoundError as error:
         raise PictureError("a report needs plotly, which is not installed: pip install plotly") from error
     source: str = get_plotlyjs()
