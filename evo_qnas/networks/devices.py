@@ -41,7 +41,7 @@ def keep_memory() -> bool:
     """Lets this process use freed memory again instead of handing it back; whether its allocator can (glibc).
 
     Feature maps of tens of MB come and go in every training step. By default each is mapped anew, and the system clears
-    it page by page, which took up to half of a candidate's step on maps of 90 x 120.
+    it page by page, which took up to two fifths of a candidate's step on maps of 90 x 120.
     """
     if not sys.platform.startswith("linux"):
         return False
