@@ -53,7 +53,7 @@ def fast_convolutions(modules: Iterable[nn.Module]) -> Iterator[None]:
             continue
         geometry = _geometry_of(layer)
         if geometry is not None:
-            layer.forward = _Fast(layer, geometry)  # type: ignore[method-assign, assignment]  # for a while
+            layer.forward = _Fast(layer, geometry)  # type: ignore[method-assign, assignment]  # the layer's own again below
             changed.append(layer)
     try:
         yield

@@ -110,7 +110,7 @@ def source_of(node: fx.Node) -> Any:
 
 def arguments_of(node: fx.Node) -> list[Any]:
     """All arguments of a node in the operation's order, defaults filled in."""
-    schema: Any = node.target._schema  # type: ignore[union-attr]  # only operations are asked
+    schema: Any = node.target._schema  # type: ignore[union-attr]  # callers pass operations of ATen alone
     found: list[Any] = []
     for index, argument in enumerate(schema.arguments):
         if index < len(node.args):
