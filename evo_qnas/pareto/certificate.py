@@ -52,11 +52,21 @@ class Certificate:
 
     def __str__(self) -> str:
         against = f"exact front of {self.points:,} points" if self.method == "exact" else "a proven upper bound"
-        share = np.floor(self.share * 1e4) / 1e4
+        least = "at least " if self.method == "bound" else ""
         return (
-            f"{'at least ' if self.method == 'bound' else ''}{share:.4f} of the optimum (hypervolume, {against}, "
+            f"{least}{told_share(self.share)} of the optimum (hypervolume, {against}, "
             f"objectives scaled from {_numbers(self.ideal)} to {_numbers(self.nadir)}, reference {self.reference[0]:g})"
         )
+
+
+def told_share(share: float) -> str:
+    """A share in four digits, rounded down, so that what falls short of the optimum is not told as all of it.
+
+    Example:
+        >>> told_share(0.99996)
+        '0.9999'
+    """
+    return f"{np.floor(share * 1e4) / 1e4:.4f}"
 
 
 def _numbers(values: Float[np.ndarray, " m"]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from evo_qnas.files import replacing
+from evo_qnas.pareto import told_share
 from evo_qnas.tables import Tables
 
 # Okabe & Ito 2008: told apart by colour-blind readers, and in grey by lightness and marker.
@@ -43,7 +44,7 @@ def plot_run(summary: Mapping[str, Any], tables: Tables, front: Int[np.ndarray, 
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_xlim(0, 1.03 * panel.get_xlim()[1])
     share = summary["search"]["hypervolume_share"]
-    note = f", {share:.4f} of the exact front's hypervolume" if share is not None else ""
+    note = f", {told_share(share)} of the exact front's hypervolume" if share is not None else ""
     figure.suptitle(f"{summary['card']}: {summary['search']['front']} networks on the front{note}", fontsize=11)
     with replacing(path) as aside:
         figure.savefig(aside, dpi=150, format=path.suffix[1:])
