@@ -77,13 +77,21 @@ def _separable_pyramid(shape: BlockShape, *, rate: int, divide: int = 1) -> nn.M
     )
 
 
-def _pruned(shape: BlockShape, *, keep: int, multiple: int, block: nn.Module | None = None) -> nn.Module | None:
+def _pruned(
+    shape: BlockShape, *, keep: int, multiple: int, spare: int = 0, block: nn.Module | None = None
+) -> nn.Module | None:
     """A narrower copy of the teacher's block."""
+    _check_width(keep, multiple)
+    if spare not in {0, 1}:
+        raise ValueError(f"spare is 0 (narrow everything) or 1, got {spare}")
+    return None if block is None else pruned(block, keep, multiple, spare=bool(spare))
+
+
+def _check_width(keep: int, multiple: int) -> None:
     if not 0 < keep < 100:
         raise ValueError(f"keep is a share in percent between 1 and 99, got {keep}")
     if multiple < 1:
         raise ValueError(f"multiple is a number of channels of at least 1, got {multiple}")
-    return None if block is None else pruned(block, keep, multiple)
 
 
 def _identity(shape: BlockShape) -> nn.Module | None:

@@ -39,6 +39,11 @@ class Hidden:
         """How many channels there are."""
         return self.filtering.out_channels
 
+    @property
+    def residual(self) -> bool:
+        """MobileNetV2's rule for a shortcut: as many channels out as in, no stride."""
+        return self.expanding.in_channels == self.projecting.out_channels and max(self.filtering.stride) == 1
+
 
 def hidden_channels(block: nn.Module) -> tuple[Hidden, ...]:
     """Every inverted residual of a block: 1 x 1, one filter per channel, 1 x 1, in the order of registration."""
@@ -91,7 +96,7 @@ def channel_importance(
     return spread * read
 
 
-def pruned(block: nn.Module, keep: int, multiple: int = 8) -> nn.Module | None:
+def pruned(block: nn.Module, keep: int, multiple: int = 8, *, spare: bool = False) -> nn.Module | None:
     """A copy of a block that keeps `keep` percent of the channels which nothing outside sees, the most important.
 
     These are the hidden channels of inverted residuals and those that the branches of an atrous pyramid give. None
@@ -102,6 +107,9 @@ def pruned(block: nn.Module, keep: int, multiple: int = 8) -> nn.Module | None:
         keep: percent, 1..99.
         multiple: numbers of channels are rounded to multiples of it, for the sake of a device's vector instructions: 72
             channels can cost more time than 96.
+        spare: leave whole what a block cannot do without or what costs little: inverted residuals with no shortcut,
+            whose channels are all that passes, and branches of a pyramid that see one place or the map's mean. What
+            that gains stands in `results/reference/camvid/README.md`.
 
     Example:
         >>> from evo_qnas.networks.layers import inverted_residual
@@ -112,13 +120,14 @@ def pruned(block: nn.Module, keep: int, multiple: int = 8) -> nn.Module | None:
     narrow = copy.deepcopy(block)
     cut = False
     for hidden in hidden_channels(narrow):
-        chosen = _most_important(importance(hidden), keep, multiple)
+        spared = spare and not hidden.residual
+        chosen = None if spared else _most_important(importance(hidden), keep, multiple)
         if chosen is not None:
             _keep(hidden, chosen)
             cut = True
     for module in narrow.modules():
         if isinstance(module, AtrousPyramid):
-            cut |= _narrow_pyramid(module, keep, multiple)
+            cut |= _narrow_pyramid(module, keep, multiple, spare=spare)
     return narrow if cut else None
 
 
@@ -130,7 +139,7 @@ def _most_important(
     return None if count >= len(values) else torch.sort(torch.topk(values, count).indices).values
 
 
-def _narrow_pyramid(pyramid: AtrousPyramid, keep: int, multiple: int) -> bool:
+def _narrow_pyramid(pyramid: AtrousPyramid, keep: int, multiple: int, *, spare: bool) -> bool:
     """Keeps the most important channels of each branch; whether any went."""
     reader = _last(pyramid.project, nn.Conv2d)
     kept, start, cut = [], 0, False
@@ -138,7 +147,9 @@ def _narrow_pyramid(pyramid: AtrousPyramid, keep: int, multiple: int) -> bool:
         maker, norm = _last(branch, nn.Conv2d), _last(branch, nn.BatchNorm2d)
         width = maker.out_channels
         read = reader.weight[:, start : start + width]
-        chosen = _most_important(channel_importance(read, maker.weight, norm), keep, multiple)
+        windows = [max(module.kernel_size) for module in branch.modules() if isinstance(module, nn.Conv2d)]
+        spared = spare and max(windows) == 1
+        chosen = None if spared else _most_important(channel_importance(read, maker.weight, norm), keep, multiple)
         if chosen is not None:
             _narrow_outputs(maker, norm, chosen)
             cut = True
