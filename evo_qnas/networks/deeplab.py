@@ -17,6 +17,12 @@ class AtrousPyramid(nn.Module):
     Source: Chen et al. 2017, DeepLabV3, section 3.3; with `separable` the 3 x 3 branches filter each channel alone, as
     in Chen et al. 2018, DeepLabV3+, section 3.1. ReLU6 instead of ReLU; the mean is spread over the map without
     interpolation, which for a map of one pixel is the same.
+
+    Attributes:
+        branches: the 1 x 1 branch, then those of 3 x 3.
+        reduce: what the 3 x 3 branches read, the map itself unless `networks.low_rank` put a 1 x 1 convolution there.
+        pool: the branch of the map's mean.
+        project: from all channels of the branches to those given.
     """
 
     def __init__(
@@ -41,13 +47,16 @@ class AtrousPyramid(nn.Module):
             else:
                 branches.append(conv_bn(taken, width, kernel=3, dilation=rate))
         self.branches = nn.ModuleList(branches)
+        self.reduce: nn.Module = nn.Identity()
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv_bn(taken, width))
         self.project = conv_bn(width * (len(branches) + 1), given)
 
     def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n given h w"]:
         """`(n, channels, height, width)` in, the same map with other channels out."""
         mean = self.pool(x).expand(-1, -1, x.shape[2], x.shape[3])
-        joined: torch.Tensor = self.project(torch.cat([*(branch(x) for branch in self.branches), mean], dim=1))
+        reduced = self.reduce(x)
+        seen = [branch(reduced if index else x) for index, branch in enumerate(self.branches)]
+        joined: torch.Tensor = self.project(torch.cat([*seen, mean], dim=1))
         return joined
 
 

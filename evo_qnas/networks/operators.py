@@ -14,6 +14,7 @@ from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.blocks import BlockShape
 from evo_qnas.networks.deeplab import AtrousPyramid
 from evo_qnas.networks.layers import depthwise_separable, fused_inverted_residual, inverted_residual
+from evo_qnas.networks.low_rank import low_rank
 from evo_qnas.networks.pruning import inherit, pruned
 
 TEACHER = "teacher"
@@ -87,6 +88,16 @@ def _pruned(
     return None if block is None else pruned(block, keep, multiple, spare=bool(spare))
 
 
+def _low_rank(
+    shape: BlockShape, *, keep: int, multiple: int, width: int = 100, block: nn.Module | None = None
+) -> nn.Module | None:
+    """A copy of the teacher's block with its wide convolutions factorised."""
+    _check_width(keep, multiple)
+    if not 0 < width <= 100:
+        raise ValueError(f"width is a share in percent between 1 and 100, got {width}")
+    return None if block is None else low_rank(block, keep, multiple, width=width)
+
+
 def _check_width(keep: int, multiple: int) -> None:
     if not 0 < keep < 100:
         raise ValueError(f"keep is a share in percent between 1 and 99, got {keep}")
@@ -104,9 +115,10 @@ BUILDERS: dict[str, Builder] = {
     "depthwise_separable": _stack(depthwise_separable),
     "separable_pyramid": _separable_pyramid,
     "pruned": _pruned,
+    "low_rank": _low_rank,
     "identity": _identity,
 }
-_OF_THE_TEACHER = (_pruned,)
+_OF_THE_TEACHER = (_pruned, _low_rank)
 
 
 def load_operators(card: str, parameters: Mapping[str, Sequence[int]]) -> tuple[Operator, ...]:
@@ -168,14 +180,14 @@ def build_candidate(
 ) -> nn.Module | None:
     """The operator for a block, in evaluation mode; None where it does not fit the shapes.
 
-    Weights are fresh and depend on the seed alone, not on what else was built before; `pruned` operators keep the
-    teacher's.
+    Weights are fresh and depend on the seed alone, not on what else was built before; `pruned` and
+    `low_rank` operators keep the teacher's.
 
     Args:
         operator: what to build.
         shape: of the block.
         seed: of fresh weights.
-        block: the teacher's own block; without it there are no `pruned` operators.
+        block: the teacher's own block; without it there are no `pruned` and `low_rank` ones.
         inherited: start from the weights of `block` wherever name and shape are the same.
 
     Raises:
