@@ -55,13 +55,14 @@ def main() -> None:
 
 
 def operators() -> list[Operator]:
-    """Stacks of the teacher's own layers, and narrower ones."""
+    """Stacks of the teacher's own layers, narrower ones and factorised pyramids."""
     stacks = load_operators("inverted_residual", {"kernel": [3], "expansion": [4], "depth": [1, 2]})
-    return [*stacks, *load_operators("pruned", {})]
+    own = [operator for card in ("pruned", "pruned_residual", "low_rank") for operator in load_operators(card, {})]
+    return [*stacks, *own]
 
 
 def build(place: Workplace, block: str, *, inherited: bool) -> dict[str, nn.Module]:
-    """Fresh or inheriting candidates; pruned ones are the teacher's in both columns."""
+    """Fresh or inheriting candidates; pruned and factorised ones are the teacher's in both columns."""
     own, shape = place.teacher.get_submodule(block), place.shape(block)
     made = {o.label: build_candidate(o, shape, seed=1, block=own, inherited=inherited) for o in operators()}
     return {label: module for label, module in made.items() if module is not None}

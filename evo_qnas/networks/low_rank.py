@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from evo_qnas.networks.deeplab import AtrousPyramid
-from evo_qnas.networks.pruning import pruned
+from evo_qnas.networks.pruning import kept_channels, pruned
 
 
 def low_rank(block: nn.Module, keep: int, multiple: int = 8, *, width: int = 100) -> nn.Module | None:
@@ -49,7 +49,7 @@ def _factorise(pyramid: AtrousPyramid, keep: int, multiple: int) -> bool:
     if not layers or not isinstance(pyramid.reduce, nn.Identity) or any(layer.groups > 1 for layer in layers):
         return False
     taken = layers[0].in_channels
-    rank = max(multiple, round(taken * keep / 100 / multiple) * multiple)
+    rank = kept_channels(taken, keep, multiple)
     if rank >= taken:
         return False
     weights = [layer.weight.permute(0, 2, 3, 1) for layer in layers]

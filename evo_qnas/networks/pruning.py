@@ -131,11 +131,16 @@ def pruned(block: nn.Module, keep: int, multiple: int = 8, *, spare: bool = Fals
     return narrow if cut else None
 
 
+def kept_channels(width: int, keep: int, multiple: int) -> int:
+    """`keep` percent of `width` channels, rounded to a multiple, at least one multiple."""
+    return max(multiple, round(width * keep / 100 / multiple) * multiple)
+
+
 def _most_important(
     values: Float[torch.Tensor, " width"], keep: int, multiple: int
 ) -> Int[torch.Tensor, " count"] | None:
     """Places of the channels to keep, in order; None where all stay."""
-    count = max(multiple, round(len(values) * keep / 100 / multiple) * multiple)
+    count = kept_channels(len(values), keep, multiple)
     return None if count >= len(values) else torch.sort(torch.topk(values, count).indices).values
 
 
