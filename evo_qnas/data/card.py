@@ -50,7 +50,7 @@ class DataCard(Card):
 
     Attributes:
         name: one of `loading.DATASETS`.
-        folder: where the images lie; where it is missing, `$EVO_QNAS_DATA/<name>` is tried.
+        folder: where the images lie; None for `$EVO_QNAS_DATA/<name>`, else `../shared/data/<name>` beside a checkout.
         search_share: share of the images (where there is no search part: of the train images) that scores choices.
         test_share: share of the images for final validation, where there is no test part.
         split_seed: decides which image goes where, and which streets are generated.

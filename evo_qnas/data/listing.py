@@ -67,12 +67,12 @@ def dataset_folder(card: DataCard, layout: str) -> Path:
         DataError: none exists.
     """
     root = os.environ.get("EVO_QNAS_DATA")
-    tried = [card.folder] if card.folder else []
-    tried += [Path(root) / card.name] if root else []
-    for folder in [*tried, _BESIDE / card.name]:
-        if folder.is_dir():
+    named = card.folder or (Path(root) / card.name if root else None)
+    # Where data.folder is given nothing else will do: images of another folder would be a silent mistake.
+    for folder in [named] if card.folder else [named, _BESIDE / card.name]:
+        if folder is not None and folder.is_dir():
             return folder
-    where = f"the data folder {tried[0]} does not exist" if tried else "no data folder is given"
+    where = f"the data folder {named} does not exist" if named else "no data folder is given"
     raise DataError(
         f"{where}: set data.folder to a folder with {layout}, or EVO_QNAS_DATA to the folder above {card.name}/"
     )

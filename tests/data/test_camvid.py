@@ -41,8 +41,9 @@ def test_parts_and_labels_of_a_miniature(camvid: Path) -> None:
 
 def test_the_folder_may_come_from_the_environment(camvid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVO_QNAS_DATA", str(camvid.parent))
-    assert len(load_splits(DataCard(name="camvid", folder=camvid.parent / "nowhere")).train) == 4
     assert len(load_splits(DataCard(name="camvid")).train) == 4
+    with pytest.raises(DataError, match=r"data folder .*nowhere does not exist"):  # no other one stands in for it
+        load_splits(DataCard(name="camvid", folder=camvid.parent / "nowhere"))
 
 
 RNG = np.random.default_rng(2)
