@@ -15,7 +15,7 @@ def low_rank(block: nn.Module, keep: int, multiple: int = 8, *, width: int = 100
     The weights of all those branches, one row per output channel, place and branch and one column per input channel,
     are factorised by a truncated singular value decomposition; the rank is the number of channels that are left. A
     pyramid that follows a linear bottleneck reads channels that vary together, so that half of them lose little. None
-    where no pyramid with wide branches is there, or nothing would go.
+    where no pyramid with wide branches is there, or nothing would go: of the reduction, or of a width below 100.
 
     Args:
         block: the teacher's, stays as it is.
@@ -32,8 +32,9 @@ def low_rank(block: nn.Module, keep: int, multiple: int = 8, *, width: int = 100
         >>> low_rank(AtrousPyramid(32, 32, rates=[1, 2]), 50).reduce
         Conv2d(32, 16, kernel_size=(1, 1), stride=(1, 1), bias=False)
     """
-    narrow = pruned(block, width, multiple) if width < 100 else None
-    factorised = copy.deepcopy(block) if narrow is None else narrow
+    factorised = copy.deepcopy(block) if width == 100 else pruned(block, width, multiple)
+    if factorised is None:
+        return None
     cut = False
     for module in list(factorised.modules()):
         if isinstance(module, AtrousPyramid):

@@ -75,6 +75,12 @@ def test_there_must_be_something_to_share() -> None:
     assert low_rank(once, 50) is None
 
 
+def test_a_width_that_would_narrow_nothing_is_not_the_full_one() -> None:
+    block = AtrousPyramid(32, 8, rates=[1, 2]).eval()
+    assert low_rank(block, 50) is not None
+    assert low_rank(block, 50, width=50) is None
+
+
 def test_a_factorised_candidate_learns_and_is_quantized() -> None:
     factorised = low_rank(pyramid(), 50)
     assert factorised is not None
