@@ -29,7 +29,7 @@ def inplace_stage(place: Workplace, tables: Tables, *, jobs: int) -> Tables:
     if settings is None:
         return tables
     names = [shape.name for shape in place.shapes]
-    known = [read_json(_path(place, name), _fingerprint(place)) for name in names]
+    known = [read_json(_path(place, name), _fingerprint(place, name)) for name in names]
     if COLUMN in tables.columns and all(part is not None for part in known):
         return tables
     parts = in_jobs(_InPlace(place), names, place=place, jobs=jobs, label="blocks scored in place", names=names)
@@ -51,10 +51,10 @@ def _path(place: Workplace, block: str) -> Path:
     return place.folder / "blocks" / block / "inplace.json"
 
 
-def _fingerprint(place: Workplace) -> str:
-    """What the scores depend on."""
+def _fingerprint(place: Workplace, block: str) -> str:
+    """What the scores of a block depend on."""
     settings = place.card.inplace
-    return digest("inplace", place.tables_fingerprint, None if settings is None else settings.measure)
+    return digest("inplace", place.scores_fingerprint(block), None if settings is None else settings.measure)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class _InPlace:
 
     def __call__(self, block: str) -> dict[str, Any]:
         place, settings = self.place, self.place.card.inplace
-        known = read_json(_path(place, block), _fingerprint(place))
+        known = read_json(_path(place, block), _fingerprint(place, block))
         if known is not None or settings is None:
             return {key: value for key, value in (known or {}).items() if key != "fingerprint"}
         start = time.process_time()
@@ -93,5 +93,5 @@ class _InPlace:
             "stderr": [stderr for _, stderr in rows],
             "seconds": time.process_time() - start,
         }
-        write_text(_path(place, block), to_json({"fingerprint": _fingerprint(place), **content}))
+        write_text(_path(place, block), to_json({"fingerprint": _fingerprint(place, block), **content}))
         return content

@@ -199,7 +199,7 @@ class _Scoring:
     def __call__(self, block: str) -> list[dict[str, Any]]:
         place = self.place
         path = place.folder / "blocks" / block / "choices.json"
-        known = read_json(path, place.tables_fingerprint)
+        known = read_json(path, place.scores_fingerprint(block))
         if known is not None:
             return list(known["choices"])
         quantization = place.card.quantization
@@ -221,7 +221,7 @@ class _Scoring:
                 refined=refined_weights(place, block, operator),
             )
             choices += [dataclasses.asdict(choice) for choice in scored]
-        write_text(path, to_json({"fingerprint": place.tables_fingerprint, "choices": choices}))
+        write_text(path, to_json({"fingerprint": place.scores_fingerprint(block), "choices": choices}))
         return choices
 
 

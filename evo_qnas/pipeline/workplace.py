@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -198,15 +198,21 @@ class Workplace:
     @cached_property
     def tables_fingerprint(self) -> str:
         """What the tables depend on."""
+        return self._scored("tables", [shape.name for shape in self.shapes])
+
+    def scores_fingerprint(self, block: str) -> str:
+        """What the scores of one block depend on; the candidates of other blocks are no part of it."""
+        return self._scored("scores", [block])
+
+    def _scored(self, what: str, blocks: Sequence[str]) -> str:
+        """What the scores of these blocks depend on."""
         quantization = self.card.quantization.model_dump(mode="json")
         parts = [
-            self.candidate_fingerprint(shape.name, operator.label)
-            for shape in self.shapes
-            for operator in self.offered(shape.name)
+            self.candidate_fingerprint(block, operator.label) for block in blocks for operator in self.offered(block)
         ]
         refinement = self.card.refinement
         further = [] if refinement is None else [refinement.model_dump(mode="json")]
-        return digest("tables", SCORING, self.teacher_fingerprint, parts, quantization, *further)
+        return digest(what, SCORING, self.teacher_fingerprint, parts, quantization, *further)
 
 
 def _rebuild(name: str, card: ProblemCard, folder: Path, device: str) -> Workplace:

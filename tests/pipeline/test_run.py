@@ -150,6 +150,28 @@ def test_a_changed_card_makes_again_only_what_depends_on_it(
     assert (copy / "tables.h5").stat().st_mtime_ns == before
 
 
+def test_other_candidates_of_one_block_leave_the_scores_of_the_others(
+    finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
+) -> None:
+    import shutil
+
+    folder, _, changes = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    before = {name: (copy / "blocks" / name / "choices.json").stat().st_mtime_ns for name in ("stages.0", "stages.1")}
+    uses = (
+        '[{card="depthwise_separable",kernel=[3],depth=[1]},{card="identity"},'
+        '{card="inverted_residual",blocks=["stages.1"],kernel=[3],expansion=[1],depth=[1]}]'
+    )
+    run(copy, [*changes, f"operators={uses}"], anew=True, until="tables")
+    after = {name: (copy / "blocks" / name / "choices.json").stat().st_mtime_ns for name in before}
+    assert after["stages.0"] == before["stages.0"]
+    assert after["stages.1"] > before["stages.1"]
+    old, new = ([set(block.operators) for block in Tables.load(place / "tables.h5").blocks] for place in (folder, copy))
+    added = [there - here for here, there in zip(old, new, strict=True)]
+    assert added == [set(), {"ir_k3_e1_d1"}]
+
+
 def test_weights_of_the_users_are_taken_instead_of_training(
     finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
 ) -> None:
