@@ -1,7 +1,7 @@
 """Cutting a teacher into blocks, and putting other modules in their place."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
@@ -87,7 +87,7 @@ def recording(teacher: nn.Module, names: Sequence[str]) -> Iterator[dict[str, tu
     seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     calls: dict[str, int] = {}
 
-    def note(name: str) -> object:
+    def note(name: str) -> Callable[..., None]:
         def hook(_module: nn.Module, arguments: tuple[object, ...], output: object) -> None:
             taken = arguments[0] if len(arguments) == 1 else None
             if not isinstance(taken, torch.Tensor) or not isinstance(output, torch.Tensor):
@@ -100,7 +100,7 @@ def recording(teacher: nn.Module, names: Sequence[str]) -> Iterator[dict[str, tu
         return hook
 
     handles = [teacher.register_forward_hook(lambda *_: calls.clear())]
-    handles += [teacher.get_submodule(name).register_forward_hook(note(name)) for name in names]  # type: ignore[arg-type]
+    handles += [teacher.get_submodule(name).register_forward_hook(note(name)) for name in names]
     try:
         yield seen
     finally:
