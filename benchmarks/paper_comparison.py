@@ -5,6 +5,8 @@
 
 Few-bit networks are compared by size and INT8 networks by latency, both with the INT8 teacher that got the same
 fine-tuning, on the test split. Picks of different seeds stand in one row where they were asked for by the same share.
+The mean difference has its standard error over test images, paired: all networks of all seeds on the same resamples.
+Differences on the search split (val), which has chosen, stand beside those on test.
 `--keep` copies the first run's small files and the tables. Ends with exit code 1 where no row is 33 % smaller (17.6 %
 faster) at a mean metric that is not below the INT8 teacher's.
 """
@@ -17,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from evo_qnas.networks.uncertainty import resampled
+from evo_qnas.networks.weights import load_weights
 
 LIMITS = {"size_bytes": (0.33, "smaller"), "latency_ms": (0.176, "faster")}
 SMALL = ("card.toml", "tables.h5", "front.csv", "front.png", "summary.json")
@@ -31,7 +36,7 @@ def main() -> int:
     lines, good = teachers(summaries), True
     names = {"": "size_bytes"} | {name: found["pick_by"] for name, found in summaries[0]["searches"].items()}
     for name, cost in names.items():
-        table, met = comparison(summaries, name, cost)
+        table, met = comparison(options.runs, summaries, name, cost)
         lines += table
         good &= met
     lines += correlations(summaries)
@@ -63,7 +68,7 @@ def teachers(summaries: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
-def comparison(summaries: list[dict[str, Any]], search: str, cost: str) -> tuple[list[str], bool]:
+def comparison(runs: list[Path], summaries: list[dict[str, Any]], search: str, cost: str) -> tuple[list[str], bool]:
     """One row per pick of a search, largest first, and whether a row meets the paper's saving without loss."""
     least, word = LIMITS.get(cost, (0.0, "less"))
     picks = [
@@ -74,8 +79,8 @@ def comparison(summaries: list[dict[str, Any]], search: str, cost: str) -> tuple
     lines = [
         f"{'Main search' if not search else f'Search {search}'}, by {cost}:",
         "",
-        f"| pick | {word} | metric by seed | minus INT8 teacher, by seed | mean difference |",
-        "|---" * 5 + "|",
+        f"| pick | {word} | metric by seed | minus INT8 teacher, by seed | mean difference | the same on val |",
+        "|---" * 6 + "|",
     ]
     met = False
     for row in range(rows):
@@ -83,14 +88,36 @@ def comparison(summaries: list[dict[str, Any]], search: str, cost: str) -> tuple
         if any(entry[cost] is None for entry in chosen):
             continue
         saved = [1 - e[cost] / s["teacher_int8"][cost] for e, s in zip(chosen, summaries, strict=True)]
-        gain = [100 * (e["metric"] - s["teacher_int8"]["metric"]) for e, s in zip(chosen, summaries, strict=True)]
+        gain = differences(chosen, summaries, "metric")
         met |= min(saved) >= least and float(np.mean(gain)) >= 0.0
+        error = paired_error(runs, [entry["id"] for entry in chosen])
+        known = all("metric_search_split" in summary["teacher_int8"] for summary in summaries)
+        val = np.mean(differences(chosen, summaries, "metric_search_split")) if known else None
         lines.append(
             f"| {row + 1} | {', '.join(f'{100 * value:.1f} %' for value in saved)} "
             f"| {', '.join(format(100 * entry['metric'], '.2f') for entry in chosen)} "
-            f"| {', '.join(f'{value:+.2f}' for value in gain)} | {np.mean(gain):+.2f} |"
+            f"| {', '.join(f'{value:+.2f}' for value in gain)} "
+            f"| {np.mean(gain):+.2f}{'' if error is None else f' ± {error:.2f}'} "
+            f"| {'' if val is None else f'{val:+.2f}'} |"
         )
     return [*lines, ""], met
+
+
+def differences(chosen: list[dict[str, Any]], summaries: list[dict[str, Any]], metric: str) -> list[float]:
+    """Points that a network of each run has more than the run's INT8 teacher."""
+    return [100 * (e[metric] - s["teacher_int8"][metric]) for e, s in zip(chosen, summaries, strict=True)]
+
+
+def paired_error(runs: list[Path], chosen: list[str]) -> float | None:
+    """Standard error in points of the mean difference over test images, None where a run kept no outcomes."""
+    values = []
+    for run, name in zip(runs, chosen, strict=True):
+        files = [run / "networks" / identity / "outcomes.safetensors" for identity in (name, "teacher_int8")]
+        if not all(file.is_file() for file in files):
+            return None
+        one, whole = (resampled(load_weights(file)[0]["outcomes"], seed=0) for file in files)
+        values.append(one - whole)
+    return float(100 * np.std(np.mean(values, axis=0), ddof=1))
 
 
 def correlations(summaries: list[dict[str, Any]]) -> list[str]:

@@ -22,8 +22,7 @@ def confusion(
 
 def iou_per_class(matrix: Int[torch.Tensor, "classes classes"]) -> Float[torch.Tensor, " classes"]:
     """Intersection over union of each class, float64 in 0..1; NaN where neither labels nor predictions have it."""
-    hits = matrix.diagonal().double()
-    return hits / (matrix.sum(dim=0) + matrix.sum(dim=1) - matrix.diagonal())
+    return _iou(matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0))
 
 
 def mean_iou(matrix: Int[torch.Tensor, "classes classes"]) -> float:
@@ -34,6 +33,23 @@ def mean_iou(matrix: Int[torch.Tensor, "classes classes"]) -> float:
     Raises:
         DataError: the matrix counts no pixel.
     """
-    if not int(matrix.sum()):
+    return mean_of_iou(matrix.diagonal(), matrix.sum(dim=1), matrix.sum(dim=0))
+
+
+def mean_of_iou(
+    hits: Int[torch.Tensor, " classes"], labelled: Int[torch.Tensor, " classes"], taken: Int[torch.Tensor, " classes"]
+) -> float:
+    """`mean_iou` from pixels per class that were found right, that are labelled so and that were taken for it.
+
+    Raises:
+        DataError: no pixel is labelled.
+    """
+    if not int(labelled.sum()):
         raise DataError("the mean IoU needs at least one labelled pixel: all labels of the split are ignored")
-    return float(iou_per_class(matrix).nanmean())
+    return float(_iou(hits, labelled, taken).nanmean())
+
+
+def _iou(
+    hits: Int[torch.Tensor, " classes"], labelled: Int[torch.Tensor, " classes"], taken: Int[torch.Tensor, " classes"]
+) -> Float[torch.Tensor, " classes"]:
+    return hits.double() / (taken + labelled - hits)

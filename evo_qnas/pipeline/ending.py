@@ -20,6 +20,7 @@ from evo_qnas.report import write_report
 
 _PACKAGES = ("evo-qnas", "torch", "numpy", "scipy", "h5py", "pymoo", "moocore", "scikit-learn", "onnxruntime")
 _FLOAT_BYTES = 4
+_OF_THE_TEACHER = ("metric", "metric_before_finetune", "metric_search_split", "size_bytes", "latency_ms")
 
 
 def finish(
@@ -47,9 +48,7 @@ def finish(
             "size_bytes": size,
             "latency_ms": float_latency(place),
         },
-        "teacher_int8": None
-        if int8 is None
-        else {key: int8[key] for key in ("metric", "metric_before_finetune", "size_bytes", "latency_ms")},
+        "teacher_int8": None if int8 is None else {key: int8[key] for key in _OF_THE_TEACHER},
         "networks": [entry for entry in networks if entry["id"] != BASELINE],
         "rank_correlation": correlation,
         "rounds": list(rounds),

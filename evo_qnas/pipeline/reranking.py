@@ -1,30 +1,46 @@
 """Validated networks against each other: which are dominated after all, and which cannot be told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Int
 
 from evo_qnas.archive import Archive, Validated
+from evo_qnas.networks.uncertainty import difference_stderr
 from evo_qnas.pareto import nondominated
 
 _NORMAL = 1.96
 _AFTER = ("metric", "metric_search_split", "metric_stderr", "size_bytes", "round")
 
 
-def rerank(entries: Sequence[dict[str, Any]], *, images: int, task: str) -> None:
-    """Adds to each entry of `summary.json` `metric_stderr`, `dominated_by` and `tied_with`.
+def rerank(
+    entries: Sequence[dict[str, Any]],
+    *,
+    images: int,
+    task: str,
+    baseline: str | None = None,
+    outcomes: Mapping[str, Int[torch.Tensor, "images *counts"]] | None = None,
+    seed: int = 0,
+) -> None:
+    """Adds to each entry of `summary.json` `metric_stderr`, `dominated_by`, `tied_with` and `minus_teacher_int8`.
 
     A network is dominated where another one is no larger and at least as good in the metric, and better in one of
-    the two. Two networks are tied where their metrics differ by less than 1.96 standard errors of the difference, taken
-    as independent: networks tested on the same images differ by less than that by chance, so that ties are said rather
-    too often. `tied_with` names those of the networks that are not dominated.
+    the two. Two networks are tied where their metrics differ by less than 1.96 standard errors of the difference,
+    paired by image where the outcomes of both are there, else taken as independent, which says ties too often.
+    `tied_with` names those of the networks that are not dominated. `minus_teacher_int8` is what a network's metric has
+    more than the baseline's, with the paired standard error or null.
 
     Args:
         entries: of validated networks; those of other tasks than classification bring their `metric_stderr`.
         images: test images.
         task: `classification` (binomial standard errors) or another.
+        baseline: id of the INT8 teacher's entry.
+        outcomes: by id, from `networks.uncertainty.outcomes`, all of the same images.
+        seed: of the resamples.
     """
+    known = {} if outcomes is None else outcomes
     for entry in entries:
         share = entry["metric"]
         if task == "classification":
@@ -43,8 +59,15 @@ def rerank(entries: Sequence[dict[str, Any]], *, images: int, task: str) -> None
         entry["tied_with"] = [
             other["id"]
             for other, kept in zip(entries, front, strict=True)
-            if kept and other is not entry and _tied(entry, other)
+            if kept and other is not entry and _tied(entry, other, _paired(entry, other, known, seed))
         ]
+    whole = next((entry for entry in entries if entry["id"] == baseline), None)
+    for entry in entries:
+        entry["minus_teacher_int8"] = (
+            None
+            if whole is None or entry is whole
+            else {"metric": entry["metric"] - whole["metric"], "stderr": _paired(entry, whole, known, seed)}
+        )
 
 
 def keep_validated(archive: Archive, entries: Sequence[dict[str, Any]]) -> Archive:
@@ -69,9 +92,19 @@ def keep_validated(archive: Archive, entries: Sequence[dict[str, Any]]) -> Archi
     return archive if same else archive.add_validation(*networks)
 
 
-def _tied(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def _paired(
+    one: dict[str, Any], other: dict[str, Any], known: Mapping[str, Int[torch.Tensor, "images *counts"]], seed: int
+) -> float | None:
+    """Standard error of the difference of two metrics on the same images, None without the outcomes of both."""
+    if one["id"] not in known or other["id"] not in known:
+        return None
+    return difference_stderr(known[one["id"]], known[other["id"]], seed=seed)
+
+
+def _tied(one: dict[str, Any], other: dict[str, Any], spread: float | None) -> bool:
     """Whether two metrics cannot be told apart; not so where a standard error is unknown."""
-    if one["metric_stderr"] is None or other["metric_stderr"] is None:
-        return False
-    spread = float(np.hypot(one["metric_stderr"], other["metric_stderr"]))
+    if spread is None:
+        if one["metric_stderr"] is None or other["metric_stderr"] is None:
+            return False
+        spread = float(np.hypot(one["metric_stderr"], other["metric_stderr"]))
     return bool(abs(one["metric"] - other["metric"]) < _NORMAL * spread)

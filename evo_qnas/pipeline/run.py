@@ -23,7 +23,7 @@ from evo_qnas.pipeline.reranking import keep_validated, rerank
 from evo_qnas.pipeline.rounds import further_rounds
 from evo_qnas.pipeline.searching import make_archive, problem_of
 from evo_qnas.pipeline.stages import default_jobs, make_blocks, make_tables, make_teacher
-from evo_qnas.pipeline.validation import pick, rank_correlation, validate_picks
+from evo_qnas.pipeline.validation import BASELINE, pick, rank_correlation, stored_outcomes, validate_picks
 from evo_qnas.pipeline.workplace import Workplace, to_json
 from evo_qnas.tables import Tables
 
@@ -99,7 +99,14 @@ def _run_stages(place: Workplace, until: str, *, workers: int) -> dict[str, Any]
     if (card.search.rounds or 1) > 1:
         first = networks
         networks, rounds = clock.time("rounds", lambda: further_rounds(place, tables, first, jobs=workers))
-    rerank(networks, images=len(place.splits.test), task=card.task)
+    rerank(
+        networks,
+        images=len(place.splits.test),
+        task=card.task,
+        baseline=BASELINE,
+        outcomes=stored_outcomes(place, networks),
+        seed=card.seed,
+    )
     archive = keep_validated(archive, networks)
     correlation = clock.time("random networks", lambda: rank_correlation(place, tables, jobs=workers))
     if last < STAGES.index("export"):

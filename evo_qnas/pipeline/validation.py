@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from scipy import stats
 
@@ -17,14 +18,15 @@ from evo_qnas.networks.quantize import Bits, QuantizedNetwork
 from evo_qnas.networks.reference import in_integers
 from evo_qnas.networks.scores import assemble_quantized
 from evo_qnas.networks.segmentation import class_weights
-from evo_qnas.networks.uncertainty import metric_stderr
-from evo_qnas.networks.weights import save_weights
+from evo_qnas.networks.uncertainty import metric_of, metric_stderr, outcomes
+from evo_qnas.networks.weights import load_weights, save_weights
 from evo_qnas.pipeline.refining import refined_choices
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json
 from evo_qnas.tables import Tables
 
 BASELINE = "teacher_int8"
+_OUTCOMES = "outcomes.safetensors"
 _LEAST_PICKS = 5
 _RESAMPLES = 2000
 
@@ -148,21 +150,37 @@ class Validation:
         size = costs_of(network.layers, network.quantizers, 8).size_bytes
         test = place.splits.test
         deployed = in_integers(network, test.take(slice(0, 1))[0])
+        found = outcomes(place.task, deployed, test)
         entry = {
             "id": identity,
             "genome": genome,
             "blocks": choices,
             "metric_before_finetune": before,
-            "metric": place.task.metric(deployed, test),
-            "metric_stderr": metric_stderr(place.task, deployed, test, seed=place.card.seed),
+            "metric": metric_of(found),
+            "metric_stderr": metric_stderr(found, seed=place.card.seed),
             "metric_search_split": place.task.metric(deployed, place.splits.search),
             "size_bytes": size,
             "latency_ms": None,
             "onnx": None,
         }
         save_weights(network.stored(), folder / "weights.safetensors", {"fingerprint": fingerprint})
+        save_weights({"outcomes": found}, folder / _OUTCOMES, {"fingerprint": fingerprint})
         write_text(folder / "network.json", to_json({"fingerprint": fingerprint, **entry}))
         return entry
+
+
+def stored_outcomes(
+    place: Workplace, entries: Sequence[Mapping[str, Any]]
+) -> dict[str, Int[torch.Tensor, "images *counts"]]:
+    """Outcomes on the test images by network, of those validated networks whose file is there and of this metric."""
+    found = {}
+    for entry in entries:
+        path = place.folder / "networks" / entry["id"] / _OUTCOMES
+        if path.is_file():
+            counts = load_weights(path)[0]["outcomes"]
+            if metric_of(counts) == entry["metric"]:
+                found[str(entry["id"])] = counts
+    return found
 
 
 @dataclass(frozen=True)

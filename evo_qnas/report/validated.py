@@ -26,6 +26,7 @@ def validated_section(summary: Mapping[str, Any]) -> str:
     columns[f"{metric} in ONNX Runtime, %"] = [_percent(_part(entry, "onnx").get("metric")) for _, entry in entries]
     columns["ONNX file, bytes"] = [_part(entry, "onnx").get("file_bytes") for _, entry in entries]
     columns["standard error, %"] = [_percent(entry.get("metric_stderr")) for _, entry in entries]
+    columns["minus teacher INT8, points"] = [_difference(entry) for _, entry in entries]
     columns["standing"] = [None if entry is int8 else standing(entry) for _, entry in entries]
     columns["tied with"] = [", ".join(entry.get("tied_with") or ()) or None for _, entry in entries]
     columns["latency, ms"] = [entry.get("latency_ms") for _, entry in entries]
@@ -61,6 +62,8 @@ def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
             f"Tied: networks of that front whose {metric} differs by less than 1.96 standard errors of the difference, "
             "so that these images cannot tell them apart."
         )
+    if any(_part(entry, "minus_teacher_int8") for entry in summary["networks"]):
+        notes.append("Minus teacher INT8: ± one standard error of the difference on these same images.")
     for entry in summary.get("rounds") or ():
         tau = entry["kendall_tau"][entry["predictor"]]
         told = "" if tau[0] is None else f", cross-validated Kendall tau {tau[0]:.2f} ({tau[1]:.2f} to {tau[2]:.2f})"
@@ -81,6 +84,20 @@ def _saving(entry: Mapping[str, Any], int8: Mapping[str, Any] | None) -> str | N
     if int8 is None or not int8.get("size_bytes") or entry.get("size_bytes") is None:
         return None
     return f"{100 * (1 - entry['size_bytes'] / int8['size_bytes']):.0f} %"
+
+
+def _difference(entry: Mapping[str, Any]) -> str | None:
+    """How much better than the INT8 teacher, in points, with the paired standard error where it is known.
+
+    Example:
+        >>> _difference({"minus_teacher_int8": {"metric": -0.0009, "stderr": 0.0012}})
+        '-0.09 ± 0.12'
+    """
+    apart = _part(entry, "minus_teacher_int8")
+    if not apart:
+        return None
+    text = f"{100 * apart['metric']:+.2f}"
+    return text if apart["stderr"] is None else f"{text} ± {100 * apart['stderr']:.2f}"
 
 
 def _percent(share: float | None) -> float | None:

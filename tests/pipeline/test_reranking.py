@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from evo_qnas.pipeline.reranking import keep_validated, rerank
 from evo_qnas.problem import TableProblem
@@ -38,6 +39,22 @@ def test_ties_follow_binomial_standard_errors() -> None:
     assert entries[2]["tied_with"] == []
     rerank(entries, images=100, task="classification")
     assert entries[1]["tied_with"] == ["a", "c"]
+
+
+def test_the_same_images_tell_networks_apart_that_independent_ones_would_not() -> None:
+    """0.90 and 0.93 of 400 images, all that `a` gets right right in `b` too: 0.03 is 3.5 errors of 0.0085."""
+    a, b = torch.zeros(400, dtype=torch.int32), torch.zeros(400, dtype=torch.int32)
+    a[:360], b[:372] = 1, 1
+    entries = [entry("a", 0.90, 10), entry("b", 0.93, 20)]
+    rerank(entries, images=400, task="classification", baseline="b", outcomes={"a": a, "b": b})
+    assert [e["tied_with"] for e in entries] == [[], []]
+    apart = entries[0]["minus_teacher_int8"]
+    assert apart["metric"] == pytest.approx(-0.03)
+    assert apart["stderr"] == pytest.approx(np.sqrt((0.03 - 0.03**2) / 400))
+    assert entries[1]["minus_teacher_int8"] is None
+    rerank(entries, images=400, task="classification", baseline="b", outcomes={"a": a})
+    assert [e["tied_with"] for e in entries] == [["b"], ["a"]]
+    assert entries[0]["minus_teacher_int8"]["stderr"] is None
 
 
 def test_a_perfect_network_has_a_standard_error_too() -> None:

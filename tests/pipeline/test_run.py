@@ -15,6 +15,7 @@ from evo_qnas.errors import CardError
 from evo_qnas.networks.blocks import assemble
 from evo_qnas.networks.quantize import Bits, Policy, quantize
 from evo_qnas.networks.tasks import accuracy
+from evo_qnas.networks.uncertainty import difference_stderr, metric_of
 from evo_qnas.networks.weights import load_weights
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.workplace import Workplace
@@ -110,6 +111,15 @@ def test_a_stored_network_gives_the_accuracy_of_the_summary(
     )
     network.restore(load_weights(folder / "networks" / entry["id"] / "weights.safetensors")[0])
     assert accuracy(network, place.splits.test) == entry["metric"]
+    counts, whole = (
+        load_weights(folder / "networks" / identity / "outcomes.safetensors")[0]["outcomes"]
+        for identity in (entry["id"], "teacher_int8")
+    )
+    assert metric_of(counts) == entry["metric"]
+    assert entry["minus_teacher_int8"] == {
+        "metric": entry["metric"] - summary["teacher_int8"]["metric"],
+        "stderr": difference_stderr(counts, whole, seed=card.seed),
+    }
 
 
 def test_a_second_run_changes_nothing(finished: tuple[Path, dict[str, Any], list[str]]) -> None:
