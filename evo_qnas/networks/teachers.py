@@ -131,7 +131,7 @@ def load_teacher(teacher: nn.Module, path: Path) -> nn.Module:
     Raises:
         NetworkError: the file is missing or unreadable, or a tensor is missing, unknown or of another shape.
     """
-    tensors = _state_dict(path) if path.suffix in {".pt", ".pth"} else load_weights(path)[0]
+    tensors = _tensors(path)
     own = teacher.state_dict()
     for name, value in own.items():
         if name not in tensors:
@@ -146,3 +146,35 @@ def load_teacher(teacher: nn.Module, path: Path) -> nn.Module:
             raise NetworkError(f"{path} has a tensor {name!r}, which the teacher does not know")
     teacher.load_state_dict(tensors)
     return teacher.eval()
+
+
+def start_teacher(teacher: nn.Module, path: Path) -> tuple[int, int]:
+    """Puts the weights of a file into a teacher that is about to learn, where name and shape are the same.
+
+    So an encoder that learnt elsewhere, or a narrower version of the same network, is where training starts.
+
+    Args:
+        teacher: keeps its own values where the file has none that fit.
+        path: as for `load_teacher`.
+
+    Returns:
+        How many tensors were taken, and how many the teacher has.
+
+    Raises:
+        NetworkError: the file is missing or unreadable, or nothing in it fits.
+    """
+    tensors, own = _tensors(path), teacher.state_dict()
+    fitting = {
+        name: tensors[name] for name, value in own.items() if name in tensors and tensors[name].shape == value.shape
+    }
+    if not fitting:
+        raise NetworkError(
+            f"{path} has no tensor of a name and shape that the teacher knows, such as {next(iter(own), None)!r}: "
+            "rename them, or train without teacher.start"
+        )
+    teacher.load_state_dict({**own, **fitting})
+    return len(fitting), len(own)
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    return _state_dict(path) if path.suffix in {".pt", ".pth"} else load_weights(path)[0]

@@ -189,7 +189,7 @@ def load_card(name: str, *, changes: list[str] | None = None, seed: int | None =
     return path.stem, _absolute(card, path.parent)
 
 
-_PATHS = ("data.folder", "data.cache", "teacher.weights")
+_PATHS = ("data.folder", "data.cache", "teacher.weights", "teacher.start")
 
 
 def _apply(values: dict[str, Any], change: str) -> None:
@@ -218,6 +218,7 @@ def _absolute(card: ProblemCard, folder: Path) -> ProblemCard:
     data, teacher = card.data, card.teacher
     paths = {"folder": data.folder, "cache": data.cache}
     data = data.model_copy(update={key: (folder / path).resolve() for key, path in paths.items() if path is not None})
-    if teacher.weights is not None:
-        teacher = teacher.model_copy(update={"weights": (folder / teacher.weights).resolve()})
+    given = {"weights": teacher.weights, "start": teacher.start}
+    files = {key: (folder / path).resolve() for key, path in given.items() if path is not None}
+    teacher = teacher.model_copy(update=files)
     return card.model_copy(update={"data": data, "teacher": teacher})

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from evo_qnas.cards import Card
 from evo_qnas.data import Augmentation
@@ -107,13 +107,29 @@ class TeacherTraining(Card):
 
 
 class TeacherCard(Card):
-    """`[teacher]`: architecture, and weights of the user's or training."""
+    """`[teacher]`: architecture, and weights of the user's or training.
+
+    Attributes:
+        architecture: one of `networks.teachers.ARCHITECTURES`, or `module:function`.
+        parameters: of the architecture.
+        weights: file of a trained teacher, taken as it is.
+        start: file of weights that training starts from where names and shapes fit, such as those of an encoder.
+        threads: of the training, None for the card's.
+        training: of a teacher without `weights`.
+    """
 
     architecture: str
     parameters: dict[str, Any] = {}
     weights: Path | None = None
+    start: Path | None = None
     threads: Count | None = None
     training: TeacherTraining = TeacherTraining()
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "TeacherCard":
+        if self.weights is not None and self.start is not None:
+            raise ValueError("weights are taken as they are and start is where training starts: give one of them")
+        return self
 
 
 class FeaturesCard(Card):

@@ -20,7 +20,7 @@ from evo_qnas.networks.features import output_variance
 from evo_qnas.networks.operators import TEACHER
 from evo_qnas.networks.scores import fixed_costs, score_operator
 from evo_qnas.networks.segmentation import train_segmenter
-from evo_qnas.networks.teachers import load_teacher
+from evo_qnas.networks.teachers import load_teacher, start_teacher
 from evo_qnas.networks.training import train_classifier
 from evo_qnas.networks.weights import save_weights
 from evo_qnas.pipeline.feature_files import features_of, map_features
@@ -92,14 +92,18 @@ def make_teacher(place: Workplace) -> None:
 
 
 def _train_teacher(place: Workplace, teacher: nn.Module) -> None:
-    """Trains a fresh teacher with every core: there is one job."""
+    """Trains a teacher with every core: there is one job."""
     training, train = place.card.teacher.training, place.splits.train
+    label, start = "teacher", place.card.teacher.start
+    if start is not None:
+        taken, known = start_teacher(teacher, start)
+        label = f"teacher, from {taken} of {known} tensors of {start.name}"
     seed = seed_of("teacher order", place.card.seed)
     prepare_process(place.card.teacher.threads or place.card.threads)
     batch = min(training.batch_size, len(train))
     segments = place.card.task == "segmentation"
     epochs = training.all_epochs if segments else training.epochs
-    with progress_bar("teacher", epochs * (len(train) // batch)) as advance:
+    with progress_bar(label, epochs * (len(train) // batch)) as advance:
         if not segments:
             train_classifier(
                 teacher, train, **training.for_classification, seed=seed, device=place.device, advance=advance

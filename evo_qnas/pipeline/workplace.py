@@ -87,18 +87,15 @@ class Workplace:
     @cached_property
     def teacher_fingerprint(self) -> str:
         """What the teacher's weights depend on."""
-        weights = self.card.teacher.weights
-        content = None
-        if weights is not None:
-            if not weights.is_file():
-                raise CardError(f"teacher.weights: there is no file {weights}")
-            content = hashlib.sha256(weights.read_bytes()).hexdigest()
+        content = _content("teacher.weights", self.card.teacher.weights)
+        start = _content("teacher.start", self.card.teacher.start)
         data = self.card.data.model_dump(mode="json")
-        teacher = self.card.teacher.model_dump(mode="json", exclude={"weights"})
+        teacher = self.card.teacher.model_dump(mode="json", exclude={"weights", "start"})
         # A training that ends after its first phase is that of runs before there were others.
         if teacher["training"]["full_size"] is None:
             del teacher["training"]["full_size"]
-        return digest("teacher", data, teacher, content, self.card.seed, self.card.threads)
+        further = [] if start is None else [start]
+        return digest("teacher", data, teacher, content, self.card.seed, self.card.threads, *further)
 
     @property
     def teacher_path(self) -> Path:
@@ -213,6 +210,15 @@ class Workplace:
         refinement = self.card.refinement
         further = [] if refinement is None else [refinement.model_dump(mode="json")]
         return digest(what, SCORING, self.teacher_fingerprint, parts, quantization, *further)
+
+
+def _content(key: str, path: Path | None) -> str | None:
+    """A digest of a file that the card names, None where it names none."""
+    if path is None:
+        return None
+    if not path.is_file():
+        raise CardError(f"{key}: there is no file {path}")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _rebuild(name: str, card: ProblemCard, folder: Path, device: str) -> Workplace:

@@ -16,7 +16,7 @@ from evo_qnas.networks.operators import build_candidate, load_operators
 from evo_qnas.networks.quantize import Bits, Policy, quantize
 from evo_qnas.networks.scores import assemble_quantized, score_operator
 from evo_qnas.networks.tasks import accuracy
-from evo_qnas.networks.teachers import InvertedResidualClassifier, build_teacher, load_teacher
+from evo_qnas.networks.teachers import InvertedResidualClassifier, build_teacher, load_teacher, start_teacher
 from evo_qnas.networks.training import batches, shift, train_classifier
 from evo_qnas.networks.weights import load_weights, save_weights
 
@@ -215,6 +215,20 @@ def test_weights_of_another_shape_are_refused(tmp_path, teacher: nn.Module) -> N
         load_teacher(teacher, path)
     with pytest.raises(NetworkError, match="there is no weights file"):
         load_teacher(teacher, tmp_path / "none.safetensors")
+
+
+def test_training_starts_from_what_fits_of_other_weights(tmp_path, teacher: nn.Module) -> None:
+    path, fresh = tmp_path / "w.safetensors", copy.deepcopy(teacher)
+    drawn = {name: value.clone() + 1 for name, value in teacher.state_dict().items()}
+    first, *_, last = drawn
+    save_weights({**drawn, last: torch.zeros(77), "extra": torch.zeros(1)}, path, {})
+    assert start_teacher(fresh, path) == (len(drawn) - 1, len(drawn))
+    found = fresh.state_dict()
+    assert torch.equal(found[first], drawn[first])
+    assert torch.equal(found[last], teacher.state_dict()[last])
+    torch.save({"extra": torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(NetworkError, match=rf"no tensor of a name and shape that the teacher knows, such as '{first}'"):
+        start_teacher(fresh, tmp_path / "w.pt")
 
 
 def test_batch_norm_is_estimated_anew_where_a_block_was_replaced(teacher: nn.Module, labelled: Images) -> None:

@@ -44,6 +44,11 @@ BAD = {
     ),
     "no form": (["seed"], r"--set 'seed' needs the form section.key=value"),
     "no weights": (['teacher.weights="none.safetensors"'], r"teacher.weights: there is no file .*none.safetensors"),
+    "no weights to start from": (['teacher.start="none.pt"'], r"teacher.start: there is no file .*none.pt"),
+    "weights twice": (
+        ['teacher={architecture="deeplabv3",weights="a.pt",start="b.pt"}'],
+        r"teacher.*: .*start is where training starts: give one of them",
+    ),
     "unknown teacher": (['teacher.architecture="resnet"'], r"there is no teacher 'resnet'"),
 }
 
@@ -102,6 +107,17 @@ def test_a_path_is_looked_for_where_it_was_written(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     assert load_card("cards/mine.toml")[1].teacher.weights == tmp_path / "cards" / "w.pt"
     assert load_card("cards/mine.toml", changes=["teacher.weights=w.pt"])[1].teacher.weights == tmp_path / "w.pt"
+    (tmp_path / "cards" / "start.toml").write_text(text.replace("[teacher]", '[teacher]\nstart = "w.pt"', 1))
+    assert load_card("cards/start.toml")[1].teacher.start == tmp_path / "cards" / "w.pt"
+
+
+def test_a_start_is_another_teacher_and_none_is_the_old_one(tmp_path: Path) -> None:
+    names = set()
+    for content in (None, b"one", b"two"):
+        (tmp_path / "w.pt").write_bytes(content or b"")
+        _, card = load_card("digits", changes=[] if content is None else [f'teacher.start="{tmp_path / "w.pt"}"'])
+        names.add(Workplace(name="digits", card=card, folder=tmp_path).teacher_fingerprint)
+    assert len(names) == 3
 
 
 def test_a_training_at_full_size_is_another_teacher_and_no_training_there_is_the_old_one(tmp_path: Path) -> None:
