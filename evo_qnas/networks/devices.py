@@ -30,6 +30,19 @@ def channels_last(values: torch.Tensor) -> torch.Tensor:
     return values.contiguous(memory_format=torch.channels_last) if values.ndim == 4 else values
 
 
+class OnDevice(nn.Module):
+    """A network on a device that takes images from the CPU and gives logits there."""
+
+    def __init__(self, network: nn.Module, device: str) -> None:
+        super().__init__()
+        self.network, self.device = network, device
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Logits, on the CPU."""
+        logits: torch.Tensor = self.network(channels_last(pixels.to(self.device))).cpu()
+        return logits
+
+
 def prepare_process(threads: int) -> None:
     """Sets the number of threads of this process, and makes it keep the memory of large maps between steps."""
     torch.set_num_threads(threads)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from evo_qnas.data import Images
 from evo_qnas.data.augment import Augmentation, augment
-from evo_qnas.networks.devices import channels_last, to_rest, to_training
+from evo_qnas.networks.devices import OnDevice, channels_last, to_rest, to_training
 from evo_qnas.networks.quantize import QuantizedNetwork
 from evo_qnas.networks.quantizers import Step
 from evo_qnas.networks.tasks import Classification, Task
@@ -32,6 +32,7 @@ def finetune(
     task: Task | None = None,
     augmentation: Augmentation | None = None,
     class_weights: Float[torch.Tensor, " classes"] | None = None,
+    watched: Images | None = None,
     device: str = "cpu",
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
@@ -55,6 +56,8 @@ def finetune(
         task: gives the loss on labels; classification where None.
         augmentation: of images with label maps, None for none.
         class_weights: of the loss on labels.
+        watched: images on which the task's metric is taken before the first and after each epoch; the best of these
+            states is what `network` ends with, of equal ones the first. None: the last one.
         device: where to train.
         advance: called with the number of steps done.
 
@@ -74,7 +77,12 @@ def finetune(
     class_weights = None if class_weights is None else class_weights.to(device)
     to_training(network, device)
     to_training(teacher, device).eval()
-    for chosen in batches(len(images), batch_size, steps, generator):
+    learnt = [*weights, *thetas]
+    best, kept = -1.0, [parameter.detach().clone() for parameter in learnt]
+    shown = None if watched is None else OnDevice(network, device)
+    if watched is not None and shown is not None:
+        best = goal.metric(shown, watched)
+    for step, chosen in enumerate(batches(len(images), batch_size, steps, generator), start=1):
         pixels, labels = images.take(chosen)
         if augmentation is not None:
             pixels, labels = augment(pixels, labels, augmentation, generator)
@@ -91,5 +99,13 @@ def finetune(
         optimizer.step()
         schedule.step()
         advance(1)
+        if watched is not None and shown is not None and step % (steps // epochs) == 0:
+            reached = goal.metric(shown, watched)
+            if reached > best:
+                best, kept = reached, [parameter.detach().clone() for parameter in learnt]
+    if watched is not None:
+        with torch.no_grad():
+            for parameter, value in zip(learnt, kept, strict=True):
+                parameter.copy_(value)
     to_rest(network)
     to_rest(teacher)

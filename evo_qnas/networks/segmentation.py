@@ -12,7 +12,7 @@ from torch import nn
 
 from evo_qnas.data import Images, class_frequencies
 from evo_qnas.data.augment import Augmentation, augment
-from evo_qnas.networks.devices import channels_last, to_rest, to_training
+from evo_qnas.networks.devices import OnDevice, channels_last, to_rest, to_training
 from evo_qnas.networks.tasks import Segmentation
 from evo_qnas.networks.weights import load_weights, read_metadata, save_weights
 
@@ -194,7 +194,7 @@ class _Run:
     def validate(self, images: Images) -> None:
         """Measures the averaged weights and keeps them where they are the best so far."""
         self.average.eval()
-        value = Segmentation().metric(_OnDevice(self.average, self.device), images)
+        value = Segmentation().metric(OnDevice(self.average, self.device), images)
         if not self.history or value > max(self.history):
             self.best = _copied(self.average.state_dict())
         self.history.append(value)
@@ -243,18 +243,6 @@ class _Run:
         self.optimizer.load_state_dict(own)
         self.history = [float.fromhex(value) for value in metadata["history"].split()]
         return epochs
-
-
-class _OnDevice(nn.Module):
-    """A network on a device that takes images from the CPU and gives logits there."""
-
-    def __init__(self, network: nn.Module, device: str) -> None:
-        super().__init__()
-        self.network, self.device = network, device
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network(channels_last(pixels.to(self.device))).cpu()
-        return logits
 
 
 def _copied(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

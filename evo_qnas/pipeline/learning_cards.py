@@ -162,7 +162,11 @@ class DistillationCard(Card):
 
 
 class FinetuningCard(Card):
-    """`[finetuning]`: see `networks.finetune.finetune`; every validated network gets the same."""
+    """`[finetuning]`: see `networks.finetune.finetune`; every validated network gets the same.
+
+    Attributes:
+        keep: `last` state, or of those before the first and after each epoch the `best` in the metric on search images.
+    """
 
     epochs: Count = 8
     batch_size: Count = 64
@@ -173,6 +177,7 @@ class FinetuningCard(Card):
     shift_pixels: Annotated[int, Field(ge=0)] = 0
     class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     augmentation: AugmentationCard | None = None
+    keep: Literal["last", "best"] = "last"
 
     @field_validator("augmentation")
     @classmethod

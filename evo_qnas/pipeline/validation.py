@@ -106,7 +106,9 @@ def build_network(place: Workplace, choices: Sequence[Mapping[str, Any]]) -> Qua
 def finetuning_settings(place: Workplace) -> dict[str, Any]:
     """Keyword arguments of `finetune` from the card."""
     settings = place.card.finetuning
-    values = settings.model_dump(exclude={"augmentation", "class_balance"})
+    values = settings.model_dump(exclude={"augmentation", "class_balance", "keep"})
+    if settings.keep == "best":
+        values["watched"] = place.splits.search
     if settings.augmentation is not None:
         values["augmentation"] = settings.augmentation.values
     if settings.class_balance:
@@ -125,6 +127,9 @@ class Validation:
         """What a validated network depends on."""
         place = self.place
         settings = place.card.finetuning.model_dump(mode="json")
+        # Keeping the last state is what runs did before there was a choice.
+        if settings["keep"] == "last":
+            del settings["keep"]
         return digest("network", place.tables_fingerprint, identity, list(choices), settings)
 
     def __call__(self, item: tuple[str, list[int], list[dict[str, Any]]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -235,6 +236,35 @@ def test_fine_tuning_helps_a_coarse_segmenter() -> None:
         class_weights=class_weights(train, 3, 0.5),
     )
     assert Segmentation().metric(network, train) > rough + 0.05
+
+
+def test_fine_tuning_ends_with_its_best_state_on_the_images_it_watches() -> None:
+    """At a rate that ruins the network the start is best; at a sensible one a later state is, and both are kept."""
+    train, watched = scenes(24), scenes(8, seed=2)
+    teacher = small()
+    train_segmenter(teacher, train, watched, classes=3, settings=SETTINGS, seed=5)
+    coarse = Bits(weight=2, activation=4)
+    options: dict[str, Any] = {
+        "epochs": 3,
+        "batch_size": 8,
+        "step_learning_rate": 1e-2,
+        "temperature": 2.0,
+        "teacher_share": 0.5,
+        "seed": 1,
+        "task": Segmentation(),
+    }
+    found: dict[tuple[float, bool], float] = {}
+    for rate in (3e-3, 1.0):
+        for keep in (False, True):
+            network = assemble_quantized(teacher, {}, {"stages.2": coarse}, coarse, train.take(slice(0, 8))[0])
+            before = Segmentation().metric(network, watched)
+            kept = {"watched": watched} if keep else {}
+            finetune(network, teacher, train, learning_rate=rate, **options, **kept)
+            found[rate, keep] = Segmentation().metric(network, watched)
+    assert found[1.0, False] < before
+    assert found[1.0, True] == before
+    assert found[3e-3, True] >= found[3e-3, False]
+    assert found[3e-3, True] > before
 
 
 def test_a_state_dict_is_read_without_running_code(tmp_path: Path) -> None:

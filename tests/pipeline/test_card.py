@@ -9,7 +9,8 @@ from evo_qnas.cli import app, main
 from evo_qnas.errors import CardError
 from evo_qnas.networks.weights import save_weights
 from evo_qnas.pipeline import load_card
-from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.pipeline.validation import Validation, finetuning_settings
+from evo_qnas.pipeline.workplace import Workplace, digest
 
 BAD = {
     "unknown key": (["distillation.stepz=3"], r"unknown key 'distillation.stepz'; the nearest are: steps"),
@@ -109,6 +110,19 @@ def test_a_path_is_looked_for_where_it_was_written(tmp_path: Path, monkeypatch: 
     assert load_card("cards/mine.toml", changes=["teacher.weights=w.pt"])[1].teacher.weights == tmp_path / "w.pt"
     (tmp_path / "cards" / "start.toml").write_text(text.replace("[teacher]", '[teacher]\nstart = "w.pt"', 1))
     assert load_card("cards/start.toml")[1].teacher.start == tmp_path / "cards" / "w.pt"
+
+
+def test_keeping_the_last_state_is_what_runs_did_before_there_was_a_choice(tmp_path: Path) -> None:
+    place, other = (
+        Workplace(name="digits", card=load_card("digits", changes=changes)[1], folder=tmp_path)
+        for changes in ([], ["finetuning.keep=best"])
+    )
+    assert "watched" not in finetuning_settings(place)
+    assert len(finetuning_settings(other)["watched"]) == len(other.splits.search)
+    prints = {Validation(where).fingerprint("a", []) for where in (place, other)}
+    settings = {key: value for key, value in place.card.finetuning.model_dump(mode="json").items() if key != "keep"}
+    assert digest("network", place.tables_fingerprint, "a", [], settings) in prints
+    assert len(prints) == 2
 
 
 def test_a_start_is_another_teacher_and_none_is_the_old_one(tmp_path: Path) -> None:
