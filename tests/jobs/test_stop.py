@@ -53,3 +53,18 @@ def test_a_terminated_command_takes_its_workers_with_it() -> None:
     assert command.returncode == 128 + signal.SIGTERM
     assert said == "evo-qnas: stopped by SIGTERM: what was finished is kept, run the same command again\n"
     assert eventually(lambda: not any(at_work(process) for process in started))
+
+
+def test_what_breaks_on_the_way_out_does_not_change_the_exit_code() -> None:
+    body = """
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        raise BrokenPipeError(32, "a worker's pipe")
+"""
+    script = SCRIPT.replace("\n    list(spread(time.sleep, [600, 600], jobs=2))\n", body).replace(
+        "import sys", "import signal, sys"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
+    assert ended.stderr == "evo-qnas: stopped by SIGTERM: what was finished is kept, run the same command again\n"
