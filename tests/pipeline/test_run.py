@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,6 +58,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
     folder = tmp_path_factory.mktemp("run")
     return folder, run(folder, SMALL, jobs=1), SMALL
+
+
+@pytest.fixture
+def copied(finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path) -> Path:
+    """A copy of the finished run, to be changed."""
+    return Path(shutil.copytree(finished[0], tmp_path / "copy"))
 
 
 def test_a_run_leaves_what_the_design_promises(finished: tuple[Path, dict[str, Any], list[str]]) -> None:
@@ -147,37 +154,31 @@ def test_another_card_in_the_same_folder_is_refused(finished: tuple[Path, dict[s
 
 
 def test_a_changed_card_makes_again_only_what_depends_on_it(
-    finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
+    finished: tuple[Path, dict[str, Any], list[str]], copied: Path
 ) -> None:
-    import shutil
-
-    folder, _, changes = finished
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    before = (copy / "tables.h5").stat().st_mtime_ns
-    summary = run(copy, [*changes, "search.evaluations=60"], anew=True)
+    _, _, changes = finished
+    before = (copied / "tables.h5").stat().st_mtime_ns
+    summary = run(copied, [*changes, "search.evaluations=60"], anew=True)
     assert summary["search"]["evaluations"] <= 60
-    assert (copy / "tables.h5").stat().st_mtime_ns == before
+    assert (copied / "tables.h5").stat().st_mtime_ns == before
 
 
 def test_other_candidates_of_one_block_leave_the_scores_of_the_others(
-    finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
+    finished: tuple[Path, dict[str, Any], list[str]], copied: Path
 ) -> None:
-    import shutil
-
     folder, _, changes = finished
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    before = {name: (copy / "blocks" / name / "choices.json").stat().st_mtime_ns for name in ("stages.0", "stages.1")}
+    before = {name: (copied / "blocks" / name / "choices.json").stat().st_mtime_ns for name in ("stages.0", "stages.1")}
     uses = (
         '[{card="depthwise_separable",kernel=[3],depth=[1]},{card="identity"},'
         '{card="inverted_residual",blocks=["stages.1"],kernel=[3],expansion=[1],depth=[1]}]'
     )
-    run(copy, [*changes, f"operators={uses}"], anew=True, until="tables")
-    after = {name: (copy / "blocks" / name / "choices.json").stat().st_mtime_ns for name in before}
+    run(copied, [*changes, f"operators={uses}"], anew=True, until="tables")
+    after = {name: (copied / "blocks" / name / "choices.json").stat().st_mtime_ns for name in before}
     assert after["stages.0"] == before["stages.0"]
     assert after["stages.1"] > before["stages.1"]
-    old, new = ([set(block.operators) for block in Tables.load(place / "tables.h5").blocks] for place in (folder, copy))
+    old, new = (
+        [set(block.operators) for block in Tables.load(place / "tables.h5").blocks] for place in (folder, copied)
+    )
     added = [there - here for here, there in zip(old, new, strict=True)]
     assert added == [set(), {"ir_k3_e1_d1"}]
 
