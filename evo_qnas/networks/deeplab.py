@@ -53,11 +53,18 @@ class AtrousPyramid(nn.Module):
 
     def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n given h w"]:
         """`(n, channels, height, width)` in, the same map with other channels out."""
-        mean = self.pool(x).expand(-1, -1, x.shape[2], x.shape[3])
-        reduced = self.reduce(x)
-        seen = [branch(reduced if index else x) for index, branch in enumerate(self.branches)]
-        joined: torch.Tensor = self.project(torch.cat([*seen, mean], dim=1))
+        seen, mean = self.branch_maps(x)
+        spread = mean.expand(-1, -1, x.shape[2], x.shape[3])
+        joined: torch.Tensor = self.project(torch.cat([*seen, spread], dim=1))
         return joined
+
+    def branch_maps(
+        self, x: Float[torch.Tensor, "n c h w"]
+    ) -> tuple[list[Float[torch.Tensor, "n _ h w"]], Float[torch.Tensor, "n _ 1 1"]]:
+        """What the branches give, in their order, and the branch of the map's mean, one place."""
+        mean: torch.Tensor = self.pool(x)
+        reduced = self.reduce(x)
+        return [branch(reduced if index else x) for index, branch in enumerate(self.branches)], mean
 
 
 @final

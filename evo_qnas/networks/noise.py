@@ -1,5 +1,7 @@
 """Noise-to-signal ratio of a block's output: the loss of distillation and the score of a choice."""
 
+import math
+
 import torch
 from jaxtyping import Float
 
@@ -30,6 +32,9 @@ def noise_to_signal(
     Source: Li et al. 2020, DNA, equation 6, and Moons et al. 2021, DONNA, equation 1: the mean over images is
     `mean_c E||Y_c - Yhat_c||^2 / var(Y_c)`; 0 is a perfect copy, 1 is as bad as the channel's mean.
     """
-    error = (output - target) ** 2
-    per_channel = error.flatten(2).mean(dim=2) if error.ndim > 2 else error
-    return (per_channel / variance).mean(dim=1)
+    error = (output - target).square()
+    if error.ndim == 2:
+        return (error / variance).mean(dim=1)
+    # A sum, not a mean: torch would lay out the gradient of a mean map by map, whatever the layout of the maps.
+    places = math.prod(error.shape[2:])
+    return (error.sum(dim=tuple(range(2, error.ndim))) / (variance * places)).mean(dim=1)

@@ -1,13 +1,18 @@
 """Convolutions by other ways against those of torch."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from evo_qnas.networks.convolutions import convolve, fast_convolutions
+from evo_qnas.networks.deeplab import AtrousPyramid
 from evo_qnas.networks.depthwise import Geometry
 from evo_qnas.networks.devices import keep_memory
+from evo_qnas.networks.low_rank import low_rank
+from evo_qnas.networks.pruning import pruned
 
 LAST = torch.channels_last
 
@@ -61,6 +66,47 @@ def test_layers_are_fast_inside_and_themselves_afterwards() -> None:
         assert ["forward" in vars(layer) for layer in network] == [True, True, False]
     assert not any("forward" in vars(layer) for layer in network)
     assert torch.allclose(before, inside, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["plain", "separable", "narrow", "factorised"])
+def test_a_pyramid_projects_without_joining(kind: str) -> None:
+    """Output and gradients are those of its own forward, in double; nothing is concatenated."""
+    torch.manual_seed(0)
+    pyramid: nn.Module | None = AtrousPyramid(16, 16, rates=[1, 2], hidden=32, separable=kind == "separable")
+    assert pyramid is not None
+    if kind == "narrow":
+        pyramid = pruned(pyramid, 50)
+    elif kind == "factorised":
+        pyramid = low_rank(pyramid, 50)
+    assert pyramid is not None
+    slow = copy.deepcopy(pyramid).double()
+    pyramid.to(memory_format=LAST)  # type: ignore[call-overload]
+    x = torch.randn(3, 16, 5, 7, generator=torch.Generator().manual_seed(1)).contiguous(memory_format=LAST)
+    wanted = slow(x.double())
+    upstream = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(2))
+    expected = torch.autograd.grad(wanted, list(slow.parameters()), upstream.double())
+    with fast_convolutions([pyramid]):
+        given = pyramid(x)
+        gradients = torch.autograd.grad(given, list(pyramid.parameters()), upstream)
+        assert given.is_contiguous(memory_format=LAST)
+        assert "Cat" not in names_behind(pyramid(x))
+        with torch.no_grad():
+            assert torch.equal(pyramid.eval()(x), AtrousPyramid.forward(pyramid, x))  # type: ignore[arg-type]
+    assert "Cat" in names_behind(pyramid(x))
+    assert torch.allclose(given.double(), wanted, atol=1e-5)
+    for one, other in zip(gradients, expected, strict=True):
+        assert torch.allclose(one.double(), other, rtol=1e-3, atol=1e-4)
+
+
+def names_behind(value: torch.Tensor) -> str:
+    """All operations that a value came from."""
+    seen, left = set(), [value.grad_fn]
+    while left:
+        node = left.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            left += [before for before, _ in node.next_functions]
+    return " ".join(type(node).__name__ for node in seen)
 
 
 @pytest.mark.skipif(not hasattr(__import__("ctypes").CDLL(None), "mallopt"), reason="needs glibc")

@@ -30,6 +30,14 @@ def test_noise_to_signal_by_hand() -> None:
     assert torch.allclose(noise_to_signal(target, output, torch.tensor([1.0, 4.0])), torch.ones(3))
 
 
+def test_the_gradient_of_noise_to_signal_keeps_the_layout_of_maps() -> None:
+    """Convolutions and BatchNorm turn a gradient of another layout back, which takes longer than their own work."""
+    target, output = (torch.randn(2, 6, 4, 5).contiguous(memory_format=torch.channels_last) for _ in range(2))
+    loss = noise_to_signal(target, output.requires_grad_(), torch.ones(6)).mean()
+    (gradient,) = torch.autograd.grad(loss, output)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_noise_to_signal_of_the_mean_is_one() -> None:
     target = torch.randn(64, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 3.0, 9.0]).view(
         3, 1, 1
