@@ -2,7 +2,10 @@
 
 import ctypes
 import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import cache
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -10,6 +13,11 @@ from torch import nn
 # Of glibc's <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _MOST = 2**31 - 1
+
+# Of `torch.cpu.get_capabilities`: instructions that multiply bfloat16 as they are, of x86 and of ARM.
+_BFLOAT16 = ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16")
+
+Precision = Literal["float32", "bfloat16", "auto"]
 
 
 def to_training(module: nn.Module, device: str) -> nn.Module:
@@ -41,6 +49,28 @@ class OnDevice(nn.Module):
         """Logits, on the CPU."""
         logits: torch.Tensor = self.network(channels_last(pixels.to(self.device))).cpu()
         return logits
+
+
+@cache
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether a device has instructions that multiply bfloat16; else torch computes it the long way round.
+
+    A torch without `torch.cpu.get_capabilities` cannot tell of a CPU, and counts as no.
+    """
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    known: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(known.get(name, False) for name in _BFLOAT16)
+
+
+def autocast(precision: Precision, device: str) -> AbstractContextManager[Any]:
+    """Inside, convolutions and products of matrices take bfloat16 where `precision` says so.
+
+    `auto` says so where the device multiplies it, see `multiplies_bfloat16`: a network that learns ends a little
+    different on one that does not, as it does with another number of threads.
+    """
+    narrow = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=narrow)
 
 
 def prepare_process(threads: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from torch import nn
 from evo_qnas.data import Images
 from evo_qnas.networks.blocks import recording
 from evo_qnas.networks.convolutions import fast_convolutions
-from evo_qnas.networks.devices import channels_last, to_rest, to_training
+from evo_qnas.networks.devices import Precision, autocast, channels_last, to_rest, to_training
 from evo_qnas.networks.features import Features
 from evo_qnas.networks.noise import noise_to_signal
 from evo_qnas.networks.tasks import evaluation_batch
@@ -53,7 +53,7 @@ def distill(
     learning_rate: float,
     weight_decay: float,
     seed: int,
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Precision = "float32",
     device: str = "cpu",
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[str, float]:
@@ -72,7 +72,8 @@ def distill(
         learning_rate: highest rate.
         weight_decay: decoupled weight decay.
         seed: decides the batches.
-        precision: `bfloat16` runs convolutions in bfloat16; weights, their updates and the loss stay float32.
+        precision: `bfloat16` runs convolutions in bfloat16, `auto` where the device multiplies it; weights, their
+            updates and the loss stay float32.
         device: where to train.
         advance: called with the number of candidate-steps done.
 
@@ -91,7 +92,6 @@ def distill(
     tail = max(1, steps // 10)
     losses: list[torch.Tensor] = []
     generator = torch.Generator().manual_seed(seed)
-    kind = torch.device(device).type
     with fast_convolutions(learning.values()):
         for step, chosen in enumerate(batches(len(features), batch_size, steps, generator)):
             taken, wanted = (channels_last(part.to(device)) for part in features.take(chosen))
@@ -99,7 +99,7 @@ def distill(
             seen = []
             for lane, module in enumerate(learning.values()):
                 with lanes.lane(lane):
-                    with torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+                    with autocast(precision, device):
                         output = module(taken)
                     loss = noise_to_signal(wanted, output.float(), variance).mean()
                     loss.backward()

@@ -12,7 +12,8 @@ from torch import nn
 
 from evo_qnas.data import Images, class_frequencies
 from evo_qnas.data.augment import Augmentation, augment
-from evo_qnas.networks.devices import OnDevice, channels_last, to_rest, to_training
+from evo_qnas.networks.convolutions import fast_convolutions
+from evo_qnas.networks.devices import OnDevice, Precision, autocast, channels_last, to_rest, to_training
 from evo_qnas.networks.tasks import Segmentation
 from evo_qnas.networks.weights import load_weights, read_metadata, save_weights
 
@@ -35,6 +36,7 @@ class SegmentationTraining:
         average: decay per step of the averaged weights that are validated and kept; 0 keeps the last weights.
         validate_every: epochs between validations.
         augmentation: of every batch.
+        precision: of convolutions and products of matrices, see `networks.devices.autocast`.
         full_size: how to go on from the best state, on images of the size that is tested; None ends here.
 
     Source: Touvron et al. 2019, Fixing the train-test resolution discrepancy, for `full_size`; we train all layers on.
@@ -49,6 +51,7 @@ class SegmentationTraining:
     average: float = 0.99
     validate_every: int = 5
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
+    precision: Precision = "float32"
     full_size: "SegmentationTraining | None" = None
 
     @property
@@ -166,9 +169,11 @@ class _Run:
         for step in range(self.steps):
             pixels, labels = self.images.take(order[step * self.size : (step + 1) * self.size])
             pixels, labels = augment(pixels, labels, self.settings.augmentation, generator)
-            logits = self.network(channels_last(pixels.to(self.device)))
+            pixels = channels_last(pixels.to(self.device))
+            with fast_convolutions([self.network]), autocast(self.settings.precision, self.device):
+                logits = self.network(pixels)
             loss = Segmentation().loss(
-                logits,
+                logits.float(),
                 labels.to(self.device),
                 class_weights=self.weights,
                 label_smoothing=self.settings.label_smoothing,

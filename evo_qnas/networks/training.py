@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from evo_qnas.data import Images
-from evo_qnas.networks.devices import channels_last, to_rest, to_training
+from evo_qnas.networks.devices import Precision, autocast, channels_last, to_rest, to_training
 
 
 def batches(count: int, size: int, steps: int, generator: torch.Generator) -> Iterator[Int[torch.Tensor, " batch"]]:
@@ -49,6 +49,7 @@ def train_classifier(
     shift_pixels: int,
     label_smoothing: float,
     seed: int,
+    precision: Precision = "float32",
     device: str = "cpu",
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
@@ -64,6 +65,7 @@ def train_classifier(
         shift_pixels: augmentation, see `shift`.
         label_smoothing: 0..1.
         seed: decides order and augmentation.
+        precision: of convolutions and products of matrices, see `autocast`.
         device: where to train.
         advance: called with the number of steps done.
     """
@@ -74,8 +76,10 @@ def train_classifier(
     to_training(network, device).train()
     for chosen in batches(len(images), batch_size, steps, generator):
         pixels, labels = images.take(chosen)
-        logits = network(channels_last(shift(pixels, shift_pixels, generator).to(device)))
-        loss = functional.cross_entropy(logits, labels.to(device), label_smoothing=label_smoothing)
+        pixels = channels_last(shift(pixels, shift_pixels, generator).to(device))
+        with autocast(precision, device):
+            logits = network(pixels)
+        loss = functional.cross_entropy(logits.float(), labels.to(device), label_smoothing=label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from evo_qnas.cards import Card
 from evo_qnas.data import Augmentation
+from evo_qnas.networks.devices import Precision
 from evo_qnas.networks.features import FeatureSettings
 from evo_qnas.networks.segmentation import SegmentationTraining
 
@@ -76,6 +77,7 @@ class TeacherTraining(Card):
     average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
     validate_every: Count = 5
     augmentation: AugmentationCard | None = None
+    precision: Precision = "float32"
     full_size: FullSizeTraining | None = None
 
     @property
@@ -156,7 +158,7 @@ class DistillationCard(Card):
     batch_size: Count = 64
     learning_rate: Rate = 5e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     inherit: bool = False
     features: FeaturesCard = FeaturesCard()
 

@@ -91,9 +91,10 @@ class Workplace:
         start = _content("teacher.start", self.card.teacher.start)
         data = self.card.data.model_dump(mode="json")
         teacher = self.card.teacher.model_dump(mode="json", exclude={"weights", "start"})
-        # A training that ends after its first phase is that of runs before there were others.
-        if teacher["training"]["full_size"] is None:
-            del teacher["training"]["full_size"]
+        # Plain settings are those of runs before there were others.
+        for name, plain in (("full_size", None), ("precision", "float32")):
+            if teacher["training"][name] == plain:
+                del teacher["training"][name]
         further = [] if start is None else [start]
         return digest("teacher", data, teacher, content, self.card.seed, self.card.threads, *further)
 

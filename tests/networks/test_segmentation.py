@@ -163,6 +163,19 @@ def test_training_learns_and_goes_on_from_a_checkpoint(tmp_path: Path, monkeypat
     assert not path.exists()
 
 
+def test_training_in_bfloat16_learns_as_well() -> None:
+    """The weights stay float32; another precision is another training."""
+    train, validation = scenes(24), scenes(8, seed=2)
+    found = []
+    for precision in ("float32", "bfloat16"):
+        settings = dataclasses.replace(SETTINGS, precision=precision)
+        network = small()
+        found.append(train_segmenter(network, train, validation, classes=3, settings=settings, seed=5))
+        assert all(parameter.dtype is torch.float32 for parameter in network.parameters())
+    assert found[0] != found[1]
+    assert max(found[1]) > max(found[0]) - 0.1
+
+
 @pytest.mark.parametrize(("stop_at", "done"), [(14, [12, 0]), (19, [18, 0]), (25, [18, 6])])
 def test_training_goes_on_at_full_size_also_after_a_stop(stop_at: int, done: list[int], tmp_path: Path) -> None:
     further = dataclasses.replace(SETTINGS, epochs=4, learning_rate=3e-3, augmentation=Augmentation(flip=True))

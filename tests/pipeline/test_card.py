@@ -147,6 +147,19 @@ def test_a_training_at_full_size_is_another_teacher_and_no_training_there_is_the
     assert "full_size" not in plain.teacher.model_dump(exclude_none=True)["training"]
 
 
+def test_another_precision_is_another_training_and_float32_the_old_one(tmp_path: Path) -> None:
+    for key in ("teacher.training", "distillation"):
+        names = []
+        for changes in ([], [f"{key}.precision=float32"], [f"{key}.precision=auto"]):
+            _, card = load_card("digits", changes=changes)
+            place = Workplace(name="digits", card=card, folder=tmp_path)
+            label = place.operators[0].label
+            names.append(place.candidate_fingerprint(card.blocks.names[0], label))
+        assert names[0] == names[1] != names[2]
+        with pytest.raises(CardError, match=rf"{key}.precision.*'float32', 'bfloat16' or 'auto'"):
+            load_card("digits", changes=[f"{key}.precision=half"])
+
+
 def test_operators_are_offered_for_the_blocks_that_they_name(tmp_path: Path) -> None:
     uses = (
         '[{card="pruned",blocks=["stages.1"],keep=[50]},{card="inverted_residual",kernel=[3],expansion=[2],depth=[1]}]'
