@@ -68,7 +68,7 @@ def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
     """A network's latency and how much faster than the INT8 teacher it is."""
     if entry["latency_ms"] is None:
         return ["", ""]
-    return [f"{entry['latency_ms']:.2f} ms", f"{1 - entry['latency_ms'] / int8['latency_ms']:.0%}"]
+    return [f"{entry['latency_ms']:.2f}", f"{1 - entry['latency_ms'] / int8['latency_ms']:.0%}"]
 
 
 def _show(console: Console, summary: dict[str, Any]) -> None:
@@ -81,17 +81,19 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
         f"\n[bold]{summary['card']}[/bold], seed {summary['seed']}: {metric} on {images['test']} test images; "
         f"teacher in float {summary['teacher_float']['metric']:.2%}"
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    # 80 columns are enough where a name or a standing takes two lines; numbers are never cut.
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     timed = int8 is not None and int8["latency_ms"] is not None
-    columns = ["network", "size", "saving", *(["latency", "faster"] if timed else []), "predicted score"]
+    columns = ["network", "bytes", "saving", *(["ms", "faster"] if timed else []), "score"]
     for title in (*columns, "before", "after", "standing"):
-        table.add_column(title, justify="left" if title == "network" else "right")
+        text = title in {"network", "standing"}
+        table.add_column(title, justify="left" if title == "network" else "right", no_wrap=not text)
     if int8 is not None:
         table.add_row(
             "teacher INT8",
-            f"{int8['size_bytes']:,} B",
+            f"{int8['size_bytes']:,}",
             "",
-            *([f"{int8['latency_ms']:.2f} ms", ""] if timed else []),
+            *([f"{int8['latency_ms']:.2f}", ""] if timed else []),
             "",
             f"{int8['metric_before_finetune']:.2%}",
             f"{int8['metric']:.2%}",
@@ -103,7 +105,7 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
         saving = "" if int8 is None else f"{1 - entry['size_bytes'] / int8['size_bytes']:.0%}"
         table.add_row(
             entry["id"],
-            f"{entry['size_bytes']:,} B",
+            f"{entry['size_bytes']:,}",
             saving,
             *(_latency(entry, int8) if timed else []),
             f"{entry['predicted']['score']:.3f}",
@@ -113,7 +115,8 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             style="green" if better else None,
         )
     console.print(table)
-    console.print("before, after: fine-tuning, the same budget for every row; green: not below the INT8 teacher")
+    console.print("score: predicted; before, after: fine-tuning, the same budget for every row")
+    console.print("green: not below the INT8 teacher")
     console.print("standing: on the front of metric and size as measured, or beaten by whom; ties are in the report")
     search = summary["search"]
     for name, other in summary["searches"].items():

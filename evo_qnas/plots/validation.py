@@ -46,7 +46,7 @@ def _draw(subject: Subject, summary: Mapping[str, Any], networks: Sequence[Mappi
             color="#A8A8A8",
             marker="x",
             linewidths=0.9,
-            label=f"random networks, before fine-tuning ({len(subject.random)})",
+            label=f"random networks on search images ({len(subject.random)})",
         )
     _draw_pairs(left, score, before, after)
     _draw_pairs(right, size, before, after)

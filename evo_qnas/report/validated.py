@@ -19,17 +19,18 @@ def validated_section(summary: Mapping[str, Any]) -> str:
     entries += [(str(entry.get("id")), entry) for entry in summary["networks"]]
     columns: dict[str, list[Any]] = {"network": [name for name, _ in entries]}
     columns["size, bytes"] = [entry.get("size_bytes") for _, entry in entries]
-    columns["saving"] = [None if entry is int8 else _saving(entry, int8) for _, entry in entries]
+    columns["saving, %"] = [_less(entry, int8, "size_bytes") for _, entry in entries]
+    columns["latency, ms"] = [entry.get("latency_ms") for _, entry in entries]
+    columns["faster, %"] = [_less(entry, int8, "latency_ms") for _, entry in entries]
     columns["predicted score"] = [_part(entry, "predicted").get("score") for _, entry in entries]
     columns[f"{metric} before, %"] = [_percent(entry.get("metric_before_finetune")) for _, entry in entries]
     columns[f"{metric} after, %"] = [_percent(entry.get("metric")) for _, entry in entries]
-    columns[f"{metric} in ONNX Runtime, %"] = [_percent(_part(entry, "onnx").get("metric")) for _, entry in entries]
-    columns["ONNX file, bytes"] = [_part(entry, "onnx").get("file_bytes") for _, entry in entries]
-    columns["standard error, %"] = [_percent(entry.get("metric_stderr")) for _, entry in entries]
     columns["minus teacher INT8, points"] = [_difference(entry) for _, entry in entries]
     columns["standing"] = [None if entry is int8 else standing(entry) for _, entry in entries]
     columns["tied with"] = [", ".join(entry.get("tied_with") or ()) or None for _, entry in entries]
-    columns["latency, ms"] = [entry.get("latency_ms") for _, entry in entries]
+    columns["standard error, %"] = [_percent(entry.get("metric_stderr")) for _, entry in entries]
+    columns[f"{metric} in ONNX Runtime, %"] = [_percent(_part(entry, "onnx").get("metric")) for _, entry in entries]
+    columns["ONNX file, bytes"] = [_part(entry, "onnx").get("file_bytes") for _, entry in entries]
     known = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     rows = list(zip(*known.values(), strict=True))
     body = table(list(known), rows, caption=" ".join(_notes(summary, metric))) + asset("validation.html")
@@ -52,7 +53,10 @@ def standing(entry: Mapping[str, Any]) -> str | None:
 
 def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
     """What the table's numbers are."""
-    notes = ["Before and after fine-tuning, the same budget for every row; test images."]
+    notes = [
+        "Before and after fine-tuning, the same budget for every row; test images. "
+        "Saving (of bytes) and faster: against teacher INT8."
+    ]
     whole = _part(summary, "teacher_float")
     if whole.get("metric") is not None:
         notes.append(f"The teacher in float has {100 * whole['metric']:.2f} %.")
@@ -79,11 +83,11 @@ def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
     return notes
 
 
-def _saving(entry: Mapping[str, Any], int8: Mapping[str, Any] | None) -> str | None:
-    """How much smaller than the INT8 teacher."""
-    if int8 is None or not int8.get("size_bytes") or entry.get("size_bytes") is None:
+def _less(entry: Mapping[str, Any], int8: Mapping[str, Any] | None, name: str) -> float | None:
+    """Percent less of `name` than the INT8 teacher takes; None for itself and where one of them is not known."""
+    if int8 is None or entry is int8 or not int8.get(name) or entry.get(name) is None:
         return None
-    return f"{100 * (1 - entry['size_bytes'] / int8['size_bytes']):.0f} %"
+    return round(100 * (1 - float(entry[name]) / float(int8[name])), 1)
 
 
 def _difference(entry: Mapping[str, Any]) -> str | None:

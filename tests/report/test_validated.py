@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evo_qnas.report.validated import _notes, standing
+from evo_qnas.report.validated import _notes, standing, validated_section
 
 
 def test_standing_and_notes() -> None:
@@ -26,3 +26,18 @@ def test_standing_and_notes() -> None:
     assert "Round 2: 7 networks proposed by ridge, cross-validated Kendall tau 0.50 (0.10 to 0.80)." in text
     assert "8 measured networks are too few." in text
     assert "Round" not in " ".join(_notes({"networks": [{}]}, "accuracy"))
+
+
+def test_savings_are_told_against_the_int8_teacher_and_unknown_columns_are_left_out() -> None:
+    def network(size: int, latency: float | None) -> dict[str, Any]:
+        return {"id": f"n{size}", "size_bytes": size, "latency_ms": latency, "metric": 0.5, "predicted": {"score": 0.1}}
+
+    def shown(latency: float | None) -> str:
+        summary = {"metric": {"name": "mIoU"}, "teacher_int8": network(2000, latency), "networks": [network(750, 1.5)]}
+        return validated_section(summary)
+
+    cells = [part.split("</td>")[0].split(">")[-1] for part in shown(2.0).split("<td")[1:]]
+    assert cells[:5] == ["teacher INT8", "2,000", "-", "2", "-"]
+    assert [part for part in cells if part in {"62.5", "25"}] == ["62.5", "25"]
+    assert "faster, %" not in shown(None)
+    assert "saving, %" in shown(None)

@@ -27,7 +27,7 @@ function drawValidation() {
     trace("after fine-tuning", "after", { size: 10, color: colour("valid") })];
   if (key === "score" && found.random[0].length) {
     traces.unshift({
-      name: "random networks", mode: "markers", hoverinfo: "skip", x: found.random[0], y: found.random[1].map((v) => 100 * v),
+      name: "random networks, search images", mode: "markers", hoverinfo: "skip", x: found.random[0], y: found.random[1].map((v) => 100 * v),
       marker: { size: 6, symbol: "x", color: colour("evaluated") },
     });
   }
