@@ -96,7 +96,7 @@ class _Fast:
 class _FastPyramid:
     """What stands for a pyramid's own `forward`: the projection is a sum of products, one for each branch.
 
-    Joined, the maps would be copied, and in another layout, since the map's mean is spread over all places: a third of
+    Joined, the maps would be copied, and in another layout, since the map's mean is spread over all places: a sixth of
     a step of DeepLabV3's pyramid. The mean's share of the projection is the same for all places, and computed once.
     """
 
