@@ -163,14 +163,15 @@ class _Run:
         self.network.train()
         with torch.random.fork_rng(devices=[self.device] if self.device.startswith("cuda") else []):
             torch.manual_seed(seed % 2**63)  # of dropout
-            self._steps(order, generator, advance)
+            with fast_convolutions([self.network]):
+                self._steps(order, generator, advance)
 
     def _steps(self, order: torch.Tensor, generator: torch.Generator, advance: Callable[[int], None]) -> None:
         for step in range(self.steps):
             pixels, labels = self.images.take(order[step * self.size : (step + 1) * self.size])
             pixels, labels = augment(pixels, labels, self.settings.augmentation, generator)
             pixels = channels_last(pixels.to(self.device))
-            with fast_convolutions([self.network]), autocast(self.settings.precision, self.device):
+            with autocast(self.settings.precision, self.device):
                 logits = self.network(pixels)
             loss = Segmentation().loss(
                 logits.float(),

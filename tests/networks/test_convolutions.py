@@ -10,7 +10,7 @@ from torch.nn import functional
 from evo_qnas.networks.convolutions import convolve, fast_convolutions
 from evo_qnas.networks.deeplab import AtrousPyramid
 from evo_qnas.networks.depthwise import Geometry
-from evo_qnas.networks.devices import keep_memory
+from evo_qnas.networks.devices import keep_memory, to_training
 from evo_qnas.networks.low_rank import low_rank
 from evo_qnas.networks.pruning import pruned
 
@@ -72,15 +72,11 @@ def test_layers_are_fast_inside_and_themselves_afterwards() -> None:
 def test_a_pyramid_projects_without_joining(kind: str) -> None:
     """Output and gradients are those of its own forward, in double; nothing is concatenated."""
     torch.manual_seed(0)
-    pyramid: nn.Module | None = AtrousPyramid(16, 16, rates=[1, 2], hidden=32, separable=kind == "separable")
-    assert pyramid is not None
-    if kind == "narrow":
-        pyramid = pruned(pyramid, 50)
-    elif kind == "factorised":
-        pyramid = low_rank(pyramid, 50)
-    assert pyramid is not None
+    whole = AtrousPyramid(16, 16, rates=[1, 2], hidden=32, separable=kind == "separable")
+    pyramid = {"narrow": pruned(whole, 50), "factorised": low_rank(whole, 50)}.get(kind, whole)
+    assert isinstance(pyramid, AtrousPyramid)
     slow = copy.deepcopy(pyramid).double()
-    pyramid.to(memory_format=LAST)  # type: ignore[call-overload]
+    to_training(pyramid, "cpu")
     x = torch.randn(3, 16, 5, 7, generator=torch.Generator().manual_seed(1)).contiguous(memory_format=LAST)
     wanted = slow(x.double())
     upstream = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(2))
@@ -91,7 +87,7 @@ def test_a_pyramid_projects_without_joining(kind: str) -> None:
         assert given.is_contiguous(memory_format=LAST)
         assert "Cat" not in names_behind(pyramid(x))
         with torch.no_grad():
-            assert torch.equal(pyramid.eval()(x), AtrousPyramid.forward(pyramid, x))  # type: ignore[arg-type]
+            assert torch.equal(pyramid.eval()(x), AtrousPyramid.forward(pyramid, x))
     assert "Cat" in names_behind(pyramid(x))
     assert torch.allclose(given.double(), wanted, atol=1e-5)
     for one, other in zip(gradients, expected, strict=True):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from evo_qnas.networks.devices import autocast, multiplies_bfloat16
+from evo_qnas.networks.devices import Precision, autocast, multiplies_bfloat16
 
 
 @pytest.fixture(autouse=True)
@@ -16,9 +16,9 @@ def forgotten() -> Iterator[None]:
     multiplies_bfloat16.cache_clear()
 
 
-def dtype_of_products(precision: str) -> torch.dtype:
+def dtype_of_products(precision: Precision) -> torch.dtype:
     one = torch.eye(2)
-    with autocast(precision, "cpu"):  # type: ignore[arg-type]
+    with autocast(precision, "cpu"):
         return (one @ one).dtype
 
 
