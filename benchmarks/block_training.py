@@ -23,16 +23,16 @@ from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.data.loading import load_splits
-from evo_qnas.networks.batch_norm import estimate_batch_norm
-from evo_qnas.networks.blocks import BlockShape, find_blocks, recording
-from evo_qnas.networks.devices import channels_last, prepare_process, to_rest, to_training
-from evo_qnas.networks.distill import distill
-from evo_qnas.networks.features import Features, FeatureSettings, StoredFeatures, cache_features
-from evo_qnas.networks.noise import noise_to_signal
-from evo_qnas.networks.operators import build_candidate, load_operators
-from evo_qnas.networks.teachers import build_teacher, load_teacher
-from evo_qnas.networks.training import batches
-from evo_qnas.pipeline.card import ProblemCard, load_card
+from evo_qnas.networks.acceleration.devices import channels_last, prepare_process, to_rest, to_training
+from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
+from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks, recording
+from evo_qnas.networks.candidates.operators import build_candidate, load_operators
+from evo_qnas.networks.models.teachers import build_teacher, load_teacher
+from evo_qnas.networks.training.distill import distill
+from evo_qnas.networks.training.features import Features, FeatureSettings, StoredFeatures, cache_features
+from evo_qnas.networks.training.noise import noise_to_signal
+from evo_qnas.networks.training.training import batches
+from evo_qnas.pipeline.cards.problem import ProblemCard, load_card
 
 LIMIT = 3.0
 Modules = dict[str, nn.Module]

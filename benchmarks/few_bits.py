@@ -12,10 +12,10 @@ import torch
 
 from evo_qnas.data import Images
 from evo_qnas.data.loading import load_splits
-from evo_qnas.networks.quantize import Bits, Policy, quantize
-from evo_qnas.networks.tasks import Segmentation
-from evo_qnas.networks.teachers import build_teacher, load_teacher
-from evo_qnas.pipeline.card import load_card
+from evo_qnas.networks.models.teachers import build_teacher, load_teacher
+from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
+from evo_qnas.networks.tasks.base import Segmentation
+from evo_qnas.pipeline.cards.problem import load_card
 
 WAYS = {
     "plain": (False, False),

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from evo_qnas.networks.distill import distill
-from evo_qnas.networks.features import cache_features
-from evo_qnas.networks.operators import Operator, build_candidate, load_operators
+from evo_qnas.networks.candidates.operators import Operator, build_candidate, load_operators
+from evo_qnas.networks.training.distill import distill
+from evo_qnas.networks.training.features import cache_features
 from evo_qnas.pipeline.exporting import open_run
 from evo_qnas.pipeline.workplace import Workplace
 

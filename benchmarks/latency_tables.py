@@ -17,11 +17,11 @@ import torch
 from scipy import stats
 from torch import nn
 
-from evo_qnas.networks.export.latency import measure_latency
-from evo_qnas.networks.operators import TEACHER
-from evo_qnas.networks.weights import save_weights
+from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.export.common.latency import measure_latency
+from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.pipeline import load_card
-from evo_qnas.pipeline.card import LatencyCard
+from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.latency import Measurement, measure_tables
 from evo_qnas.pipeline.latency_files import UnitFile
 from evo_qnas.pipeline.stages import default_jobs

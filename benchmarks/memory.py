@@ -16,12 +16,12 @@ from pathlib import Path
 
 import torch
 
-from evo_qnas.networks.blocks import assemble, find_blocks
-from evo_qnas.networks.export.translate import to_onnx
-from evo_qnas.networks.memory import Tensor, peak_memory, tensors_of
-from evo_qnas.networks.operators import build_candidate, load_operators
-from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
-from evo_qnas.networks.teachers import build_teacher
+from evo_qnas.networks.candidates.blocks import assemble, find_blocks
+from evo_qnas.networks.candidates.operators import build_candidate, load_operators
+from evo_qnas.networks.export.onnx.translate import to_onnx
+from evo_qnas.networks.integer.memory import Tensor, peak_memory, tensors_of
+from evo_qnas.networks.models.teachers import build_teacher
+from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.pipeline import load_card
 
 

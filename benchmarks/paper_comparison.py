@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from evo_qnas.networks.uncertainty import resampled
-from evo_qnas.networks.weights import load_weights
+from evo_qnas.networks.models.weights import load_weights
+from evo_qnas.networks.tasks.uncertainty import resampled
 
 LIMITS = {"size_bytes": (0.33, "smaller"), "latency_ms": (0.176, "faster")}
 SMALL = ("card.toml", "tables.h5", "front.csv", "front.png", "summary.json")

@@ -18,15 +18,15 @@ import numpy as np
 import torch
 
 from evo_qnas.data import Images
-from evo_qnas.networks.distill import block_features
-from evo_qnas.networks.features import Features
-from evo_qnas.networks.finetune import finetune
-from evo_qnas.networks.noise import noise_to_signal
-from evo_qnas.networks.operators import TEACHER
-from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
-from evo_qnas.networks.refine import Refined, Refinement, refine, refine_operator, with_refined
-from evo_qnas.networks.scores import assemble_quantized
-from evo_qnas.networks.tasks import evaluation_batch
+from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.networks.scoring.local import assemble_quantized
+from evo_qnas.networks.tasks.base import evaluation_batch
+from evo_qnas.networks.training.distill import block_features
+from evo_qnas.networks.training.features import Features
+from evo_qnas.networks.training.finetune import finetune
+from evo_qnas.networks.training.noise import noise_to_signal
+from evo_qnas.networks.training.refine import Refined, Refinement, refine, refine_operator, with_refined
 from evo_qnas.pipeline.exporting import open_run
 from evo_qnas.pipeline.feature_files import features_of
 from evo_qnas.pipeline.validation import finetuning_settings

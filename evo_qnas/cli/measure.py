@@ -37,7 +37,7 @@ def measure(
 ) -> None:
     """Measures tables."""
     try:
-        from evo_qnas.pipeline.card import LatencyCard
+        from evo_qnas.pipeline.cards.problem import LatencyCard
         from evo_qnas.pipeline.exporting import open_run
         from evo_qnas.pipeline.latency import check_measurable, measure_tables
         from evo_qnas.pipeline.stages import default_jobs

@@ -6,7 +6,7 @@
 - `run`: all stages, resuming what is there.
 """
 
-from evo_qnas.pipeline.card import ProblemCard, load_card
+from evo_qnas.pipeline.cards.problem import ProblemCard, load_card
 from evo_qnas.pipeline.run import STAGES, run_card
 
 __all__ = ["STAGES", "ProblemCard", "load_card", "run_card"]

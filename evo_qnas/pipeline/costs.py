@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from evo_qnas.networks.kernels import Kernel, kernels_of
-from evo_qnas.networks.memory import block_peaks, surroundings
-from evo_qnas.networks.quantize import QuantizedNetwork
+from evo_qnas.networks.integer.kernels import Kernel, kernels_of
+from evo_qnas.networks.integer.memory import block_peaks, surroundings
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.tables import Tables
 from evo_qnas.tables.roofline import device_label, load_device, roofline_ms
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from evo_qnas.cards import nearest
 from evo_qnas.errors import CardError
-from evo_qnas.networks.blocks import assemble
+from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.export import export_network
 from evo_qnas.networks.export.tflite import export_tflite
-from evo_qnas.networks.quantize import Bits, Policy, QuantizedNetwork, quantize
-from evo_qnas.networks.weights import load_weights
-from evo_qnas.pipeline.card import load_card
+from evo_qnas.networks.models.weights import load_weights
+from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.pipeline.cards.problem import load_card
 from evo_qnas.pipeline.workplace import Workplace, made_from
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from evo_qnas.networks.devices import prepare_process
-from evo_qnas.networks.features import (
+from evo_qnas.networks.acceleration.devices import prepare_process
+from evo_qnas.networks.training.features import (
     Features,
     TeacherFeatures,
     cache_features,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.files import write_text
-from evo_qnas.networks.distill import block_features
-from evo_qnas.networks.inplace import score_in_place, teacher_outputs
-from evo_qnas.networks.operators import TEACHER
+from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.scoring.in_context import score_in_place, teacher_outputs
+from evo_qnas.networks.training.distill import block_features
 from evo_qnas.pipeline.refining import refined_weights
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, read_json, to_json

@@ -11,11 +11,11 @@ from jaxtyping import Float, Int
 
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_bytes, write_text
+from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.export import require_packages
-from evo_qnas.networks.export.latency import Latency, measure_latency, processor
-from evo_qnas.networks.operators import TEACHER
+from evo_qnas.networks.export.common.latency import Latency, measure_latency, processor
 from evo_qnas.pipeline.calibrating import agreements, number_or_none, random_genomes
-from evo_qnas.pipeline.card import LatencyCard
+from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.costs import with_costs
 from evo_qnas.pipeline.latency_files import (
     Kind,

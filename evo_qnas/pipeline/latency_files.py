@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from evo_qnas.files import write_bytes, write_text
-from evo_qnas.networks.blocks import assemble
-from evo_qnas.networks.export.builder import GraphBuilder
-from evo_qnas.networks.export.compose import compose
-from evo_qnas.networks.export.float_model import float_to_onnx
-from evo_qnas.networks.export.translate import Part, part_to_onnx
-from evo_qnas.networks.quantize import Bits, Policy, quantize
+from evo_qnas.networks.candidates.blocks import assemble
+from evo_qnas.networks.export.onnx.builder import GraphBuilder
+from evo_qnas.networks.export.onnx.compose import compose
+from evo_qnas.networks.export.onnx.float_model import float_to_onnx
+from evo_qnas.networks.export.onnx.translate import Part, part_to_onnx
+from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.pipeline.costs import block_facts, fixed_facts
 from evo_qnas.pipeline.workplace import Workplace, digest, seed_of
 from evo_qnas.tables import Block

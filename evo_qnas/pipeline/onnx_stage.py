@@ -10,8 +10,8 @@ from typing import Any
 from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.export import export_network, missing_packages
-from evo_qnas.networks.export.float_model import float_to_onnx
-from evo_qnas.networks.export.latency import ROUNDS, measure_latency
+from evo_qnas.networks.export.common.latency import ROUNDS, measure_latency
+from evo_qnas.networks.export.onnx.float_model import float_to_onnx
 from evo_qnas.pipeline.exporting import stored_network
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, read_json, seed_of, to_json

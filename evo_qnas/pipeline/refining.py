@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from evo_qnas.networks.operators import TEACHER
-from evo_qnas.networks.refine import Refined, refine_operator
-from evo_qnas.networks.weights import load_weights, save_weights
+from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.models.weights import load_weights, save_weights
+from evo_qnas.networks.training.refine import Refined, refine_operator
 from evo_qnas.pipeline.feature_files import features_of
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, seed_of
 

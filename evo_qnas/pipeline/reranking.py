@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 
 from evo_qnas.archive import Archive, Validated
-from evo_qnas.networks.uncertainty import difference_stderr
+from evo_qnas.networks.tasks.uncertainty import difference_stderr
 from evo_qnas.pareto import nondominated
 
 _NORMAL = 1.96

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.pareto import hypervolume
-from evo_qnas.pipeline.card import PredictorCard
+from evo_qnas.pipeline.cards.problem import PredictorCard
 from evo_qnas.pipeline.inplace import COLUMN
 from evo_qnas.pipeline.searching import problem_of
 from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks

@@ -13,7 +13,7 @@ from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
 from evo_qnas.jobs import connected
-from evo_qnas.pipeline.card import ProblemCard
+from evo_qnas.pipeline.cards.problem import ProblemCard
 from evo_qnas.pipeline.check import check_card
 from evo_qnas.pipeline.ending import finish
 from evo_qnas.pipeline.inplace import inplace_stage

@@ -8,8 +8,8 @@ import numpy as np
 from evo_qnas.archive import Archive
 from evo_qnas.cards import nearest
 from evo_qnas.errors import CardError
-from evo_qnas.networks.operators import TEACHER
-from evo_qnas.pipeline.card import FurtherSearch, LatencyCard, SearchCard
+from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.pipeline.cards.problem import FurtherSearch, LatencyCard, SearchCard
 from evo_qnas.pipeline.workplace import Workplace, seed_of
 from evo_qnas.problem import CustomObjective, TableProblem
 from evo_qnas.search import ALGORITHMS, search

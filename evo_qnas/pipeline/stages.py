@@ -14,15 +14,15 @@ from torch import nn
 
 from evo_qnas.files import write_text
 from evo_qnas.jobs import active, claimed_device, spread
-from evo_qnas.networks.devices import prepare_process
-from evo_qnas.networks.distill import block_features, candidate_steps, distill
-from evo_qnas.networks.features import output_variance
-from evo_qnas.networks.operators import TEACHER
-from evo_qnas.networks.scores import fixed_costs, score_operator
-from evo_qnas.networks.segmentation import train_segmenter
-from evo_qnas.networks.teachers import load_teacher, start_teacher
-from evo_qnas.networks.training import train_classifier
-from evo_qnas.networks.weights import save_weights
+from evo_qnas.networks.acceleration.devices import prepare_process
+from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.models.teachers import load_teacher, start_teacher
+from evo_qnas.networks.models.weights import save_weights
+from evo_qnas.networks.scoring.local import fixed_costs, score_operator
+from evo_qnas.networks.training.distill import block_features, candidate_steps, distill
+from evo_qnas.networks.training.features import output_variance
+from evo_qnas.networks.training.segmentation import train_segmenter
+from evo_qnas.networks.training.training import train_classifier
 from evo_qnas.pipeline.feature_files import features_of, map_features
 from evo_qnas.pipeline.refining import refine_block, refined_bits, refined_weights
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json

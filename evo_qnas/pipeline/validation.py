@@ -12,14 +12,14 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from evo_qnas.files import write_text
-from evo_qnas.networks.costs import costs_of
-from evo_qnas.networks.finetune import finetune
-from evo_qnas.networks.quantize import Bits, QuantizedNetwork
-from evo_qnas.networks.reference import in_integers
-from evo_qnas.networks.scores import assemble_quantized
-from evo_qnas.networks.segmentation import class_weights
-from evo_qnas.networks.uncertainty import metric_of, metric_stderr, outcomes
-from evo_qnas.networks.weights import load_weights, save_weights
+from evo_qnas.networks.integer.reference import in_integers
+from evo_qnas.networks.models.weights import load_weights, save_weights
+from evo_qnas.networks.quantization.costs import costs_of
+from evo_qnas.networks.quantization.quantize import Bits, QuantizedNetwork
+from evo_qnas.networks.scoring.local import assemble_quantized
+from evo_qnas.networks.tasks.uncertainty import metric_of, metric_stderr, outcomes
+from evo_qnas.networks.training.finetune import finetune
+from evo_qnas.networks.training.segmentation import class_weights
 from evo_qnas.pipeline.refining import refined_choices
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json

@@ -14,14 +14,14 @@ from torch import nn
 
 from evo_qnas.data import Splits, load_splits
 from evo_qnas.errors import CardError
-from evo_qnas.networks.blocks import BlockShape, find_blocks
-from evo_qnas.networks.operators import TEACHER, Operator, build_candidate, load_operators
-from evo_qnas.networks.quantize import Bits
-from evo_qnas.networks.scores import SCORING
-from evo_qnas.networks.tasks import TASKS, Task
-from evo_qnas.networks.teachers import build_teacher, load_teacher
-from evo_qnas.networks.weights import load_weights, read_metadata
-from evo_qnas.pipeline.card import ProblemCard
+from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
+from evo_qnas.networks.candidates.operators import TEACHER, Operator, build_candidate, load_operators
+from evo_qnas.networks.models.teachers import build_teacher, load_teacher
+from evo_qnas.networks.models.weights import load_weights, read_metadata
+from evo_qnas.networks.quantization.quantize import Bits
+from evo_qnas.networks.scoring.local import SCORING
+from evo_qnas.networks.tasks.base import TASKS, Task
+from evo_qnas.pipeline.cards.problem import ProblemCard
 
 
 def digest(*parts: object) -> str:

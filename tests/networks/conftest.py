@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from evo_qnas.data import Images
-from evo_qnas.networks.teachers import InvertedResidualClassifier
-from evo_qnas.networks.training import train_classifier
+from evo_qnas.networks.models.teachers import InvertedResidualClassifier
+from evo_qnas.networks.training.training import train_classifier
 
 STAGES = [
     {"channels": 8, "expansion": 2, "depth": 1, "stride": 1},

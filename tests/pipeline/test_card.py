@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from evo_qnas.cards import find_card
 from evo_qnas.cli import app, main
 from evo_qnas.errors import CardError
-from evo_qnas.networks.weights import save_weights
+from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.pipeline import load_card
 from evo_qnas.pipeline.validation import Validation, finetuning_settings
 from evo_qnas.pipeline.workplace import Workplace, digest

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from evo_qnas.errors import CardError, ProblemError
-from evo_qnas.networks.blocks import assemble
-from evo_qnas.networks.memory import peak_memory
-from evo_qnas.networks.quantize import Policy, quantize
+from evo_qnas.networks.candidates.blocks import assemble
+from evo_qnas.networks.integer.memory import peak_memory
+from evo_qnas.networks.quantization.quantize import Policy, quantize
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.calibrating import random_genomes
-from evo_qnas.pipeline.card import LatencyCard
+from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.export_blocks import export_blocks
 from evo_qnas.pipeline.exporting import open_run
 from evo_qnas.pipeline.latency import check_measurable, latency_stage

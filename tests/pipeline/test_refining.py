@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from evo_qnas.networks.weights import load_weights
+from evo_qnas.networks.models.weights import load_weights
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.validation import build_network
 from evo_qnas.pipeline.workplace import Workplace

@@ -13,11 +13,11 @@ import pytest
 
 from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
-from evo_qnas.networks.blocks import assemble
-from evo_qnas.networks.quantize import Bits, Policy, quantize
-from evo_qnas.networks.tasks import accuracy
-from evo_qnas.networks.uncertainty import difference_stderr, metric_of
-from evo_qnas.networks.weights import load_weights
+from evo_qnas.networks.candidates.blocks import assemble
+from evo_qnas.networks.models.weights import load_weights
+from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
+from evo_qnas.networks.tasks.base import accuracy
+from evo_qnas.networks.tasks.uncertainty import difference_stderr, metric_of
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.workplace import Workplace
 from evo_qnas.tables import Tables

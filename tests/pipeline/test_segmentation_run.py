@@ -8,8 +8,8 @@ from PIL import Image
 
 from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
-from evo_qnas.networks.blocks import find_blocks
-from evo_qnas.networks.teachers import build_teacher
+from evo_qnas.networks.candidates.blocks import find_blocks
+from evo_qnas.networks.models.teachers import build_teacher
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.tables import Tables
 

@@ -16,11 +16,11 @@ Nothing here imports onnx or onnxruntime before it is called.
 
 from pathlib import Path
 
-from evo_qnas.networks.export.exporting import export_network, missing_packages, require_packages
+from evo_qnas.networks.export.onnx.exporting import export_network, missing_packages, require_packages
 
 __all__ = ["export_network", "measure_blocks_script", "missing_packages", "require_packages"]
 
 
 def measure_blocks_script() -> str:
     """The text of the script that measures exported blocks on a device; it stands alone."""
-    return (Path(__file__).parent / "measure_blocks.py").read_text(encoding="utf-8")
+    return (Path(__file__).parent / "common" / "measure_blocks.py").read_text(encoding="utf-8")

@@ -7,15 +7,15 @@ from typing import Any
 
 from evo_qnas.data import Images
 from evo_qnas.files import write_bytes
-from evo_qnas.networks.costs import costs_of
-from evo_qnas.networks.export.packages import missing_of, require
-from evo_qnas.networks.export.parity import InRuntime, Metric, agreement_of
-from evo_qnas.networks.export.runtime import Kernels
+from evo_qnas.networks.export.common.packages import missing_of, require
+from evo_qnas.networks.export.common.parity import InRuntime, Metric, agreement_of
+from evo_qnas.networks.export.onnx.runtime import Kernels
 from evo_qnas.networks.export.tflite.runtime import kernels, measure, open_interpreter, run
 from evo_qnas.networks.export.tflite.translate import to_tflite
-from evo_qnas.networks.quantize import QuantizedNetwork
-from evo_qnas.networks.reference import in_integers
-from evo_qnas.networks.tasks import accuracy
+from evo_qnas.networks.integer.reference import in_integers
+from evo_qnas.networks.quantization.costs import costs_of
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.networks.tasks.base import accuracy
 
 PACKAGES = ("ai-edge-litert",)
 # The runtime rounds sums, means and new steps in its own way, by up to one step of a code; see `export_tflite`.

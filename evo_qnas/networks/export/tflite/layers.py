@@ -8,11 +8,11 @@ import numpy as np
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.layers import convolution_arguments
+from evo_qnas.networks.capture.graph import LINEAR
+from evo_qnas.networks.export.onnx.layers import convolution_arguments
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.values import Codes, Pending, shape_of, stored_shape
-from evo_qnas.networks.graph import LINEAR
-from evo_qnas.networks.quantizers import QuantizedLayer
+from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
 
 def layer(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: Codes) -> Pending:

@@ -8,12 +8,12 @@ from typing import Any
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.moves import padding_code, pair
+from evo_qnas.networks.capture.graph import ATEN, source_of
+from evo_qnas.networks.export.onnx.moves import padding_code, pair
+from evo_qnas.networks.export.onnx.values import Codes as OnnxCodes
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.layers import mode_of, padded
 from evo_qnas.networks.export.tflite.values import Codes, Shape, shape_of, stored_axis, stored_shape
-from evo_qnas.networks.export.values import Codes as OnnxCodes
-from evo_qnas.networks.graph import ATEN, source_of
 
 Move = Callable[[TfliteBuilder, Codes, fx.Node, Sequence[Any]], Codes]
 _LEAST = -128

@@ -6,11 +6,11 @@ from typing import Any
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.moves import pair
+from evo_qnas.networks.capture.graph import ATEN
+from evo_qnas.networks.export.onnx.moves import pair
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.moves import moved, pooled
 from evo_qnas.networks.export.tflite.values import Codes, Pending, shape_of, stored_axis, stored_shape
-from evo_qnas.networks.graph import ATEN
 
 Operation = Callable[[TfliteBuilder, fx.Node, Sequence[Any]], Pending]
 

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.latency import Latency, latency_of
-from evo_qnas.networks.export.runtime import Kernels
+from evo_qnas.networks.export.common.latency import Latency, latency_of
+from evo_qnas.networks.export.onnx.runtime import Kernels
 
 _WARM_UP = 3
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")

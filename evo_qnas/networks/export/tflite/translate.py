@@ -6,16 +6,16 @@ from typing import Any, final
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.layers import activation_limits
+from evo_qnas.networks.capture.graph import ACTIVATIONS, ATEN, arguments_of, last_upsampling, source_of
+from evo_qnas.networks.export.onnx.layers import activation_limits
+from evo_qnas.networks.export.onnx.values import code_limits
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.layers import layer
 from evo_qnas.networks.export.tflite.moves import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE, as_floats, bilinear_options
 from evo_qnas.networks.export.tflite.values import Codes, Pending, offset_of, shape_of, stored_shape
-from evo_qnas.networks.export.values import code_limits
-from evo_qnas.networks.graph import ACTIVATIONS, ATEN, arguments_of, last_upsampling, source_of
-from evo_qnas.networks.quantize import QuantizedNetwork
-from evo_qnas.networks.quantizers import ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
 Value = Codes | Pending
 

@@ -6,8 +6,8 @@ from typing import Any, final
 
 from torch import fx
 
-from evo_qnas.networks.export.moves import static_shape
-from evo_qnas.networks.quantizers import ActivationQuantizer
+from evo_qnas.networks.export.onnx.moves import static_shape
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
 Shape = tuple[int, ...]
 

@@ -1,0 +1,1 @@
+"""Faster training: own gradients, formats and precision, the device."""

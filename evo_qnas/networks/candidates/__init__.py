@@ -1,0 +1,1 @@
+"""Blocks of a teacher and the candidate operators that may replace them."""

@@ -1,0 +1,1 @@
+"""Networks as flat graphs of ATen operations."""

@@ -1,0 +1,1 @@
+"""What all runtimes share: parity, latency, packages."""

@@ -1,0 +1,102 @@
+"""A float network as an ONNX model: what quantized networks are timed against."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import fx, nn
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.graph import (
+    ACTIVATIONS,
+    ATEN,
+    CONVOLUTIONS,
+    LINEAR,
+    arguments_of,
+    capture,
+    last_upsampling,
+    value,
+)
+from evo_qnas.networks.export.onnx.builder import GraphBuilder
+from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
+from evo_qnas.networks.export.onnx.layers import activation_limits, convolution_arguments
+from evo_qnas.networks.export.onnx.moves import MOVE_TABLE, static_shape
+from evo_qnas.networks.export.onnx.values import Codes
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
+
+_PADS = (ATEN.pad.default, ATEN.constant_pad_nd.default)
+
+
+def float_to_onnx(network: nn.Module, example: Float[torch.Tensor, "n ..."], *, upsample: bool = False) -> Any:
+    """An ONNX model of a float network with BatchNorm folded: input `image` and output `logits`, any batch size.
+
+    Args:
+        network: stays unchanged.
+        example: two images or more.
+        upsample: with the up-sampling at the network's end, see `to_onnx`.
+
+    Raises:
+        NetworkError: the network cannot be captured, or an operation has no translation.
+    """
+    graph = capture(network, example)
+    left_out = None if upsample else last_upsampling(graph)
+    builder, names = GraphBuilder(), dict[fx.Node, str]()
+    for node in graph.graph.nodes:
+        if node.op == "placeholder":
+            names[node] = builder.end("input", "image", "FLOAT", static_shape(node)[1:])
+        elif node == left_out or node.op == "output":
+            given: Any = node.args[0]
+            result = given[0] if isinstance(given, (tuple, list)) else given
+            builder.node("Identity", names[result], output="logits")
+            builder.end("output", "logits", "FLOAT", static_shape(result)[1:])
+            return builder.model(functions=[])
+        elif node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor):
+            names[node] = _operation(builder, graph, node, names)
+    raise NetworkError("the network has no output")
+
+
+def _operation(builder: GraphBuilder, graph: fx.GraphModule, node: fx.Node, names: Mapping[fx.Node, str]) -> str:
+    """The name of what an operation gives."""
+    arguments: list[Any] = [_named(builder, graph, names, argument) for argument in arguments_of(node)]
+    if node.target in (*CONVOLUTIONS, *LINEAR, *ACTIVATIONS):
+        return _layer(builder, graph, node, arguments)
+    if node.target in MOVE_TABLE and node.target not in _PADS:
+        # Moves look at nothing but the name.
+        source = Codes(name=arguments[0], quantizer=ActivationQuantizer(name="", block="", bits=8))
+        return MOVE_TABLE[node.target](builder, source, node, arguments)
+    if node.target in FLOAT_TABLE:
+        found = FLOAT_TABLE[node.target](builder, node, arguments)
+        if found.shape is None:
+            return found.name
+        return builder.node("Reshape", found.name, builder.constant(found.shape, "int64"))
+    raise NetworkError(f"{node.target} ({node.name}) has no ONNX translation in floats")
+
+
+def _named(builder: GraphBuilder, graph: fx.GraphModule, names: Mapping[fx.Node, str], argument: Any) -> Any:
+    """Tensor arguments as names, everything else as it is."""
+    if isinstance(argument, (list, tuple)):
+        return [_named(builder, graph, names, item) for item in argument]
+    if not isinstance(argument, fx.Node):
+        return argument
+    constant = value(graph, argument)
+    return names.get(argument) if constant is None else builder.constant(constant.numpy(force=True), "float32")
+
+
+def _layer(builder: GraphBuilder, graph: fx.GraphModule, node: fx.Node, arguments: Sequence[Any]) -> str:
+    """A convolution, a linear layer, or a ReLU-like node."""
+    if node.target in LINEAR:
+        weight = builder.node("Transpose", arguments[1], perm=[1, 0])
+        product = builder.node("MatMul", arguments[0], weight)
+        return product if arguments[2] is None else builder.node("Add", product, arguments[2])
+    if node.target in ACTIVATIONS:
+        low, high = activation_limits(node)
+        if (low, high) == (0.0, float("inf")):
+            return builder.node("Relu", arguments[0])
+        return builder.node("Clip", arguments[0], *(builder.constant(end, "float32") for end in (low, high)))
+    weights = value(graph, node.args[1])
+    if weights is None:
+        raise NetworkError(f"the weights of {node.name} are computed while the network runs: they cannot be stored")
+    strides, pads, dilations, groups = convolution_arguments(weights.shape, node.args[3:])
+    inputs = [name for name in arguments[:3] if name is not None]
+    return builder.node("Conv", *inputs, strides=strides, pads=pads, dilations=dilations, group=groups)

@@ -1,0 +1,64 @@
+"""Weights of fewer than 8 bits inside an ONNX file: a dense stream of bits, unpacked by standard operations at load."""
+
+from typing import Any
+
+from evo_qnas.networks.export.onnx.builder import DOMAIN, OPSET, GraphBuilder
+from evo_qnas.networks.quantization.packing import pack
+from evo_qnas.networks.quantization.quantizers import QuantizedLayer
+
+UNPACK = "Unpack"
+
+
+def weight_codes(builder: GraphBuilder, layer: QuantizedLayer) -> str:
+    """Adds a layer's weight codes; gives the name of the int8 tensor (out, ...).
+
+    8-bit codes are stored as they are; fewer bits as `pack` packs them, with an `Unpack` node behind them.
+    """
+    codes = layer.weight_codes()
+    if layer.bits == 8:
+        return builder.stored(f"{layer.name}.codes", codes.numpy(force=True).astype("int8"))
+    stream = pack(codes, layer.bits).numpy()[:, None]
+    packed = builder.stored(f"{layer.name}.codes", stream)
+    places = [[2**place] for place in range(layer.bits - 1, -1, -1)]
+    places[0] = [-places[0][0]]
+    return builder.node(
+        UNPACK,
+        packed,
+        builder.constant(places, "int32"),
+        builder.constant(tuple(codes.shape), "int64"),
+        domain=DOMAIN,
+    )
+
+
+def unpack_function() -> Any:
+    """The ONNX function `Unpack(packed, places, shape)`: standard operations on constants, folded at load.
+
+    `packed` is (bytes, 1) uint8, `places` (bits, 1) int32 what each bit counts, `shape` (dimensions,) int64.
+    """
+    from onnx import parser
+
+    return parser.parse_function(
+        f"""
+        <opset_import: ["" : {OPSET}], domain: "{DOMAIN}">
+        {UNPACK} (packed, places, shape) => (codes)
+        {{
+            shifts = Constant <value = uint8[8] {{7, 6, 5, 4, 3, 2, 1, 0}}> ()
+            one = Constant <value = uint8 {{1}}> ()
+            zero = Constant <value_ints = [0]> ()
+            rest = Constant <value_ints = [-1]> ()
+            shifted = BitShift <direction = "RIGHT"> (packed, shifts)
+            single = BitwiseAnd (shifted, one)
+            stream = Reshape (single, rest)
+            count = ReduceProd <keepdims = 1> (shape)
+            width = Shape <start = 0, end = 1> (places)
+            total = Mul (count, width)
+            used = Slice (stream, zero, total)
+            table = Concat <axis = 0> (rest, width)
+            rows = Reshape (used, table)
+            wide = Cast <to = 6> (rows)
+            sums = MatMul (wide, places)
+            narrow = Cast <to = 3> (sums)
+            codes = Reshape (narrow, shape)
+        }}
+        """
+    )

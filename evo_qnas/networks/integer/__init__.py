@@ -1,0 +1,1 @@
+"""Quantized networks in integers: the reference, their memory and their kernels."""

@@ -1,0 +1,66 @@
+"""What the kernels of a quantized network do: multiplications, weights read, values moved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from torch import fx
+
+from evo_qnas.networks.capture.graph import last_upsampling
+from evo_qnas.networks.integer.memory import holds_codes, policy_of, sources_of, values_of
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.networks.quantization.quantizers import QuantizedLayer
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """One step of a network: a layer with its ReLU and rounding, an addition, a pooling, ...
+
+    Attributes:
+        block: whose it is, "" for the fixed part.
+        macs: multiplications for one image.
+        weights: how many it reads.
+        values: activations it reads and writes.
+    """
+
+    block: str
+    macs: int
+    weights: int
+    values: int
+
+
+def kernels_of(network: QuantizedNetwork, blocks: Sequence[str] = ()) -> tuple[Kernel, ...]:
+    """The kernels in the order in which they run; the rounding of the image is none."""
+    graph, policy = network.graph, policy_of(blocks)
+    last = last_upsampling(graph)
+    nodes = [node for node in graph.graph.nodes if holds_codes(graph, node) and node != last]
+    place = {node: index for index, node in enumerate(nodes)}
+    found = []
+    for node in nodes[1:]:
+        layer = _layer(graph, node)
+        read = sources_of(node, place)
+        found.append(
+            Kernel(
+                block=policy.block_of(node),
+                macs=0 if layer is None else layer.macs,
+                weights=0 if layer is None else layer.weight.numel(),
+                values=values_of(node) + sum(values_of(source) for source in read),
+            )
+        )
+    return tuple(found)
+
+
+def _layer(graph: fx.GraphModule, node: fx.Node) -> QuantizedLayer | None:
+    """The layer whose output a quantizer rounds, behind a ReLU or not."""
+    source: object = node.args[0]
+    while (
+        isinstance(source, fx.Node) and source.op == "call_function" and not isinstance(source.args[0], (list, tuple))
+    ):
+        source = source.args[0]
+        if isinstance(source, fx.Node) and holds_codes(graph, source):
+            return None
+    found = (
+        graph.get_submodule(str(source.target)) if isinstance(source, fx.Node) and source.op == "call_module" else None
+    )
+    return found if isinstance(found, QuantizedLayer) else None

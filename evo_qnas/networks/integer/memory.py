@@ -1,0 +1,168 @@
+"""Peak activation memory: which tensors of codes live at once while a network runs in its order of execution.
+
+Counted are tensors of codes, one byte a value whatever its bits, as runtimes hold them: what a convolution, addition,
+concatenation, ... gives after its quantizer, and copies such as max-pooling, padding or nearest up-sampling. Reshaping
+copies nothing. The float image and weights are the caller's and are not counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, final
+
+import torch
+from torch import fx
+
+from evo_qnas.networks.capture.graph import ATEN, MOVES, last_upsampling
+from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
+
+_ALIASES = {
+    ATEN.flatten.using_ints,
+    ATEN.view.default,
+    ATEN.reshape.default,
+    ATEN.squeeze.dim,
+    ATEN.squeeze.dims,
+    ATEN.unsqueeze.default,
+    ATEN.dropout.default,
+    ATEN.contiguous.default,
+    ATEN.alias.default,
+}
+_ANY = Bits(weight=8, activation=8)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """A tensor of codes: the steps between which it lives, both included, and its size.
+
+    Attributes:
+        block: whose step makes it, "" for the fixed part.
+        size: bytes for one image.
+        made: index of the step that makes it.
+        last: index of the last step that reads it; past the end for the network's output.
+    """
+
+    block: str
+    size: int
+    made: int
+    last: int
+
+
+def tensors_of(network: QuantizedNetwork, blocks: Sequence[str] = ()) -> tuple[Tensor, ...]:
+    """The tensors of codes of a network in the order in which they are made."""
+    graph = network.graph
+    policy = policy_of(blocks)
+    last = last_upsampling(graph)
+    nodes = [node for node in graph.graph.nodes if holds_codes(graph, node) and node != last]
+    place = {node: index for index, node in enumerate(nodes)}
+    reads = dict.fromkeys(nodes, -1)
+    for node in nodes:
+        for source in sources_of(node, place):
+            reads[source] = max(reads[source], place[node])
+    output = next(node for node in graph.graph.nodes if node.op == "output")
+    for source in sources_of(output, place):
+        reads[source] = len(nodes)
+    return tuple(
+        Tensor(block=policy.block_of(node), size=values_of(node), made=place[node], last=max(place[node], reads[node]))
+        for node in nodes
+    )
+
+
+def policy_of(blocks: Sequence[str]) -> Policy:
+    """A policy that tells which block a node belongs to."""
+    return Policy(fixed=_ANY, blocks=dict.fromkeys(blocks, _ANY))
+
+
+def holds_codes(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node makes a tensor of codes of its own."""
+    if node.op == "call_module":
+        return isinstance(graph.get_submodule(str(node.target)), ActivationQuantizer)
+    return node.op == "call_function" and node.target in MOVES and node.target not in _ALIASES
+
+
+def sources_of(node: fx.Node, place: dict[fx.Node, int]) -> list[fx.Node]:
+    """The tensors that a step reads: behind aliases, and behind what runs fused with it."""
+    found: list[fx.Node] = []
+    waiting = list(node.all_input_nodes)
+    while waiting:
+        source = waiting.pop()
+        if source in place:
+            found.append(source)
+        else:
+            waiting += source.all_input_nodes
+    return found
+
+
+def values_of(node: fx.Node) -> int:
+    """How many values a node gives for one image: as many bytes as codes."""
+    value: Any = node.meta["val"]
+    return prod(int(size) for size in value.shape[1:]) if isinstance(value, torch.Tensor) else 0
+
+
+def live_bytes(tensors: Sequence[Tensor]) -> list[int]:
+    """Per step the bytes of all tensors that live while it runs.
+
+    Example:
+        >>> live_bytes([Tensor(block="", size=4, made=0, last=1), Tensor(block="", size=6, made=1, last=2)])
+        [4, 10]
+    """
+    steps = [tensor.made for tensor in tensors]
+    return [sum(tensor.size for tensor in tensors if tensor.made <= step <= tensor.last) for step in steps]
+
+
+def peak_memory(network: QuantizedNetwork) -> int:
+    """The most bytes of activations that live at once, for one image."""
+    return max(live_bytes(tensors_of(network)), default=0)
+
+
+def block_peaks(network: QuantizedNetwork) -> tuple[int, int]:
+    """Peaks of a block alone, its input included: with the input gone once it is read, and with it kept to the end."""
+    tensors = tensors_of(network)
+    kept = [replace(tensor, last=len(tensors)) if tensor.made == 0 else tensor for tensor in tensors]
+    return max(live_bytes(tensors), default=0), max(live_bytes(kept), default=0)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What lives around a block while it runs.
+
+    Attributes:
+        others: bytes of tensors that neither the block makes nor takes.
+        kept: whether its input is read again after it.
+    """
+
+    others: int
+    kept: bool
+
+
+def surroundings(network: QuantizedNetwork, blocks: Sequence[str]) -> tuple[dict[str, Surroundings], int]:
+    """What lives around each block of a whole network, and the peak while its fixed part runs."""
+    tensors = tensors_of(network, blocks)
+    live = live_bytes(tensors)
+    found = {}
+    for block in blocks:
+        steps = [tensor.made for tensor in tensors if tensor.block == block]
+        if not steps:
+            found[block] = Surroundings(others=0, kept=False)
+            continue
+        first, end = min(steps), max(steps)
+        before = [tensor for tensor in tensors if tensor.made < first and tensor.last >= first]
+        # What dies inside the block is what it takes; what it takes and lives on is found by who reads it.
+        across = [tensor for tensor in before if tensor.last > end]
+        taken = _taken(network, tensors, blocks, block)
+        kept = any(tensor.made == taken for tensor in across)
+        found[block] = Surroundings(others=sum(t.size for t in across if t.made != taken), kept=kept)
+    fixed = [size for tensor, size in zip(tensors, live, strict=True) if not tensor.block]
+    return found, max(fixed, default=0)
+
+
+def _taken(network: QuantizedNetwork, tensors: Sequence[Tensor], blocks: Sequence[str], block: str) -> int:
+    """The step that makes what a block takes, -1 where nothing before it is read."""
+    graph = network.graph
+    nodes = [node for node in graph.graph.nodes if holds_codes(graph, node) and node != last_upsampling(graph)]
+    place = {node: index for index, node in enumerate(nodes)}
+    inside = {tensor.made for tensor in tensors if tensor.block == block}
+    read = {place[source] for step in inside for source in sources_of(nodes[step], place)} - inside
+    return max(read, default=-1)

@@ -1,0 +1,1 @@
+"""Layers, teachers, and weights in files."""

@@ -1,0 +1,1 @@
+"""Quantizers, calibration, stored integers and their costs."""

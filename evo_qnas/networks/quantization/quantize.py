@@ -1,0 +1,293 @@
+"""Quantizing a network: which tensor gets which bits, calibration, and the stored integers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import fx, nn
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.graph import (
+    ACTIVATIONS,
+    CONVOLUTIONS,
+    LINEAR,
+    MOVES,
+    capture,
+    last_upsampling,
+    value,
+)
+from evo_qnas.networks.quantization.correction import correct_biases, observe, steadied
+from evo_qnas.networks.quantization.fusing import fuse, twin
+from evo_qnas.networks.quantization.packing import pack, unpack
+from evo_qnas.networks.quantization.quantizers import MAX_BITS, MIN_BITS, ActivationQuantizer, QuantizedLayer
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bits:
+    """Bit-widths of weights and of activations, 2..8 each."""
+
+    weight: int
+    activation: int
+
+    def __post_init__(self) -> None:
+        for name, bits in (("weight", self.weight), ("activation", self.activation)):
+            if not MIN_BITS <= bits <= MAX_BITS:
+                raise NetworkError(f"{name} bits must be {MIN_BITS}..{MAX_BITS}, got {bits}")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which bits each part of a network gets.
+
+    Attributes:
+        fixed: everything outside the named blocks.
+        blocks: per block its bits.
+        image_bits: activation bits of the network's input.
+    """
+
+    fixed: Bits
+    blocks: Mapping[str, Bits] = field(default_factory=dict)
+    image_bits: int = 8
+
+    def block_of(self, node: fx.Node) -> str:
+        """The block from which an operation comes, "" for the fixed part."""
+        for path, _kind in reversed(list((node.meta.get("nn_module_stack") or {}).values())):
+            for name in self.blocks:
+                if path == name or path.startswith(f"{name}."):
+                    return name
+        return ""
+
+    def bits_of(self, block: str) -> Bits:
+        """The bits of a block, or of the fixed part for ""."""
+        return self.blocks.get(block, self.fixed)
+
+
+@final
+class QuantizedNetwork(nn.Module):
+    """A network whose every layer and activation is quantized, ready to calibrate, run, fine-tune and store.
+
+    Attributes:
+        graph: the captured graph with quantizers in it.
+        layers: convolutions and linear layers in graph order.
+        quantizers: activation quantizers in graph order, the first is the network's input.
+        weighted_steps: calibration weights errors of weights by their inputs' mean square.
+        corrected_biases: calibration moves biases by the mean error that quantized weights leave.
+    """
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        super().__init__()
+        self.graph = graph
+        modules = [graph.get_submodule(str(n.target)) for n in graph.graph.nodes if n.op == "call_module"]
+        self.layers = tuple(m for m in modules if isinstance(m, QuantizedLayer))
+        self.quantizers = tuple(m for m in modules if isinstance(m, ActivationQuantizer))
+        self.weighted_steps, self.corrected_biases = True, True
+        self._running = fuse(graph)
+
+    def twin(self) -> "QuantizedNetwork":
+        """An independent copy, in the same state."""
+        copied = QuantizedNetwork(twin(self.graph))
+        copied.weighted_steps, copied.corrected_biases = self.weighted_steps, self.corrected_biases
+        return copied
+
+    def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
+        """The network's output, float32."""
+        output: torch.Tensor = self._running(self.graph, x)
+        return output
+
+    def set_bits(self, bits: Bits) -> None:
+        """Gives every layer and activation but the input the same bits; calibrate afterwards."""
+        for layer in self.layers:
+            layer.bits = bits.weight
+        for quantizer in self.quantizers[1:]:
+            quantizer.bits = bits.activation
+
+    @torch.no_grad()
+    def calibrate_weights(self, batches: Iterable[torch.Tensor]) -> None:
+        """Fits the weights' steps, then watches activations (unquantized) on `batches` for `calibrate_activations`.
+
+        Errors of weights count by their inputs' mean square, and biases take up the mean error that is left, both
+        measured on the first batch. Refined layers keep their codes and count as what was wanted, see `steadied`.
+        """
+        parts = list(batches)
+        for layer in self.layers:
+            layer.active = layer.kept is not None
+            layer.correct(None)
+        for quantizer in self.quantizers:
+            quantizer.active, quantizer.watching, quantizer.seen = False, False, []
+        free = [layer for layer in self.layers if layer.kept is None]
+        with steadied(self.layers, for_good=False):
+            seen = observe(self, free, parts[0])
+        for layer, statistics in zip(free, seen, strict=True):
+            layer.fit(statistics.squares if self.weighted_steps else None)
+        with steadied(self.layers, for_good=True):
+            correct_biases(self, free if self.corrected_biases else [], seen if self.corrected_biases else [], parts[0])
+        for quantizer in self.quantizers:
+            quantizer.watching = True
+        for batch in parts:
+            self(batch)
+        for quantizer in self.quantizers:
+            quantizer.watching = False
+
+    @torch.no_grad()
+    def calibrate_activations(self) -> None:
+        """Fits every activation's step and zero point for its present bits from what was watched."""
+        for quantizer in self.quantizers:
+            quantizer.fit()
+        for layer in self.layers:
+            layer.fit_bias()
+
+    def calibrate(self, batches: Iterable[torch.Tensor]) -> None:
+        """Post-training quantization: weights by least squared error, then activations on `batches` (train data)."""
+        self.calibrate_weights(batches)
+        self.calibrate_activations()
+        for quantizer in self.quantizers:
+            quantizer.seen = []
+
+    def stored(self) -> dict[str, torch.Tensor]:
+        """What a device needs: per layer bit-packed codes, steps and int32 bias, per activation step and zero point."""
+        tensors: dict[str, torch.Tensor] = {}
+        for layer in self.layers:
+            tensors[f"{layer.name}.codes"] = pack(layer.weight_codes(), layer.bits)
+            tensors[f"{layer.name}.scale"] = layer.step().detach()
+            codes = layer.bias_codes()
+            if codes is not None:
+                tensors[f"{layer.name}.bias"] = codes.to(torch.int32)
+        for quantizer in self.quantizers:
+            tensors[f"{quantizer.name}.step"] = quantizer.step().detach()
+            tensors[f"{quantizer.name}.zero_point"] = quantizer.zero_point.to(torch.uint8)
+        return tensors
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Takes over what `stored` gave; the outputs are then those of the stored network.
+
+        Raises:
+            NetworkError: a tensor is missing or has another shape.
+        """
+        try:
+            for quantizer in self.quantizers:
+                quantizer.step.set(tensors[f"{quantizer.name}.step"])
+                quantizer.zero_point = tensors[f"{quantizer.name}.zero_point"].to(torch.float32)
+                quantizer.active = True
+            for layer in self.layers:
+                scale = tensors[f"{layer.name}.scale"]
+                codes = unpack(tensors[f"{layer.name}.codes"], layer.bits, tuple(layer.weight.shape))
+                layer.step.set(scale)
+                layer.weight.data = codes.to(torch.float32) * scale.view((-1,) + (1,) * (layer.weight.ndim - 1))
+                layer.active = True
+                if layer.bias is not None:
+                    layer.bias.data = tensors[f"{layer.name}.bias"].to(torch.float32) * layer.bias_step()
+        except (KeyError, RuntimeError) as error:
+            raise NetworkError(f"the stored weights do not fit this network: {error}") from error
+
+
+def quantize(network: nn.Module, example: Float[torch.Tensor, "n ..."], policy: Policy) -> QuantizedNetwork:
+    """A quantized copy of `network` in evaluation mode, not calibrated yet; `network` stays unchanged.
+
+    Every convolution and linear layer gets integer weights; its output (after a ReLU or ReLU6 that is its only
+    reader) gets an activation quantizer, and so does every other operation that computes (additions, means, ...).
+    Operations that only move values (flatten, slice, max-pooling, zero padding, ...) keep their input's range, and an
+    up-sampling at the very end works on the quantized logits in floats.
+
+    Raises:
+        NetworkError: the network cannot be captured, or a layer's weights are computed on the fly.
+    """
+    graph = capture(network, example)
+    for node in list(graph.graph.nodes):
+        if node.op == "placeholder":
+            quantizer = ActivationQuantizer(name="image", block="", bits=policy.image_bits)
+            _insert_after(graph, node, quantizer)
+        elif node.op == "call_function" and node.target in (*CONVOLUTIONS, *LINEAR):
+            _quantize_layer(graph, node, policy)
+    last = last_upsampling(graph)
+    for node in list(graph.graph.nodes):
+        block = policy.block_of(node)
+        if node is not last and _computes(graph, node, policy):
+            bits = policy.bits_of(block).activation
+            _insert_after(graph, node, ActivationQuantizer(name=node.name, block=block, bits=bits))
+    graph.graph.eliminate_dead_code()
+    graph.delete_all_unused_submodules()
+    graph.recompile()
+    _link_biases(graph)
+    return QuantizedNetwork(graph)
+
+
+def _insert_after(graph: fx.GraphModule, node: fx.Node, quantizer: ActivationQuantizer) -> None:
+    """Puts a quantizer between a node and all its readers."""
+    target = f"quantizer_{node.name}"
+    graph.add_submodule(target, quantizer)
+    with graph.graph.inserting_after(node):
+        inserted = graph.graph.call_module(target, (node,))
+    inserted.meta = dict(node.meta)
+    node.replace_all_uses_with(inserted, delete_user_cb=lambda user: user is not inserted)
+
+
+def _quantize_layer(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> None:
+    """Replaces a convolution or linear node by a `QuantizedLayer`."""
+    weight = value(graph, node.args[1])
+    if weight is None:
+        raise NetworkError(f"the weights of {node.name} are computed while the network runs: they cannot be stored")
+    bias = value(graph, node.args[2]) if len(node.args) > 2 else None
+    block = policy.block_of(node)
+    outputs = tuple(node.meta["val"].shape)
+    places = outputs[2:] if node.target in CONVOLUTIONS else outputs[1:-1]
+    layer = QuantizedLayer(
+        name=node.name,
+        block=block,
+        bits=policy.bits_of(block).weight,
+        operation=node.target,
+        arguments=tuple(_plain(argument) for argument in node.args[3:]),
+        weight=weight,
+        bias=bias,
+        macs=int(weight.numel() * prod(int(size) for size in places)),
+    )
+    target = f"layer_{node.name}"
+    graph.add_submodule(target, layer)
+    with graph.graph.inserting_after(node):
+        inserted = graph.graph.call_module(target, (node.args[0],))
+    inserted.meta = {**node.meta, "name": node.name}
+    node.replace_all_uses_with(inserted)
+    graph.graph.erase_node(node)
+
+
+def _plain(argument: Any) -> Any:
+    return list(argument) if isinstance(argument, (list, tuple)) else argument
+
+
+def _is_layer(graph: fx.GraphModule, node: fx.Node) -> bool:
+    return node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), QuantizedLayer)
+
+
+def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
+    """Whether a node's output needs a quantizer: it computes, and its only reader is no ReLU of the same block."""
+    if not _is_layer(graph, node) and (node.op != "call_function" or node.target in MOVES):
+        return False
+    readers = list(node.users)
+    if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
+        return policy.block_of(readers[0]) != policy.block_of(node) and _is_float(node)
+    return _is_float(node)
+
+
+def _is_float(node: fx.Node) -> bool:
+    result = node.meta.get("val")
+    return isinstance(result, torch.Tensor) and result.is_floating_point()
+
+
+def _link_biases(graph: fx.GraphModule) -> None:
+    """Tells each layer the quantizer of its input, which gives its bias its step."""
+    for node in graph.graph.nodes:
+        if not _is_layer(graph, node):
+            continue
+        source = node.args[0]
+        while source.op == "call_function" and source.target in MOVES:
+            source = source.args[0]
+        found = graph.get_submodule(str(source.target)) if source.op == "call_module" else None
+        if not isinstance(found, ActivationQuantizer):
+            raise NetworkError(f"the input of layer {node.meta['name']} is not quantized")
+        layer = graph.get_submodule(str(node.target))
+        if isinstance(layer, QuantizedLayer):
+            layer.source = [found]

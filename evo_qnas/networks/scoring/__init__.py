@@ -1,0 +1,1 @@
+"""Scores of every choice, per block and inside the teacher."""

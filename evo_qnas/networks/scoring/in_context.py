@@ -1,0 +1,104 @@
+"""Scores of choices inside the network: one block of the teacher is replaced, and the output looked at."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from evo_qnas.data import Images
+from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
+from evo_qnas.networks.candidates.blocks import assemble
+from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
+from evo_qnas.networks.tasks.base import Task, evaluation_batch
+from evo_qnas.networks.training.refine import Refined, with_refined
+
+
+@torch.no_grad()
+def teacher_outputs(teacher: nn.Module, images: Images) -> torch.Tensor:
+    """(n, classes, *places) log-probabilities of the teacher for all images."""
+    teacher.eval()
+    size = evaluation_batch(images.pixels)
+    return torch.cat([functional.log_softmax(teacher(pixels), dim=1) for pixels, _ in images.parts(size)])
+
+
+@torch.no_grad()
+def score_in_place(
+    teacher: nn.Module,
+    block: str,
+    operator: str,
+    module: nn.Module,
+    *,
+    weight_bits: Sequence[int],
+    activation_bits: Sequence[int],
+    features: torch.Tensor,
+    calibration: torch.Tensor,
+    images: Images,
+    outputs: torch.Tensor,
+    task: Task,
+    measure: str,
+    refined: Mapping[int, Refined] | None = None,
+) -> list[tuple[float, float]]:
+    """Score and its standard error of an operator at every combination of bits, in the order of `score_operator`.
+
+    The statistics of the BatchNorms around a block that was replaced are estimated anew, once per operator.
+
+    Args:
+        teacher: the float teacher; stays unchanged.
+        block: the one that is replaced.
+        operator: name of what it is replaced with.
+        module: the trained candidate; stays unchanged.
+        weight_bits: widths to try.
+        activation_bits: widths to try.
+        features: what goes into the block for the calibration images, the teacher's.
+        calibration: train images.
+        images: search images.
+        outputs: of the teacher for them, see `teacher_outputs`.
+        task: whose loss is measured.
+        measure: `kl`, the Kullback-Leibler divergence from the teacher's output, or `loss`, how much the task's loss
+            rises over the teacher's.
+        refined: weights that were refined for these weight bits, see `refine_operator`.
+
+    Source: Molchanov et al. 2022 (LANA) score a candidate by the loss of the teacher with this one layer replaced.
+    """
+    replaced = assemble(teacher, {block: module})
+    if operator != TEACHER:
+        estimate_batch_norm(replaced, calibration.split(evaluation_batch(calibration)))
+    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8)
+    plain = quantize(replaced.get_submodule(block), features[:2], policy)
+    if not plain.layers:
+        return [_divergence(replaced, images, outputs, task, measure)]
+    found = []
+    for weight in weight_bits:
+        network = with_refined(plain, (refined or {}).get(weight))
+        network.set_bits(Bits(weight=weight, activation=8))
+        network.calibrate_weights(features.split(evaluation_batch(features)))
+        for activation in activation_bits:
+            network.set_bits(Bits(weight=weight, activation=activation))
+            network.calibrate_activations()
+            replaced.set_submodule(block, network)
+            found.append(_divergence(replaced.eval(), images, outputs, task, measure))
+    return found
+
+
+def _divergence(
+    network: nn.Module, images: Images, outputs: torch.Tensor, task: Task, measure: str
+) -> tuple[float, float]:
+    """Mean over images, and its standard error."""
+    size = evaluation_batch(images.pixels)
+    parts = []
+    for (pixels, labels), wanted in zip(images.parts(size), outputs.split(size), strict=True):
+        logits = network(pixels)
+        if measure == "kl":
+            apart = functional.kl_div(functional.log_softmax(logits, dim=1), wanted, reduction="none", log_target=True)
+            parts.append(apart.sum(dim=1).flatten(1).mean(dim=1) if apart.ndim > 2 else apart.sum(dim=1))
+        else:
+            each = [
+                task.loss(logits[row : row + 1], labels[row : row + 1])
+                - task.loss(wanted[row : row + 1], labels[row : row + 1])
+                for row in range(len(labels))
+            ]
+            parts.append(torch.stack(each))
+    values = torch.cat(parts).double()
+    return float(values.mean()), float(values.std() / len(values) ** 0.5)

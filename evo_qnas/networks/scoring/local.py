@@ -1,0 +1,176 @@
+"""Scores and costs of every choice of a block, by post-training quantization."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
+from evo_qnas.networks.candidates.blocks import assemble, recording
+from evo_qnas.networks.quantization.correction import steadied
+from evo_qnas.networks.quantization.costs import Costs, costs_of
+from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.networks.quantization.quantizers import QuantizedLayer
+from evo_qnas.networks.tasks.base import evaluation_batch
+from evo_qnas.networks.training.noise import noise_to_signal
+from evo_qnas.networks.training.refine import Refined, take_refined, with_refined
+
+# Raised where the same module gets another score than before: scores of two versions are not to be mixed.
+SCORING = 2
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceScore:
+    """One choice of a block with its score and costs.
+
+    Attributes:
+        operator: candidate operator.
+        weight_bits: 2..8; 0 for an operator without weights.
+        activation_bits: 2..8; 0 for an operator that computes nothing.
+        score: mean noise-to-signal ratio over the search images; 0 is a perfect copy.
+        stderr: standard error of that mean over images.
+        costs: what the choice adds to a network.
+    """
+
+    operator: str
+    weight_bits: int
+    activation_bits: int
+    score: float
+    stderr: float
+    costs: Costs
+
+
+@torch.no_grad()
+def score_operator(
+    operator: str,
+    module: nn.Module,
+    *,
+    weight_bits: Sequence[int],
+    activation_bits: Sequence[int],
+    calibration: Float[torch.Tensor, "n ..."],
+    inputs: Float[torch.Tensor, "s ..."],
+    targets: Float[torch.Tensor, "s ..."],
+    variance: Float[torch.Tensor, " c"],
+    input_bits: int = 8,
+    refined: Mapping[int, Refined] | None = None,
+) -> list[ChoiceScore]:
+    """Scores of an operator at every combination of bits, in the order of weight bits, then activation bits.
+
+    Args:
+        operator: its name.
+        module: the trained candidate; stays unchanged.
+        weight_bits: widths to try.
+        activation_bits: widths to try.
+        calibration: block inputs from train data, for activation ranges.
+        inputs: block inputs of the search images, the teacher's.
+        targets: block outputs of the search images, the teacher's.
+        variance: (c,) of the targets, see `channel_variance`.
+        input_bits: bits of the block's input, which belongs to whatever comes before it.
+        refined: weights that were refined for these weight bits, see `refine_operator`.
+    """
+    plain = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits))
+    if not plain.layers:
+        score, stderr = _score(module, inputs, targets, variance)
+        none = Costs(size_bytes=0, macs=0, bit_operations=0)
+        return [
+            ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)
+        ]
+    scores = []
+    for weight in weight_bits:
+        network = with_refined(plain, (refined or {}).get(weight))
+        network.set_bits(Bits(weight=weight, activation=8))
+        network.calibrate_weights(calibration.split(evaluation_batch(calibration)))
+        for activation in activation_bits:
+            network.set_bits(Bits(weight=weight, activation=activation))
+            network.calibrate_activations()
+            score, stderr = _score(network, inputs, targets, variance)
+            scores.append(
+                ChoiceScore(
+                    operator=operator,
+                    weight_bits=weight,
+                    activation_bits=activation,
+                    score=score,
+                    stderr=stderr,
+                    costs=costs_of(network.layers, network.quantizers[1:], activation),
+                )
+            )
+    return scores
+
+
+def _score(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, variance: torch.Tensor
+) -> tuple[float, float]:
+    """Mean and standard error of the noise-to-signal ratio over images."""
+    size = min(evaluation_batch(inputs), evaluation_batch(targets))
+    parts = [
+        noise_to_signal(wanted, network(taken), variance)
+        for taken, wanted in zip(inputs.split(size), targets.split(size), strict=True)
+    ]
+    values = torch.cat(parts).double()
+    return float(values.mean()), float(values.std() / len(values) ** 0.5)
+
+
+def fixed_costs(teacher: nn.Module, example: torch.Tensor, blocks: Sequence[str], fixed: Bits) -> Costs:
+    """Costs of everything outside the blocks, the network's input quantizer included."""
+    network = quantize(teacher, example, Policy(fixed=fixed, blocks=dict.fromkeys(blocks, fixed)))
+    layers = [layer for layer in network.layers if not layer.block]
+    return costs_of(layers, [q for q in network.quantizers if not q.block], fixed.activation)
+
+
+def assemble_quantized(
+    teacher: nn.Module,
+    modules: Mapping[str, nn.Module],
+    bits: Mapping[str, Bits],
+    fixed: Bits,
+    calibration: Float[torch.Tensor, "n ..."],
+    *,
+    refined: Mapping[str, Refined] | None = None,
+) -> QuantizedNetwork:
+    """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
+
+    Where a block was replaced, what follows it sees other inputs than in training: the statistics of all BatchNorms are
+    estimated anew before they are folded.
+
+    Args:
+        teacher: the float teacher; stays unchanged.
+        modules: per block the trained candidate (absent: the teacher's own).
+        bits: per block its bits; blocks whose operator computes nothing may be absent.
+        fixed: bits of the fixed part.
+        calibration: train images.
+        refined: per block the weights that were refined for its bits; blocks without are quantized as they are.
+    """
+    assembled, parts = assemble(teacher, modules), calibration.split(evaluation_batch(calibration))
+    kept = dict(refined or {})
+    if kept or any(module is not teacher.get_submodule(name) for name, module in modules.items()):
+        with _refined_blocks(assembled, bits, kept, calibration[:2]):
+            estimate_batch_norm(assembled, parts)
+    network = quantize(assembled, calibration[:2], Policy(fixed=fixed, blocks=bits))
+    for block, tensors in kept.items():
+        take_refined([layer for layer in network.layers if layer.block == block], tensors)
+    network.calibrate(parts)
+    return network
+
+
+@contextmanager
+def _refined_blocks(
+    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: torch.Tensor
+) -> Iterator[None]:
+    """The blocks with refined weights stand in their places, their activations in floats."""
+    own = {name: network.get_submodule(name) for name in refined}
+    with torch.no_grad(), recording(network, list(refined)) as seen:
+        network(example)
+    layers: list[QuantizedLayer] = []
+    for name, tensors in refined.items():
+        block = quantize(own[name], seen[name][0], Policy(fixed=bits[name]))
+        take_refined(block.layers, tensors)
+        layers += block.layers
+        network.set_submodule(name, block)
+    with steadied(layers, for_good=False):
+        yield
+    for name, module in own.items():
+        network.set_submodule(name, module)

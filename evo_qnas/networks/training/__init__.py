@@ -1,0 +1,1 @@
+"""Training: teachers, distillation of candidates, refinement, fine-tuning."""

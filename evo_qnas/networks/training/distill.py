@@ -1,0 +1,143 @@
+"""Block-wise distillation: every candidate of a block learns to copy the teacher's feature maps."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from evo_qnas.data import Images
+from evo_qnas.networks.acceleration.convolutions import fast_convolutions
+from evo_qnas.networks.acceleration.devices import Precision, autocast, channels_last, to_rest, to_training
+from evo_qnas.networks.candidates.blocks import recording
+from evo_qnas.networks.tasks.base import evaluation_batch
+from evo_qnas.networks.training.features import Features
+from evo_qnas.networks.training.noise import noise_to_signal
+from evo_qnas.networks.training.training import batches
+
+
+def _parts(images: Images | torch.Tensor) -> Iterator[torch.Tensor]:
+    """Normalised pixels, a few images at a time."""
+    if isinstance(images, Images):
+        yield from (pixels for pixels, _ in images.parts(min(256, evaluation_batch(images.pixels))))
+    else:
+        yield from images.split(min(256, evaluation_batch(images)))
+
+
+@torch.no_grad()
+def block_features(
+    teacher: nn.Module, block: str, images: Images | Float[torch.Tensor, "n c h w"], *, device: str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The teacher's feature maps before and after a block for all images, in memory on the CPU; float32."""
+    taken: list[torch.Tensor] = []
+    given: list[torch.Tensor] = []
+    teacher.to(device).eval()
+    with recording(teacher, [block]) as seen:
+        for part in _parts(images):
+            teacher(part.to(device))
+            # A ReLU in place further on must not reach into what was recorded.
+            taken.append(seen[block][0].detach().clone().cpu())
+            given.append(seen[block][1].detach().clone().cpu())
+    teacher.to("cpu")
+    return torch.cat(taken), torch.cat(given)
+
+
+def distill(
+    candidates: Mapping[str, nn.Module],
+    features: Features,
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    seed: int,
+    precision: Precision = "float32",
+    device: str = "cpu",
+    advance: Callable[[int], None] = lambda _: None,
+) -> dict[str, float]:
+    """Trains all candidates of a block in place from the same batches; gives each one's loss at the end.
+
+    Each candidate ends the same whichever others learn beside it: AdamW with one cycle of the learning rate works on
+    one value at a time, and the batches depend on the seed alone. The loss is `noise_to_signal` with the variance over
+    all targets; what is given is its mean over the last tenth of steps. On CUDA every candidate has a stream of its own
+    (so that small ones fill the device together; written with no such device at hand: neither tested nor measured).
+
+    Args:
+        candidates: modules by operator name; a module without parameters is left as it is.
+        features: the teacher's feature maps before and after the block.
+        steps: training steps.
+        batch_size: images per step.
+        learning_rate: highest rate.
+        weight_decay: decoupled weight decay.
+        seed: decides the batches.
+        precision: `bfloat16` runs convolutions in bfloat16, `auto` where the device multiplies it; weights, their
+            updates and the loss stay float32.
+        device: where to train.
+        advance: called with the number of candidate-steps done.
+
+    Source: Li et al. 2020, DNA, section 3.2; Moons et al. 2021, DONNA, section 3.2.
+    """
+    learning = {name: module for name, module in candidates.items() if list(module.parameters())}
+    if not learning:
+        return {}
+    for module in learning.values():
+        to_training(module, device).train()
+    parameters = [parameter for module in learning.values() for parameter in module.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps)
+    variance = features.variance.to(device)
+    lanes = _Lanes(len(learning), device)
+    tail = max(1, steps // 10)
+    losses: list[torch.Tensor] = []
+    generator = torch.Generator().manual_seed(seed)
+    with fast_convolutions(learning.values()):
+        for step, chosen in enumerate(batches(len(features), batch_size, steps, generator)):
+            taken, wanted = (channels_last(part.to(device)) for part in features.take(chosen))
+            optimizer.zero_grad(set_to_none=True)
+            seen = []
+            for lane, module in enumerate(learning.values()):
+                with lanes.lane(lane):
+                    with autocast(precision, device):
+                        output = module(taken)
+                    loss = noise_to_signal(wanted, output.float(), variance).mean()
+                    loss.backward()
+                    seen.append(loss.detach())
+            lanes.join()
+            optimizer.step()
+            schedule.step()
+            if step >= steps - tail:
+                losses.append(torch.stack(seen))
+            advance(len(learning))
+    for module in learning.values():
+        to_rest(module)
+    means = torch.stack(losses).double().mean(dim=0).tolist()
+    return dict(zip(learning, means, strict=True))
+
+
+@final
+class _Lanes:
+    """One CUDA stream per candidate; on other devices nothing."""
+
+    def __init__(self, count: int, device: str) -> None:
+        on_cuda = torch.device(device).type == "cuda" and torch.cuda.is_available()
+        self.streams = [torch.cuda.Stream(device) for _ in range(count)] if on_cuda else []
+        self.device = device
+
+    def lane(self, index: int) -> AbstractContextManager[Any]:
+        """What work of a candidate runs in; it waits for the batch that the main stream prepares."""
+        if not self.streams:
+            return nullcontext()
+        self.streams[index].wait_stream(torch.cuda.current_stream(self.device))
+        return torch.cuda.stream(self.streams[index])
+
+    def join(self) -> None:
+        """Makes the main stream wait for all candidates."""
+        for stream in self.streams:
+            torch.cuda.current_stream(self.device).wait_stream(stream)
+
+
+def candidate_steps(candidates: Sequence[nn.Module], steps: int) -> int:
+    """How many candidate-steps `distill` takes for these candidates."""
+    return steps * sum(1 for module in candidates if list(module.parameters()))

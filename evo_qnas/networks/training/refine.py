@@ -1,0 +1,193 @@
+"""A few quantization-aware steps for a block: quantized, it learns to copy the teacher's feature maps."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, final
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.acceleration.devices import channels_last, to_rest, to_training
+from evo_qnas.networks.quantization.correction import moments
+from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.networks.quantization.quantizers import QuantizedLayer, Step
+from evo_qnas.networks.tasks.base import evaluation_batch
+from evo_qnas.networks.training.features import Features
+from evo_qnas.networks.training.noise import noise_to_signal
+from evo_qnas.networks.training.training import batches
+
+Key = TypeVar("Key", bound=Hashable)
+Refined = Mapping[str, torch.Tensor]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refinement:
+    """How candidates are refined.
+
+    Attributes:
+        steps: training steps.
+        batch_size: images per step.
+        learning_rate: highest rate of weights and biases.
+        step_learning_rate: highest rate of the logarithms of step sizes.
+        activation_bits: of activations while learning, None for floats; they are calibrated anew for each choice.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    step_learning_rate: float
+    activation_bits: int | None = None
+
+
+def refine(
+    networks: Mapping[Key, QuantizedNetwork],
+    features: Features,
+    settings: Refinement,
+    *,
+    seed: int,
+    device: str = "cpu",
+) -> dict[Key, float]:
+    """Trains quantized candidates of a block in place from the same batches; gives each one's mean loss.
+
+    Weights, biases and the logarithms of step sizes learn by Adam with a cosine rate; the loss is `noise_to_signal`, as
+    in `distill`. What is not active stays in floats. Each network ends the same whichever others learn beside it.
+
+    Args:
+        networks: calibrated.
+        features: the teacher's feature maps before and after the block.
+        settings: how long and how fast they learn.
+        seed: decides the batches.
+        device: where to train.
+
+    Source: Esser et al. 2020, LSQ, for learned steps; block by block as in Li et al. 2021, BRECQ, section 3.2, which
+    learns roundings where this learns weights.
+    """
+    if not networks:
+        return {}
+    for network in networks.values():
+        to_training(network, device).eval()
+    layers = [layer for network in networks.values() for layer in network.layers]
+    thetas = [m.theta for network in networks.values() for m in network.modules() if isinstance(m, Step)]
+    weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias) if parameter is not None]
+    optimizer = torch.optim.Adam(
+        [{"params": weights, "lr": settings.learning_rate}, {"params": thetas, "lr": settings.step_learning_rate}],
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.steps)
+    variance = features.variance.to(device)
+    generator = torch.Generator().manual_seed(seed)
+    total = torch.zeros(len(networks), dtype=torch.float64)
+    for chosen in batches(len(features), settings.batch_size, settings.steps, generator):
+        taken, wanted = (channels_last(part.to(device)) for part in features.take(chosen))
+        optimizer.zero_grad(set_to_none=True)
+        for index, network in enumerate(networks.values()):
+            loss = noise_to_signal(wanted, network(taken), variance).mean()
+            loss.backward()
+            total[index] += loss.detach().cpu()
+        optimizer.step()
+        schedule.step()
+    for network in networks.values():
+        to_rest(network)
+    return dict(zip(networks, (total / settings.steps).tolist(), strict=True))
+
+
+def refined_tensors(network: QuantizedNetwork, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What refinement found for the layers of a block, by their place in it: float weight, bias, step, output moments.
+
+    Args:
+        network: refined; its activations are in floats afterwards.
+        inputs: of the block, for the mean and standard deviation of each layer's output.
+    """
+    for quantizer in network.quantizers:
+        quantizer.active = False
+    tensors: dict[str, torch.Tensor] = {}
+    for index, (layer, (mean, deviation)) in enumerate(
+        zip(network.layers, moments(network, network.layers, inputs), strict=True)
+    ):
+        tensors |= {f"{index:03d}.{name}": tensor.detach() for name, tensor in _parts(layer).items()}
+        tensors |= {f"{index:03d}.mean": mean, f"{index:03d}.deviation": deviation}
+    return tensors
+
+
+def _parts(layer: QuantizedLayer) -> dict[str, torch.Tensor]:
+    bias = {} if layer.bias is None else {"bias": layer.bias}
+    return {"weight": layer.weight, "step": layer.step(), **bias}
+
+
+@torch.no_grad()
+def take_refined(layers: Sequence[QuantizedLayer], tensors: Refined) -> None:
+    """Gives the layers of a block what `refined_tensors` kept; calibration leaves it as it is from then on.
+
+    Raises:
+        NetworkError: the tensors are those of another block.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wanted: dict[str, tuple[int, ...]] = {}
+    for index, layer in enumerate(layers):
+        outputs = (len(layer.weight),)
+        own = {name: tuple(tensor.shape) for name, tensor in _parts(layer).items()}
+        wanted |= {
+            f"{index:03d}.{name}": shape for name, shape in (own | {"mean": outputs, "deviation": outputs}).items()
+        }
+    odd = sorted(name for name in {*shapes, *wanted} if shapes.get(name) != wanted.get(name))
+    if odd:
+        raise NetworkError(
+            f"refined weights do not fit this block: {odd[0]!r} has the shape {shapes.get(odd[0])}, "
+            f"the block needs {wanted.get(odd[0])}: delete the files in refined/ and run the card again"
+        )
+    for index, layer in enumerate(layers):
+        own_tensors = {name: tensors[f"{index:03d}.{name}"] for name in (*_parts(layer), "mean", "deviation")}
+        layer.weight.copy_(own_tensors["weight"])
+        if layer.bias is not None:
+            layer.bias.copy_(own_tensors["bias"])
+        layer.keep(own_tensors["step"], (own_tensors["mean"], own_tensors["deviation"]))
+
+
+def with_refined(network: QuantizedNetwork, tensors: Refined | None) -> QuantizedNetwork:
+    """A copy of a block's network with refined weights, or `network` itself where there are none."""
+    if tensors is None:
+        return network
+    refined = network.twin()
+    take_refined(refined.layers, tensors)
+    return refined
+
+
+def refine_operator(
+    module: nn.Module,
+    features: Features,
+    calibration: Float[torch.Tensor, "n ..."],
+    settings: Refinement,
+    *,
+    weight_bits: Sequence[int],
+    seed: int,
+    device: str = "cpu",
+) -> dict[int, dict[str, torch.Tensor]]:
+    """Refined weights of an operator, see `refined_tensors`, for each of the weight bits; none where it has no layers.
+
+    Args:
+        module: the trained candidate; stays unchanged.
+        features: the teacher's feature maps before and after the block.
+        calibration: block inputs from train data.
+        settings: how long and how fast it learns.
+        weight_bits: widths to refine for.
+        seed: decides the batches.
+        device: where to train.
+    """
+    activation = settings.activation_bits or 8
+    plain = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=activation)))
+    if not plain.layers:
+        return {}
+    parts = calibration.split(evaluation_batch(calibration))
+    networks = {}
+    for bits in weight_bits:
+        network = networks[bits] = plain.twin()
+        network.set_bits(Bits(weight=bits, activation=activation))
+        network.calibrate(parts)
+        if settings.activation_bits is None:
+            for quantizer in network.quantizers:
+                quantizer.active = False
+    refine(networks, features, settings, seed=seed, device=device)
+    return {bits: refined_tensors(network, parts[0]) for bits, network in networks.items()}

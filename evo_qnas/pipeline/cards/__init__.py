@@ -1,0 +1,1 @@
+"""Problem cards: what a run trains, searches and validates."""

@@ -1,0 +1,187 @@
+"""The sections of a problem card about what learns: teacher, candidates, chosen networks."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from evo_qnas.cards import Card
+from evo_qnas.data import Augmentation
+from evo_qnas.networks.acceleration.devices import Precision
+from evo_qnas.networks.training.features import FeatureSettings
+from evo_qnas.networks.training.segmentation import SegmentationTraining
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0.0)]
+Amount = Annotated[float, Field(ge=0.0)]
+
+
+class AugmentationCard(Card):
+    """`[teacher.training.augmentation]`, `[finetuning.augmentation]`: see `data.augment.Augmentation`."""
+
+    flip: bool = True
+    scale: Annotated[list[Rate], Field(min_length=2, max_length=2)] = [1.0, 1.0]
+    crop: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+    brightness: Amount = 0.0
+    contrast: Amount = 0.0
+    saturation: Amount = 0.0
+
+    @property
+    def values(self) -> Augmentation:
+        """The same as a plain value."""
+        return Augmentation(
+            flip=self.flip,
+            scale=(self.scale[0], self.scale[1]),
+            crop=None if self.crop is None else (self.crop[0], self.crop[1]),
+            brightness=self.brightness,
+            contrast=self.contrast,
+            saturation=self.saturation,
+        )
+
+
+def _whole_images(augmentation: AugmentationCard) -> AugmentationCard:
+    """Refuses crops where images keep their size."""
+    if augmentation.crop is not None:
+        raise ValueError(f"images keep their size here, leave out crop = {augmentation.crop}")
+    return augmentation
+
+
+class FullSizeTraining(Card):
+    """`[teacher.training.full_size]`: how a segmentation teacher goes on from its best state, on whole images."""
+
+    epochs: Count
+    learning_rate: Rate
+    augmentation: AugmentationCard = AugmentationCard()
+
+    @field_validator("augmentation")
+    @classmethod
+    def _whole(cls, augmentation: AugmentationCard) -> AugmentationCard:
+        return _whole_images(augmentation)
+
+
+class TeacherTraining(Card):
+    """`[teacher.training]`: see `networks.training.train_classifier` and `networks.segmentation.SegmentationTraining`.
+
+    `shift_pixels` is for classification; `class_balance`, `average`, `validate_every`, `augmentation`, `full_size` for
+    segmentation.
+    """
+
+    epochs: Count = 16
+    batch_size: Count = 64
+    learning_rate: Rate = 5e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-3
+    shift_pixels: Annotated[int, Field(ge=0)] = 0
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
+    validate_every: Count = 5
+    augmentation: AugmentationCard | None = None
+    precision: Precision = "float32"
+    full_size: FullSizeTraining | None = None
+
+    @property
+    def all_epochs(self) -> int:
+        """Passes over the images, those at full size included."""
+        return self.epochs + (0 if self.full_size is None else self.full_size.epochs)
+
+    @property
+    def for_classification(self) -> dict[str, Any]:
+        """Keyword arguments of `train_classifier`."""
+        return self.model_dump(exclude={"class_balance", "average", "validate_every", "augmentation", "full_size"})
+
+    @property
+    def for_segmentation(self) -> SegmentationTraining:
+        """Settings of `train_segmenter`."""
+        values = self.model_dump(exclude={"shift_pixels", "augmentation", "full_size"})
+        augmentation = Augmentation() if self.augmentation is None else self.augmentation.values
+        plain = SegmentationTraining(**values, augmentation=augmentation)
+        further = self.full_size
+        if further is None:
+            return plain
+        then = replace(
+            plain,
+            epochs=further.epochs,
+            learning_rate=further.learning_rate,
+            augmentation=further.augmentation.values,
+        )
+        return replace(plain, full_size=then)
+
+
+class TeacherCard(Card):
+    """`[teacher]`: architecture, and weights of the user's or training.
+
+    Attributes:
+        architecture: one of `networks.teachers.ARCHITECTURES`, or `module:function`.
+        parameters: of the architecture.
+        weights: file of a trained teacher, taken as it is.
+        start: file of weights that training starts from where names and shapes fit, such as those of an encoder.
+        threads: of the training, None for the card's.
+        training: of a teacher without `weights`.
+    """
+
+    architecture: str
+    parameters: dict[str, Any] = {}
+    weights: Path | None = None
+    start: Path | None = None
+    threads: Count | None = None
+    training: TeacherTraining = TeacherTraining()
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "TeacherCard":
+        if self.weights is not None and self.start is not None:
+            raise ValueError("weights are taken as they are and start is where training starts: give one of them")
+        return self
+
+
+class FeaturesCard(Card):
+    """`[distillation.features]`: see `networks.features.FeatureSettings`."""
+
+    cache: Literal["memory", "disk", "none"] = "memory"
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    budget_gib: Rate = 4.0
+
+    @property
+    def values(self) -> FeatureSettings:
+        """The same as a plain value."""
+        return FeatureSettings(cache=self.cache, dtype=self.dtype, budget_bytes=int(self.budget_gib * 2**30))
+
+
+class DistillationCard(Card):
+    """`[distillation]`: see `networks.distill.distill`.
+
+    Attributes:
+        inherit: candidates start from the teacher's weights where name and shape are the same, see `networks.pruning`.
+    """
+
+    steps: Count = 150
+    batch_size: Count = 64
+    learning_rate: Rate = 5e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
+    precision: Precision = "float32"
+    inherit: bool = False
+    features: FeaturesCard = FeaturesCard()
+
+
+class FinetuningCard(Card):
+    """`[finetuning]`: see `networks.finetune.finetune`; every validated network gets the same.
+
+    Attributes:
+        keep: `last` state, or of those before the first and after each epoch the `best` in the metric on search images.
+    """
+
+    epochs: Count = 8
+    batch_size: Count = 64
+    learning_rate: Rate = 1e-3
+    step_learning_rate: Rate = 1e-2
+    temperature: Rate = 2.0
+    teacher_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
+    shift_pixels: Annotated[int, Field(ge=0)] = 0
+    class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    augmentation: AugmentationCard | None = None
+    keep: Literal["last", "best"] = "last"
+
+    @field_validator("augmentation")
+    @classmethod
+    def _whole(cls, augmentation: AugmentationCard | None) -> AugmentationCard | None:
+        return None if augmentation is None else _whole_images(augmentation)

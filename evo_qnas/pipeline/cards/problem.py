@@ -1,0 +1,224 @@
+"""Problem cards for networks: what a run trains, searches and validates."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
+from evo_qnas.data import DataCard
+from evo_qnas.errors import CardError
+from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
+from evo_qnas.pipeline.cards.refinement import RefinementCard
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+WeightBits = Annotated[int, Field(ge=2, le=8)]
+ActivationBits = Annotated[int, Field(ge=4, le=8)]
+
+
+class BlocksCard(Card):
+    """`[blocks]`: names of the teacher's submodules that may be replaced."""
+
+    names: Annotated[list[str], Field(min_length=1)]
+
+
+class QuantizationCard(Card):
+    """`[quantization]`: the bit-widths of the search and of the fixed part."""
+
+    weight_bits: Annotated[list[WeightBits], Field(min_length=1)]
+    activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
+    fixed_weight_bits: WeightBits = 8
+    fixed_activation_bits: ActivationBits = 8
+    calibration_images: Annotated[int, Field(ge=2)] = 256
+
+    @field_validator("weight_bits", "activation_bits")
+    @classmethod
+    def _ordered(cls, bits: list[int]) -> list[int]:
+        return sorted(set(bits))
+
+
+class LatencyCard(Card):
+    """`[latency]`: what is measured between tables and search; without this section nothing is."""
+
+    rounds: Annotated[int, Field(ge=10)] = 200
+    threads: Count = 1
+    networks: Annotated[int, Field(ge=4)] = 48
+    held_out: Annotated[int, Field(ge=0)] = 12
+    float32: bool = False
+    devices: list[str] = []
+
+
+class InplaceCard(Card):
+    """`[inplace]`: a second score column `score_inplace`, see `networks.inplace`; without this section none.
+
+    Attributes:
+        measure: `kl`, divergence from the teacher's output, or `loss`, rise of the task's loss.
+    """
+
+    measure: Literal["kl", "loss"] = "kl"
+
+
+class PredictorCard(Card):
+    """`[predictor]`: what proposes the networks of further rounds, see `pipeline.rounds`.
+
+    Attributes:
+        kind: a predictor of `evo_qnas.predict.PREDICTORS`, or `auto` for the simplest that cross-validates as well.
+        score: column of the score; None takes `score_inplace` and `score` as far as they are there.
+        measure: learn from networks after fine-tuning, or as assembled and calibrated.
+        batch: networks per round.
+    """
+
+    kind: Literal["auto", "sum", "monotone", "ridge", "pairwise", "process", "kernel", "ensemble"] = "auto"
+    score: Literal["score", "score_inplace"] | None = None
+    measure: Literal["finetuned", "calibrated"] = "finetuned"
+    batch: Count = 6
+
+
+class SearchCard(Card):
+    """`[search]`: what is minimised, under which limits and rules, by which algorithm.
+
+    `pins` and `ties` are those of `TableProblem`: per block (or `"*"` for all) the values that `operator`,
+    `weight_bits` or `activation_bits` must have, and groups of blocks that share one choice.
+    """
+
+    objectives: Annotated[list[str], Field(min_length=1)] = ["score", "size_bytes"]
+    constraints: list[str] = []
+    pins: dict[str, dict[str, Any]] = {}
+    ties: list[list[str]] = []
+    algorithm: str = "nsga2"
+    evaluations: Count = 20_000
+    population: Annotated[int, Field(ge=4)] = 100
+    rounds: Count | None = None
+
+
+class FurtherSearch(SearchCard):
+    """`[searches.NAME]`: one more search over the same tables, with picks of its own; leaves `archive-NAME.h5`.
+
+    Attributes:
+        pick_by: column whose share of the INT8 teacher's decides.
+        pick_shares: for each the network with the best score within this share is validated.
+    """
+
+    pick_by: str = "size_bytes"
+    pick_shares: list[Share] = [0.8, 0.67, 0.5]
+
+
+class ValidationCard(Card):
+    """`[validation]`: which networks of the front are built, and how many random ones check the score."""
+
+    size_shares: list[Share] = [0.8, 0.67, 0.58, 0.5, 0.4, 0.3]
+    least_picks: Count = 5
+    random_networks: Annotated[int, Field(ge=0)] = 24
+
+
+class OperatorUse(Card):
+    """`[[operators]]`: an operator card with the parameter values to combine.
+
+    Attributes:
+        blocks: those it is offered for; all where empty.
+    """
+
+    card: str
+    blocks: list[str] = []
+    parameters: dict[str, list[int]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, values: Any) -> Any:
+        """Parameters stand beside `card` in the TOML."""
+        if not isinstance(values, dict) or "parameters" in values:
+            return values
+        own = {name: values[name] for name in ("card", "blocks") if name in values}
+        return {**own, "parameters": {name: value for name, value in values.items() if name not in own}}
+
+
+class ProblemCard(Card):
+    """A card of `problems/`: one whole run."""
+
+    task: Literal["classification", "segmentation"]
+    seed: Annotated[int, Field(ge=0)] = 0
+    threads: Count = 1
+    data: DataCard
+    teacher: TeacherCard
+    blocks: BlocksCard
+    operators: list[OperatorUse] = []
+    quantization: QuantizationCard
+    distillation: DistillationCard = DistillationCard()
+    refinement: RefinementCard | None = None
+    inplace: InplaceCard | None = None
+    latency: LatencyCard | None = None
+    predictor: PredictorCard | None = None
+    search: SearchCard = SearchCard()
+    searches: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], FurtherSearch] = {}
+    validation: ValidationCard = ValidationCard()
+    finetuning: FinetuningCard = FinetuningCard()
+
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> "ProblemCard":
+        """Augmentation is of the kind that the task's labels allow; what one section names, the others have."""
+        for name, settings in (("teacher.training", self.teacher.training), ("finetuning", self.finetuning)):
+            if self.task == "classification" and settings.augmentation is not None:
+                raise ValueError(f"{name}.augmentation is for segmentation: classification has {name}.shift_pixels")
+            if self.task == "segmentation" and settings.shift_pixels:
+                raise ValueError(f"{name}.shift_pixels is for classification: segmentation has {name}.augmentation")
+        for block in {block for use in self.operators for block in use.blocks} - set(self.blocks.names):
+            raise ValueError(f"operators: no block is called {block!r}; {nearest(block, self.blocks.names)}")
+        if any(search.rounds is not None for search in self.searches.values()):
+            raise ValueError("rounds belong to [search]: further searches have one")
+        if self.predictor is not None and self.predictor.score == "score_inplace" and self.inplace is None:
+            raise ValueError("predictor.score = 'score_inplace' needs the section [inplace]")
+        return self
+
+
+def load_card(name: str, *, changes: list[str] | None = None, seed: int | None = None) -> tuple[str, ProblemCard]:
+    """Name and content of a problem card, with `a.b=c` changes and the seed applied.
+
+    Paths become absolute: those in the card are looked for where it lies, those in a change where the command runs.
+
+    Raises:
+        CardError: the card is missing, breaks a rule, or a change names no key.
+    """
+    path = find_card("problems", name)
+    values = read_toml(path)
+    for change in changes or []:
+        _apply(values, change)
+    if seed is not None:
+        values["seed"] = seed
+    card = validate(ProblemCard, values, f"card {path.name}")
+    return path.stem, _absolute(card, path.parent)
+
+
+_PATHS = ("data.folder", "data.cache", "teacher.weights", "teacher.start")
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    """Applies one `a.b=c`; `c` is read as TOML, and as plain text where it is none."""
+    key, sign, text = change.partition("=")
+    if not sign or not key.strip():
+        raise CardError(f"--set {change!r} needs the form section.key=value, for example search.evaluations=5000")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    if key.strip() in _PATHS:
+        value = str(Path(str(value)).resolve())
+    parts = key.strip().split(".")
+    here = values
+    for part in parts[:-1]:
+        inner = here.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise CardError(f"--set {change!r}: {part!r} is no section of the card")
+        here = inner
+    here[parts[-1]] = value
+
+
+def _absolute(card: ProblemCard, folder: Path) -> ProblemCard:
+    """The card with its paths resolved from the folder in which it lies."""
+    data, teacher = card.data, card.teacher
+    paths = {"folder": data.folder, "cache": data.cache}
+    data = data.model_copy(update={key: (folder / path).resolve() for key, path in paths.items() if path is not None})
+    given = {"weights": teacher.weights, "start": teacher.start}
+    files = {key: (folder / path).resolve() for key, path in given.items() if path is not None}
+    teacher = teacher.model_copy(update=files)
+    return card.model_copy(update={"data": data, "teacher": teacher})
