@@ -51,3 +51,7 @@ class JobError(EvoQnasError, RuntimeError):
 
 class PictureError(EvoQnasError, ValueError):
     """A picture or page that cannot be made of what is there."""
+
+
+class PluginError(EvoQnasError, ImportError):
+    """An entry that another package registers and that cannot be used."""

@@ -14,6 +14,7 @@ LAYERS = [
     ["errors"],
     ["files", "frames", "progress", "jobs"],
     ["cards"],
+    ["registry"],
     ["spaces"],
     ["tables"],
     ["problem"],
