@@ -17,8 +17,8 @@ from torch import nn
 from evo_qnas.networks.candidates.operators import Operator, build_candidate, load_operators
 from evo_qnas.networks.training.distill import distill
 from evo_qnas.networks.training.features import cache_features
-from evo_qnas.pipeline.exporting import open_run
-from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.pipeline.context import RunContext
+from evo_qnas.pipeline.stored import open_run
 
 
 def main() -> None:
@@ -29,15 +29,15 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-3)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    place = open_run(options.folder)
-    settings = place.card.distillation
+    context = open_run(options.folder)
+    settings = context.card.distillation
     features = cache_features(
-        place.teacher, [place.shape(options.block)], place.splits.train, settings.features.values
+        context.teacher, [context.shape(options.block)], context.splits.train, settings.features.values
     )[options.block]
     table = Table("operator", "weights", "fresh", "inherited", box=None)
     found = {}
     for inherited in (False, True):
-        candidates = build(place, options.block, inherited=inherited)
+        candidates = build(context, options.block, inherited=inherited)
         found[inherited] = distill(
             candidates,
             features,
@@ -50,7 +50,7 @@ def main() -> None:
     for name, module in candidates.items():
         count = sum(parameter.numel() for parameter in module.parameters())
         table.add_row(name, f"{count:,}", *(f"{found[way][name]:.4f}" for way in (False, True)))
-    own = sum(parameter.numel() for parameter in place.teacher.get_submodule(options.block).parameters())
+    own = sum(parameter.numel() for parameter in context.teacher.get_submodule(options.block).parameters())
     Console().print(f"{options.block}, {own:,} weights, {options.steps} steps", table)
 
 
@@ -61,9 +61,9 @@ def operators() -> list[Operator]:
     return [*stacks, *own]
 
 
-def build(place: Workplace, block: str, *, inherited: bool) -> dict[str, nn.Module]:
+def build(context: RunContext, block: str, *, inherited: bool) -> dict[str, nn.Module]:
     """Fresh or inheriting candidates; pruned and factorised ones are the teacher's in both columns."""
-    own, shape = place.teacher.get_submodule(block), place.shape(block)
+    own, shape = context.teacher.get_submodule(block), context.shape(block)
     made = {o.label: build_candidate(o, shape, seed=1, block=own, inherited=inherited) for o in operators()}
     return {label: module for label, module in made.items() if module is not None}
 

@@ -22,10 +22,10 @@ from evo_qnas.networks.export.common.latency import measure_latency
 from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.pipeline import load_card
 from evo_qnas.pipeline.cards.problem import LatencyCard
+from evo_qnas.pipeline.context import RunContext
+from evo_qnas.pipeline.jobs import default_jobs
 from evo_qnas.pipeline.latency import Measurement, measure_tables
-from evo_qnas.pipeline.latency_files import UnitFile
-from evo_qnas.pipeline.stages import default_jobs
-from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.pipeline.latency.units import UnitFile
 from evo_qnas.tables import Block, Tables
 
 
@@ -44,17 +44,19 @@ def macs_of(module: nn.Module, inputs: tuple[int, ...]) -> float:
     return float(sum(found))
 
 
-def untrained(place: Workplace) -> Tables:
+def untrained(context: RunContext) -> Tables:
     """Writes fresh weights of teacher and candidates; gives tables of all choices with their multiplications."""
-    if not place.teacher_path.is_file():
-        save_weights(place.new_teacher().state_dict(), place.teacher_path, {"fingerprint": place.teacher_fingerprint})
-    bits, blocks, macs = place.card.quantization, [], []
+    if not context.paths.teacher.is_file():
+        save_weights(
+            context.new_teacher().state_dict(), context.paths.teacher, {"fingerprint": context.fingerprints.teacher}
+        )
+    bits, blocks, macs = context.card.quantization, [], []
     pairs = [(weight, activation) for weight in bits.weight_bits for activation in bits.activation_bits]
-    for shape in place.shapes:
-        modules = {TEACHER: place.teacher.get_submodule(shape.name), **place.candidates(shape.name)}
+    for shape in context.shapes:
+        modules = {TEACHER: context.teacher.get_submodule(shape.name), **context.candidates.build(shape.name)}
         rows: list[tuple[str, int, int, float]] = []
         for name, module in modules.items():
-            path = place.candidate_path(shape.name, name)
+            path = context.paths.candidate(shape.name, name)
             if name != TEACHER and not path.is_file():
                 save_weights(module.state_dict() or {"none": torch.zeros(1)}, path, {"fingerprint": "fresh"})
             cost = macs_of(module, shape.inputs)
@@ -72,15 +74,15 @@ def untrained(place: Workplace) -> Tables:
     return Tables.from_arrays({"macs": macs}, blocks=blocks, baselines=whole)
 
 
-def second_measurement(place: Workplace, tables: Tables, settings: LatencyCard) -> dict[str, float]:
+def second_measurement(context: RunContext, tables: Tables, settings: LatencyCard) -> dict[str, float]:
     """Kendall's tau between the blocks' times in the first measurement and in a new one."""
-    lines = (place.folder / "latency" / "rounds.jsonl").read_text().splitlines()
+    lines = (context.folder / "latency" / "rounds.jsonl").read_text().splitlines()
     names = json.loads(lines[0])["names"]
     first = dict(zip(names, np.quantile([json.loads(line) for line in lines[1:]], 0.1, axis=0), strict=True))
-    units = Measurement(place=place, tables=tables, settings=settings).units("int8")
-    writer = UnitFile(place)
+    units = Measurement(context=context, tables=tables, settings=settings).units("int8")
+    writer = UnitFile(context)
     files = {name: writer.path(unit) for name, unit in units.items() if unit.block and name in first}
-    record = place.folder / "latency" / "second.jsonl"
+    record = context.folder / "latency" / "second.jsonl"
     second = measure_latency(files, seed=1, rounds=settings.rounds, threads=settings.threads, record=record)
     pairs = {name: (first[name], second[name].milliseconds) for name in files}
     found = {"all blocks": stats.kendalltau(*np.array(list(pairs.values())).T).statistic}
@@ -101,15 +103,15 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="changes")
     given = parser.parse_args()
     name, card = load_card(given.card, changes=given.changes)
-    place = Workplace(name=name, card=card, folder=given.output.resolve())
-    tables = untrained(place)
+    context = RunContext(name=name, card=card, folder=given.output.resolve())
+    tables = untrained(context)
     settings = LatencyCard(rounds=given.rounds, networks=given.networks, held_out=given.held_out)
-    made = measure_tables(place, tables, settings, jobs=given.jobs, output=place.folder / "tables.h5")
+    made = measure_tables(context, tables, settings, jobs=given.jobs, output=context.folder / "tables.h5")
     column = made.columns["latency_ms"]
     print(column.source)
     for key, value in column.details.items():
         print(f"  {key}: {value}")
-    print("Kendall tau of two measurements:", second_measurement(place, tables, settings))
+    print("Kendall tau of two measurements:", second_measurement(context, tables, settings))
 
 
 if __name__ == "__main__":

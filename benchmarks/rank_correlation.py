@@ -9,7 +9,7 @@ On a run folder (of `evo-qnas run CARD --until tables` or later) random networks
 search images, some of them after fine-tuning too; sums of the tables' scores rank them, predictors under
 cross-validation.
 
-    evo-qnas run digits --until tables --set 'inplace.measure="kl"' -o results/ranks
+    evo-qnas run digits --until tables --set 'in_context.measure="kl"' -o results/ranks
     python benchmarks/rank_correlation.py results/ranks --before 80 --after 24
 """
 
@@ -90,31 +90,31 @@ def macro(seeds: int) -> int:
 
 def of_run(folder: Path, before: int, after: int, jobs: int) -> int:
     """Scores and predictors on random networks of a run folder, before and after fine-tuning."""
-    from evo_qnas.pipeline.exporting import open_run
+    from evo_qnas.pipeline.stored import open_run
     from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks
 
-    place = open_run(folder)
+    context = open_run(folder)
     tables = Tables.load(folder / "tables.h5")
     space = Space.from_counts(tables.choices.tolist())
-    genomes = np.unique(space.sample(np.random.default_rng(place.card.seed), 2 * before), axis=0)
-    genomes = np.random.default_rng(place.card.seed).permutation(genomes)[:before]
-    metric = np.array(measure_before(place, [choices_of(tables, genome) for genome in genomes.tolist()], jobs=jobs))
-    print(f"{folder.name}: {before} random networks as assembled, {place.task.metric_name} on the search images")
+    genomes = np.unique(space.sample(np.random.default_rng(context.card.seed), 2 * before), axis=0)
+    genomes = np.random.default_rng(context.card.seed).permutation(genomes)[:before]
+    metric = np.array(measure_before(context, [choices_of(tables, genome) for genome in genomes.tolist()], jobs=jobs))
+    print(f"{folder.name}: {before} random networks as assembled, {context.task.metric_name} on the search images")
     rank(tables, genomes, metric)
     if after:
         few = genomes[:after]
         picks = {network_id(genome.tolist()): tuple(genome.tolist()) for genome in few}
-        entries = validate_picks(place, tables, picks, jobs=jobs)
+        networks = validate_picks(context, tables, picks, jobs=jobs)
         print(f"{after} of them after fine-tuning")
-        rank(tables, few, np.array([entry["metric_search_split"] for entry in entries]))
+        rank(tables, few, np.array([network.metric_search_split for network in networks]))
         print("the metric as assembled, for comparison")
-        print(f"  {'':24} {kendall(metric[:after], np.array([e['metric_search_split'] for e in entries]), rng=RNG)}")
+        print(f"  {'':24} {kendall(metric[:after], np.array([n.metric_search_split for n in networks]), rng=RNG)}")
     return 0
 
 
 def rank(tables: Tables, genomes: np.ndarray, metric: np.ndarray) -> None:
     """Prints tau of every score's sum and of every predictor under cross-validation."""
-    scores = [name for name in ("score", "score_inplace") if name in tables.columns]
+    scores = [name for name in ("score", "score_in_context") if name in tables.columns]
     better = np.argsort(tables.total("score", genomes), kind="stable")[: len(genomes) // 2]
     for name in scores:
         total = tables.total(name, genomes)

@@ -27,10 +27,10 @@ from evo_qnas.networks.training.features import Features
 from evo_qnas.networks.training.finetune import finetune
 from evo_qnas.networks.training.noise import noise_to_signal
 from evo_qnas.networks.training.refine import Refined, Refinement, refine, refine_operator, with_refined
-from evo_qnas.pipeline.exporting import open_run
-from evo_qnas.pipeline.feature_files import features_of
+from evo_qnas.pipeline.context import RunContext
+from evo_qnas.pipeline.features import features_of
+from evo_qnas.pipeline.stored import open_run
 from evo_qnas.pipeline.validation import finetuning_settings
-from evo_qnas.pipeline.workplace import Workplace
 
 Found = dict[tuple[str, str, int], Refined]
 
@@ -51,34 +51,34 @@ def main() -> None:
     parser.add_argument("--finetune", type=int, default=0, metavar="EPOCHS")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    place = open_run(options.folder)
+    context = open_run(options.folder)
     print("| block | operators | bits | calibrated | steps | in floats | refined | better | CPU s |", flush=True)
     print("|---|---|---|---|---|---|---|---|---|")
     refined: Found = {}
     for block in options.blocks:
-        refined |= _Block(place, block, options).tell()
-    networks(place, refined, options)
+        refined |= _Block(context, block, options).tell()
+    networks(context, refined, options)
 
 
 class _Block:
     """All that is measured of a block."""
 
-    def __init__(self, place: Workplace, block: str, options: argparse.Namespace) -> None:
-        self.place, self.block, self.options = place, block, options
-        self.calibration, _ = block_features(place.teacher, block, place.calibration)
-        self.inputs, self.targets = block_features(place.teacher, block, some(place.splits.search, options.every))
-        self.features: Features = features_of(place, block)
+    def __init__(self, context: RunContext, block: str, options: argparse.Namespace) -> None:
+        self.context, self.block, self.options = context, block, options
+        self.calibration, _ = block_features(context.teacher, block, context.calibration)
+        self.inputs, self.targets = block_features(context.teacher, block, some(context.splits.search, options.every))
+        self.features: Features = features_of(context, block)
 
     def tell(self) -> Found:
         """Prints a row per bits and steps; gives the refined weights of the most steps."""
         options, found = self.options, {}
-        names = [TEACHER, *self.place.candidates(self.block)]
+        names = [TEACHER, *self.context.candidates.build(self.block)]
         rows: dict[tuple[int, int, int], list[tuple[float, float, float]]] = {}
         seconds = dict.fromkeys(options.steps, 0.0)
         count = 0
         for name in names if options.operators is None else [n for n in names if n in options.operators]:
             plain = quantize(
-                self.place.trained(self.block, name),
+                self.context.candidates.trained(self.block, name),
                 self.calibration[:2],
                 Policy(fixed=Bits(weight=8, activation=8)),
             )
@@ -89,7 +89,7 @@ class _Block:
                 settings = self.settings(steps)
                 start = time.process_time()
                 refined = refine_operator(
-                    self.place.trained(self.block, name),
+                    self.context.candidates.trained(self.block, name),
                     self.features,
                     self.calibration,
                     settings,
@@ -116,7 +116,7 @@ class _Block:
         """For so many steps."""
         return Refinement(
             steps=steps,
-            batch_size=self.place.card.distillation.batch_size,
+            batch_size=self.context.card.distillation.batch_size,
             learning_rate=self.options.learning_rate,
             step_learning_rate=self.options.step_learning_rate,
             activation_bits=self.options.refine_activations,
@@ -140,12 +140,12 @@ class _Block:
         return found
 
 
-def networks(place: Workplace, refined: Found, options: argparse.Namespace) -> None:
+def networks(context: RunContext, refined: Found, options: argparse.Namespace) -> None:
     """Prints the metric of random networks without and with refined weights."""
-    search = some(place.splits.search, options.every)
+    search = some(context.splits.search, options.every)
     rng = np.random.default_rng(0)
-    metric = place.task.metric_name
-    print(f"\nfloat {metric} {place.task.metric(place.teacher, search):.4f}, {len(search)} search images")
+    metric = context.task.metric_name
+    print(f"\nfloat {metric} {context.task.metric(context.teacher, search):.4f}, {len(search)} search images")
     print(f"| network | {metric} calibrated | refined |" + (" both after fine-tuning |" if options.finetune else ""))
     print("|---|---|---|" + ("---|" if options.finetune else ""))
     total = []
@@ -153,11 +153,11 @@ def networks(place: Workplace, refined: Found, options: argparse.Namespace) -> N
         keys = [_draw(rng, [key for key in refined if key[0] == block]) for block in options.blocks]
         values = []
         for weights in ({}, {key[0]: refined[key] for key in keys}):
-            network = build(place, keys, weights)
-            values.append(place.task.metric(network, search))
+            network = build(context, keys, weights)
+            values.append(context.task.metric(network, search))
             if options.finetune:
-                tune(place, network, options.finetune)
-                values.append(place.task.metric(network, search))
+                tune(context, network, options.finetune)
+                values.append(context.task.metric(network, search))
         values = values if not options.finetune else [values[0], values[2], values[1], values[3]]
         total.append(values)
         told = " ".join(f"{operator}-w{bits}" for _, operator, bits in keys)
@@ -172,18 +172,20 @@ def row(name: str, values: Sequence[float]) -> str:
     return f"| {' | '.join([name, f'{values[0]:.4f}', f'{values[1]:.4f}', *after])} |"
 
 
-def build(place: Workplace, keys: Sequence[tuple[str, str, int]], weights: Mapping[str, Refined]) -> QuantizedNetwork:
+def build(
+    context: RunContext, keys: Sequence[tuple[str, str, int]], weights: Mapping[str, Refined]
+) -> QuantizedNetwork:
     """The network of these choices, activations at 8 bits."""
     eight = Bits(weight=8, activation=8)
-    modules = {block: place.trained(block, operator) for block, operator, _ in keys}
+    modules = {block: context.candidates.trained(block, operator) for block, operator, _ in keys}
     bits = {block: Bits(weight=width, activation=8) for block, _, width in keys}
-    return assemble_quantized(place.teacher, modules, bits, eight, place.calibration, refined=weights)
+    return assemble_quantized(context.teacher, modules, bits, eight, context.calibration, refined=weights)
 
 
-def tune(place: Workplace, network: QuantizedNetwork, epochs: int) -> None:
+def tune(context: RunContext, network: QuantizedNetwork, epochs: int) -> None:
     """Fine-tunes as the card says, for so many epochs."""
-    settings: dict[str, Any] = {**finetuning_settings(place), "epochs": epochs}
-    finetune(network, place.teacher, place.splits.train, **settings, seed=0, task=place.task)
+    settings: dict[str, Any] = {**finetuning_settings(context), "epochs": epochs}
+    finetune(network, context.teacher, context.splits.train, **settings, seed=0, task=context.task)
 
 
 def some(images: Images, every: int) -> Images:

@@ -20,12 +20,16 @@ from scipy import stats
 from evo_qnas.files import write_text
 from evo_qnas.pareto import hypervolume
 from evo_qnas.pipeline import load_card
-from evo_qnas.pipeline.inplace import inplace_stage
-from evo_qnas.pipeline.rounds import further_rounds
-from evo_qnas.pipeline.searching import make_archive, problem_of
-from evo_qnas.pipeline.stages import default_jobs, make_blocks, make_tables, make_teacher
+from evo_qnas.pipeline.context import RunContext
+from evo_qnas.pipeline.jobs import default_jobs
+from evo_qnas.pipeline.problems import problem_of
+from evo_qnas.pipeline.stages.blocks import make_blocks
+from evo_qnas.pipeline.stages.in_context import add_in_context
+from evo_qnas.pipeline.stages.rounds import further_rounds
+from evo_qnas.pipeline.stages.search import make_archive
+from evo_qnas.pipeline.stages.tables import make_tables
+from evo_qnas.pipeline.stages.teacher import make_teacher
 from evo_qnas.pipeline.validation import BASELINE, pick, validate_picks
-from evo_qnas.pipeline.workplace import Workplace
 
 SEVEN = [0.8, 0.67, 0.6, 0.5, 0.4, 0.3, 0.2]
 FOURTEEN = [*SEVEN, 0.73, 0.63, 0.55, 0.45, 0.35, 0.25, 0.15]
@@ -38,9 +42,9 @@ WAYS: dict[str, list[str]] = {
 }
 
 
-def place_of(card: str, folder: Path, seed: int, changes: list[str]) -> Workplace:
+def context_of(card: str, folder: Path, seed: int, changes: list[str]) -> RunContext:
     name, content = load_card(card, changes=changes, seed=seed)
-    return Workplace(name=name, card=content, folder=folder.resolve())
+    return RunContext(name=name, card=content, folder=folder.resolve())
 
 
 def volume(entries: list[dict[str, Any]], metric: str) -> float:
@@ -55,19 +59,20 @@ def measure(card: str, folder: Path, seed: int, jobs: int, changes: list[str]) -
     kept = folder / "rounds.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text(encoding="utf-8")))
-    base = place_of(card, folder, seed, changes)
+    base = context_of(card, folder, seed, changes)
     make_teacher(base)
     make_blocks(base, jobs=jobs)
-    tables = inplace_stage(base, make_tables(base, jobs=jobs), jobs=jobs)
+    tables = add_in_context(base, make_tables(base, jobs=jobs), jobs=jobs)
     front = make_archive(base, problem_of(base, tables)).front.genomes
     found: dict[str, Any] = {"seed": seed}
     for way, more in WAYS.items():
-        place = place_of(card, folder, seed, [*changes, *more])
+        context = context_of(card, folder, seed, [*changes, *more])
         picks = pick(tables, front, FOURTEEN if way == "one" else SEVEN, least=14 if way == "one" else 7)
-        first = validate_picks(place, tables, picks, jobs=jobs)
-        entries, log = further_rounds(place, tables, first, jobs=jobs)
+        first = validate_picks(context, tables, picks, jobs=jobs)
+        networks, log = further_rounds(context, tables, first, jobs=jobs)
+        entries = [network.to_dict() for network in networks]
         found[way] = {
-            "networks": len(entries) - 1,
+            "networks": len(networks) - 1,
             "test": volume(entries, "metric"),
             "search": volume(entries, "metric_search_split"),
             "rounds": log,

@@ -51,6 +51,11 @@ class Registry(Generic[T]):
         self.what, self.group, self._kind, self._ours, self._error = what, group, kind, dict(ours), error
         self._made: dict[str, T] = {}
 
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """The names of evo_qnas's own entries, in their order."""
+        return tuple(self._ours)
+
     def names(self) -> tuple[str, ...]:
         """All names, ours first, then those of other packages in alphabetical order; nothing is imported."""
         return (*self._ours, *sorted(self._theirs()))

@@ -19,7 +19,7 @@ LAYERS = [
     ["tables"],
     ["problem"],
     ["pareto"],
-    ["archive", "predict"],
+    ["archive", "predict", "summary"],
     ["search"],
     ["compare"],
     ["plots"],

@@ -37,7 +37,7 @@ def export(
     """Exports a network."""
     try:
         from evo_qnas.networks.export import require_packages, tflite
-        from evo_qnas.pipeline.exporting import export_stored, is_tflite, open_run
+        from evo_qnas.pipeline.stored import export_stored, is_tflite, open_run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("evo_qnas"):
             raise

@@ -30,9 +30,9 @@ def export_blocks(
     """Exports blocks."""
     try:
         from evo_qnas.networks.export import require_packages
-        from evo_qnas.pipeline.export_blocks import export_blocks as write
-        from evo_qnas.pipeline.exporting import open_run
-        from evo_qnas.pipeline.stages import default_jobs
+        from evo_qnas.pipeline.jobs import default_jobs
+        from evo_qnas.pipeline.latency import export_blocks as write
+        from evo_qnas.pipeline.stored import open_run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("evo_qnas"):
             raise
@@ -42,6 +42,6 @@ def export_blocks(
     from evo_qnas.tables import Tables
 
     require_packages("evo-qnas export-blocks")
-    place = open_run(folder)
-    count = write(place, Tables.load(place.folder / "tables.h5"), output, jobs=jobs or default_jobs())
+    context = open_run(folder)
+    count = write(context, Tables.load(context.folder / "tables.h5"), output, jobs=jobs or default_jobs())
     typer.echo(f"{output}: {count} files, manifest.csv, measure_blocks.py")

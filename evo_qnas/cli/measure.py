@@ -38,9 +38,9 @@ def measure(
     """Measures tables."""
     try:
         from evo_qnas.pipeline.cards.problem import LatencyCard
-        from evo_qnas.pipeline.exporting import open_run
+        from evo_qnas.pipeline.jobs import default_jobs
         from evo_qnas.pipeline.latency import check_measurable, measure_tables
-        from evo_qnas.pipeline.stages import default_jobs
+        from evo_qnas.pipeline.stored import open_run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("evo_qnas"):
             raise
@@ -49,9 +49,9 @@ def measure(
         ) from error
     from evo_qnas.tables import Tables
 
-    place = open_run(folder)
-    check_measurable(place, output)
-    known = place.card.latency or LatencyCard()
+    context = open_run(folder)
+    check_measurable(context, output)
+    known = context.card.latency or LatencyCard()
     given = {"rounds": rounds, "threads": threads, "networks": networks, "held_out": held_out}
     settings = known.model_copy(
         update={
@@ -60,8 +60,8 @@ def measure(
             "devices": [*known.devices, *(name for name in device or [] if name not in known.devices)],
         }
     )
-    tables = Tables.load(place.folder / "tables.h5")
-    made = measure_tables(place, tables, settings, jobs=jobs or default_jobs(), output=output)
+    tables = Tables.load(context.folder / "tables.h5")
+    made = measure_tables(context, tables, settings, jobs=jobs or default_jobs(), output=output)
     for name in ("latency_ms", "latency_fp32_ms"):
         if name in made.columns:
             column = made.columns[name]

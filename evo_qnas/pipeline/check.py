@@ -1,5 +1,6 @@
 """Everything of a card that can be wrong, found before the first second of training."""
 
+import json
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -9,13 +10,12 @@ import tomlkit
 
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
-from evo_qnas.networks.export import missing_packages
-from evo_qnas.pipeline.searching import check_search
-from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.pipeline.context import RunContext, to_json
+from evo_qnas.pipeline.stages import Stage, ordered_stages
 
 
-def check_card(place: Workplace, *, anew: bool) -> None:
-    """Checks data, blocks, operators and search settings, and claims the run folder for this card.
+def check_card(context: RunContext, *, anew: bool) -> None:
+    """Checks data, blocks, operators and the settings of every stage, and claims the run folder for this card.
 
     Raises:
         CardError: a rule is broken, or the folder holds a run of another card and `anew` is not set.
@@ -23,53 +23,72 @@ def check_card(place: Workplace, *, anew: bool) -> None:
         NetworkError: the teacher, a block or an operator does not fit.
         ProblemError: an objective or limit names nothing.
     """
-    _ = place.teacher_fingerprint
-    if not len(place.splits.train):
+    _ = context.fingerprints.teacher
+    if not len(context.splits.train):
         raise CardError("the train split is empty: lower data.search_share or data.test_share")
-    for shape in place.shapes:
-        place.candidates(shape.name)
-    check_search(place)
-    missing = missing_packages()
-    if place.card.latency is not None and missing:
-        raise CardError(
-            f"[latency] of the card needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]', "
-            "or remove the section"
-        )
-    _claim(place, anew=anew)
+    for shape in context.shapes:
+        context.candidates.build(shape.name)
+    stages = [stage for stage in ordered_stages() if stage.asked_for(context)]
+    for stage in stages:
+        stage.check(context)
+    _claim(context, stages, anew=anew)
 
 
-def _claim(place: Workplace, *, anew: bool) -> None:
-    """Writes `card.toml`, or holds the card against the one that is there."""
-    path = place.folder / "card.toml"
-    content = place.card.model_dump(mode="json", exclude_none=True)
-    if path.is_file():
-        try:
-            before = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            before = {}
-        changes = list(_changes(before, content))
-        if not changes:
+def _claim(context: RunContext, stages: list[Stage], *, anew: bool) -> None:
+    """Writes `card.toml` and `stages.json`, or holds the card against the one that is there."""
+    content = context.card.model_dump(mode="json", exclude_none=True)
+    fingerprints = {stage.name: stage.fingerprint(context) for stage in stages}
+    if context.paths.card.is_file():
+        changes = list(_changes(_card_there(context), content))
+        known = _known(context)
+        other = [name for name, value in fingerprints.items() if known.get(name, value) != value]
+        if not changes and not other and known:
             return
         if not anew:
-            shown = "; ".join(changes[:3]) + ("; ..." if len(changes) > 3 else "")
             raise CardError(
-                f"{place.folder} holds a run of another card ({shown}): give another folder with -o, "
+                f"{context.folder} holds a run {_difference(changes, other)}: give another folder with -o, "
                 "or --anew to make again what depends on it"
             )
-        for stale in (
-            "archive.h5",
-            "archive.h5.journal",
-            "summary.json",
-            "seconds.json",
-            "front.csv",
-            "front.png",
-            "report.html",
-        ):
-            (place.folder / stale).unlink(missing_ok=True)
-        for archive in place.folder.glob("archive-*.h5*"):
-            archive.unlink()
-        shutil.rmtree(place.folder / "networks", ignore_errors=True)
-    write_text(path, f"# The resolved card of this run: evo-qnas run {place.name}\n{tomlkit.dumps(content)}")
+        _remove_stale(context, {name for name, value in fingerprints.items() if known.get(name) != value})
+    write_text(context.paths.stages, to_json(fingerprints))
+    text = f"# The resolved card of this run: evo-qnas run {context.name}\n{tomlkit.dumps(content)}"
+    write_text(context.paths.card, text)
+
+
+def _difference(changes: list[str], stages: list[str]) -> str:
+    """The way in which the run of a folder is another one."""
+    if changes:
+        return f"of another card ({'; '.join(changes[:3])}{'; ...' if len(changes) > 3 else ''})"
+    if stages:
+        return f"of this card, made from other files (what changed decides on: {', '.join(stages)})"
+    return "of another version of evo_qnas"
+
+
+def _card_there(context: RunContext) -> dict[str, Any]:
+    """The card of the run that the folder holds; empty where it cannot be read."""
+    try:
+        return tomllib.loads(context.paths.card.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _known(context: RunContext) -> dict[str, Any]:
+    """The fingerprints of the run that the folder holds."""
+    try:
+        content = json.loads(context.paths.stages.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _remove_stale(context: RunContext, names: set[str]) -> None:
+    """Removes outputs of the stages that are to be made again, and of those that the card no longer asks for."""
+    for stage in ordered_stages():
+        if stage.name in names or not stage.asked_for(context):
+            for pattern in stage.outputs:
+                for path in context.folder.glob(pattern):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    context.paths.seconds.unlink(missing_ok=True)
 
 
 def _changes(before: Any, after: Any, key: str = "") -> Iterator[str]:

@@ -9,8 +9,8 @@ from evo_qnas.cli import app, main
 from evo_qnas.errors import CardError
 from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.pipeline import load_card
+from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.validation import Validation, finetuning_settings
-from evo_qnas.pipeline.workplace import Workplace, digest
 
 BAD = {
     "unknown key": (["distillation.stepz=3"], r"unknown key 'distillation.stepz'; the nearest are: steps"),
@@ -112,29 +112,27 @@ def test_a_path_is_looked_for_where_it_was_written(tmp_path: Path, monkeypatch: 
     assert load_card("cards/start.toml")[1].teacher.start == tmp_path / "cards" / "w.pt"
 
 
-def test_keeping_the_last_state_is_what_runs_did_before_there_was_a_choice(tmp_path: Path) -> None:
-    place, other = (
-        Workplace(name="digits", card=load_card("digits", changes=changes)[1], folder=tmp_path)
+def test_keeping_the_best_state_is_another_network(tmp_path: Path) -> None:
+    context, other = (
+        RunContext(name="digits", card=load_card("digits", changes=changes)[1], folder=tmp_path)
         for changes in ([], ["finetuning.keep=best"])
     )
-    assert "watched" not in finetuning_settings(place)
+    assert "watched" not in finetuning_settings(context)
     assert len(finetuning_settings(other)["watched"]) == len(other.splits.search)
-    prints = {Validation(where).fingerprint("a", []) for where in (place, other)}
-    settings = {key: value for key, value in place.card.finetuning.model_dump(mode="json").items() if key != "keep"}
-    assert digest("network", place.tables_fingerprint, "a", [], settings) in prints
+    prints = {Validation(where).fingerprint("a", []) for where in (context, other)}
     assert len(prints) == 2
 
 
-def test_a_start_is_another_teacher_and_none_is_the_old_one(tmp_path: Path) -> None:
+def test_a_start_is_another_teacher(tmp_path: Path) -> None:
     names = set()
     for content in (None, b"one", b"two"):
         (tmp_path / "w.pt").write_bytes(content or b"")
         _, card = load_card("digits", changes=[] if content is None else [f'teacher.start="{tmp_path / "w.pt"}"'])
-        names.add(Workplace(name="digits", card=card, folder=tmp_path).teacher_fingerprint)
+        names.add(RunContext(name="digits", card=card, folder=tmp_path).fingerprints.teacher)
     assert len(names) == 3
 
 
-def test_a_training_at_full_size_is_another_teacher_and_no_training_there_is_the_old_one(tmp_path: Path) -> None:
+def test_a_training_at_full_size_is_another_teacher(tmp_path: Path) -> None:
     further = "teacher.training.full_size={epochs=3,learning_rate=0.001}"
     plain, changed = (load_card("streets", changes=changes)[1] for changes in ([], [further]))
     assert changed.teacher.training.all_epochs == plain.teacher.training.all_epochs + 3
@@ -142,19 +140,19 @@ def test_a_training_at_full_size_is_another_teacher_and_no_training_there_is_the
     assert [phase.epochs for phase in phases] == [plain.teacher.training.epochs, 3]
     assert phases[1].augmentation.crop is None
     assert phases[1].class_balance == phases[0].class_balance
-    names = [Workplace(name="streets", card=card, folder=tmp_path).teacher_fingerprint for card in (plain, changed)]
+    names = [RunContext(name="streets", card=card, folder=tmp_path).fingerprints.teacher for card in (plain, changed)]
     assert names[0] != names[1]
     assert "full_size" not in plain.teacher.model_dump(exclude_none=True)["training"]
 
 
-def test_another_precision_is_another_training_and_float32_the_old_one(tmp_path: Path) -> None:
+def test_another_precision_is_another_training(tmp_path: Path) -> None:
     for key in ("teacher.training", "distillation"):
         names = []
         for changes in ([], [f"{key}.precision=float32"], [f"{key}.precision=auto"]):
             _, card = load_card("digits", changes=changes)
-            place = Workplace(name="digits", card=card, folder=tmp_path)
-            label = place.operators[0].label
-            names.append(place.candidate_fingerprint(card.blocks.names[0], label))
+            context = RunContext(name="digits", card=card, folder=tmp_path)
+            label = context.candidates.offers.operators[0].label
+            names.append(context.fingerprints.candidate(card.blocks.names[0], label))
         assert names[0] == names[1] != names[2]
         with pytest.raises(CardError, match=rf"{key}.precision.*'float32', 'bfloat16' or 'auto'"):
             load_card("digits", changes=[f"{key}.precision=half"])
@@ -165,21 +163,21 @@ def test_operators_are_offered_for_the_blocks_that_they_name(tmp_path: Path) -> 
         '[{card="pruned",blocks=["stages.1"],keep=[50]},{card="inverted_residual",kernel=[3],expansion=[2],depth=[1]}]'
     )
     name, card = load_card("digits", changes=[f"operators={uses}"])
-    place = Workplace(name=name, card=card, folder=tmp_path)
+    context = RunContext(name=name, card=card, folder=tmp_path)
     every = ("ir_k3_e2_d1",)
-    assert {block: tuple(o.label for o in place.offered(block)) for block in card.blocks.names} == {
+    assert {block: tuple(o.label for o in context.candidates.offers.of(block)) for block in card.blocks.names} == {
         **dict.fromkeys(card.blocks.names, every),
         "stages.1": ("pruned_50", *every),
     }
     _, other = load_card("digits", changes=[f"operators={uses.replace('stages.1', 'stages.0')}"])
-    assert Workplace(name=name, card=other, folder=tmp_path).tables_fingerprint != place.tables_fingerprint
+    assert RunContext(name=name, card=other, folder=tmp_path).fingerprints.tables != context.fingerprints.tables
 
 
 def test_scores_of_another_version_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, card = load_card("digits")
-    now = Workplace(name=name, card=card, folder=tmp_path).tables_fingerprint
-    monkeypatch.setattr("evo_qnas.pipeline.workplace.SCORING", 1)
-    assert Workplace(name=name, card=card, folder=tmp_path).tables_fingerprint != now
+    now = RunContext(name=name, card=card, folder=tmp_path).fingerprints.tables
+    monkeypatch.setattr("evo_qnas.pipeline.context.fingerprints.SCORING", 1)
+    assert RunContext(name=name, card=card, folder=tmp_path).fingerprints.tables != now
 
 
 def test_a_card_that_is_no_toml_is_refused(tmp_path: Path) -> None:

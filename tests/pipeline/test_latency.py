@@ -14,15 +14,15 @@ from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.integer.memory import peak_memory
 from evo_qnas.networks.quantization.quantize import Policy, quantize
 from evo_qnas.pipeline import load_card, run_card
-from evo_qnas.pipeline.calibrating import random_genomes
 from evo_qnas.pipeline.cards.problem import LatencyCard
-from evo_qnas.pipeline.export_blocks import export_blocks
-from evo_qnas.pipeline.exporting import open_run
-from evo_qnas.pipeline.latency import check_measurable, latency_stage
-from evo_qnas.pipeline.latency_files import timed_bits
-from evo_qnas.pipeline.onnx_stage import export_networks, float_latency
-from evo_qnas.pipeline.searching import check_search, problem_of
-from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.pipeline.context import RunContext
+from evo_qnas.pipeline.latency import check_measurable, export_blocks
+from evo_qnas.pipeline.latency.calibration import random_genomes
+from evo_qnas.pipeline.latency.units import timed_bits
+from evo_qnas.pipeline.problems import problem_of
+from evo_qnas.pipeline.stages.export import export_networks, float_latency
+from evo_qnas.pipeline.stages.search import check_search
+from evo_qnas.pipeline.stored import open_run
 from evo_qnas.problem import TableProblem
 from evo_qnas.tables import Tables
 from evo_qnas.tables.measured import join_measured
@@ -79,16 +79,16 @@ def test_choices_of_one_time_share_it(measured: tuple[Path, Tables]) -> None:
 
 def test_the_peak_of_tables_is_that_of_built_networks(measured: tuple[Path, Tables]) -> None:
     folder, tables = measured
-    place = open_run(folder)
+    context = open_run(folder)
     column = tables.columns["peak_memory_bytes"]
     assert (column.combine, column.unit) == ("max", "bytes")
     genomes = np.stack([np.zeros(2, dtype=np.int64), tables.choices - 1, np.array(tables.baselines["teacher_int8"])])
     for genome, peak in zip(genomes.tolist(), tables.total("peak_memory_bytes", genomes), strict=True):
         modules = {
-            block.name: place.trained(block.name, block.operators[value])
+            block.name: context.candidates.trained(block.name, block.operators[value])
             for block, value in zip(tables.blocks, genome, strict=True)
         }
-        network = quantize(assemble(place.teacher, modules), place.example, Policy(fixed=place.fixed_bits))
+        network = quantize(assemble(context.teacher, modules), context.example, Policy(fixed=context.fixed_bits))
         assert peak == peak_memory(network)
 
 
@@ -124,14 +124,14 @@ def test_blocks_go_to_a_device_and_its_times_come_back(measured: tuple[Path, Tab
 
 def test_measured_tables_are_kept(measured: tuple[Path, Tables]) -> None:
     folder, tables = measured
-    place = open_run(folder)
+    context = open_run(folder)
     rounds = folder / "latency" / "rounds.jsonl"
     before = rounds.stat().st_mtime_ns
-    again = latency_stage(place, Tables.load(folder / "tables.h5"), jobs=1)
+    again = latency_stage(context, Tables.load(folder / "tables.h5"), jobs=1)
     assert again.columns["latency_ms"].values[0].tolist() == tables.columns["latency_ms"].values[0].tolist()
     # Without the stamp everything measured is still there: the same numbers come out.
     (folder / "latency" / "latency.json").unlink()
-    again = latency_stage(place, Tables.load(folder / "tables.h5"), jobs=1)
+    again = latency_stage(context, Tables.load(folder / "tables.h5"), jobs=1)
     assert again.columns["latency_ms"].values[0].tolist() == tables.columns["latency_ms"].values[0].tolist()
     assert rounds.stat().st_mtime_ns == before
     assert len(rounds.read_text().splitlines()) == 11
@@ -139,18 +139,18 @@ def test_measured_tables_are_kept(measured: tuple[Path, Tables]) -> None:
 
 
 def test_tables_under_a_search_are_not_changed(measured: tuple[Path, Tables], tmp_path: Path) -> None:
-    place = open_run(measured[0])
-    check_measurable(place, None)
-    here = Workplace(name="x", card=place.card, folder=tmp_path)
+    context = open_run(measured[0])
+    check_measurable(context, None)
+    here = RunContext(name="x", card=context.card, folder=tmp_path)
     (tmp_path / "archive.h5").write_bytes(b"")
     check_measurable(here, tmp_path / "other.h5")
     with pytest.raises(CardError, match=r"holds a search over its tables\.h5: give -o FILE"):
         check_measurable(here, None)
 
 
-def small_place(folder: Path, *changes: str) -> Workplace:
+def small_place(folder: Path, *changes: str) -> RunContext:
     name, card = load_card("digits", changes=[*SMALL, *changes], seed=5)
-    return Workplace(name=name, card=card, folder=folder)
+    return RunContext(name=name, card=card, folder=folder)
 
 
 def test_a_card_may_search_int8_networks_by_latency(measured: tuple[Path, Tables], tmp_path: Path) -> None:
@@ -159,10 +159,10 @@ def test_a_card_may_search_int8_networks_by_latency(measured: tuple[Path, Tables
         'search.objectives=["score","latency_ms"]',
         'search.pins={"*"={weight_bits=8,activation_bits=8},"stages.0"={operator=["teacher"]}}',
     ]
-    place = small_place(tmp_path, *changes)
-    check_search(place)
+    context = small_place(tmp_path, *changes)
+    check_search(context)
     tables = measured[1]
-    problem = problem_of(place, tables)
+    problem = problem_of(context, tables)
     for genome in problem.space.sample(np.random.default_rng(0), 20).tolist():
         labels = [block.labels[value] for block, value in zip(tables.blocks, genome, strict=True)]
         assert labels[0] == ("teacher", 8, 8)
@@ -208,8 +208,8 @@ def test_defaults_measure_enough_for_a_factor_per_block() -> None:
 
 
 def test_the_float_teacher_is_timed_beside_the_networks(measured: tuple[Path, Tables], tmp_path: Path) -> None:
-    place = open_run(measured[0])
-    here = Workplace(name="x", card=place.card, folder=tmp_path)
+    context = open_run(measured[0])
+    here = RunContext(name="x", card=context.card, folder=tmp_path)
     assert float_latency(here) is None
     shutil.copy(measured[0] / "teacher.safetensors", tmp_path / "teacher.safetensors")
     export_networks(here, [], jobs=1)

@@ -10,7 +10,7 @@ import pytest
 from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
 from evo_qnas.pipeline import load_card, run_card
-from evo_qnas.pipeline.rounds import _allowed
+from evo_qnas.pipeline.stages.rounds import _allowed
 from evo_qnas.problem import TableProblem
 from evo_qnas.tables import Tables
 from evo_qnas.tables.generate import generate_tables
@@ -18,7 +18,7 @@ from evo_qnas.tables.generate import generate_tables
 ROUNDS = [
     "search.rounds=3",
     "predictor.batch=2",
-    'inplace.measure="kl"',
+    'in_context.measure="kl"',
     "validation.size_shares=[0.9,0.7,0.5]",
     "quantization.weight_bits=[2,3,4,8]",
 ]
@@ -50,13 +50,13 @@ def test_rounds_propose_measure_and_resume(
     archive = Archive.load(tmp_path / "archive.h5")
     assert {network.id for network in archive.validated} == {e["id"] for e in summary["networks"]} | {"teacher_int8"}
     tables = Tables.load(tmp_path / "tables.h5")
-    assert "of one core" in tables.column("score_inplace").source
+    assert "of one core" in tables.column("score_in_context").source
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("networks/*/*")}
     again = run(tmp_path, changes)
     assert {**again, "seconds": 0} == {**summary, "seconds": 0}
     assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.glob("networks/*/*")}
     assert json.loads((tmp_path / "summary.json").read_text())["rounds"] == summary["rounds"]
-    scores = np.concatenate(tables.column("score_inplace").values)
+    scores = np.concatenate(tables.column("score_in_context").values)
     assert np.isfinite(scores).all()
     assert (scores > -1e-6).all(), "a divergence is not negative"
 
@@ -75,7 +75,7 @@ def test_networks_that_ties_and_pins_exclude_teach_nothing() -> None:
 
 def test_cards_that_do_not_fit_are_refused() -> None:
     with pytest.raises(CardError, match="needs the section"):
-        load_card("digits", changes=['predictor.score="score_inplace"'])
+        load_card("digits", changes=['predictor.score="score_in_context"'])
     with pytest.raises(CardError, match=r"further searches have one"):
         load_card("digits", changes=["searches.other.rounds=2"])
     with pytest.raises(CardError, match="rounds"):

@@ -19,7 +19,7 @@ from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.networks.tasks.base import accuracy
 from evo_qnas.networks.tasks.uncertainty import difference_stderr, metric_of
 from evo_qnas.pipeline import load_card, run_card
-from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.pipeline.context import RunContext
 from evo_qnas.tables import Tables
 
 
@@ -105,19 +105,19 @@ def test_a_stored_network_gives_the_accuracy_of_the_summary(
 ) -> None:
     folder, summary, changes = finished
     name, card = load_card("digits", changes=changes, seed=5)
-    place = Workplace(name=name, card=card, folder=folder)
+    context = RunContext(name=name, card=card, folder=folder)
     entry = summary["networks"][-1]
-    modules = {row["block"]: place.trained(row["block"], row["operator"]) for row in entry["blocks"]}
+    modules = {row["block"]: context.candidates.trained(row["block"], row["operator"]) for row in entry["blocks"]}
     bits = {
         row["block"]: Bits(weight=row["weight_bits"], activation=row["activation_bits"])
         for row in entry["blocks"]
         if row["weight_bits"]
     }
     network = quantize(
-        assemble(place.teacher, modules), place.calibration[:2], Policy(fixed=place.fixed_bits, blocks=bits)
+        assemble(context.teacher, modules), context.calibration[:2], Policy(fixed=context.fixed_bits, blocks=bits)
     )
     network.restore(load_weights(folder / "networks" / entry["id"] / "weights.safetensors")[0])
-    assert accuracy(network, place.splits.test) == entry["metric"]
+    assert accuracy(network, context.splits.test) == entry["metric"]
     counts, whole = (
         load_weights(folder / "networks" / identity / "outcomes.safetensors")[0]["outcomes"]
         for identity in (entry["id"], "teacher_int8")
@@ -177,7 +177,7 @@ def test_other_candidates_of_one_block_leave_the_scores_of_the_others(
     assert after["stages.0"] == before["stages.0"]
     assert after["stages.1"] > before["stages.1"]
     old, new = (
-        [set(block.operators) for block in Tables.load(place / "tables.h5").blocks] for place in (folder, copied)
+        [set(block.operators) for block in Tables.load(context / "tables.h5").blocks] for context in (folder, copied)
     )
     added = [there - here for here, there in zip(old, new, strict=True)]
     assert added == [set(), {"ir_k3_e1_d1"}]
@@ -189,7 +189,7 @@ def test_weights_of_the_users_are_taken_instead_of_training(
     folder, _, changes = finished
     given = [*changes, f'teacher.weights="{folder / "teacher.safetensors"}"']
     run(tmp_path / "given", given, until="teacher")
-    one, other = (load_weights(place / "teacher.safetensors")[0] for place in (folder, tmp_path / "given"))
+    one, other = (load_weights(context / "teacher.safetensors")[0] for context in (folder, tmp_path / "given"))
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from evo_qnas.pipeline.validation import kendall, network_id, pick
+from evo_qnas.summary import RankCorrelation
 from evo_qnas.tables import Tables
 
 TABLES = Tables.from_arrays(
@@ -32,17 +33,17 @@ def test_a_share_that_nothing_meets_gives_no_pick() -> None:
 def test_the_interval_of_kendalls_tau_holds_it_and_narrows_with_networks() -> None:
     rng = np.random.default_rng(0)
 
-    def measured(n: int) -> dict[str, float]:
+    def measured(n: int) -> RankCorrelation:
         x = rng.normal(size=n)
         return kendall(x, x + rng.normal(size=n), seed=0)
 
     few, many = measured(20), measured(200)
     for result in (few, many):
-        assert result["low"] < result["kendall_tau"] < result["high"]
-    assert many["high"] - many["low"] < few["high"] - few["low"]
+        assert result.low < result.kendall_tau < result.high
+    assert many.high - many.low < few.high - few.low
 
 
 def test_a_perfect_and_a_constant_ranking() -> None:
     x = np.arange(10.0)
-    assert kendall(x, x, seed=0)["kendall_tau"] == pytest.approx(1.0)
-    assert kendall(x, np.zeros(10), seed=0) == {"kendall_tau": None, "networks": 10, "low": None, "high": None}
+    assert kendall(x, x, seed=0).kendall_tau == pytest.approx(1.0)
+    assert kendall(x, np.zeros(10), seed=0) == RankCorrelation(kendall_tau=None, networks=10, low=None, high=None)

@@ -164,13 +164,23 @@ def open_features(folder: Path, block: str, fingerprint: str) -> StoredFeatures 
     return StoredFeatures(inputs, targets, torch.tensor(content["variance"]))
 
 
-@torch.no_grad()
 def output_variance(
     teacher: nn.Module, block: str, images: Images, *, device: str = "cpu"
 ) -> Float[torch.Tensor, " c"]:
     """(c,) `channel_variance` of a block's outputs over all images, without keeping them."""
-    total = sum(_moments(seen[block][1]) for _, seen in _runs(teacher, [block], images, device))
-    return _variance(total)
+    return output_variances(teacher, [block], images, device=device)[block]
+
+
+@torch.no_grad()
+def output_variances(
+    teacher: nn.Module, blocks: Sequence[str], images: Images, *, device: str = "cpu"
+) -> dict[str, Float[torch.Tensor, " c"]]:
+    """`output_variance` of several blocks from one run of the teacher over the images."""
+    moments: dict[str, Any] = dict.fromkeys(blocks, 0.0)
+    for _, records in _runs(teacher, blocks, images, device):
+        for block, (_, outputs) in records.items():
+            moments[block] = moments[block] + _moments(outputs)
+    return {block: _variance(total) for block, total in moments.items()}
 
 
 _PARTS = ("inputs", "targets")

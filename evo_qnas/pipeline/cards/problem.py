@@ -11,8 +11,8 @@ from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
+from evo_qnas.pipeline.cards.search import FurtherSearch, PredictorCard, SearchCard, Share
 
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 WeightBits = Annotated[int, Field(ge=2, le=8)]
 ActivationBits = Annotated[int, Field(ge=4, le=8)]
 
@@ -49,59 +49,14 @@ class LatencyCard(Card):
     devices: list[str] = []
 
 
-class InplaceCard(Card):
-    """`[inplace]`: a second score column `score_inplace`, see `networks.inplace`; without this section none.
+class InContextCard(Card):
+    """`[in_context]`: a second score column `score_in_context`, see `networks.scoring.in_context`; without it none.
 
     Attributes:
         measure: `kl`, divergence from the teacher's output, or `loss`, rise of the task's loss.
     """
 
     measure: Literal["kl", "loss"] = "kl"
-
-
-class PredictorCard(Card):
-    """`[predictor]`: what proposes the networks of further rounds, see `pipeline.rounds`.
-
-    Attributes:
-        kind: a predictor of `evo_qnas.predict.PREDICTORS`, or `auto` for the simplest that cross-validates as well.
-        score: column of the score; None takes `score_inplace` and `score` as far as they are there.
-        measure: learn from networks after fine-tuning, or as assembled and calibrated.
-        batch: networks per round.
-    """
-
-    kind: Literal["auto", "sum", "monotone", "ridge", "pairwise", "process", "kernel", "ensemble"] = "auto"
-    score: Literal["score", "score_inplace"] | None = None
-    measure: Literal["finetuned", "calibrated"] = "finetuned"
-    batch: Count = 6
-
-
-class SearchCard(Card):
-    """`[search]`: what is minimised, under which limits and rules, by which algorithm.
-
-    `pins` and `ties` are those of `TableProblem`: per block (or `"*"` for all) the values that `operator`,
-    `weight_bits` or `activation_bits` must have, and groups of blocks that share one choice.
-    """
-
-    objectives: Annotated[list[str], Field(min_length=1)] = ["score", "size_bytes"]
-    constraints: list[str] = []
-    pins: dict[str, dict[str, Any]] = {}
-    ties: list[list[str]] = []
-    algorithm: str = "nsga2"
-    evaluations: Count = 20_000
-    population: Annotated[int, Field(ge=4)] = 100
-    rounds: Count | None = None
-
-
-class FurtherSearch(SearchCard):
-    """`[searches.NAME]`: one more search over the same tables, with picks of its own; leaves `archive-NAME.h5`.
-
-    Attributes:
-        pick_by: column whose share of the INT8 teacher's decides.
-        pick_shares: for each the network with the best score within this share is validated.
-    """
-
-    pick_by: str = "size_bytes"
-    pick_shares: list[Share] = [0.8, 0.67, 0.5]
 
 
 class ValidationCard(Card):
@@ -146,7 +101,7 @@ class ProblemCard(Card):
     quantization: QuantizationCard
     distillation: DistillationCard = DistillationCard()
     refinement: RefinementCard | None = None
-    inplace: InplaceCard | None = None
+    in_context: InContextCard | None = None
     latency: LatencyCard | None = None
     predictor: PredictorCard | None = None
     search: SearchCard = SearchCard()
@@ -166,8 +121,8 @@ class ProblemCard(Card):
             raise ValueError(f"operators: no block is called {block!r}; {nearest(block, self.blocks.names)}")
         if any(search.rounds is not None for search in self.searches.values()):
             raise ValueError("rounds belong to [search]: further searches have one")
-        if self.predictor is not None and self.predictor.score == "score_inplace" and self.inplace is None:
-            raise ValueError("predictor.score = 'score_inplace' needs the section [inplace]")
+        if self.predictor is not None and self.predictor.score == "score_in_context" and self.in_context is None:
+            raise ValueError("predictor.score = 'score_in_context' needs the section [in_context]")
         return self
 
 

@@ -15,9 +15,10 @@ from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.tasks.base import accuracy
 from evo_qnas.pipeline import load_card, run_card
-from evo_qnas.pipeline.exporting import export_stored, open_run, stored_network
+from evo_qnas.pipeline.context import to_json
+from evo_qnas.pipeline.stored import export_stored, open_run, stored_network
 from evo_qnas.pipeline.validation import build_network
-from evo_qnas.pipeline.workplace import to_json
+from evo_qnas.summary import BlockChoice
 from tests.pipeline.conftest import SMALL
 
 IDENTITY = "0123abcd"
@@ -29,15 +30,19 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     folder = tmp_path_factory.mktemp("run")
     name, card = load_card("digits", changes=SMALL, seed=5)
     run_card(name, card, folder, jobs=1, until="teacher")
-    place = open_run(folder)
+    context = open_run(folder)
     choices = [
-        {"block": "stages.0", "operator": "teacher", "weight_bits": 3, "activation_bits": 8},
-        {"block": "stages.1", "operator": "teacher", "weight_bits": 8, "activation_bits": 5},
+        BlockChoice(block="stages.0", operator="teacher", weight_bits=3, activation_bits=8),
+        BlockChoice(block="stages.1", operator="teacher", weight_bits=8, activation_bits=5),
     ]
-    network = build_network(place, choices)
+    network = build_network(context, choices)
     network.layers[2].step.theta.data += 0.1
     size = costs_of(network.layers, network.quantizers, 8).size_bytes
-    entry = {"blocks": choices, "metric": accuracy(network, place.splits.test), "size_bytes": size}
+    entry = {
+        "blocks": [choice.to_dict() for choice in choices],
+        "metric": accuracy(network, context.splits.test),
+        "size_bytes": size,
+    }
     for identity in (IDENTITY, "teacher_int8"):
         made = folder / "networks" / identity
         save_weights(network.stored(), made / "weights.safetensors", {"fingerprint": identity})
@@ -47,9 +52,9 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 
 def test_a_stored_network_is_exported_with_its_accuracy(validated: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder, entry = validated
-    place, network, _ = stored_network(folder, IDENTITY)
+    context, network, _ = stored_network(folder, IDENTITY)
     with torch.no_grad():
-        assert accuracy(network, place.splits.test) == entry["metric"]
+        assert accuracy(network, context.splits.test) == entry["metric"]
     path = tmp_path / "m.onnx"
     result = CliRunner().invoke(app, ["export", str(folder), "--network", IDENTITY, "-o", str(path)])
     assert result.exit_code == 0, result.output

@@ -1,6 +1,7 @@
 """Exporting a validated network of a run folder."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,22 @@ from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.export import export_network
 from evo_qnas.networks.export.tflite import export_tflite
 from evo_qnas.networks.models.weights import load_weights
-from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
+from evo_qnas.networks.quantization.quantize import Policy, QuantizedNetwork, quantize
 from evo_qnas.pipeline.cards.problem import load_card
-from evo_qnas.pipeline.workplace import Workplace, made_from
+from evo_qnas.pipeline.context import RunContext, made_from
+from evo_qnas.pipeline.validation.building import bits_of, modules_of
+from evo_qnas.summary import BlockChoice
 
 
-def stored_network(folder: Path, identity: str) -> tuple[Workplace, QuantizedNetwork, dict[str, Any]]:
+def stored_network(folder: Path, identity: str) -> tuple[RunContext, QuantizedNetwork, dict[str, Any]]:
     """A validated network as it was stored, with its run and its `network.json`.
 
     Raises:
         CardError: the folder holds no run, or no such network.
         NetworkError: the stored weights are missing or do not fit.
     """
-    place = open_run(folder)
-    networks = place.folder / "networks"
+    context = open_run(folder)
+    networks = context.paths.networks
     known = sorted(path.parent.name for path in networks.glob("*/network.json"))
     if not known:
         raise CardError(f"{folder} holds no validated networks: finish its evo-qnas run first")
@@ -32,16 +35,17 @@ def stored_network(folder: Path, identity: str) -> tuple[Workplace, QuantizedNet
     path = networks / identity / "network.json"
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-        choices, fingerprint = list(entry["blocks"]), entry["fingerprint"]
+        choices = [BlockChoice.model_validate(row) for row in entry["blocks"]]
+        fingerprint = entry["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CardError(f"{path} is damaged: delete it and run the card again") from error
     weights = networks / identity / "weights.safetensors"
     if not made_from(weights, fingerprint):
         raise CardError(f"{weights} does not belong to {path}: delete both and run the card again")
-    return place, restore_network(place, choices, weights), entry
+    return context, restore_network(context, choices, weights), entry
 
 
-def open_run(folder: Path) -> Workplace:
+def open_run(folder: Path) -> RunContext:
     """The run of a folder, from its resolved card.
 
     Raises:
@@ -51,19 +55,13 @@ def open_run(folder: Path) -> Workplace:
     if not card.is_file():
         raise CardError(f"{folder} is no run folder: there is no {card}")
     _, content = load_card(str(card))
-    return Workplace(name=folder.resolve().name, card=content, folder=folder.resolve())
+    return RunContext(name=folder.resolve().name, card=content, folder=folder.resolve())
 
 
-def restore_network(place: Workplace, choices: list[dict[str, Any]], weights: Path) -> QuantizedNetwork:
+def restore_network(context: RunContext, choices: Sequence[BlockChoice], weights: Path) -> QuantizedNetwork:
     """The network of these choices with stored weights; modules only give the graph, so they are not calibrated."""
-    modules = {row["block"]: place.trained(row["block"], row["operator"]) for row in choices}
-    bits = {
-        row["block"]: Bits(weight=row["weight_bits"], activation=row["activation_bits"])
-        for row in choices
-        if row["weight_bits"]
-    }
-    policy = Policy(fixed=place.fixed_bits, blocks=bits)
-    network = quantize(assemble(place.teacher, modules), place.calibration[:2], policy)
+    policy = Policy(fixed=context.fixed_bits, blocks=bits_of(choices))
+    network = quantize(assemble(context.teacher, modules_of(context, choices)), context.calibration[:2], policy)
     network.restore(load_weights(weights)[0])
     return network
 
@@ -73,10 +71,10 @@ def export_stored(folder: Path, identity: str, path: Path, *, upsample: bool = F
 
     As TFLite where the path ends so, see `export_tflite`, else as ONNX, see `export_network`.
     """
-    place, network, _ = stored_network(folder, identity)
+    context, network, _ = stored_network(folder, identity)
     export = export_tflite if is_tflite(path) else export_network
     return export(
-        network, path, images=place.splits.test, metric=place.task.metric, upsample=upsample, seed=place.card.seed
+        network, path, images=context.splits.test, metric=context.task.metric, upsample=upsample, seed=context.card.seed
     )
 
 

@@ -1,4 +1,4 @@
-"""The latency stage: blocks and whole networks timed in ONNX Runtime, and the columns that tables get from it."""
+"""Latency tables: blocks and whole networks timed in ONNX Runtime, and the columns that tables get from it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,12 @@ from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.export import require_packages
 from evo_qnas.networks.export.common.latency import Latency, measure_latency, processor
-from evo_qnas.pipeline.calibrating import agreements, number_or_none, random_genomes
 from evo_qnas.pipeline.cards.problem import LatencyCard
-from evo_qnas.pipeline.costs import with_costs
-from evo_qnas.pipeline.latency_files import (
+from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
+from evo_qnas.pipeline.jobs import in_jobs
+from evo_qnas.pipeline.latency.calibration import agreements, number_or_none, random_genomes
+from evo_qnas.pipeline.latency.counted import with_costs
+from evo_qnas.pipeline.latency.units import (
     Kind,
     Unit,
     UnitFile,
@@ -27,8 +29,6 @@ from evo_qnas.pipeline.latency_files import (
     start_model,
     timed_bits,
 )
-from evo_qnas.pipeline.stages import in_jobs
-from evo_qnas.pipeline.workplace import Workplace, digest, read_json, seed_of, to_json
 from evo_qnas.progress import progress_bar
 from evo_qnas.tables import Tables
 from evo_qnas.tables.calibration import Calibration, calibrate
@@ -38,14 +38,14 @@ COLUMNS: Mapping[Kind, str] = {"int8": "latency_ms", "fp32": "latency_fp32_ms"}
 
 
 def measure_tables(
-    place: Workplace, tables: Tables, settings: LatencyCard, *, jobs: int, output: Path | None = None
+    context: RunContext, tables: Tables, settings: LatencyCard, *, jobs: int, output: Path | None = None
 ) -> Tables:
     """Tables with the column `latency_ms`, measured here and calibrated on whole networks.
 
     Everything lies in `latency/`: the files measured, the rounds done (a kill loses at most one), and a stamp.
 
     Args:
-        place: a run with trained blocks.
+        context: a run with trained blocks.
         tables: its tables.
         settings: `[latency]` of a card.
         jobs: processes that write ONNX files; the measuring itself is done by one.
@@ -55,15 +55,15 @@ def measure_tables(
         NetworkError: a package is missing, or an operation cannot be exported.
     """
     require_packages("measuring latency tables")
-    path = output or place.folder / "tables.h5"
-    stamp = place.folder / "latency" / "latency.json"
-    fingerprint = digest("latency", place.tables_fingerprint, settings.model_dump(mode="json"), str(path))
+    path = output or context.paths.tables
+    stamp = context.paths.latency / "latency.json"
+    fingerprint = digest("latency", context.fingerprints.tables, settings.model_dump(mode="json"), str(path))
     kinds: tuple[Kind, ...] = ("int8", "fp32") if settings.float32 else ("int8",)
     if read_json(stamp, fingerprint) is not None and path.is_file():
         made = Tables.load(path)
         if all(COLUMNS[kind] in made.columns for kind in kinds) and "peak_memory_bytes" in made.columns:
             return made
-    session = Measurement(place=place, tables=tables, settings=settings)
+    session = Measurement(context=context, tables=tables, settings=settings)
     times = session.measure(kinds, jobs=jobs)
     for kind in kinds:
         tables = session.column(tables, kind, times)
@@ -79,13 +79,13 @@ def measure_tables(
 class Measurement:
     """One measurement of a run's tables."""
 
-    place: Workplace
+    context: RunContext
     tables: Tables
     settings: LatencyCard
 
     def genomes(self) -> Int[np.ndarray, "n blocks"]:
         """The networks that calibrate, then those held out; the INT8 teacher is the first of all."""
-        rng = np.random.default_rng(seed_of("latency networks", self.place.card.seed))
+        rng = np.random.default_rng(seed_of("latency networks", self.context.card.seed))
         drawn = random_genomes(self.tables, self.settings.networks + self.settings.held_out, rng)
         whole = self.tables.baselines.get("teacher_int8")
         if whole is not None:
@@ -110,7 +110,7 @@ class Measurement:
 
     def bit_checks(self) -> list[Unit]:
         """The teacher's own version of its largest block at every bit-width of the card."""
-        quantization = self.place.card.quantization
+        quantization = self.context.card.quantization
         macs = [values[block.operators.index(TEACHER)] for block, values in self._macs()]
         block = self.tables.blocks[int(np.argmax(macs))]
         return check_units(block, quantization.weight_bits, quantization.activation_bits, TEACHER)
@@ -120,11 +120,11 @@ class Measurement:
 
     def measure(self, kinds: Sequence[Kind], *, jobs: int) -> dict[str, Latency]:
         """Latency by the name of the unit, 0 where there is nothing to run."""
-        place, settings = self.place, self.settings
+        context, settings = self.context, self.settings
         units = {name: unit for kind in kinds for name, unit in self.units(kind).items()}
         composed = {name: unit for name, unit in units.items() if unit.kind == "int8" and unit.choices}
-        writer, groups = UnitFile(place), grouped(unit for name, unit in units.items() if name not in composed)
-        written = in_jobs(writer, groups, place=place, jobs=jobs, label="networks and blocks exported")
+        writer, groups = UnitFile(context), grouped(unit for name, unit in units.items() if name not in composed)
+        written = in_jobs(writer, groups, context=context, jobs=jobs, label="networks and blocks exported")
         files = {
             unit.name: writer.path(unit)
             for group, marks in zip(groups, written, strict=True)
@@ -132,16 +132,16 @@ class Measurement:
             if there
         }
         files |= {name: writer.compose(unit, self._parts(unit)) for name, unit in composed.items()}
-        start = place.folder / "latency" / "files" / "start.onnx"
+        start = context.paths.latency / "files" / "start.onnx"
         write_bytes(start, start_model().SerializeToString(deterministic=True))
         with progress_bar("latency rounds", settings.rounds) as advance:
             times = measure_latency(
                 {START: start, **files},
-                seed=seed_of("latency", place.card.seed) % 2**31,
+                seed=seed_of("latency", context.card.seed) % 2**31,
                 rounds=settings.rounds,
                 threads=settings.threads,
-                record=place.folder / "latency" / "rounds.jsonl",
-                fingerprint=digest("rounds", place.tables_fingerprint, processor(), version("onnxruntime")),
+                record=context.paths.latency / "rounds.jsonl",
+                fingerprint=digest("rounds", context.fingerprints.tables, processor(), version("onnxruntime")),
                 advance=advance,
             )
         nothing = Latency(milliseconds=0.0, spread=0.0, rounds=settings.rounds)
@@ -149,7 +149,7 @@ class Measurement:
 
     def costs(self, tables: Tables) -> Tables:
         """Tables with what is counted instead of measured: peak memory, models of devices."""
-        place, writer = self.place, UnitFile(self.place)
+        context, writer = self.context, UnitFile(self.context)
         facts = {
             (block.name, label[0]): writer.facts(
                 Unit(kind="int8", block=block.name, operator=label[0], bits=timed_bits(block)[label])
@@ -158,7 +158,7 @@ class Measurement:
             for label in block.labels
         }
         fixed = writer.facts(Unit(kind="int8", fixed=True))
-        bits = (place.fixed_bits.weight, place.fixed_bits.activation)
+        bits = (context.fixed_bits.weight, context.fixed_bits.activation)
         return with_costs(tables, facts, fixed, fixed_bits=bits, devices=self.settings.devices)
 
     def _parts(self, network: Unit) -> dict[str, Unit]:
@@ -208,7 +208,7 @@ class Measurement:
 
     def _source(self, kind: Kind, found: Calibration, fitted: int) -> str:
         threads = self.settings.threads
-        shape = "x".join(str(size) for size in self.place.example.shape[1:])
+        shape = "x".join(str(size) for size in self.context.example.shape[1:])
         shared = "; one time per operator for all weight bits, and for activation bits of 8 and of fewer"
         return (
             f"measured: ONNX Runtime {version('onnxruntime')}, {'INT8' if kind == 'int8' else 'FP32'}, "
@@ -227,7 +227,7 @@ class Measurement:
             "threads": self.settings.threads,
             "rounds": self.settings.rounds,
             "statistic": "10 % quantile of thread CPU time" if self.settings.threads == 1 else "least wall time",
-            "image": list(self.place.example.shape[1:]),
+            "image": list(self.context.example.shape[1:]),
             "start_ms": times[START].milliseconds,
             "fixed_part_ms": fixed,
             "model": found.model,
@@ -243,20 +243,14 @@ class Measurement:
         return details
 
 
-def latency_stage(place: Workplace, tables: Tables, *, jobs: int) -> Tables:
-    """The tables with what `[latency]` of the card asks for; as they are without that section."""
-    settings = place.card.latency
-    return tables if settings is None else measure_tables(place, tables, settings, jobs=jobs)
-
-
-def check_measurable(place: Workplace, output: Path | None) -> None:
+def check_measurable(context: RunContext, output: Path | None) -> None:
     """Refuses to change tables under a search that was made of them.
 
     Raises:
         CardError: the run's folder holds an archive and no other file was asked for.
     """
-    if output is None and (place.folder / "archive.h5").is_file():
+    if output is None and (context.paths.archive()).is_file():
         raise CardError(
-            f"{place.folder} holds a search over its tables.h5: give -o FILE for the measured tables, "
+            f"{context.folder} holds a search over its tables.h5: give -o FILE for the measured tables, "
             "or run a card with a [latency] section in another folder"
         )

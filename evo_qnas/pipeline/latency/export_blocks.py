@@ -6,16 +6,16 @@ from pathlib import Path
 
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.export import measure_blocks_script
-from evo_qnas.pipeline.latency_files import Unit, UnitFile, grouped, timed_bits
-from evo_qnas.pipeline.stages import in_jobs
-from evo_qnas.pipeline.workplace import Workplace
+from evo_qnas.pipeline.context import RunContext
+from evo_qnas.pipeline.jobs import in_jobs
+from evo_qnas.pipeline.latency.units import Unit, UnitFile, grouped, timed_bits
 from evo_qnas.tables import Tables
 from evo_qnas.tables.measured import FIXED
 
 SCRIPT, MANIFEST = "measure_blocks.py", "manifest.csv"
 
 
-def export_blocks(place: Workplace, tables: Tables, folder: Path, *, jobs: int) -> int:
+def export_blocks(context: RunContext, tables: Tables, folder: Path, *, jobs: int) -> int:
     """Writes every choice's block as ONNX with codes in and out, a manifest and the script that measures them.
 
     Choices whose kernels are the same share a file: all weight bits, and all activation bits below 8. An operator that
@@ -24,9 +24,9 @@ def export_blocks(place: Workplace, tables: Tables, folder: Path, *, jobs: int) 
     Raises:
         NetworkError: an operation has no translation.
     """
-    writer, units = UnitFile(place), _units(tables)
+    writer, units = UnitFile(context), _units(tables)
     groups = grouped(units)
-    in_jobs(writer, groups, place=place, jobs=jobs, label="blocks exported")
+    in_jobs(writer, groups, context=context, jobs=jobs, label="blocks exported")
     rows, count = [], 0
     for unit, (weight, activation) in units.items():
         source = writer.path(unit)

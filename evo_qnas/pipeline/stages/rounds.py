@@ -15,15 +15,17 @@ from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.pareto import hypervolume
-from evo_qnas.pipeline.cards.problem import PredictorCard
-from evo_qnas.pipeline.inplace import COLUMN
-from evo_qnas.pipeline.searching import problem_of
+from evo_qnas.pipeline.cards.search import PredictorCard
+from evo_qnas.pipeline.context import RunContext, digest, seed_of
+from evo_qnas.pipeline.problems import problem_of
+from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
+from evo_qnas.pipeline.stages.in_context import COLUMN
 from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks
-from evo_qnas.pipeline.workplace import Workplace, seed_of
 from evo_qnas.predict import Choice, Features, choose
 from evo_qnas.predict.assess import SIMPLEST_FIRST
 from evo_qnas.problem import CustomObjective, Networks, TableProblem
 from evo_qnas.search import propose
+from evo_qnas.summary import Prediction, ValidatedNetwork
 from evo_qnas.tables import Tables
 
 logger = logging.getLogger(__name__)
@@ -60,72 +62,114 @@ class Measured:
         return np.array(list(self.errors.values()))
 
 
+@final
+class RoundsStage(Stage):
+    """Further networks, proposed by a predictor; its files are those of the networks stage."""
+
+    name = "rounds"
+    part_of = "networks"
+
+    def asked_for(self, context: RunContext) -> bool:
+        """True with `search.rounds` above 1."""
+        return (context.card.search.rounds or 1) > 1
+
+    def fingerprint(self, context: RunContext) -> str:
+        """That of tables, search and predictor."""
+        card = context.card
+        sections = (card.search, card.predictor, card.validation, card.finetuning)
+        settings = [None if section is None else section.model_dump(mode="json") for section in sections]
+        return digest("rounds", context.fingerprints.tables, settings, card.seed)
+
+    def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
+        """The state with the networks of all rounds."""
+        tables = required(state.tables, "tables")
+        networks, rounds = further_rounds(context, tables, state.networks, jobs=resources.jobs)
+        return state.having(networks=networks, rounds=rounds)
+
+
 def further_rounds(
-    place: Workplace, tables: Tables, networks: list[dict[str, Any]], *, jobs: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    context: RunContext, tables: Tables, networks: Sequence[ValidatedNetwork], *, jobs: int
+) -> tuple[tuple[ValidatedNetwork, ...], tuple[dict[str, Any], ...]]:
     """The validated networks of all rounds, and what each further round did; the first round's as they are.
 
     With `measure = "finetuned"` every round's batch is fine-tuned and validated like the picks, and the predictor
     learns from the metric after fine-tuning. With `"calibrated"` rounds measure networks as assembled, which costs
     seconds, and the last round's proposals alone are fine-tuned.
     """
-    rounds = place.card.search.rounds or 1
+    rounds = context.card.search.rounds or 1
     if rounds < 2:
-        return networks, []
-    settings = place.card.predictor or PredictorCard()
-    problem = _problem(place, tables)
-    measured = _first(place, problem, networks, settings, jobs)
-    found, log = list(networks), []
+        return tuple(networks), ()
+    settings = context.card.predictor or PredictorCard()
+    problem = _problem(context, tables)
+    measured = _first(context, problem, networks, settings, jobs)
+    validated, log = list(networks), []
     for number in range(2, rounds + 1):
-        rng = np.random.default_rng([seed_of("rounds", place.card.seed) % 2**31, number])
+        rng = np.random.default_rng([seed_of("rounds", context.card.seed) % 2**31, number])
         chosen = _predictor(problem, tables, measured, settings, number)
         genomes = _proposals(problem, chosen, measured, settings.batch, rng)
         before = _hypervolume(problem, measured)
-        finetuned = settings.measure == "finetuned" or number == rounds
-        if finetuned:
-            picks = {network_id(genome.tolist()): tuple(genome.tolist()) for genome in genomes}
-            entries = validate_picks(place, tables, picks, jobs=jobs)
-            foretold, spread = chosen.predictor.predict(problem.space.encode(genomes))
-            for entry, error, around in zip(entries, foretold, spread, strict=True):
-                entry["round"] = number
-                entry["searches"] = [f"round {number}"]
-                entry["foretold"] = {"metric": 1.0 - float(error), "spread": float(around)}
-            found += entries
+        batch: list[ValidatedNetwork] = []
+        if settings.measure == "finetuned" or number == rounds:
+            batch = _validated(context, problem, genomes, chosen, number=number, jobs=jobs)
+            validated += batch
         if settings.measure == "finetuned":
-            measured.add(genomes.tolist(), [entry["metric_search_split"] for entry in entries])
+            measured.add(genomes.tolist(), [network.metric_search_split for network in batch])
         else:
             items = [choices_of(tables, genome) for genome in genomes.tolist()]
-            measured.add(genomes.tolist(), measure_before(place, items, jobs=jobs))
+            measured.add(genomes.tolist(), measure_before(context, items, jobs=jobs))
         log.append(_entry(number, chosen, len(genomes), before, _hypervolume(problem, measured)))
-    return found, log
+    return tuple(validated), tuple(log)
 
 
-def _problem(place: Workplace, tables: Tables) -> TableProblem:
+def _validated(
+    context: RunContext,
+    problem: TableProblem,
+    genomes: Int[np.ndarray, "batch blocks"],
+    chosen: Choice,
+    *,
+    number: int,
+    jobs: int,
+) -> list[ValidatedNetwork]:
+    """The proposals of a round, validated, with what the predictor foretold."""
+    picks = {network_id(genome.tolist()): tuple(genome.tolist()) for genome in genomes}
+    networks = validate_picks(context, problem.tables, picks, jobs=jobs)
+    errors, spreads = chosen.predictor.predict(problem.space.encode(genomes))
+    return [
+        network.having(
+            round=number,
+            searches=(f"round {number}",),
+            foretold=Prediction(metric=1.0 - float(error), spread=float(spread)),
+        )
+        for network, error, spread in zip(networks, errors, spreads, strict=True)
+    ]
+
+
+def _problem(context: RunContext, tables: Tables) -> TableProblem:
     """The card's search with the measured error in place of the scores."""
-    kept = [text for text in place.card.search.objectives if text.removeprefix("sum:") not in _SCORES]
-    search = place.card.search.model_copy(update={"objectives": kept or ["size_bytes"]})
-    return problem_of(place, tables, search, first=[CustomObjective(function=_unknown, name="error")])
+    kept = [text for text in context.card.search.objectives if text.removeprefix("sum:") not in _SCORES]
+    search = context.card.search.model_copy(update={"objectives": kept or ["size_bytes"]})
+    return problem_of(context, tables, search, first=[CustomObjective(function=_unknown, name="error")])
 
 
 def _first(
-    place: Workplace,
+    context: RunContext,
     problem: TableProblem,
-    networks: Sequence[dict[str, Any]],
+    networks: Sequence[ValidatedNetwork],
     settings: PredictorCard,
     jobs: int,
 ) -> Measured:
     """What the first round measured, as far as ties and pins allow it; and random ones where calibrated."""
     measured = Measured()
-    inside = [entry for entry in networks if _allowed(problem, entry["genome"])]
+    inside = [network for network in networks if _allowed(problem, network.genome)]
     if settings.measure == "finetuned":
-        measured.add([entry["genome"] for entry in inside], [entry["metric_search_split"] for entry in inside])
+        measured.add([network.genome for network in inside], [network.metric_search_split for network in inside])
         return measured
-    rng = np.random.default_rng(seed_of("rounds, random networks", place.card.seed))
-    count = max(place.card.validation.random_networks, 2 * settings.batch)
-    genomes = [entry["genome"] for entry in inside] + problem.space.sample(rng, count).tolist()
+    rng = np.random.default_rng(seed_of("rounds, random networks", context.card.seed))
+    count = max(context.card.validation.random_networks, 2 * settings.batch)
+    genomes = [list(network.genome) for network in inside] + problem.space.sample(rng, count).tolist()
     unique = list(dict.fromkeys(tuple(genome) for genome in genomes))
     items = [choices_of(problem.tables, genome) for genome in unique]
-    measured.add(unique, measure_before(place, items, jobs=jobs))
+    measured.add(unique, measure_before(context, items, jobs=jobs))
     return measured
 
 

@@ -16,8 +16,8 @@ from evo_qnas.networks.export.onnx.compose import compose
 from evo_qnas.networks.export.onnx.float_model import float_to_onnx
 from evo_qnas.networks.export.onnx.translate import Part, part_to_onnx
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
-from evo_qnas.pipeline.costs import block_facts, fixed_facts
-from evo_qnas.pipeline.workplace import Workplace, digest, seed_of
+from evo_qnas.pipeline.context import RunContext, digest, seed_of
+from evo_qnas.pipeline.latency.counted import block_facts, fixed_facts
 from evo_qnas.tables import Block
 
 Kind = Literal["int8", "fp32"]
@@ -76,12 +76,12 @@ def timed_bits(block: Block) -> dict[tuple[str, int, int], tuple[int, int]]:
 class UnitFile:
     """Writes the files of units of one network or operator to `latency/`; sent to worker processes."""
 
-    place: Workplace
+    context: RunContext
 
     def path(self, unit: Unit) -> Path:
         """Where it lies: the name says what it was made from."""
-        made_from = digest("latency file 2", self.place.tables_fingerprint, unit.name)
-        return self.place.folder / "latency" / "files" / f"{made_from}.onnx"
+        made_from = digest("latency file 2", self.context.fingerprints.tables, unit.name)
+        return self.context.paths.latency / "files" / f"{made_from}.onnx"
 
     def __call__(self, units: Sequence[Unit]) -> list[bool]:
         """Whether each has something to run: an operator that does nothing has no file but an empty mark."""
@@ -109,25 +109,25 @@ class UnitFile:
     @torch.no_grad()
     def models(self, units: Sequence[Unit]) -> list[tuple[Any | None, dict[str, Any]]]:
         """The ONNX models of units, None where one has nothing to run, and what `costs` wants to know of them."""
-        place, first = self.place, units[0]
+        context, first = self.context, units[0]
         if first.choices or first.fixed:
             return [self._network(unit) for unit in units]
-        module = place.trained(first.block, first.operator)
-        generator = torch.Generator().manual_seed(seed_of("latency inputs", place.card.seed, first.block) % 2**31)
-        inputs = torch.randn(_IMAGES, *place.shape(first.block).inputs, generator=generator)
+        module = context.candidates.trained(first.block, first.operator)
+        generator = torch.Generator().manual_seed(seed_of("latency inputs", context.card.seed, first.block) % 2**31)
+        inputs = torch.randn(_IMAGES, *context.shape(first.block).inputs, generator=generator)
         return block_models(module, inputs, kind=first.kind, bits=[unit.bits for unit in units])
 
     def _network(self, unit: Unit) -> tuple[Any, dict[str, Any]]:
-        place = self.place
-        names = [shape.name for shape in place.shapes]
-        images = place.splits.train.take(slice(0, _IMAGES))[0]
+        context = self.context
+        names = [shape.name for shape in context.shapes]
+        images = context.splits.train.take(slice(0, _IMAGES))[0]
         rows = dict(zip(names, unit.choices, strict=True)) if unit.choices else {}
-        modules = {name: place.trained(name, operator) for name, (operator, _, _) in rows.items()}
-        network = assemble(place.teacher, modules)
+        modules = {name: context.candidates.trained(name, operator) for name, (operator, _, _) in rows.items()}
+        network = assemble(context.teacher, modules)
         if unit.kind == "fp32":
             return float_to_onnx(network, images), {}
-        bits = dict.fromkeys(names, place.fixed_bits)
-        made = quantize(network, images[:2], Policy(fixed=place.fixed_bits, blocks=bits))
+        bits = dict.fromkeys(names, context.fixed_bits)
+        made = quantize(network, images[:2], Policy(fixed=context.fixed_bits, blocks=bits))
         made.calibrate([images])
         return part_to_onnx(made, Part(blocks=tuple(names))), fixed_facts(made, names)
 

@@ -1,0 +1,102 @@
+"""Fingerprints: what each file of a run depends on."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+from evo_qnas.errors import CardError
+from evo_qnas.networks.scoring.local import SCORING
+from evo_qnas.pipeline.cards.problem import ProblemCard
+from evo_qnas.pipeline.context.candidates import Offers
+from evo_qnas.pipeline.context.digests import digest
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Fingerprints:
+    """Digests of what the parts of a run depend on; two runs with equal ones give equal files.
+
+    Attributes:
+        card: the resolved card.
+        offers: the candidate operators of each block.
+    """
+
+    card: ProblemCard
+    offers: Offers
+
+    @cached_property
+    def teacher(self) -> str:
+        """The teacher's weights: data, architecture, training, seed, and the content of files that the card names."""
+        card = self.card
+        teacher = card.teacher.model_dump(mode="json", exclude={"weights", "start"})
+        files = [
+            _content("teacher.weights", card.teacher.weights),
+            _content("teacher.start", card.teacher.start),
+        ]
+        return digest("teacher", card.task, card.data.model_dump(mode="json"), teacher, files, card.seed, card.threads)
+
+    def candidate(self, block: str, operator: str) -> str:
+        """The weights of a trained candidate."""
+        parameters = dict(self.offers.operator(operator).parameters)
+        # Where features are cached changes nothing, but their dtype does.
+        distillation = self.card.distillation
+        settings = distillation.model_dump(mode="json", exclude={"features"})
+        dtype = distillation.features.dtype
+        return digest("candidate", self.teacher, block, operator, parameters, settings, dtype)
+
+    def refined(self, block: str, operator: str, bits: int) -> str:
+        """Refined weights of a candidate, or of the teacher's own block."""
+        card = self.card
+        source = self.candidate(block, operator) if operator in self.offers.labels else self.teacher
+        settings = None if card.refinement is None else card.refinement.model_dump(exclude={"most_weight_bits"})
+        learning = (
+            card.distillation.batch_size,
+            card.distillation.features.dtype,
+            card.quantization.calibration_images,
+        )
+        return digest("refined", source, block, operator, bits, settings, learning)
+
+    @cached_property
+    def blocks(self) -> str:
+        """The weights of all trained candidates."""
+        return digest("blocks", self._candidates(self.card.blocks.names))
+
+    @cached_property
+    def tables(self) -> str:
+        """Scores and costs of every choice."""
+        return self._scores("tables", self.card.blocks.names)
+
+    def scores(self, block: str) -> str:
+        """The scores of one block; the candidates of other blocks are no part of it."""
+        return self._scores("scores", [block])
+
+    def in_context(self, block: str) -> str:
+        """The in-context scores of one block."""
+        settings = self.card.in_context
+        return digest("in context", self.scores(block), None if settings is None else settings.measure)
+
+    def network(self, identity: str, choices: Sequence[Any]) -> str:
+        """A validated network."""
+        settings = self.card.finetuning.model_dump(mode="json")
+        return digest("network", self.tables, identity, list(choices), settings)
+
+    def _candidates(self, blocks: Sequence[str]) -> list[str]:
+        return [self.candidate(block, operator.label) for block in blocks for operator in self.offers.of(block)]
+
+    def _scores(self, what: str, blocks: Sequence[str]) -> str:
+        """Scores of these blocks."""
+        quantization = self.card.quantization.model_dump(mode="json")
+        refinement = None if self.card.refinement is None else self.card.refinement.model_dump(mode="json")
+        return digest(what, SCORING, self.teacher, self._candidates(blocks), quantization, refinement)
+
+
+def _content(key: str, path: Path | None) -> str | None:
+    """A digest of a file that the card names, None where it names none."""
+    if path is None:
+        return None
+    if not path.is_file():
+        raise CardError(f"{key}: there is no file {path}")
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,79 @@
+"""The candidates of every block, distilled from the teacher."""
+
+import shutil
+from dataclasses import dataclass
+from typing import final
+
+import torch
+
+from evo_qnas.networks.models.weights import save_weights
+from evo_qnas.networks.training.distill import candidate_steps, distill
+from evo_qnas.pipeline.context import RunContext, made_from, seed_of
+from evo_qnas.pipeline.features import features_of, map_features
+from evo_qnas.pipeline.jobs import in_jobs
+from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
+from evo_qnas.progress import progress_bar
+
+
+@final
+class BlocksStage(Stage):
+    """Leaves `blocks/<block>/<operator>.safetensors`, which carry their fingerprints."""
+
+    name = "blocks"
+
+    def fingerprint(self, context: RunContext) -> str:
+        """That of all candidates."""
+        return context.fingerprints.blocks
+
+    def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
+        """The state as it is."""
+        make_blocks(context, jobs=resources.jobs)
+        return state
+
+
+def make_blocks(context: RunContext, *, jobs: int) -> None:
+    """`blocks/<block>/<operator>.safetensors`: every candidate of every block, unless it is there."""
+    waiting = [shape.name for shape in context.shapes if _missing(context, shape.name)]
+    if not waiting:
+        return
+    map_features(context, waiting)
+    in_jobs(_Distillation(context), waiting, context=context, jobs=jobs, label="blocks distilled", names=waiting)
+    shutil.rmtree(context.paths.features, ignore_errors=True)
+
+
+def _missing(context: RunContext, block: str) -> frozenset[str]:
+    """Operators of a block whose candidate is not trained yet."""
+    return frozenset(
+        label
+        for label in context.candidates.labels(block)
+        if not made_from(context.paths.candidate(block, label), context.fingerprints.candidate(block, label))
+    )
+
+
+@dataclass(frozen=True)
+class _Distillation:
+    """Distils one block; sent to worker processes, which build everything else from the card."""
+
+    context: RunContext
+
+    def __call__(self, block: str) -> None:
+        context, settings = self.context, self.context.card.distillation
+        candidates = context.candidates.build(block, only=_missing(context, block))
+        features = features_of(context, block)
+        with progress_bar(
+            f"{block}", candidate_steps(list(candidates.values()), settings.steps), show=False
+        ) as advance:
+            losses = distill(
+                candidates,
+                features,
+                **settings.model_dump(exclude={"features", "inherit"}),
+                seed=seed_of("distillation", context.card.seed, block),
+                device=context.device,
+                advance=advance,
+            )
+        for label, module in candidates.items():
+            fingerprint = context.fingerprints.candidate(block, label)
+            # An identity has no weights; a marker tensor keeps its file valid.
+            tensors = module.state_dict() or {"none": torch.zeros(1)}
+            metadata = {"fingerprint": fingerprint, "loss": repr(losses.get(label))}
+            save_weights(tensors, context.paths.candidate(block, label), metadata)

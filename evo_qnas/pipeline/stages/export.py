@@ -1,0 +1,123 @@
+"""Every validated network as a file of a runtime, checked, and timed side by side with the others."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, final
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.files import write_bytes, write_text
+from evo_qnas.networks.export import export_network, missing_packages
+from evo_qnas.networks.export.common.latency import ROUNDS, measure_latency
+from evo_qnas.networks.export.onnx.float_model import float_to_onnx
+from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
+from evo_qnas.pipeline.jobs import in_jobs
+from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
+from evo_qnas.pipeline.stored import stored_network
+from evo_qnas.progress import progress_bar
+from evo_qnas.summary import ValidatedNetwork
+
+FLOAT = "teacher_float"
+_LATENCY = "latency.json"
+
+
+@final
+class ExportStage(Stage):
+    """Leaves `networks/<id>/model.onnx` and its checks, which carry their fingerprints."""
+
+    name = "export"
+
+    def fingerprint(self, context: RunContext) -> str:
+        """That of the tables and of fine-tuning."""
+        finetuning = context.card.finetuning.model_dump(mode="json")
+        return digest("export", context.fingerprints.tables, finetuning, context.card.seed)
+
+    def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
+        """The state with exported networks."""
+        return state.having(networks=export_networks(context, state.networks, jobs=resources.jobs))
+
+
+def export_networks(
+    context: RunContext, networks: Sequence[ValidatedNetwork], *, jobs: int
+) -> tuple[ValidatedNetwork, ...]:
+    """The networks with `onnx` and `latency_ms`; leaves `networks/<id>/model.onnx`.
+
+    Both stay None where the packages of the extra `onnx` are not installed. Latency is that of one image and one
+    thread, all networks measured in turn in one process, so that they compare; it is the one number of a run that a
+    second run of the same card does not give again exactly.
+    """
+    if missing_packages():
+        return tuple(networks)
+    names = [network.id for network in networks]
+    entries = in_jobs(_Export(context), names, context=context, jobs=jobs, label="networks exported", names=names)
+    times = _latencies(context, names)
+    exported = []
+    for network, entry in zip(networks, entries, strict=True):
+        latency, spread = times[network.id]
+        onnx = {**entry, "latency_ms": latency, "latency_spread_ms": spread}
+        exported.append(network.having(onnx=onnx, latency_ms=latency))
+    return tuple(exported)
+
+
+def float_latency(context: RunContext) -> float | None:
+    """Milliseconds of the float teacher, timed beside the networks; None where it was not."""
+    try:
+        known = json.loads((context.paths.networks / _LATENCY).read_text(encoding="utf-8"))["ms"].get(FLOAT)
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    return None if known is None else float(known[0])
+
+
+def _float_teacher(context: RunContext) -> Path | None:
+    """The float teacher as ONNX, for its latency; None where an operation of a foreign teacher has no translation."""
+    path = context.paths.networks / f"{FLOAT}.onnx"
+    try:
+        model = float_to_onnx(context.teacher, context.example)
+    except NetworkError:
+        return None
+    write_bytes(path, model.SerializeToString(deterministic=True))
+    return path
+
+
+@dataclass(frozen=True)
+class _Export:
+    """Exports and checks one network; kept in `networks/<id>/onnx.json`."""
+
+    context: RunContext
+
+    def __call__(self, identity: str) -> dict[str, Any]:
+        folder = self.context.paths.network(identity)
+        _, network, stored = stored_network(self.context.folder, identity)
+        fingerprint = digest("onnx", stored["fingerprint"], version("onnx"), version("onnxruntime"))
+        known = read_json(folder / "onnx.json", fingerprint)
+        if known is not None and (folder / "model.onnx").is_file():
+            return dict(known["onnx"])
+        onnx = export_network(
+            network,
+            folder / "model.onnx",
+            images=self.context.splits.test,
+            metric=self.context.task.metric,
+            seed=seed_of("export", self.context.card.seed) % 2**31,
+            latency=False,
+        )
+        write_text(folder / "onnx.json", to_json({"fingerprint": fingerprint, "onnx": onnx}))
+        return onnx
+
+
+def _latencies(context: RunContext, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Milliseconds and spread of each network and of the float teacher, kept in `networks/latency.json`."""
+    paths = {name: context.paths.network(name) / "model.onnx" for name in names}
+    stamp = context.paths.networks / _LATENCY
+    fingerprint = digest("latency", {name: path.stat().st_mtime_ns for name, path in paths.items()})
+    known = read_json(stamp, fingerprint)
+    if known is None:
+        teacher = _float_teacher(context)
+        timed = paths if teacher is None else {**paths, FLOAT: teacher}
+        seed = seed_of("latency", context.card.seed)
+        with progress_bar("latency rounds", ROUNDS) as advance:
+            times = measure_latency(timed, seed=seed, rounds=ROUNDS, advance=advance)
+        known = {"fingerprint": fingerprint, "ms": {name: [t.milliseconds, t.spread] for name, t in times.items()}}
+        write_text(stamp, to_json(known))
+    return {name: (float(values[0]), float(values[1])) for name, values in known["ms"].items()}

@@ -1,0 +1,111 @@
+"""`score_in_context`: a second score of every choice, measured inside the teacher; `[in_context]` of the card."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from evo_qnas.files import write_text
+from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.scoring.in_context import score_in_place, teacher_outputs
+from evo_qnas.networks.training.distill import block_features
+from evo_qnas.pipeline.context import RunContext, digest, read_json, to_json
+from evo_qnas.pipeline.jobs import in_jobs
+from evo_qnas.pipeline.refinement import refined_weights
+from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
+from evo_qnas.tables import Tables
+
+COLUMN = "score_in_context"
+_MEASURES = {
+    "kl": "Kullback-Leibler divergence from the teacher's output with this block alone replaced, search images",
+    "loss": "rise of the task's loss over the teacher's with this block alone replaced, search images",
+}
+
+
+@final
+class InContextStage(Stage):
+    """Leaves the column in `tables.h5` and `blocks/<block>/in_context.json`, which carry their fingerprints."""
+
+    name = "in_context"
+    part_of = "tables"
+
+    def asked_for(self, context: RunContext) -> bool:
+        """True with the section `[in_context]`."""
+        return context.card.in_context is not None
+
+    def fingerprint(self, context: RunContext) -> str:
+        """That of all in-context scores."""
+        return digest([context.fingerprints.in_context(name) for name in context.card.blocks.names])
+
+    def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
+        """The state with the column in its tables."""
+        return state.having(tables=add_in_context(context, required(state.tables, "tables"), jobs=resources.jobs))
+
+
+def add_in_context(context: RunContext, tables: Tables, *, jobs: int) -> Tables:
+    """The tables with the column `score_in_context` (and `tables.h5` with it); its source says how long it took."""
+    settings = context.card.in_context
+    if settings is None:
+        return tables
+    names, scoring = [shape.name for shape in context.shapes], _InContext(context)
+    if COLUMN in tables.columns and all(scoring.known(name) is not None for name in names):
+        return tables
+    parts = in_jobs(scoring, names, context=context, jobs=jobs, label="blocks scored in context", names=names)
+    seconds = sum(float(part["seconds"]) for part in parts)
+    extended = tables.with_column(
+        COLUMN,
+        [np.array(part["score"]) for part in parts],
+        stderr=[np.array(part["stderr"]) for part in parts],
+        source=f"{_MEASURES[settings.measure]}; {seconds:.0f} s of one core",
+        details={"seconds": round(seconds, 1)},
+    )
+    extended.save(context.paths.tables)
+    # From the file, so that a first run and a resumed one see the very same tables.
+    return Tables.load(context.paths.tables)
+
+
+@dataclass(frozen=True)
+class _InContext:
+    """Scores all choices of one block inside the teacher; kept in `blocks/<block>/in_context.json`."""
+
+    context: RunContext
+
+    def known(self, block: str) -> dict[str, Any] | None:
+        """The scores that are there."""
+        content = read_json(self.context.paths.in_context(block), self.context.fingerprints.in_context(block))
+        return None if content is None else {key: value for key, value in content.items() if key != "fingerprint"}
+
+    def __call__(self, block: str) -> dict[str, Any]:
+        context, settings = self.context, self.context.card.in_context
+        known = self.known(block)
+        if known is not None or settings is None:
+            return known or {}
+        start = time.process_time()
+        features, _ = block_features(context.teacher, block, context.calibration)
+        outputs = teacher_outputs(context.teacher, context.splits.search)
+        rows: list[tuple[float, float]] = []
+        for operator in [TEACHER, *context.candidates.labels(block)]:
+            rows += score_in_place(
+                context.teacher,
+                block,
+                operator,
+                context.candidates.trained(block, operator),
+                weight_bits=context.card.quantization.weight_bits,
+                activation_bits=context.card.quantization.activation_bits,
+                features=features,
+                calibration=context.calibration,
+                images=context.splits.search,
+                outputs=outputs,
+                task=context.task,
+                measure=settings.measure,
+                refined=refined_weights(context, block, operator),
+            )
+        content = {
+            "score": [score for score, _ in rows],
+            "stderr": [stderr for _, stderr in rows],
+            "seconds": time.process_time() - start,
+        }
+        fingerprint = context.fingerprints.in_context(block)
+        write_text(context.paths.in_context(block), to_json({"fingerprint": fingerprint, **content}))
+        return content

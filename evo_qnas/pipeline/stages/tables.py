@@ -1,0 +1,135 @@
+"""Tables: score and costs of every choice, with the INT8 and INT4 teacher as baselines."""
+
+import dataclasses
+import shutil
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from evo_qnas.files import write_text
+from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.scoring.local import fixed_costs, score_operator
+from evo_qnas.pipeline.context import RunContext, read_json, to_json
+from evo_qnas.pipeline.features import map_features, record_scoring_features, scoring_features
+from evo_qnas.pipeline.jobs import in_jobs
+from evo_qnas.pipeline.refinement import refine_block, refined_bits, refined_weights
+from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
+from evo_qnas.tables import Block, Tables
+
+COSTS = {"size_bytes": "bytes", "macs": "1", "bit_operations": "1"}
+
+
+@final
+class TablesStage(Stage):
+    """Leaves `tables.h5` and `blocks/<block>/choices.json`, which carry their fingerprints."""
+
+    name = "tables"
+
+    def fingerprint(self, context: RunContext) -> str:
+        """That of all scores."""
+        return context.fingerprints.tables
+
+    def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
+        """The state with tables."""
+        return state.having(tables=make_tables(context, jobs=resources.jobs))
+
+
+def make_tables(context: RunContext, *, jobs: int) -> Tables:
+    """`tables.h5`, unless it is there."""
+    path, stamp, fingerprint = context.paths.tables, context.paths.tables_stamp, context.fingerprints.tables
+    if path.is_file() and read_json(stamp, fingerprint) is not None:
+        return Tables.load(path)
+    names = [shape.name for shape in context.shapes]
+    few = refined_bits(context)
+    if few:
+        map_features(context, names)
+    scoring = _Scoring(context)
+    record_scoring_features(context, [name for name in names if scoring.known(name) is None])
+    rows = in_jobs(scoring, names, context=context, jobs=jobs, label="blocks scored", names=names)
+    shutil.rmtree(context.paths.features, ignore_errors=True)
+    fixed = fixed_costs(context.teacher, context.example, names, context.fixed_bits)
+    method = "post-training quantization"
+    if few:
+        method += f", refined before it at {', '.join(map(str, few))} weight bits"
+    costs = {name: float(cost) for name, cost in dataclasses.asdict(fixed).items()}
+    _to_tables(names, rows, costs, method).save(path)
+    write_text(stamp, to_json({"fingerprint": fingerprint}))
+    # From the file, so that a first run and a resumed one see the very same tables.
+    return Tables.load(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scoring:
+    """Scores all choices of one block, refined first where the card says so; kept in `blocks/<block>/choices.json`."""
+
+    context: RunContext
+
+    def known(self, block: str) -> list[dict[str, Any]] | None:
+        """The scores that are there."""
+        content = read_json(self.context.paths.choices(block), self.context.fingerprints.scores(block))
+        return None if content is None else list(content["choices"])
+
+    def __call__(self, block: str) -> list[dict[str, Any]]:
+        context, quantization = self.context, self.context.card.quantization
+        known = self.known(block)
+        if known is not None:
+            return known
+        features = scoring_features(context, block)
+        refine_block(context, block, features.calibration)
+        choices: list[dict[str, Any]] = []
+        for operator in [TEACHER, *context.candidates.labels(block)]:
+            scores = score_operator(
+                operator,
+                context.candidates.trained(block, operator),
+                weight_bits=quantization.weight_bits,
+                activation_bits=quantization.activation_bits,
+                calibration=features.calibration,
+                inputs=features.inputs,
+                targets=features.targets,
+                variance=features.variance,
+                refined=refined_weights(context, block, operator),
+            )
+            choices += [dataclasses.asdict(choice) for choice in scores]
+        content = {"fingerprint": context.fingerprints.scores(block), "choices": choices}
+        write_text(context.paths.choices(block), to_json(content))
+        return choices
+
+
+def _to_tables(
+    names: Sequence[str], rows: Sequence[Sequence[dict[str, Any]]], fixed: dict[str, float], method: str
+) -> Tables:
+    """Tables of scored choices; `method` is how they were quantized."""
+    blocks = [
+        Block(
+            name=name,
+            operators=tuple(choice["operator"] for choice in choices),
+            weight_bits=np.array([choice["weight_bits"] for choice in choices], dtype=np.int64),
+            activation_bits=np.array([choice["activation_bits"] for choice in choices], dtype=np.int64),
+        )
+        for name, choices in zip(names, rows, strict=True)
+    ]
+    columns = {"score": [np.array([choice["score"] for choice in choices]) for choices in rows]}
+    for cost in COSTS:
+        columns[cost] = [np.array([choice["costs"][cost] for choice in choices], dtype=float) for choices in rows]
+    baselines = {}
+    for bits in (8, 4):
+        genome = [_position(block, (TEACHER, bits, bits)) for block in blocks]
+        if None not in genome:
+            baselines[f"teacher_int{bits}"] = [index for index in genome if index is not None]
+    return Tables.from_arrays(
+        columns,
+        blocks=blocks,
+        units=COSTS,
+        fixed=fixed,
+        stderr={"score": [np.array([choice["stderr"] for choice in choices]) for choices in rows]},
+        sources={
+            "score": f"noise-to-signal ratio of the block's output after {method}, search images",
+            **dict.fromkeys(COSTS, "counted from the quantized layers"),
+        },
+        baselines=baselines,
+    )
+
+
+def _position(block: Block, label: tuple[str, int, int]) -> int | None:
+    return block.labels.index(label) if label in block.labels else None

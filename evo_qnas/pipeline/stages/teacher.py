@@ -1,0 +1,76 @@
+"""The teacher: trained on the spot, or the user's weights."""
+
+from typing import final
+
+from torch import nn
+
+from evo_qnas.networks.acceleration.devices import prepare_process
+from evo_qnas.networks.models.teachers import load_teacher, start_teacher
+from evo_qnas.networks.models.weights import save_weights
+from evo_qnas.networks.training.segmentation import train_segmenter
+from evo_qnas.networks.training.training import train_classifier
+from evo_qnas.pipeline.context import RunContext, made_from, seed_of
+from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
+from evo_qnas.progress import progress_bar
+
+
+@final
+class TeacherStage(Stage):
+    """Leaves `teacher.safetensors`, which carries its fingerprint."""
+
+    name = "teacher"
+
+    def fingerprint(self, context: RunContext) -> str:
+        """The teacher's."""
+        return context.fingerprints.teacher
+
+    def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
+        """The state as it is."""
+        make_teacher(context)
+        return state
+
+
+def make_teacher(context: RunContext) -> None:
+    """`teacher.safetensors`, unless it is there."""
+    path, fingerprint = context.paths.teacher, context.fingerprints.teacher
+    if made_from(path, fingerprint):
+        return
+    teacher = context.new_teacher()
+    weights = context.card.teacher.weights
+    if weights is not None:
+        load_teacher(teacher, weights)
+    else:
+        _train(context, teacher)
+    save_weights(teacher.state_dict(), path, {"fingerprint": fingerprint})
+
+
+def _train(context: RunContext, teacher: nn.Module) -> None:
+    """Trains a teacher with every core: there is one job."""
+    training, train = context.card.teacher.training, context.splits.train
+    label, start = "teacher", context.card.teacher.start
+    if start is not None:
+        fitting, known = start_teacher(teacher, start)
+        label = f"teacher, from {fitting} of {known} tensors of {start.name}"
+    seed = seed_of("teacher order", context.card.seed)
+    prepare_process(context.card.teacher.threads or context.card.threads)
+    batch = min(training.batch_size, len(train))
+    segments = context.card.task == "segmentation"
+    epochs = training.all_epochs if segments else training.epochs
+    with progress_bar(label, epochs * (len(train) // batch)) as advance:
+        if not segments:
+            train_classifier(
+                teacher, train, **training.for_classification, seed=seed, device=context.device, advance=advance
+            )
+        else:
+            train_segmenter(
+                teacher,
+                train,
+                context.splits.search,
+                classes=len(context.splits.classes),
+                settings=training.for_segmentation,
+                seed=seed,
+                device=context.device,
+                checkpoint=context.paths.checkpoint,
+                fingerprint=context.fingerprints.teacher,
+                advance=advance,
+            )
