@@ -16,7 +16,7 @@ from evo_qnas.networks.quantization.quantize import Policy, quantize
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.context import RunContext
-from evo_qnas.pipeline.latency import check_measurable, export_blocks
+from evo_qnas.pipeline.latency import check_measurable, export_blocks, measure_tables
 from evo_qnas.pipeline.latency.calibration import random_genomes
 from evo_qnas.pipeline.latency.units import timed_bits
 from evo_qnas.pipeline.problems import problem_of
@@ -127,11 +127,11 @@ def test_measured_tables_are_kept(measured: tuple[Path, Tables]) -> None:
     context = open_run(folder)
     rounds = folder / "latency" / "rounds.jsonl"
     before = rounds.stat().st_mtime_ns
-    again = latency_stage(context, Tables.load(folder / "tables.h5"), jobs=1)
+    again = measure_tables(context, Tables.load(folder / "tables.h5"), context.card.latency, jobs=1)
     assert again.columns["latency_ms"].values[0].tolist() == tables.columns["latency_ms"].values[0].tolist()
     # Without the stamp everything measured is still there: the same numbers come out.
     (folder / "latency" / "latency.json").unlink()
-    again = latency_stage(context, Tables.load(folder / "tables.h5"), jobs=1)
+    again = measure_tables(context, Tables.load(folder / "tables.h5"), context.card.latency, jobs=1)
     assert again.columns["latency_ms"].values[0].tolist() == tables.columns["latency_ms"].values[0].tolist()
     assert rounds.stat().st_mtime_ns == before
     assert len(rounds.read_text().splitlines()) == 11

@@ -10,6 +10,7 @@ from evo_qnas.networks.models.weights import load_weights
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.validation import build_network
+from evo_qnas.summary import BlockChoice
 from evo_qnas.tables import Tables
 from tests.pipeline.conftest import SMALL
 
@@ -23,7 +24,7 @@ CHANGES = [
 REFINED = [*CHANGES, "refinement.steps=3"]
 
 
-def workplace(folder: Path, changes: list[str]) -> RunContext:
+def context_of(folder: Path, changes: list[str]) -> RunContext:
     name, card = load_card("digits", changes=changes, seed=5)
     return RunContext(name=name, card=card, folder=folder)
 
@@ -77,21 +78,21 @@ def test_a_run_that_was_killed_ends_with_the_same_files(
 
 def test_networks_are_built_from_refined_weights(finished: tuple[Path, Tables, dict[str, bytes]]) -> None:
     folder, _, _ = finished
-    context = workplace(folder, REFINED)
-    row = {"block": "stages.0", "operator": "ds_k3_d1", "weight_bits": 2, "activation_bits": 8}
+    context = context_of(folder, REFINED)
+    row = BlockChoice(block="stages.0", operator="ds_k3_d1", weight_bits=2, activation_bits=8)
     tensors, _ = load_weights(folder / "blocks" / "stages.0" / "refined" / "ds_k3_d1-w2.safetensors")
     first = next(layer for layer in build_network(context, [row]).layers if layer.block)
     codes = torch.clamp(torch.round(tensors["000.weight"] / tensors["000.step"].view(-1, 1, 1, 1)), -2, 1)
     assert first.kept is not None
     assert float((first.weight_codes() == codes).float().mean()) > 0.99
-    eight = build_network(context, [{**row, "weight_bits": 8}])
+    eight = build_network(context, [row.model_copy(update={"weight_bits": 8})])
     assert all(layer.kept is None for layer in eight.layers)
 
 
 def test_what_tables_are_made_from_tells_of_refinement(tmp_path: Path) -> None:
     prints = {
-        workplace(tmp_path, [*CHANGES, *changes]).fingerprints.tables
+        context_of(tmp_path, [*CHANGES, *changes]).fingerprints.tables
         for changes in ([], ["refinement.steps=3"], ["refinement.steps=4"], ["refinement.most_weight_bits=2"])
     }
     assert len(prints) == 4
-    assert "refinement" not in workplace(tmp_path, CHANGES).card.model_dump(exclude_none=True)
+    assert "refinement" not in context_of(tmp_path, CHANGES).card.model_dump(exclude_none=True)
