@@ -25,7 +25,7 @@ from evo_qnas.archive.validated import Validated
 from evo_qnas.files import Seal, replacing
 from evo_qnas.tables import Tables
 from evo_qnas.tables.fast_hdf5 import attribute, put, put_group, put_texts
-from evo_qnas.tables.hdf5 import write_tables
+from evo_qnas.tables.hdf5 import write_content
 
 FORMAT = "evo_qnas.archive"
 SCHEMA = 1
@@ -124,7 +124,7 @@ def _tables_image(tables: Tables) -> bytes:
     access.set_fapl_core(1 << 18, False)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
     with h5py.File(h5py.h5f.create(b"tables", h5py.h5f.ACC_TRUNC, fcpl=_creation(), fapl=access)) as file:
-        write_tables(tables, file.create_group("tables"))
+        write_content(tables.content, file.create_group("tables"))
         file.flush()
         image: bytes = file.id.get_file_image()
         return image

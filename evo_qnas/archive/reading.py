@@ -24,22 +24,10 @@ from evo_qnas.errors import ArchiveError, TableError
 from evo_qnas.files import Seal, check_seal
 from evo_qnas.problem import ConstraintInfo, ObjectiveInfo
 from evo_qnas.tables import Tables
-from evo_qnas.tables.hdf5 import read_tables
-from evo_qnas.tables.safe_hdf5 import SafeReader
+from evo_qnas.tables.hdf5 import read_content
+from evo_qnas.tables.safe_hdf5 import DAMAGE, SafeReader, damage_text
 
 _KINDS = {"genome": "ui", "objectives": "f", "constraints": "f", "generation": "i", "seconds": "f", "state": "u"}
-_DAMAGE = (
-    KeyError,
-    AttributeError,
-    TypeError,
-    ValueError,
-    OSError,
-    RuntimeError,
-    IndexError,
-    OverflowError,
-    MemoryError,
-    SystemError,
-)
 
 
 @final
@@ -167,11 +155,11 @@ class StoredFile:
             raise ArchiveError(f"{self.path} was replaced since it was loaded: load it again")
         try:
             with h5py.File(self.path, "r", locking=False) as file:
-                return read_tables(child(file, "tables"), f"{self.path}:/tables")
+                return Tables.of(read_content(child(file, "tables"), f"{self.path}:/tables"))
         except TableError:
             raise
-        except _DAMAGE as error:
-            raise ArchiveError(f"{self.path} is a damaged archive: {_text(error)}") from error
+        except DAMAGE as error:
+            raise ArchiveError(f"{self.path} is a damaged archive: {damage_text(error)}") from error
 
 
 def open_stored(path: Path) -> StoredFile:
@@ -191,14 +179,9 @@ def open_stored(path: Path) -> StoredFile:
             continue
         except (ArchiveError, TableError):
             raise
-        except _DAMAGE as error:
-            raise ArchiveError(f"{path} is a damaged archive: {_text(error)}") from error
+        except DAMAGE as error:
+            raise ArchiveError(f"{path} is a damaged archive: {damage_text(error)}") from error
     raise ArchiveError(f"{path} is being replaced all the time: try again")
-
-
-def _text(error: BaseException) -> str:
-    text = " ".join(str(error.args[0] if error.args else "").split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def _foreign(path: Path) -> str:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from evo_qnas.errors import EvaluationError, ProblemError
 from evo_qnas.problem.networks import Networks
+from evo_qnas.tables import unit_of
 
 
 class RaisedError(EvaluationError):
@@ -25,7 +26,7 @@ class CustomObjective:
     Attributes:
         function: takes `Networks`, gives (n,) numbers; with `per_network` takes `Networks` of length 1 and gives one.
         name: unique among the objectives.
-        unit: unit of the numbers.
+        unit: unit of the numbers; by default the one that the name states.
         maximize: whether more is better.
         per_network: call once for each network, results kept, spread over `jobs` processes.
         jobs: processes for `per_network`.
@@ -34,11 +35,15 @@ class CustomObjective:
 
     function: Callable[[Networks], Any]
     name: str
-    unit: str = "1"
+    unit: str = ""
     maximize: bool = False
     per_network: bool = False
     jobs: int = 1
     time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        """Takes the unit from the name where none is given."""
+        object.__setattr__(self, "unit", self.unit or unit_of(self.name))
 
     def __call__(self, networks: Networks) -> Any:
         """What the function gives."""
@@ -102,7 +107,7 @@ def objective(function: Callable[[Networks], Any]) -> CustomObjective: ...
 def objective(
     *,
     name: str | None = None,
-    unit: str = "1",
+    unit: str = "",
     maximize: bool = False,
     per_network: bool = False,
     jobs: int = 1,
@@ -114,7 +119,7 @@ def objective(
     function: Callable[[Networks], Any] | None = None,
     *,
     name: str | None = None,
-    unit: str = "1",
+    unit: str = "",
     maximize: bool = False,
     per_network: bool = False,
     jobs: int = 1,
@@ -125,7 +130,7 @@ def objective(
     Args:
         function: the function, where used as a plain decorator.
         name: name of the objective, the function's where absent.
-        unit: unit of the numbers.
+        unit: unit of the numbers; empty takes the one that the name states (`peak_memory_kib`: KiB).
         maximize: whether more is better.
         per_network: the function is slow and takes one network at a time (`Networks` of length 1).
         jobs: processes for `per_network`.

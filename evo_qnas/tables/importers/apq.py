@@ -75,7 +75,6 @@ def import_apq(path: str | Path) -> Tables:
     return Tables.from_arrays(
         {"latency_ms": latency, "energy_mj": energy},
         blocks=blocks,
-        units={"latency_ms": "ms", "energy_mj": "mJ"},
         sources={"latency_ms": source, "energy_mj": source},
         fixed={"latency_ms": float(fixed[0]), "energy_mj": float(fixed[1])},
     )

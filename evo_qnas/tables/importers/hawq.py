@@ -60,7 +60,7 @@ def import_hawq(path: str | Path) -> Tables:
             Block(name=name, operators=("layer",) * len(bits), weight_bits=widths, activation_bits=widths)
             for name in names
         ],
-        units={"size_mb": "MB", "bops": "GBOP", "latency_ms": "ms"},
+        units={"bops": "GBOP"},
         sources={name: f"{place.name}: {content.get('origin', 'HAWQ')}" for name in per_bits},
         baselines=_published(content, layers, bits),
         ties=_ties(place, content, names),
