@@ -19,6 +19,7 @@ from evo_qnas.jobs.cluster import Cluster
 
 logger = logging.getLogger(__name__)
 
+# A scheduler in the same network answers within a second; ten allow for a busy one.
 _WAIT_SECONDS = 10
 _OURS = re.compile(r"batch_of_(.*)_1_calls-[0-9a-f]{32}")
 
@@ -78,8 +79,8 @@ class DaskCluster(Cluster):
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Tells of workers that go while they have a task of ours."""
-        self._client.subscribe_topic("all", _tell)
+        """Reports workers that go while they have a task of ours."""
+        self._client.subscribe_topic("all", _report)
         try:
             yield
         except (CancelledError, asyncio.CancelledError) as error:
@@ -95,7 +96,7 @@ class DaskCluster(Cluster):
 
 
 def _versions() -> dict[str, str]:
-    """What must be the same everywhere for results to be the same."""
+    """The versions that must be the same everywhere for results to be the same."""
     return {"Python": platform.python_version().rpartition(".")[0], "evo-qnas": version("evo-qnas")}
 
 
@@ -103,8 +104,8 @@ def _text(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in versions.items())
 
 
-def _tell(event: tuple[float, Any]) -> None:
-    """Says which tasks a lost worker was at."""
+def _report(event: tuple[float, Any]) -> None:
+    """Logs the tasks that a lost worker was at."""
     message = event[1]
     if not isinstance(message, dict) or message.get("action") != "remove-worker":
         return
@@ -133,7 +134,7 @@ class _Backend(DaskDistributedBackend):  # type: ignore[misc]  # joblib has no t
 
 
 def _instead(status: str, result: Any) -> Any:
-    """What joblib gets for a task that has no result."""
+    """The stand-in that joblib gets for a task without a result."""
     error = result[1] if status == "error" else CancelledError()
     if isinstance(error, KilledWorker):
         return [Lost(f"{error.allowed_failures + 1} workers of the Dask cluster died at work on it")]
