@@ -26,7 +26,7 @@ from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
 from evo_qnas.pareto import Certificate
 from evo_qnas.problem import Problem, TableProblem
-from evo_qnas.problem.terms import PREFIXES
+from evo_qnas.problem.description import named_functions
 from evo_qnas.tables import Tables
 
 
@@ -178,7 +178,7 @@ class Archive:
         Raises:
             ArchiveError: the search was not on tables, or the problem has functions of a user's, which the text names.
         """
-        functions = functions_of(self.header.problem)
+        functions = named_functions(self.header.problem)
         if functions:
             raise ArchiveError(
                 f"the problem of {self._name} has functions, which are not run from a file unasked "
@@ -384,18 +384,6 @@ class Archive:
 
     def _tables(self) -> Tables | None:
         return self.tables
-
-
-def functions_of(description: Mapping[str, Any]) -> list[str]:
-    """The `module:function` texts of a problem's description, whichever part of it they stand in."""
-    names = [str(name) for name in description.get("functions", ())]
-    for part in ("objectives", "constraints"):
-        for text in map(str, description.get(part, ())):
-            prefix = text.partition(":")[0].strip()
-            plain = ":" not in text or prefix in PREFIXES or "<=" in text or ">=" in text
-            if not plain or (part == "objectives" and ":" in text and prefix not in PREFIXES):
-                names.append(text)
-    return list(dict.fromkeys(names))
 
 
 def merged_contents(stored: StoredFile, left: Leftover | None) -> Contents:

@@ -46,7 +46,7 @@ class CustomObjective:
         object.__setattr__(self, "unit", self.unit or unit_of(self.name))
 
     def __call__(self, networks: Networks) -> Any:
-        """What the function gives."""
+        """The function's result."""
         return self.function(networks)
 
     @property
@@ -72,10 +72,10 @@ class CustomObjective:
         # A copy each: what one function writes into its argument must not reach the next.
         handed = Networks(tables=networks.tables, genomes=networks.genomes.copy())
         try:
-            given = self.function(handed)
+            returned = self.function(handed)
         except Exception as error:
             raise RaisedError(f"objective {self.name!r} raised {type(error).__name__}: {error}") from error
-        values = as_numbers(given, f"objective {self.name!r}")
+        values = as_numbers(returned, f"objective {self.name!r}")
         if values.shape != (len(networks),):
             raise EvaluationError(
                 f"objective {self.name!r} must give one number per network, "
@@ -84,17 +84,17 @@ class CustomObjective:
         return values
 
 
-def as_numbers(given: Any, who: str) -> Float[np.ndarray, "..."]:
-    """What a user's function gave as new float64 array.
+def as_numbers(returned: Any, who: str) -> Float[np.ndarray, "..."]:
+    """The result of a user's function as a new float64 array.
 
     Raises:
         EvaluationError: it is no array of real numbers; the text begins with `who`.
     """
     try:
-        found = np.asarray(given)
-        if found.dtype.kind not in "biuf":
-            raise TypeError(f"got {type(given).__name__} of {found.dtype}")
-        return np.array(found, dtype=np.float64)
+        numbers = np.asarray(returned)
+        if numbers.dtype.kind not in "biuf":
+            raise TypeError(f"got {type(returned).__name__} of {numbers.dtype}")
+        return np.array(numbers, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"{who} gave no numbers: {error}") from error
 
@@ -167,7 +167,7 @@ def objective(
 
 
 def as_objective(item: Any) -> CustomObjective:
-    """A function, or what `objective` made of one.
+    """The objective of a function, or the one that `objective` made.
 
     Raises:
         ProblemError: it cannot be called.

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
-from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
+from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
+from evo_qnas.problem.problem import Problem
 from evo_qnas.spaces import Additive, Space
 from evo_qnas.tables import unit_of
 from evo_qnas.tables.importers import read_macro
