@@ -1,10 +1,13 @@
 """Picks among the evaluations of an archive: under a limit, at the knee, different from each other."""
 
+from collections.abc import Sequence
+
 import moocore
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from evo_qnas.archive.evaluations import Evaluations
+from evo_qnas.archive.front import front_among, signs
 from evo_qnas.archive.header import Header
 from evo_qnas.errors import ArchiveError, ProblemError, TableError
 from evo_qnas.problem.terms import parse_term
@@ -48,6 +51,33 @@ def within(
         return parsed.holds(parse_term(parsed.name, tables).values(tables, genomes))
     except (ProblemError, TableError) as error:
         raise ArchiveError(str(error)) from error
+
+
+def selected_rows(
+    header: Header, tables: Tables | None, evaluations: Evaluations, limits: Sequence[str], best: str | None
+) -> Int[np.ndarray, " n"]:
+    """Rows of the front of the feasible networks that meet `limits`; with `best` the one row best in that.
+
+    Raises:
+        ArchiveError: a limit cannot be read, a name is unknown, or no evaluated network meets the limits.
+    """
+    genomes = evaluations.genomes
+    outside = evaluations.objectives * signs([info.maximize for info in header.objectives])
+    rows = np.flatnonzero(evaluations.feasible)
+    for limit in limits:
+        rows = rows[within(header, tables, limit, genomes[rows], outside[rows])]
+    if not len(rows):
+        raise ArchiveError(
+            f"none of {len(evaluations)} evaluated networks meets {' and '.join(limits) or 'the limits'}"
+        )
+    front = front_among(evaluations.objectives, rows)
+    if best is None:
+        return front
+    maximize = {info.name: info.maximize for info in header.objectives}
+    pool = front if best in maximize else rows
+    values = column_of(header, tables, best, genomes[pool], outside[pool])
+    more = maximize[best] if best in maximize else tables is not None and tables.column(best).direction == "maximize"
+    return pool[[int((-values if more else values).argmin())]]
 
 
 def scaled(points: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:

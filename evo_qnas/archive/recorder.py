@@ -12,12 +12,13 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Int
 
-from evo_qnas.archive.archive import Archive, merged_contents
+from evo_qnas.archive.archive import Archive
 from evo_qnas.archive.evaluations import Evaluations, narrow
 from evo_qnas.archive.header import GROWING, Header
 from evo_qnas.archive.history import Traced
 from evo_qnas.archive.journal import SYNC_SECONDS, Journal, cannot_write, journal_path, read_journal
 from evo_qnas.archive.layout import Contents, write_archive
+from evo_qnas.archive.merging import merged_contents
 from evo_qnas.archive.reading import open_stored
 from evo_qnas.errors import ArchiveError
 

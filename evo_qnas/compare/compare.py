@@ -10,6 +10,7 @@ import numpy as np
 from evo_qnas.compare.case import Case
 from evo_qnas.compare.comparison import Comparison, Result
 from evo_qnas.compare.entries import entries_of
+from evo_qnas.compare.files import save_comparison
 from evo_qnas.compare.indicators import measure, reference_of
 from evo_qnas.compare.runs import make_runs
 from evo_qnas.errors import SearchError
@@ -95,7 +96,7 @@ def compare(
         command=command,
     )
     if folder is not None:
-        comparison.save(folder)
+        save_comparison(comparison, folder)
     return comparison
 
 

@@ -7,8 +7,11 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
+# The usual level; more of it would call every tenth equal pair different.
 ALPHA = 0.05
+# Digits in which two runs with one front agree; sums differ from the fourteenth on.
 DIGITS = 12
+# Runs of each algorithm up to which the exact distribution of Mann and Whitney's test takes no time that counts.
 MOST_EXACT = 25
 
 
