@@ -1,6 +1,6 @@
 """Archives: every evaluation of a search, in one HDF5 file that survives kills, with its front.
 
-- `Archive`, `Front`, `History`, `Validated`: what a search found and how.
+- `Archive`, `Front`, `History`, `Validated`: the result of a search and its course.
 - `Recorder`, `Header`, `Evaluations`: how a search writes it.
 """
 

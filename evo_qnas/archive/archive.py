@@ -170,7 +170,7 @@ class Archive:
 
     @cached_property
     def certificate(self) -> Certificate:
-        """How much of the optimum's hypervolume the front has, where all objectives are additive.
+        """The share of the optimum's hypervolume that the front has, where all objectives are additive.
 
         Raises:
             ArchiveError: see `problem`.

@@ -28,7 +28,7 @@ def load_contents(path: Path) -> tuple[Contents, StoredFile | None]:
             break
     if left is not None and left.run == stored.run:
         contents = merged_contents(stored, left)
-        early = left.unplaced(contents.evaluations)
+        early = left.unordered(contents.evaluations)
         if early is not None:
             contents = replace(contents, evaluations=Evaluations.joined([contents.evaluations, early]))
         return contents, None

@@ -94,8 +94,8 @@ class Comparison:
     def curves(self, case: str, entry: str) -> tuple[tuple[int, ...], Float[np.ndarray, "seeds checkpoints"]]:
         """Evaluations, and the hypervolume share of each run after them."""
         ends = checkpoints(self.budget(case))
-        found = [result.quality.curve for result in self.of(case, entry)]
-        return ends, np.array(found) if found else np.empty((0, len(ends)))
+        curves = [result.quality.curve for result in self.of(case, entry)]
+        return ends, np.array(curves) if curves else np.empty((0, len(ends)))
 
     def budget(self, case: str) -> int:
         """Evaluations of each run on a case."""
@@ -212,7 +212,7 @@ def _medians(results: Sequence[Result]) -> dict[str, Any]:
     """Medians over the runs of one algorithm on one problem; a goal counts where at least half of the runs reach it."""
     shares = np.array([r.quality.share for r in results])
     lower, median, upper = np.percentile(shares, [25, 50, 75])
-    found = [r.quality.found for r in results if r.quality.found is not None]
+    counts = [r.quality.found for r in results if r.quality.found is not None]
     row: dict[str, Any] = {
         "runs": len(results),
         "hypervolume_share": median,
@@ -220,7 +220,7 @@ def _medians(results: Sequence[Result]) -> dict[str, Any]:
         "upper_quartile": upper,
         "epsilon": float(np.median([r.quality.epsilon for r in results])),
         "igd_plus": float(np.median([r.quality.igd_plus for r in results])),
-        "exact_points_found": float(np.median(found)) if found else None,
+        "exact_points_found": float(np.median(counts)) if counts else None,
     }
     for index, goal in enumerate(TARGETS):
         for kind, of in (("evaluations", "evaluations_to"), ("seconds", "seconds_to")):

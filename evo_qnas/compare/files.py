@@ -39,7 +39,7 @@ def save_comparison(comparison: Comparison, folder: str | Path) -> None:
 
 
 def _document(comparison: Comparison, frames: Mapping[str, DataFrame], ranks: Ranks) -> dict[str, Any]:
-    """What a report page needs, as plain JSON values; numbers that are none are null."""
+    """The content of a report page, as plain JSON values; numbers that are none are null."""
     return {
         "format": "evo_qnas comparison",
         "settings": {

@@ -95,8 +95,8 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def winners(comparison: Comparison, case: str) -> list[str]:
     """The entries with the best median hypervolume share on a case; several where it is equal to 12 decimals."""
-    found = {entry.name: comparison.values(case, entry.name) for entry in comparison.entries}
-    medians = {name: float(np.median(values)) for name, values in found.items() if len(values)}
+    shares = {entry.name: comparison.values(case, entry.name) for entry in comparison.entries}
+    medians = {name: float(np.median(values)) for name, values in shares.items() if len(values)}
     best = max(medians.values(), default=0.0)
     return [name for name, value in medians.items() if value == best]
 

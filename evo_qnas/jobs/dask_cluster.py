@@ -19,7 +19,7 @@ from evo_qnas.jobs.cluster import Cluster
 
 logger = logging.getLogger(__name__)
 
-# A scheduler in the same network answers within a second; ten allow for a busy one.
+# Time that a busy scheduler or a starting worker may take before it counts as absent.
 _WAIT_SECONDS = 10
 _OURS = re.compile(r"batch_of_(.*)_1_calls-[0-9a-f]{32}")
 
@@ -56,10 +56,10 @@ class DaskCluster(Cluster):
                     "start it with --nthreads 1"
                 )
         try:
-            found = self._client.run(_versions)
+            versions = self._client.run(_versions)
         except ModuleNotFoundError as error:
             raise JobError(f"{self._address}: a worker cannot import {error.name}: install evo-qnas there") from error
-        for worker, theirs in found.items():
+        for worker, theirs in versions.items():
             if theirs != _versions():
                 raise JobError(
                     f"{self._address}: worker {worker} runs {_text(theirs)}, this process {_text(_versions())}: "
@@ -109,7 +109,7 @@ def _report(event: tuple[float, Any]) -> None:
     message = event[1]
     if not isinstance(message, dict) or message.get("action") != "remove-worker":
         return
-    names = [found[1] for key in message.get("processing-tasks", ()) if (found := _OURS.fullmatch(str(key)))]
+    names = [match[1] for key in message.get("processing-tasks", ()) if (match := _OURS.fullmatch(str(key)))]
     if names:
         logger.warning(
             "Dask lost its worker %s at work on %s: the task is run again by another one",
@@ -127,9 +127,9 @@ class _Backend(DaskDistributedBackend):  # type: ignore[misc]  # joblib has no t
             async for future, result in self.waiting_futures:
                 waits: Future[Any] = self._results.pop(future)
                 callback: Callable[[Any], None] = self._callbacks.pop(future)
-                given = result if future.status == "finished" else _instead(future.status, result)
-                waits.set_result(given)
-                callback(given)
+                outcome = result if future.status == "finished" else _instead(future.status, result)
+                waits.set_result(outcome)
+                callback(outcome)
             await asyncio.sleep(0.01)
 
 

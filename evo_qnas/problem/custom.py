@@ -188,11 +188,11 @@ def import_objective(text: str) -> CustomObjective:
     """
     module, _, name = text.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        target: Any = importlib.import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            target = getattr(target, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise ProblemError(f"objective {text!r} cannot be imported: {error}") from error
-    if not callable(found):
-        raise ProblemError(f"objective {text!r} is a {type(found).__name__}, not a function of networks")
-    return as_objective(found)
+    if not callable(target):
+        raise ProblemError(f"objective {text!r} is a {type(target).__name__}, not a function of networks")
+    return as_objective(target)

@@ -97,7 +97,7 @@ class LookupProblem(Problem):
     def evaluate(
         self, genomes: Int[np.ndarray, "n blocks"]
     ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
-        """What was measured; NaN where nothing was."""
+        """The measured values; NaN where nothing was measured."""
         plain = np.ascontiguousarray(genomes, dtype=np.int64)
         rows = np.array([self._rows.get(genome.tobytes(), -1) for genome in plain], dtype=np.int64)
         return self._values[rows], np.empty((len(genomes), 0))

@@ -25,7 +25,7 @@ from evo_qnas.progress import progress_bar
 from evo_qnas.spaces import Additive, Space
 from evo_qnas.tables import Tables
 
-# Relative rounding of a sum: thousands of times float64's, and far below any number that was measured.
+# Relative rounding of a sum: thousands of times float64's, and far below the precision of any measurement.
 _ROUNDING = 1e-12
 
 

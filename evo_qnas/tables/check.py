@@ -175,13 +175,13 @@ def _counts(content: Content) -> Iterator[Finding]:
 
 def _alike(content: Content) -> Iterator[Finding]:
     for what, names in (("columns", list(content.columns)), ("blocks", list(content.names))):
-        seen: dict[str, str] = {}
+        names_by_text: dict[str, str] = {}
         for name in names:
             plain = "".join(name.lower().split())
-            if plain in seen:
-                text = f"the {what} {seen[plain]!r} and {name!r} differ in case or spaces only"
+            if plain in names_by_text:
+                text = f"the {what} {names_by_text[plain]!r} and {name!r} differ in case or spaces only"
                 yield Finding(severity="warning", rule="duplicate-name", text=text)
-            seen[plain] = name
+            names_by_text[plain] = name
 
 
 def _ties(content: Content) -> Iterator[Finding]:

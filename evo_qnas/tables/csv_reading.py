@@ -122,22 +122,22 @@ def _comment(file: Path, number: int, line: str, scanned: _Rows) -> None:
         return
     where = f"{file}, line {number}"
     try:
-        given = json.loads(text)
+        facts = json.loads(text)
     except ValueError as error:
         raise TableError(f"{where}: the comment is no JSON: {error}") from error
-    if isinstance(given.get("column"), str):
-        for key, value in given.items():
+    if isinstance(facts.get("column"), str):
+        for key, value in facts.items():
             if key != "column" and (key not in _META or not isinstance(value, _META[key])):
                 raise TableError(f"{where}: a column has {', '.join(_META)}, not {key} = {value!r}")
-        if given.get("direction", "minimize") not in ("minimize", "maximize"):
-            raise TableError(f"{where}: the direction is minimize or maximize, not {given['direction']!r}")
-        if given.get("combine", "sum") not in ("sum", "max"):
-            raise TableError(f"{where}: blocks combine by sum or max, not {given['combine']!r}")
-        scanned.columns[given["column"]] = given
-    elif isinstance(given.get("baseline"), str) and _all(given.get("genome"), int):
-        scanned.baselines[given["baseline"]] = given["genome"]
-    elif _all(given.get("tie"), str):
-        scanned.ties.append(tuple(given["tie"]))
+        if facts.get("direction", "minimize") not in ("minimize", "maximize"):
+            raise TableError(f"{where}: the direction is minimize or maximize, not {facts['direction']!r}")
+        if facts.get("combine", "sum") not in ("sum", "max"):
+            raise TableError(f"{where}: blocks combine by sum or max, not {facts['combine']!r}")
+        scanned.columns[facts["column"]] = facts
+    elif isinstance(facts.get("baseline"), str) and _all(facts.get("genome"), int):
+        scanned.baselines[facts["baseline"]] = facts["genome"]
+    elif _all(facts.get("tie"), str):
+        scanned.ties.append(tuple(facts["tie"]))
     else:
         raise TableError(f"{where}: a comment in braces describes a column, a baseline with its genome, or a tie")
 
@@ -231,21 +231,21 @@ def _column(
 
 def _block(file: Path, name: str, rows: list[tuple[int, list[str]]], at: Mapping[str, int]) -> Block:
     """One block's choices; refuses a choice that is there twice."""
-    seen: dict[tuple[str, int, int], int] = {}
+    lines: dict[tuple[str, int, int], int] = {}
     for number, cells in rows:
         bits = [_bits(file, number, key, cells[at[key]]) for key in ("weight_bits", "activation_bits")]
         label = (cells[at["operator"]], bits[0], bits[1])
-        if label in seen:
+        if label in lines:
             raise TableError(
                 f"{file}, line {number}: block {name!r} has the choice {label[0]} {label[1]}/{label[2]} already "
-                f"in line {seen[label]}"
+                f"in line {lines[label]}"
             )
-        seen[label] = number
+        lines[label] = number
     return Block(
         name=name,
-        operators=tuple(label[0] for label in seen),
-        weight_bits=np.array([label[1] for label in seen], dtype=np.int64),
-        activation_bits=np.array([label[2] for label in seen], dtype=np.int64),
+        operators=tuple(label[0] for label in lines),
+        weight_bits=np.array([label[1] for label in lines], dtype=np.int64),
+        activation_bits=np.array([label[2] for label in lines], dtype=np.int64),
     )
 
 

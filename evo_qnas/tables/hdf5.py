@@ -117,9 +117,9 @@ def read_content(group: h5py.Group, origin: str) -> Content:
 def _checked(reader: SafeReader, group: h5py.Group, origin: str) -> Content:
     """The content of a group whose format is not known yet."""
     with reader.damage():
-        found = reader.text_attribute(group, "format", default="")
-        if found != FORMAT:
-            raise TableError(f"{origin} is no tables file: its format is {found!r}, expected {FORMAT!r}")
+        kind = reader.text_attribute(group, "format", default="")
+        if kind != FORMAT:
+            raise TableError(f"{origin} is no tables file: its format is {kind!r}, expected {FORMAT!r}")
         schema = reader.integer_attribute(group, "schema")
         if schema > SCHEMA:
             raise TableError(f"{origin} has the schema {schema}, this version reads up to {SCHEMA}: update evo_qnas")
@@ -201,9 +201,9 @@ def _stated(reader: SafeReader, group: h5py.Group, name: str) -> tuple[Any, ...]
 def _details(reader: SafeReader, name: str, text: str) -> Mapping[str, Any]:
     """The details of a column from their JSON text."""
     try:
-        found = json.loads(text)
+        details = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TableError(f"{reader.origin}: the details of column {name!r} are no JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(details, dict):
         raise TableError(f"{reader.origin}: the details of column {name!r} are no JSON object")
-    return MappingProxyType(found)
+    return MappingProxyType(details)

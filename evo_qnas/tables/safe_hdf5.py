@@ -14,7 +14,7 @@ from evo_qnas.errors import EvoQnasError
 
 # Deflate packs at most about 1032 to 1.
 _MOST_PACKED = 1100
-# A thousand times the blocks, columns or baselines of the largest published table.
+# Far more blocks, columns or baselines than any search has.
 _MOST_MEMBERS = 100_000
 # Memory that a small file may make us take, though it declares more than it is large.
 _MOST_BYTES = 256 * 1024**2

@@ -54,7 +54,7 @@ def test_dataframe_holds_the_searches_fronts(small: Comparison, problem: TablePr
 
     archive = search(problem, algorithm="random", evaluations=200, seed=2, seeding=False)
     result = small.of("first", "rare")[2]
-    front = result.run.seen[result.run.front]
+    front = result.run.objectives[result.run.front]
     np.testing.assert_array_equal(front[np.lexsort(front.T[::-1])], archive.front.objectives)
 
 
