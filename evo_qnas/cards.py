@@ -26,19 +26,19 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def _folders(kind: Kind) -> list[Path]:
-    """Where cards of a kind lie, first the nearest: working folder, checkout, wheel."""
+    """The folders of cards of a kind, first the nearest: working folder, checkout, wheel."""
     roots = [Path.cwd(), _PACKAGE.parent, _PACKAGE / "_cards"]
     return [root / kind for root in dict.fromkeys(roots) if (root / kind).is_dir()]
 
 
 def list_cards(kind: Kind) -> dict[str, Path]:
     """Cards by name; a card in the working folder hides one of the same name in the checkout or the wheel."""
-    found: dict[str, Path] = {}
+    cards: dict[str, Path] = {}
     for folder in _folders(kind):
         for path in sorted(folder.iterdir()):
             if path.suffix in {".toml", ".py"} and not path.name.startswith("_"):
-                found.setdefault(path.stem, path)
-    return dict(sorted(found.items()))
+                cards.setdefault(path.stem, path)
+    return dict(sorted(cards.items()))
 
 
 def find_card(kind: Kind, name: str) -> Path:

@@ -47,6 +47,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         aside.write_bytes(content)
 
 
+# HDF5 looks for its signature at multiples of 512 bytes, so that the seal can stand before it.
 SEAL_BYTES = 512
 _MAGIC = b"evo_qnas seal 1\n"
 _EXTENT = struct.Struct("<QQI")
@@ -168,13 +169,13 @@ def _check_heaps(view: mmap.mmap, extents: Iterable[tuple[int, int, int]]) -> No
 
 
 def _check_heap(view: mmap.mmap, at: int) -> None:
-    """One heap; every object lies in it and takes room."""
-    place = at + len(_HEAP) + _HEAP_SIZE.size
-    end = at + _HEAP_SIZE.unpack_from(view, at + len(_HEAP))[0] if place <= len(view) else len(view) + 1
-    while place + _HEAP_OBJECT.size <= end <= len(view):
-        index, _, _, size = _HEAP_OBJECT.unpack_from(view, place)
+    """One heap; every object lies in it and takes space."""
+    cursor = at + len(_HEAP) + _HEAP_SIZE.size
+    end = at + _HEAP_SIZE.unpack_from(view, at + len(_HEAP))[0] if cursor <= len(view) else len(view) + 1
+    while cursor + _HEAP_OBJECT.size <= end <= len(view):
+        index, _, _, size = _HEAP_OBJECT.unpack_from(view, cursor)
         if index == 0 and size < _HEAP_OBJECT.size:
             end = len(view) + 1
-        place += size if index == 0 else _HEAP_OBJECT.size + (size + 7) // 8 * 8
-    if not place <= end <= len(view):
+        cursor += size if index == 0 else _HEAP_OBJECT.size + (size + 7) // 8 * 8
+    if not cursor <= end <= len(view):
         raise ValueError("its texts are damaged")

@@ -1,6 +1,5 @@
 """`Archive`: every evaluation of one search, its front, its history and its validated networks."""
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -11,22 +10,23 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float, Int
 
-from evo_qnas.archive.choosing import column_of, diverse_rows, knee_of, within
+from evo_qnas.archive.choosing import diverse_rows, knee_of, selected_rows
 from evo_qnas.archive.decoding import frame_of
 from evo_qnas.archive.evaluations import Evaluations
-from evo_qnas.archive.front import Front, front_among, signs
+from evo_qnas.archive.front import Front, signs
 from evo_qnas.archive.header import Header
 from evo_qnas.archive.history import History, Traced, traced
-from evo_qnas.archive.journal import Journal, Leftover, cannot_write, journal_path, read_journal
-from evo_qnas.archive.layout import Contents, versions, write_archive
-from evo_qnas.archive.reading import StoredFile, open_stored
+from evo_qnas.archive.layout import Contents, versions
+from evo_qnas.archive.merging import joined_contents, load_contents
+from evo_qnas.archive.reading import StoredFile
+from evo_qnas.archive.rebuilding import rebuilt_problem
 from evo_qnas.archive.validated import Validated
+from evo_qnas.archive.writing import replace_archive, with_networks, write_or_explain
 from evo_qnas.errors import ArchiveError
 from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
 from evo_qnas.pareto import Certificate
-from evo_qnas.problem import Problem, TableProblem
-from evo_qnas.problem.terms import PREFIXES
+from evo_qnas.problem import Problem
 from evo_qnas.tables import Tables
 
 
@@ -35,7 +35,7 @@ class Archive:
     """Every evaluation of one search in order, with its front.
 
     `objectives` and the front's are in the user's own direction: a maximised objective reads as the user wrote it.
-    `evaluations` are what the search saw: all minimised.
+    `evaluations` are those of the search: all minimised.
     """
 
     def __init__(
@@ -59,45 +59,24 @@ class Archive:
         Raises:
             ArchiveError: the file is missing, is no archive, is of a later version, or is damaged.
         """
-        place = Path(path)
-        while True:
-            stored = open_stored(place)
-            left = read_journal(journal_path(place))
-            if left is None and not stored.finished and not stored.is_current():
-                continue
-            break
-        if left is not None and left.run == stored.run:
-            contents = merged_contents(stored, left)
-            early = left.unplaced(contents.evaluations)
-            if early is not None:
-                contents = replace(contents, evaluations=Evaluations.joined([contents.evaluations, early]))
-            return cls(contents, place)
-        empty = Evaluations.empty(0, 0, 0)
-        contents = Contents(
-            run=stored.run,
-            header=stored.header,
-            evaluations=empty,
-            finished=stored.finished,
-            extras=stored.extras,
-            validated=stored.validated,
-        )
-        return cls(contents, place, stored)
+        contents, stored = load_contents(Path(path))
+        return cls(contents, Path(path), stored)
 
     def __len__(self) -> int:
         return len(self._contents.evaluations) if self._stored is None else len(self._stored)
 
     def __repr__(self) -> str:
-        place = "in memory" if self.path is None else str(self.path)
-        return f"Archive({place}: {len(self)} evaluations, {len(self.front)} on the front, {self.header.algorithm})"
+        where = "in memory" if self.path is None else str(self.path)
+        return f"Archive({where}: {len(self)} evaluations, {len(self.front)} on the front, {self.header.algorithm})"
 
     @property
     def header(self) -> Header:
-        """Which search it is."""
+        """The search: problem, algorithm, settings and seed."""
         return self._contents.header
 
     @property
     def finished(self) -> bool:
-        """Whether the search came to its end."""
+        """True where the search came to its end."""
         return self._contents.finished
 
     @cached_property
@@ -178,13 +157,7 @@ class Archive:
         Raises:
             ArchiveError: the search was not on tables, or the problem has functions of a user's, which the text names.
         """
-        functions = functions_of(self.header.problem)
-        if functions:
-            raise ArchiveError(
-                f"the problem of {self._name} has functions, which are not run from a file unasked "
-                f"({', '.join(functions)}): call trusted_problem() where you trust it"
-            )
-        return self.trusted_problem()
+        return rebuilt_problem(self.header, self.tables, self._name, trusted=False)
 
     def trusted_problem(self) -> Problem:
         """`problem`, with the functions imported that the archive names: for archives of people you trust.
@@ -193,18 +166,11 @@ class Archive:
             ArchiveError: the search was not on tables, so that the file does not hold the problem.
             ProblemError: a function cannot be imported any more.
         """
-        if self.tables is None or not self.header.problem:
-            raise ArchiveError(
-                f"{self._name} does not hold its problem, which was not built on tables: build it again in Python"
-            )
-        try:
-            return TableProblem.from_description(self.tables, self.header.problem)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ArchiveError(f"{self._name} describes its problem in a way that cannot be read: {error}") from error
+        return rebuilt_problem(self.header, self.tables, self._name, trusted=True)
 
     @cached_property
     def certificate(self) -> Certificate:
-        """How much of the optimum's hypervolume the front has, where all objectives are additive.
+        """The share of the optimum's hypervolume that the front has, where all objectives are additive.
 
         Raises:
             ArchiveError: see `problem`.
@@ -230,23 +196,7 @@ class Archive:
         Raises:
             ArchiveError: a limit cannot be read, a name is unknown, or no evaluated network meets the limits.
         """
-        rows = np.flatnonzero(self.evaluations.feasible)
-        for limit in limits:
-            outside = self.objectives[rows]
-            rows = rows[within(self.header, self.tables, limit, self.genomes[rows], outside)]
-        if not len(rows):
-            raise ArchiveError(f"none of {len(self)} evaluated networks meets {' and '.join(limits) or 'the limits'}")
-        front = front_among(self.evaluations.objectives, rows)
-        if best is None:
-            return self._chosen(front)
-        objectives = [info.name for info in self.header.objectives]
-        pool = front if best in objectives else rows
-        values = column_of(self.header, self.tables, best, self.genomes[pool], self.objectives[pool])
-        if best in objectives:
-            maximize = self.header.objectives[objectives.index(best)].maximize
-        else:
-            maximize = self.tables is not None and self.tables.column(best).direction == "maximize"
-        return self._chosen(pool[[int((-values if maximize else values).argmin())]])
+        return self._chosen(selected_rows(self.header, self.tables, self.evaluations, limits, best))
 
     def knee(self) -> Front:
         """The one network of the front where giving up one objective starts to buy little of the others.
@@ -282,33 +232,7 @@ class Archive:
         Raises:
             ArchiveError: they are of different problems; the text says what differs.
         """
-        same = replace(
-            other.header, algorithm=self.header.algorithm, settings=self.header.settings, seed=self.header.seed
-        )
-        changed = list(self.header.differences(same))
-        if changed:
-            raise ArchiveError(f"archives of different problems cannot be merged: {changed[0]}")
-        known = {genome.tobytes() for genome in self.genomes}
-        new = np.array([genome.tobytes() not in known for genome in other.genomes], dtype=bool)
-        shift = int(self.evaluations.generation.max(initial=-1)) + 1
-        header = replace(
-            self.header,
-            tables=self.tables,
-            algorithm=f"{self.header.algorithm} + {other.header.algorithm}",
-            settings={"merged": [dict(self.header.settings), dict(other.header.settings)]},
-            seed=None,
-        )
-        added = other.evaluations.chosen(np.flatnonzero(new))
-        added = replace(added, generation=added.generation + np.int32(shift))
-        ids = {network.id for network in self.validated}
-        contents = Contents(
-            run=uuid.uuid4().hex,
-            header=header,
-            evaluations=Evaluations.joined([self.evaluations, added]),
-            finished=self.finished and other.finished,
-            validated=(*self.validated, *(network for network in other.validated if network.id not in ids)),
-        )
-        return Archive(contents)
+        return Archive(joined_contents(self._whole(), other._whole()))
 
     def add_validation(self, *networks: Validated) -> "Archive":
         """The archive with these networks in `validated` (an earlier one of the same id goes); its file is rewritten.
@@ -317,22 +241,10 @@ class Archive:
             ArchiveError: a genome is of another length, or the file is being written by another process, was replaced
                 since it was loaded, or cannot be written.
         """
-        blocks = len(self.header.blocks)
-        for network in networks:
-            if len(network.genome) != blocks:
-                raise ArchiveError(f"network {network.id!r} has {len(network.genome)} blocks, the archive has {blocks}")
-        ids = {network.id for network in networks}
-        kept = tuple(network for network in self.validated if network.id not in ids)
-        changed = Archive(replace(self._whole(), validated=(*kept, *networks)), self.path)
+        contents = with_networks(self._whole(), networks)
         if self.path is not None:
-            journal = Journal.open(self.path)
-            try:
-                if not journal.is_empty or (self._stored is not None and not self._stored.is_current()):
-                    raise ArchiveError(f"{self.path} was changed since it was loaded: load it again")
-                changed._write(self.path)
-            finally:
-                journal.close(remove=journal.is_empty)
-        return changed
+            replace_archive(contents, self.path, self._stored)
+        return Archive(contents, self.path)
 
     def save(self, path: str | Path) -> "Archive":
         """Writes the archive to a file of its own, in one step; returns the archive of that file.
@@ -340,14 +252,9 @@ class Archive:
         Raises:
             ArchiveError: the file cannot be written.
         """
-        self._write(Path(path))
-        return Archive(self._whole(), Path(path))
-
-    def _write(self, path: Path) -> None:
-        try:
-            write_archive(self._whole(), path)
-        except OSError as error:
-            raise cannot_write(path, error) from error
+        contents = self._whole()
+        write_or_explain(contents, Path(path))
+        return Archive(contents, Path(path))
 
     def _whole(self) -> Contents:
         header = replace(self.header, tables=self.tables)
@@ -384,29 +291,3 @@ class Archive:
 
     def _tables(self) -> Tables | None:
         return self.tables
-
-
-def functions_of(description: Mapping[str, Any]) -> list[str]:
-    """The `module:function` texts of a problem's description, whichever part of it they stand in."""
-    names = [str(name) for name in description.get("functions", ())]
-    for part in ("objectives", "constraints"):
-        for text in map(str, description.get(part, ())):
-            prefix = text.partition(":")[0].strip()
-            plain = ":" not in text or prefix in PREFIXES or "<=" in text or ">=" in text
-            if not plain or (part == "objectives" and ":" in text and prefix not in PREFIXES):
-                names.append(text)
-    return list(dict.fromkeys(names))
-
-
-def merged_contents(stored: StoredFile, left: Leftover | None) -> Contents:
-    """An archive file with what its journal adds."""
-    evaluations = stored.evaluations()
-    merged = evaluations if left is None else left.merged(stored.run, evaluations)
-    return Contents(
-        run=stored.run,
-        header=replace(stored.header, tables=stored.tables()),
-        evaluations=merged,
-        finished=stored.finished and len(merged) == len(evaluations),
-        extras=stored.extras,
-        validated=stored.validated,
-    )

@@ -1,18 +1,20 @@
 """Picks among the evaluations of an archive: under a limit, at the knee, different from each other."""
 
-import re
+from collections.abc import Sequence
 
 import moocore
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from evo_qnas.archive.evaluations import Evaluations
+from evo_qnas.archive.front import front_among, signs
 from evo_qnas.archive.header import Header
 from evo_qnas.errors import ArchiveError, ProblemError, TableError
-from evo_qnas.problem.limits import parse_limit
+from evo_qnas.problem.terms import parse_term
+from evo_qnas.spaces import parse_limit
 from evo_qnas.tables import Tables
 
-_SIMPLE = re.compile(r"\s*(?P<name>.+?)\s*(?P<sign><=|>=)\s*(?P<number>[-+]?[\d._]+(?:[eE][-+]?\d+)?)\s*")
+# Layers of the non-dominated sorting: the fiftieth is so far from the front that no network of it is a good one.
 _MOST_LAYERS = 50
 
 
@@ -37,30 +39,45 @@ def column_of(
 def within(
     header: Header, tables: Tables | None, limit: str, genomes: Int[np.ndarray, "n blocks"], outside: np.ndarray
 ) -> Bool[np.ndarray, " n"]:
-    """(n,) bool: which networks meet a limit such as `size_bytes <= 30000`.
+    """(n,) bool: networks that meet a limit such as `size_bytes <= 30000`.
 
     Raises:
-        ArchiveError: the limit cannot be read or names nothing the archive knows.
+        ArchiveError: the limit cannot be read or names nothing that the archive has.
     """
-    found = _SIMPLE.fullmatch(limit)
-    names = [info.name for info in header.objectives]
-    if tables is None or (found and found["name"] in names):
-        if not found:
-            raise ArchiveError(f"limit {limit!r} cannot be read: write 'name <= number' or 'name >= number'")
-        values = column_of(header, tables, found["name"], genomes, outside)
-        try:
-            number = float(found["number"])
-        except ValueError:
-            raise ArchiveError(f"limit {limit!r}: {found['number']!r} is no number") from None
-        met: np.ndarray = values <= number if found["sign"] == "<=" else values >= number
-        return met
     try:
-        parsed = parse_limit(limit, tables)
+        parsed = parse_limit(limit)
+        if tables is None or parsed.name in [info.name for info in header.objectives]:
+            return parsed.holds(column_of(header, tables, parsed.name, genomes, outside))
+        return parsed.holds(parse_term(parsed.name, tables).values(tables, genomes))
     except (ProblemError, TableError) as error:
         raise ArchiveError(str(error)) from error
-    totals = parsed.term.values(tables, genomes)
-    inside: np.ndarray = (totals >= parsed.low) & (totals <= parsed.high)
-    return inside
+
+
+def selected_rows(
+    header: Header, tables: Tables | None, evaluations: Evaluations, limits: Sequence[str], best: str | None
+) -> Int[np.ndarray, " n"]:
+    """Rows of the front of the feasible networks that meet `limits`; with `best` the one row best in that.
+
+    Raises:
+        ArchiveError: a limit cannot be read, a name is unknown, or no evaluated network meets the limits.
+    """
+    genomes = evaluations.genomes
+    outside = evaluations.objectives * signs([info.maximize for info in header.objectives])
+    rows = np.flatnonzero(evaluations.feasible)
+    for limit in limits:
+        rows = rows[within(header, tables, limit, genomes[rows], outside[rows])]
+    if not len(rows):
+        raise ArchiveError(
+            f"none of {len(evaluations)} evaluated networks meets {' and '.join(limits) or 'the limits'}"
+        )
+    front = front_among(evaluations.objectives, rows)
+    if best is None:
+        return front
+    maximize = {info.name: info.maximize for info in header.objectives}
+    pool = front if best in maximize else rows
+    values = column_of(header, tables, best, genomes[pool], outside[pool])
+    more = maximize[best] if best in maximize else tables is not None and tables.column(best).direction == "maximize"
+    return pool[[int((-values if more else values).argmin())]]
 
 
 def scaled(points: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:

@@ -51,7 +51,7 @@ def frame_of(
 ) -> DataFrame:
     """One row per network: `first`, the objectives, the limits' excesses, then each block's choice in words.
 
-    A name that is taken gets a suffix, ` (excess)` for limits and ` (choice)` for blocks.
+    A name that is used already gets a suffix, ` (excess)` for limits and ` (choice)` for blocks.
     """
     columns: dict[str, Any] = dict(first)
     for index, info in enumerate(header.objectives):
@@ -63,10 +63,10 @@ def frame_of(
     return data_frame(columns)
 
 
-def _free(name: str, taken: dict[str, Any], suffix: str) -> str:
-    """A column name that is not taken yet."""
+def _free(name: str, used: dict[str, Any], suffix: str) -> str:
+    """A column name that is not used yet."""
     chosen, count = name, 1
-    while chosen in taken:
+    while chosen in used:
         count += 1
         chosen = f"{name} ({suffix})" if count == 2 else f"{name} ({suffix} {count})"
     return chosen

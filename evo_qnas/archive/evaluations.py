@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32, Integer, UInt8
 
 from evo_qnas.errors import ArchiveError
-
-OK, FAILED, TIMED_OUT = 0, 1, 2
+from evo_qnas.problem.outcome import OK
 
 
 @final

@@ -3,9 +3,10 @@
 from importlib import import_module
 from typing import Any
 
-from evo_qnas.archive.evaluations import OK, Evaluations
+from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.header import Header
 from evo_qnas.errors import ArchiveError
+from evo_qnas.problem.outcome import OK
 from evo_qnas.tables import Tables
 
 

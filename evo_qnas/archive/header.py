@@ -16,7 +16,7 @@ GROWING = "evaluations"
 @final
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a search is a function of; two runs with equal headers evaluate the same networks in the same order.
+    """The inputs of a search; two runs with equal headers evaluate the same networks in the same order.
 
     Attributes:
         problem: JSON-able description, for example `TableProblem.describe()`; may be empty.
@@ -50,7 +50,7 @@ class Header:
                 raise ArchiveError(f"the {name} of an archive must be plain JSON values: {error}") from error
 
     def differences(self, other: "Header") -> Iterator[str]:
-        """What differs from `other` (the earlier run), most telling first; each a phrase for a message."""
+        """The differences from `other` (the earlier run), most telling first; each a phrase for a message."""
         for name, mine, theirs in (
             ("objectives", _words(self.objectives), _words(other.objectives)),
             ("constraints", _words(self.constraints), _words(other.constraints)),

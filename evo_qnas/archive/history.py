@@ -1,4 +1,4 @@
-"""How a search went: per generation the evaluations so far, the feasible ones, and the front's hypervolume."""
+"""The course of a search: per generation the evaluations so far, the feasible ones, and the front's hypervolume."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,11 +12,15 @@ from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import front_among, sorted_front
 from evo_qnas.pareto.fronts import undominated
 
+# The hypervolume's reference, a tenth beyond the scaled nadir, so that the ends of a front count.
 REFERENCE = 1.1
+# Rows of a history: a picture's width; hypervolumes of three and more objectives take longer.
 MOST_ROWS = 500
 MOST_ROWS_MANY = 16
+# Objectives up to which the hypervolume is computed exactly; beyond it is sampled, to about one percent.
 MOST_EXACT = 4
 SAMPLES = 16_384
+# Steps and rows that are worked on together, for the processor's cache.
 STEPS_AT_ONCE = 100
 ROWS_AT_ONCE = 20_000
 
@@ -159,7 +163,7 @@ def _fronts(
     In three objectives beaten rows stay in all but the last step while they are few: they cost a hypervolume less time
     than finding them would. Rows are sorted by the last objective, which spares it a quarter of its time.
     """
-    found = []
+    fronts = []
     front = rows[:0]
     most = ROWS_AT_ONCE if objectives.shape[1] == 3 else 0
     bounds = np.searchsorted(step, np.arange(steps + 1))
@@ -169,8 +173,8 @@ def _fronts(
             front = front[undominated(objectives[front])]
             most = max(most, 2 * len(front))
         front = front[np.argsort(objectives[front, -1])]
-        found.append(front)
-    return found
+        fronts.append(front)
+    return fronts
 
 
 def _volume(front: Float[np.ndarray, "n m"]) -> float:

@@ -25,6 +25,7 @@ from evo_qnas.archive.evaluations import Evaluations, narrow
 from evo_qnas.errors import ArchiveError
 
 MAGIC = b"evo_qnas log  1\n"
+# A power cut loses the evaluations of a second at most; a sync costs too much to make one per batch.
 SYNC_SECONDS = 1.0
 _FRAME = struct.Struct("<II")
 _SHAPE = struct.Struct("<BBHIQIIII")
@@ -35,24 +36,24 @@ _PLACED, _EARLY = 0, 1
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """What a journal holds.
+    """The records of a journal.
 
     Attributes:
         run: the run it belongs to, an id that its archive carries too; empty where the journal has no first record.
-        placed: (first row, evaluations) in the order they were appended.
-        early: evaluations that were known before their place in the order was.
+        ordered: (first row, evaluations) in the order they were appended.
+        early: evaluations that were known before their position in the order was.
     """
 
     run: str
-    placed: tuple[tuple[int, Evaluations], ...] = ()
+    ordered: tuple[tuple[int, Evaluations], ...] = ()
     early: tuple[Evaluations, ...] = ()
 
-    def unplaced(self, placed: Evaluations) -> Evaluations | None:
-        """The early evaluations that are not among the placed ones, or None."""
+    def unordered(self, ordered: Evaluations) -> Evaluations | None:
+        """The early evaluations that are not among the ordered ones, or None."""
         if not self.early:
             return None
         early = Evaluations.joined(self.early)
-        known = {genome.tobytes() for genome in placed.genomes.astype(np.int64)}
+        known = {genome.tobytes() for genome in ordered.genomes.astype(np.int64)}
         rows = [early.rows(row, row + 1) for row in range(len(early)) if early.genomes[row].tobytes() not in known]
         return Evaluations.joined(rows) if rows else None
 
@@ -61,7 +62,7 @@ class Leftover:
         if run != self.run:
             return stored
         parts, filled = [stored], len(stored)
-        for start, rows in self.placed:
+        for start, rows in self.ordered:
             if start > filled:
                 break
             if start + len(rows) > filled:
@@ -71,19 +72,19 @@ class Leftover:
 
 
 def journal_path(archive: Path) -> Path:
-    """Where the journal of an archive lies."""
+    """The path of an archive's journal."""
     return archive.with_name(f"{archive.name}.journal")
 
 
 def read_journal(path: Path) -> Leftover | None:
-    """What a journal holds up to its first torn record, or None where there is no journal."""
+    """The records of a journal up to its first torn one, or None where there is no journal."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
-    run, placed, early = "", [], []
+    run, ordered, early = "", [], []
     for index, payload in enumerate(_payloads(content)):
         try:
             if index == 0:
@@ -95,8 +96,8 @@ def read_journal(path: Path) -> Leftover | None:
         if kind == _EARLY:
             early.append(rows)
         else:
-            placed.append((start, rows))
-    return Leftover(run=run, placed=tuple(placed), early=tuple(early))
+            ordered.append((start, rows))
+    return Leftover(run=run, ordered=tuple(ordered), early=tuple(early))
 
 
 def _payloads(content: bytes) -> Iterator[bytes]:
@@ -206,7 +207,7 @@ class Journal:
         self._write(_pack(_PLACED, start, rows))
 
     def keep(self, rows: Evaluations) -> None:
-        """Writes evaluations whose place in the order is not known yet."""
+        """Writes evaluations whose position in the order is not known yet."""
         self._write(_pack(_EARLY, 0, rows))
 
     def _write(self, record: bytes) -> None:
@@ -216,7 +217,7 @@ class Journal:
             while view:
                 view = view[os.write(self._descriptor, view) :]
         except OSError:
-            # Half a record would hide all that come after it; the first error is the one to tell.
+            # Half a record would hide all that come after it; the first error is the one to report.
             with suppress(OSError):
                 os.ftruncate(self._descriptor, end)
                 os.lseek(self._descriptor, end, os.SEEK_SET)
@@ -228,7 +229,7 @@ class Journal:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was ever written to it."""
+        """True where nothing was ever written to it."""
         return os.fstat(self._descriptor).st_size == 0
 
     def close(self, *, remove: bool) -> None:
@@ -263,7 +264,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _same_file(path: Path, descriptor: int) -> bool:
-    """Whether the path still names the open file; a writer that ended in between has removed it."""
+    """True while the path still names the open file; a writer that ended in between has removed it."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:

@@ -25,7 +25,7 @@ from evo_qnas.archive.validated import Validated
 from evo_qnas.files import Seal, replacing
 from evo_qnas.tables import Tables
 from evo_qnas.tables.fast_hdf5 import attribute, put, put_group, put_texts
-from evo_qnas.tables.hdf5 import write_tables
+from evo_qnas.tables.hdf5 import write_content
 
 FORMAT = "evo_qnas.archive"
 SCHEMA = 1
@@ -37,7 +37,7 @@ _IMAGES: dict[int, tuple["weakref.ref[Tables]", bytes]] = {}
 @final
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What one archive file holds.
+    """The contents of one archive file.
 
     Attributes:
         run: an id that the archive and its journal share.
@@ -59,9 +59,9 @@ class Contents:
 @cache
 def versions() -> dict[str, str]:
     """Versions of what decides which networks a search evaluates."""
-    found = {"evo_qnas": version("evo_qnas"), "python": platform.python_version(), "numpy": np.__version__}
-    found |= {"h5py": h5py.__version__, "moocore": moocore.__version__}
-    return found
+    installed = {"evo_qnas": version("evo_qnas"), "python": platform.python_version(), "numpy": np.__version__}
+    installed |= {"h5py": h5py.__version__, "moocore": moocore.__version__}
+    return installed
 
 
 def write_archive(contents: Contents, path: Path, *, sync: bool = True) -> Traced:
@@ -86,7 +86,7 @@ def build_image(
 ) -> tuple[bytes, list[tuple[int, int]]]:
     """The HDF5 image of an archive and the extents of its raw evaluation data."""
     rows = contents.evaluations
-    with _image_of(contents.header.tables, room=sum(part.nbytes for part in rows.parts)) as file:
+    with _image_of(contents.header.tables, spare_bytes=sum(part.nbytes for part in rows.parts)) as file:
         root = file["/"].id
         _write_root(contents, root, len(best))
         extents = _write_evaluations(contents, root, best)
@@ -96,10 +96,10 @@ def build_image(
         return file.id.get_file_image(), extents
 
 
-def _image_of(tables: Tables | None, room: int) -> h5py.File:
+def _image_of(tables: Tables | None, spare_bytes: int) -> h5py.File:
     """A file in memory that holds the tables already; building that part once serves all writes of a search."""
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_fapl_core((1 << 17) + room, False)
+    access.set_fapl_core((1 << 17) + spare_bytes, False)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
     if tables is None:
         return h5py.File(h5py.h5f.create(b"archive", h5py.h5f.ACC_TRUNC, fcpl=_creation(), fapl=access))
@@ -124,7 +124,7 @@ def _tables_image(tables: Tables) -> bytes:
     access.set_fapl_core(1 << 18, False)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
     with h5py.File(h5py.h5f.create(b"tables", h5py.h5f.ACC_TRUNC, fcpl=_creation(), fapl=access)) as file:
-        write_tables(tables, file.create_group("tables"))
+        write_content(tables.content, file.create_group("tables"))
         file.flush()
         image: bytes = file.id.get_file_image()
         return image
@@ -163,18 +163,19 @@ def _write_evaluations(
 ) -> list[tuple[int, int]]:
     """Writes evaluations and front; returns where the raw evaluations lie."""
     header, rows = contents.header, contents.evaluations
-    sign = signs([info.maximize for info in header.objectives])
+    maximize = [info.maximize for info in header.objectives]
+    sign = signs(maximize)
     outside = rows.objectives * sign if (sign < 0).any() else rows.objectives
     parts = dict(zip(RAW, (narrow(rows.genomes), outside, *rows.parts[2:]), strict=True))
     group, front = put_group(root, "evaluations"), put_group(root, "front")
     made = {name: put(group, name, part) for name, part in parts.items()}
     put(front, "row", best)
     chosen = {name: put(front, name, parts[name][best]) for name in RAW[:3]}
-    for place in (made, chosen):
+    for datasets in (made, chosen):
         for name, infos in (("objectives", header.objectives), ("constraints", header.constraints)):
-            attribute(place[name], "name", np.array([info.name for info in infos], dtype=_TEXT))
-            attribute(place[name], "unit", np.array([info.unit for info in infos], dtype=_TEXT))
-        attribute(place["objectives"], "maximize", np.array([info.maximize for info in header.objectives], dtype=bool))
+            attribute(datasets[name], "name", np.array([info.name for info in infos], dtype=_TEXT))
+            attribute(datasets[name], "unit", np.array([info.unit for info in infos], dtype=_TEXT))
+        attribute(datasets["objectives"], "maximize", np.array(maximize, dtype=bool))
     failed = sorted(rows.reasons)
     put(group, "reason_row", np.array(failed, dtype=np.int64))
     put_texts(group, "reason", [rows.reasons[row] for row in failed])
@@ -194,10 +195,10 @@ def _write_history(history: History, root: h5py.h5g.GroupID) -> None:
 def _write_validated(contents: Contents, root: h5py.h5g.GroupID) -> None:
     group = put_group(root, "validated")
     for index, network in enumerate(contents.validated):
-        place = put_group(group, f"{index:03d}")
-        attribute(place, "id", network.id)
-        put(place, "genome", np.array(network.genome, dtype=np.int64))
+        member = put_group(group, f"{index:03d}")
+        attribute(member, "id", network.id)
+        put(member, "genome", np.array(network.genome, dtype=np.int64))
         for part, values in (("before", network.before), ("after", network.after), ("files", network.files)):
-            inner = put_group(place, part)
+            inner = put_group(member, part)
             for name, value in values.items():
                 attribute(inner, name, value)

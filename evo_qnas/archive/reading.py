@@ -24,28 +24,16 @@ from evo_qnas.errors import ArchiveError, TableError
 from evo_qnas.files import Seal, check_seal
 from evo_qnas.problem import ConstraintInfo, ObjectiveInfo
 from evo_qnas.tables import Tables
-from evo_qnas.tables.hdf5 import read_tables
-from evo_qnas.tables.safe_hdf5 import SafeReader
+from evo_qnas.tables.hdf5 import read_content
+from evo_qnas.tables.safe_hdf5 import DAMAGE, SafeReader, damage_text
 
 _KINDS = {"genome": "ui", "objectives": "f", "constraints": "f", "generation": "i", "seconds": "f", "state": "u"}
-_DAMAGE = (
-    KeyError,
-    AttributeError,
-    TypeError,
-    ValueError,
-    OSError,
-    RuntimeError,
-    IndexError,
-    OverflowError,
-    MemoryError,
-    SystemError,
-)
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Where the raw bytes of one array lie in the file, and their checksum."""
+    """Position of the raw bytes of one array in the file, and their checksum."""
 
     offset: int
     shape: tuple[int, ...]
@@ -96,18 +84,18 @@ class StoredFile:
     def _extent(self, group: h5py.Group, name: str, seal: Seal) -> Extent:
         data = plain_dataset(group, name, _KINDS[name], 2 if name in RAW[:3] else 1)
         offset = data.id.get_offset()
-        found = {start: (length, checksum) for start, length, checksum in seal.extents}
+        extents = {start: (length, checksum) for start, length, checksum in seal.extents}
         if not data.size:
             return Extent(0, data.shape, data.dtype, 0)
-        if offset not in found or found[offset][0] != data.size * data.dtype.itemsize:
+        if offset not in extents or extents[offset][0] != data.size * data.dtype.itemsize:
             raise ValueError(f"{data.name} is not where the seal says")
-        return Extent(offset, data.shape, data.dtype, found[offset][1])
+        return Extent(offset, data.shape, data.dtype, extents[offset][1])
 
     def _check_shapes(self) -> None:
         n = self._extents["genome"].shape[0]
         widths = (len(self.header.blocks), len(self.header.objectives), len(self.header.constraints))
-        wanted = [(n, width) for width in widths] + [(n,)] * 3
-        if [self._extents[name].shape for name in RAW] != wanted:
+        expected = [(n, width) for width in widths] + [(n,)] * 3
+        if [self._extents[name].shape for name in RAW] != expected:
             raise ValueError("the evaluations have shapes that do not fit each other")
 
     def _check_front(self) -> None:
@@ -123,7 +111,7 @@ class StoredFile:
             raise ValueError("the history has shapes that do not fit each other")
 
     def is_current(self) -> bool:
-        """Whether the path still names this file."""
+        """True while the path still names this file."""
         try:
             return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
         except FileNotFoundError:
@@ -167,11 +155,11 @@ class StoredFile:
             raise ArchiveError(f"{self.path} was replaced since it was loaded: load it again")
         try:
             with h5py.File(self.path, "r", locking=False) as file:
-                return read_tables(child(file, "tables"), f"{self.path}:/tables")
+                return Tables.of(read_content(child(file, "tables"), f"{self.path}:/tables"))
         except TableError:
             raise
-        except _DAMAGE as error:
-            raise ArchiveError(f"{self.path} is a damaged archive: {_text(error)}") from error
+        except DAMAGE as error:
+            raise ArchiveError(f"{self.path} is a damaged archive: {damage_text(error)}") from error
 
 
 def open_stored(path: Path) -> StoredFile:
@@ -191,14 +179,9 @@ def open_stored(path: Path) -> StoredFile:
             continue
         except (ArchiveError, TableError):
             raise
-        except _DAMAGE as error:
-            raise ArchiveError(f"{path} is a damaged archive: {_text(error)}") from error
+        except DAMAGE as error:
+            raise ArchiveError(f"{path} is a damaged archive: {damage_text(error)}") from error
     raise ArchiveError(f"{path} is being replaced all the time: try again")
-
-
-def _text(error: BaseException) -> str:
-    text = " ".join(str(error.args[0] if error.args else "").split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def _foreign(path: Path) -> str:
@@ -289,12 +272,12 @@ def _history(group: h5py.Group) -> History:
 def _validated(group: h5py.Group) -> tuple[Validated, ...]:
     networks = []
     for key in sorted(group):
-        place = child(group, key)
-        before, after, files = (child(place, part).attrs for part in ("before", "after", "files"))
+        member = child(group, key)
+        before, after, files = (child(member, part).attrs for part in ("before", "after", "files"))
         networks.append(
             Validated(
-                id=str(place.attrs["id"]),
-                genome=tuple(array(place, "genome", "i", 1).tolist()),
+                id=str(member.attrs["id"]),
+                genome=tuple(array(member, "genome", "i", 1).tolist()),
                 before=MappingProxyType({str(name): float(value) for name, value in before.items()}),
                 after=MappingProxyType({str(name): float(value) for name, value in after.items()}),
                 files=MappingProxyType({str(name): str(value) for name, value in files.items()}),

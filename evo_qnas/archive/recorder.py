@@ -12,16 +12,19 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Int
 
-from evo_qnas.archive.archive import Archive, merged_contents
+from evo_qnas.archive.archive import Archive
 from evo_qnas.archive.evaluations import Evaluations, narrow
 from evo_qnas.archive.header import GROWING, Header
 from evo_qnas.archive.history import Traced
 from evo_qnas.archive.journal import SYNC_SECONDS, Journal, cannot_write, journal_path, read_journal
 from evo_qnas.archive.layout import Contents, write_archive
+from evo_qnas.archive.merging import merged_contents
 from evo_qnas.archive.reading import open_stored
 from evo_qnas.errors import ArchiveError
 
+# A kill loses the evaluations of a quarter of a second at most.
 FLUSH_SECONDS = 0.25
+# Batches that are kept apart before they are joined: joining every batch would take quadratic time.
 _PIECES = 4096
 
 
@@ -75,15 +78,15 @@ class Recorder:
         """
         if path is None:
             return cls(None, header, None)
-        place = Path(path)
-        journal = Journal.open(place)
+        file = Path(path)
+        journal = Journal.open(file)
         try:
-            stored = _earlier(place, header) if resume else None
-            left = read_journal(journal_path(place))
+            stored = _earlier(file, header) if resume else None
+            left = read_journal(journal_path(file))
             ours = stored is not None and left is not None and left.run == stored.run
-            early = left.unplaced(stored.evaluations) if ours and stored is not None and left is not None else None
-            recorder = cls(place, header, journal, stored, early)
-            recorder._begin(place, journal, rewrite=stored is None or ours)
+            early = left.unordered(stored.evaluations) if ours and stored is not None and left is not None else None
+            recorder = cls(file, header, journal, stored, early)
+            recorder._begin(file, journal, rewrite=stored is None or ours)
         except BaseException:
             journal.close(remove=journal.is_empty)
             raise
@@ -102,7 +105,7 @@ class Recorder:
 
     @property
     def recorded(self) -> Evaluations:
-        """What an earlier run left: its evaluations in order, then those it knew before their turn."""
+        """The evaluations of an earlier run: those in order, then those it knew before their turn."""
         return Evaluations.joined([self._known, self._early]) if len(self._early) else self._known
 
     def __len__(self) -> int:
@@ -244,7 +247,7 @@ class Recorder:
 
 
 def _earlier(path: Path, header: Header) -> Contents | None:
-    """What an archive and its journal hold, after a check that they belong to the same search."""
+    """The contents of an archive and its journal, after a check that they belong to the same search."""
     if not path.exists():
         return None
     stored = open_stored(path)
@@ -258,10 +261,10 @@ def _earlier(path: Path, header: Header) -> Contents | None:
             "or start anew (resume=False, --restart)"
         )
     contents = merged_contents(stored, read_journal(journal_path(path)))
-    wanted = header.settings.get(GROWING)
-    if isinstance(wanted, int) and wanted < len(contents.evaluations):
+    budget = header.settings.get(GROWING)
+    if isinstance(budget, int) and budget < len(contents.evaluations):
         raise ArchiveError(
-            f"{path} holds {len(contents.evaluations)} evaluations, {wanted} were asked for: "
+            f"{path} holds {len(contents.evaluations)} evaluations, {budget} were asked for: "
             "evaluations may only grow; use another path, or start anew (resume=False, --restart)"
         )
     return replace(contents, header=header, finished=False)

@@ -56,6 +56,7 @@ def compare(
 ) -> None:
     """Compares algorithms."""
     from evo_qnas.compare import compare as run
+    from evo_qnas.compare import summary_text
     from evo_qnas.compare.suite import is_suite, load_suite
     from evo_qnas.plots.canvas import check_format
     from evo_qnas.plots.compare import plot_comparison
@@ -89,7 +90,7 @@ def compare(
         command=shlex.join(["evo-qnas", *sys.argv[1:]]),
     )
     drawn = [] if pictures == "none" else plot_comparison(comparison, folder, ending=pictures)
-    typer.echo(comparison.summary())
+    typer.echo(summary_text(comparison))
     files = ["results.csv", "medians.csv", "statistics.csv", "ranks.csv", "summary.txt", *(path.name for path in drawn)]
     typer.echo(f"\n{folder}: {', '.join(files)}, fronts/, runs/")
 

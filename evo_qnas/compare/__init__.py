@@ -1,7 +1,7 @@
 """Comparisons: algorithms x seeds x problems under equal budgets, with indicators and statistics.
 
-- `compare`: one call; `Comparison`: its tables, statistics and summary.
-- `Case`, `KnownFront`: a problem to compare on, and how its true front is known.
+- `compare`: one call; `Comparison`: its tables and statistics; `summary_text`, `save_comparison`: in words, as files.
+- `Case`, `KnownFront`: a problem to compare on, and the way to its true front.
 - `Entry`: an algorithm with its settings; `entries_of`, `parse_entry`: how users name them.
 - `Reference`, `Quality`, `measure`: indicators of one run.
 - `evo_qnas.compare.suite`: the problems of a suite card such as `problems/suite.toml`.
@@ -11,8 +11,10 @@ from evo_qnas.compare.case import Case, KnownFront, enumerated_front, grouped_fr
 from evo_qnas.compare.compare import compare
 from evo_qnas.compare.comparison import Comparison, Result
 from evo_qnas.compare.entries import Entry, entries_of, parse_entry
+from evo_qnas.compare.files import save_comparison
 from evo_qnas.compare.indicators import Quality, Reference, measure, reference_of
 from evo_qnas.compare.runs import Run
+from evo_qnas.compare.summary import summary_text
 
 __all__ = [
     "Case",
@@ -30,5 +32,7 @@ __all__ = [
     "measure",
     "parse_entry",
     "reference_of",
+    "save_comparison",
+    "summary_text",
     "summed_front",
 ]

@@ -9,7 +9,8 @@ import numpy as np
 
 from evo_qnas.compare.case import Case
 from evo_qnas.compare.comparison import Comparison, Result
-from evo_qnas.compare.entries import entries_of
+from evo_qnas.compare.entries import check_names, entries_of
+from evo_qnas.compare.files import save_comparison
 from evo_qnas.compare.indicators import measure, reference_of
 from evo_qnas.compare.runs import make_runs
 from evo_qnas.errors import SearchError
@@ -95,7 +96,7 @@ def compare(
         command=command,
     )
     if folder is not None:
-        comparison.save(folder)
+        save_comparison(comparison, folder)
     return comparison
 
 
@@ -112,12 +113,7 @@ def cases_of(problem: Any) -> tuple[Case, ...]:
         cases = tuple(_case(item, "problem" if single else f"problem{index}") for index, item in enumerate(problem))
     else:
         cases = (_case(problem, "problem"),)
-    if not cases:
-        raise SearchError("a comparison needs at least one problem")
-    names = [case.name for case in cases]
-    for name in names:
-        if names.count(name) > 1:
-            raise SearchError(f"problem {name!r} is there {names.count(name)} times: give each a name of its own")
+    check_names("problem", [case.name for case in cases])
     return cases
 
 

@@ -1,11 +1,9 @@
-"""`Comparison`: every run's indicators, the statistics over them, and the files of a results folder."""
+"""`Comparison`: every run's indicators, and the statistics over them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, final
 
@@ -28,7 +26,6 @@ from evo_qnas.compare.statistics import (
     vargha_delaney,
     wilcoxon,
 )
-from evo_qnas.files import replacing, write_text
 from evo_qnas.frames import DataFrame, data_frame
 
 INDICATORS: Mapping[str, bool] = MappingProxyType({"hypervolume_share": True, "epsilon": False, "igd_plus": False})
@@ -97,8 +94,8 @@ class Comparison:
     def curves(self, case: str, entry: str) -> tuple[tuple[int, ...], Float[np.ndarray, "seeds checkpoints"]]:
         """Evaluations, and the hypervolume share of each run after them."""
         ends = checkpoints(self.budget(case))
-        found = [result.quality.curve for result in self.of(case, entry)]
-        return ends, np.array(found) if found else np.empty((0, len(ends)))
+        curves = [result.quality.curve for result in self.of(case, entry)]
+        return ends, np.array(curves) if curves else np.empty((0, len(ends)))
 
     def budget(self, case: str) -> int:
         """Evaluations of each run on a case."""
@@ -210,77 +207,12 @@ class Comparison:
         ]
         return average_ranks(np.array(rows).reshape(len(rows), len(names)))
 
-    def summary(self) -> str:
-        """The comparison in words: a table per problem, who won where, and what may be concluded."""
-        from evo_qnas.compare.summary import summary
-
-        return summary(self)
-
-    def save(self, folder: str | Path) -> None:
-        """Writes `results.csv`, `medians.csv`, `statistics.csv`, `ranks.csv`, `summary.txt`, `comparison.json` and the
-        reference fronts, each in one step.
-        """
-        place = Path(folder)
-        ranks = self.ranks()
-        names = [entry.name for entry in self.entries]
-        frames = {
-            "results": self.to_dataframe(),
-            "medians": self.medians(),
-            "statistics": self.statistics(),
-            "ranks": data_frame({"algorithm": names, "average_rank": ranks.mean}).sort_values("average_rank"),
-        }
-        for name, frame in frames.items():
-            _write_csv(frame, place / f"{name}.csv")
-        for case in self.cases:
-            columns = [info.name for info in case.problem.objectives]
-            signs = np.array([-1.0 if info.maximize else 1.0 for info in case.problem.objectives])
-            points = self.references[case.name].points * signs
-            _write_csv(data_frame(points, columns=columns), place / "fronts" / f"{case.name}.csv")
-        write_text(place / "summary.txt", self.summary() + "\n")
-        write_text(place / "comparison.json", json.dumps(self._document(frames, ranks), indent=1, allow_nan=False))
-
-    def _document(self, frames: Mapping[str, DataFrame], ranks: Ranks) -> dict[str, Any]:
-        """What a report page needs, as plain JSON values; numbers that are none are null."""
-        from evo_qnas.compare.summary import conclusions
-
-        return {
-            "format": "evo_qnas comparison",
-            "settings": {
-                "problems": [
-                    {"name": case.name, "about": case.about, "budget": self.budget(case.name)} for case in self.cases
-                ],
-                "algorithms": [{"name": entry.name, "is": entry.text} for entry in self.entries],
-                "seeds": list(self.seeds),
-                "evaluations": self.evaluations,
-                "against": self.against,
-                "command": self.command,
-                "skipped": dict(self.skipped),
-            },
-            "references": {name: reference.text for name, reference in self.references.items()},
-            "tables": {name: _records(frame) for name, frame in frames.items()},
-            "curves": [self._curve(case.name, entry.name) for case in self.cases for entry in self.entries],
-            "ranks": {
-                "critical_difference": _plain(ranks.critical),
-                "friedman_p": _plain(ranks.p),
-                "problems": ranks.problems,
-            },
-            "conclusions": conclusions(self),
-        }
-
-    def _curve(self, case: str, entry: str) -> dict[str, Any]:
-        """Quartiles of the hypervolume share over the seeds, after equal parts of the budget."""
-        ends, shares = self.curves(case, entry)
-        quartiles = np.percentile(shares, [25, 50, 75], axis=0) if len(shares) else np.full((3, len(ends)), np.nan)
-        names = ("lower_quartile", "median", "upper_quartile")
-        lines = {name: [_plain(v) for v in row.round(6)] for name, row in zip(names, quartiles, strict=True)}
-        return {"problem": case, "algorithm": entry, "evaluations": list(ends), **lines}
-
 
 def _medians(results: Sequence[Result]) -> dict[str, Any]:
     """Medians over the runs of one algorithm on one problem; a goal counts where at least half of the runs reach it."""
     shares = np.array([r.quality.share for r in results])
     lower, median, upper = np.percentile(shares, [25, 50, 75])
-    found = [r.quality.found for r in results if r.quality.found is not None]
+    counts = [r.quality.found for r in results if r.quality.found is not None]
     row: dict[str, Any] = {
         "runs": len(results),
         "hypervolume_share": median,
@@ -288,7 +220,7 @@ def _medians(results: Sequence[Result]) -> dict[str, Any]:
         "upper_quartile": upper,
         "epsilon": float(np.median([r.quality.epsilon for r in results])),
         "igd_plus": float(np.median([r.quality.igd_plus for r in results])),
-        "exact_points_found": float(np.median(found)) if found else None,
+        "exact_points_found": float(np.median(counts)) if counts else None,
     }
     for index, goal in enumerate(TARGETS):
         for kind, of in (("evaluations", "evaluations_to"), ("seconds", "seconds_to")):
@@ -297,20 +229,3 @@ def _medians(results: Sequence[Result]) -> dict[str, Any]:
             row[f"{kind}_to_{100 * goal:g}"] = middle if np.isfinite(middle) else float("nan")
     row["seconds"] = float(np.median([r.run.total_seconds for r in results]))
     return row
-
-
-def _write_csv(frame: DataFrame, path: Path) -> None:
-    with replacing(path, sync=False) as aside:
-        frame.to_csv(aside, index=False, lineterminator="\n")
-
-
-def _records(frame: DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict(orient="records")]
-
-
-def _plain(value: Any) -> Any:
-    """As JSON takes it: numpy numbers as Python's, NaN and infinity as null."""
-    if value is None or isinstance(value, str | bool):
-        return value
-    number = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(number, float) and not np.isfinite(number) else number

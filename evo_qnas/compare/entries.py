@@ -76,13 +76,21 @@ def entries_of(algorithms: Any) -> tuple[Entry, ...]:
     else:
         several = algorithms if isinstance(algorithms, Sequence) and not isinstance(algorithms, str) else [algorithms]
         entries = tuple(_entry(item) for item in several)
-    if not entries:
-        raise SearchError("a comparison needs at least one algorithm")
-    names = [entry.name for entry in entries]
+    check_names("algorithm", [entry.name for entry in entries])
+    return entries
+
+
+def check_names(kind: str, names: Sequence[str]) -> None:
+    """Refuses an empty list and names that are not unique.
+
+    Raises:
+        SearchError: there is none, or one is there twice.
+    """
+    if not names:
+        raise SearchError(f"a comparison needs at least one {kind}")
     for name in names:
         if names.count(name) > 1:
-            raise SearchError(f"algorithm {name!r} is there {names.count(name)} times: give each a name of its own")
-    return entries
+            raise SearchError(f"{kind} {name!r} is there {names.count(name)} times: give each a name of its own")
 
 
 def _entry(item: Any) -> Entry:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from evo_qnas.problem import Networks, objective
 
+# Chosen to make the problems hard, not to be those of a device: conversions that count, a trap for single steps, noise.
 GROUP = 4
 _REQUANTIZE_MS_PER_BYTE = 2e-5
 _TRAP_SHARE = 0.01
@@ -16,7 +17,7 @@ _NOISE = 0.05
 
 
 def _feature_bytes(networks: Networks) -> Float[np.ndarray, "n blocks"]:
-    """What each block hands on: feature maps shrink with the work of the block, at its activation bits."""
+    """Bytes of each block's output: feature maps shrink with the work of the block, at its activation bits."""
     bytes_: np.ndarray = 4.0 * np.sqrt(networks.column("macs")) * networks.activation_bits / 8.0
     return bytes_
 

@@ -12,8 +12,11 @@ from evo_qnas.compare.case import KnownFront
 from evo_qnas.compare.runs import Run
 from evo_qnas.pareto import hypervolume, nondominated
 
+# Shares of the reference's hypervolume whose cost is reported: one, two and three nines.
 TARGETS = (0.9, 0.99, 0.999)
+# Points of a curve: enough for a picture's width.
 CHECKPOINTS = 50
+# Share of an objective's range within which two points are one: sums differ in their last digits.
 _EQUAL = 1e-9
 
 
@@ -56,7 +59,7 @@ class Reference:
 
     @property
     def text(self) -> str:
-        """What every number that rests on this reference must be read with."""
+        """The sentence that every number resting on this reference must be read with."""
         lows, highs = (", ".join(f"{value:.6g}" for value in ends) for ends in (self.ideal, self.nadir))
         return (
             f"{len(self.points):,} points ({self.how}); objectives scaled from ({lows}) to ({highs}), "
@@ -71,11 +74,11 @@ def reference_of(known: KnownFront | None, runs: Sequence[Run]) -> Reference:
         known: the front known without the runs.
         runs: all runs of the case.
     """
-    found = [run.judged[run.front] for run in runs]
+    fronts = [run.judged[run.front] for run in runs]
     if known is not None and known.exact:
         points, how = known.points, known.how
     else:
-        parts = found if known is None else [known.points, *found]
+        parts = fronts if known is None else [known.points, *fronts]
         points = np.concatenate(parts)
         points = points[nondominated(points)]
         points = points[np.lexsort(points.T[::-1])]
@@ -155,8 +158,8 @@ def measure(run: Run, reference: Reference, budget: int) -> Quality:
         epsilon=float("inf") if nothing else float(moocore.epsilon_additive(scaled, ref=target)),
         igd_plus=float("inf") if nothing else float(moocore.igd_plus(scaled, ref=target)),
         found=found_points(scaled, target) if reference.exact else None,
-        evaluations_to=tuple(place[0] for place in reached),
-        seconds_to=tuple(place[1] for place in reached),
+        evaluations_to=tuple(goal[0] for goal in reached),
+        seconds_to=tuple(goal[1] for goal in reached),
         curve=curve,
     )
 
@@ -172,7 +175,7 @@ def checkpoints(budget: int) -> tuple[int, ...]:
 
 
 def found_points(front: Float[np.ndarray, "n m"], target: Float[np.ndarray, "r m"]) -> int:
-    """How many target points are on the front, to 1e-9 of each range (sums differ in their last digits)."""
+    """The number of target points on the front, to 1e-9 of each range (sums differ in their last digits)."""
     if not len(front):
         return 0
     from scipy.spatial import cKDTree
@@ -182,8 +185,8 @@ def found_points(front: Float[np.ndarray, "n m"], target: Float[np.ndarray, "r m
 
 
 def _best_so_far(run: Run, count: int) -> Bool[np.ndarray, " count"]:
-    """Which of the first `count` kept rows were the search's front at that time."""
-    return nondominated(run.seen[:count])
+    """The rows among the first `count` kept ones that were the search's front at that time."""
+    return nondominated(run.objectives[:count])
 
 
 def _share_of(run: Run, reference: Reference, count: int) -> float:

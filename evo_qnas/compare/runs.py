@@ -24,14 +24,14 @@ from evo_qnas.search.variation import load_recipe
 @final
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a comparison keeps of one search: the evaluations that no earlier one beat, in order.
+    """The part of a search that a comparison keeps: the evaluations that no earlier one beat, in order.
 
     Attributes:
         case: name of the case.
         entry: name of the entry.
         seed: of the search.
         rows: (r,) int64, their positions among the evaluations, rising.
-        seen: (r, m) float64, objectives as the search saw them, minimised.
+        objectives: (r, m) float64, the search's objectives, minimised.
         judged: (r, m) float64, objectives by the case's truth, NaN where that calls the network infeasible.
         seconds: (r,) float64, from the start of the search until the value was known.
         front: (r,) bool, which of them are the search's front at the end.
@@ -45,7 +45,7 @@ class Run:
     entry: str
     seed: int
     rows: Int[np.ndarray, " r"]
-    seen: Float[np.ndarray, "r m"]
+    objectives: Float[np.ndarray, "r m"]
     judged: Float[np.ndarray, "r m"]
     seconds: Float[np.ndarray, " r"]
     front: Bool[np.ndarray, " r"]
@@ -99,14 +99,14 @@ class Task:
             return None
         archive = Archive.load(self.path)
         header, settings = archive.header, dict(archive.header.settings)
-        wanted = {**_wanted(self.entry.settings), "evaluations": settings.get("evaluations")}
+        expected = {**_searched(self.entry.settings), "evaluations": settings.get("evaluations")}
         same = (
             archive.finished
             and header.fingerprint == self.problem.fingerprint
             and header.seed == self.seed
             and header.algorithm == _name_of(self.entry.algorithm)
             and isinstance(self.entry.algorithm, str)
-            and all(settings.get(key) == value for key, value in wanted.items())
+            and all(settings.get(key) == value for key, value in expected.items())
         )
         enough = int(settings.get("evaluations", 0)) >= self.evaluations
         return archive if same and enough else None
@@ -117,14 +117,14 @@ class Task:
         if self.entry.algorithm != "exact":
             evaluations = evaluations.rows(0, self.evaluations)
         feasible = np.flatnonzero(evaluations.feasible)
-        seen = evaluations.objectives[feasible]
-        if len(seen):
+        objectives = evaluations.objectives[feasible]
+        if len(objectives):
             # Time is one more objective: what is dominated by something earlier never counts.
-            order = np.arange(len(seen))
-            first = np.flatnonzero(moocore.is_nondominated(np.column_stack([seen, order]), keep_weakly=True))
-            feasible, seen = feasible[first], seen[first]
-        judged = seen
-        if self.truth is not None and len(seen):
+            order = np.arange(len(objectives))
+            first = np.flatnonzero(moocore.is_nondominated(np.column_stack([objectives, order]), keep_weakly=True))
+            feasible, objectives = feasible[first], objectives[first]
+        judged = objectives
+        if self.truth is not None and len(objectives):
             judged, excess = self.truth.evaluate(evaluations.genomes[feasible])
             judged = np.where(np.all(excess <= 0, axis=1, keepdims=True), judged, np.nan)
         return Run(
@@ -132,10 +132,10 @@ class Task:
             entry=self.entry.name,
             seed=self.seed,
             rows=feasible.astype(np.int64),
-            seen=seen,
+            objectives=objectives,
             judged=judged,
             seconds=evaluations.seconds[feasible],
-            front=nondominated(seen),
+            front=nondominated(objectives),
             evaluations=len(evaluations),
             total_seconds=float(evaluations.seconds.max(initial=0.0)),
             reused=reused,
@@ -149,7 +149,7 @@ class Task:
             entry=self.entry.name,
             seed=self.seed,
             rows=np.empty(0, dtype=np.int64),
-            seen=np.empty((0, m)),
+            objectives=np.empty((0, m)),
             judged=np.empty((0, m)),
             seconds=np.empty(0),
             front=np.empty(0, dtype=bool),
@@ -164,14 +164,14 @@ def _name_of(algorithm: Any) -> str:
     return algorithm if isinstance(algorithm, str) else f"pymoo:{type(algorithm).__name__}"
 
 
-def _wanted(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _searched(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as archives hold them, defaults of `search` included."""
     chosen = {"population": 100, "seeding": True, "reduce": True, "variation": "default", **settings}
     return {**chosen, "variation": load_recipe(chosen["variation"]).model_dump()}
 
 
 def run_path(folder: Path | None, case: str, entry: str, seed: int) -> Path | None:
-    """Where the archive of a run lies."""
+    """The path of a run's archive."""
     return None if folder is None else folder / "runs" / case / entry / f"seed-{seed:04d}.h5"
 
 

@@ -7,8 +7,11 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
+# The usual level of significance.
 ALPHA = 0.05
+# Decimals in which two runs with one front agree; the last digits of a sum depend on the order of its terms.
 DIGITS = 12
+# Runs of each algorithm up to which Mann and Whitney's distribution is the exact one; beyond, the normal one is close.
 MOST_EXACT = 25
 
 
@@ -121,7 +124,7 @@ def smallest_p(n: int, *, paired: bool = True) -> float:
 
 
 def seeds_needed(pairs: int, *, paired: bool = True) -> int:
-    """How many seeds make a corrected p below 0.05 possible at all among so many pairs.
+    """The number of seeds that make a corrected p below 0.05 possible at all among so many pairs.
 
     Example:
         >>> seeds_needed(1), seeds_needed(36)

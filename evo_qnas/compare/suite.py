@@ -106,7 +106,7 @@ class Suite:
 
 
 def is_suite(name: str) -> bool:
-    """Whether `name` is the path or the name of a suite card."""
+    """True where `name` is the path or the name of a suite card."""
     if Path(name).suffix not in {"", ".toml"}:
         return False
     try:
@@ -159,7 +159,7 @@ def load_suite(name: str = "suite", *, only: Sequence[str] = ()) -> Suite:
 
 
 def data_folder() -> Path:
-    """Where real data lies: `$EVO_QNAS_DATA`, else `../shared/data` beside the checkout."""
+    """The folder of real data: `$EVO_QNAS_DATA`, else `../shared/data` beside the checkout."""
     return Path(os.environ.get("EVO_QNAS_DATA", _CHECKOUT.parent / "shared" / "data"))
 
 

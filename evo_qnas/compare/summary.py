@@ -22,8 +22,8 @@ _HEADINGS = (
 )
 
 
-def summary(comparison: Comparison) -> str:
-    """The comparison in words."""
+def summary_text(comparison: Comparison) -> str:
+    """The comparison in words: a table per problem, who won where, and what may be concluded."""
     parts = [_title(comparison)]
     medians = comparison.medians()
     statistics = comparison.statistics()
@@ -95,14 +95,14 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def winners(comparison: Comparison, case: str) -> list[str]:
     """The entries with the best median hypervolume share on a case; several where it is equal to 12 decimals."""
-    found = {entry.name: comparison.values(case, entry.name) for entry in comparison.entries}
-    medians = {name: float(np.median(values)) for name, values in found.items() if len(values)}
+    shares = {entry.name: comparison.values(case, entry.name) for entry in comparison.entries}
+    medians = {name: float(np.median(values)) for name, values in shares.items() if len(values)}
     best = max(medians.values(), default=0.0)
     return [name for name, value in medians.items() if value == best]
 
 
 def winner_text(comparison: Comparison, case: str, statistics: DataFrame) -> str:
-    """Who has the best median on a problem, and whom it is shown to beat."""
+    """The entry with the best median on a problem, and those that it is shown to beat."""
     best = winners(comparison, case)
     if not best:
         return "No algorithm has a result."
@@ -168,7 +168,7 @@ def _rank_sentence(comparison: Comparison) -> str:
 
 
 def seeds_sentence(seeds: int, pairs: int, *, against: str | None = None) -> str:
-    """What can and cannot be concluded from so many seeds when so many pairs are tested on each problem.
+    """Sentences on what can and cannot be concluded from so many seeds when so many pairs are tested on each problem.
 
     Example:
         >>> seeds_sentence(5, 3).partition(": ")[0].split(", ")[1]

@@ -5,7 +5,7 @@
 - `claimed_device`: one job per GPU.
 """
 
-from evo_qnas.jobs.cluster import active, connected
+from evo_qnas.jobs.connection import active, connected
 from evo_qnas.jobs.devices import claimed_device
 from evo_qnas.jobs.spread import RETRIES, spread
 

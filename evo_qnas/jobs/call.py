@@ -14,8 +14,8 @@ class Call:
     """A task and its item.
 
     Attributes:
-        name: what people call it.
-        index: its place among the items.
+        name: for people, in messages and logs.
+        index: its position among the items.
         task: takes the item.
         item: what it is called with.
         folder: on a cluster, where the caller works: names of files mean the same there. None for processes of this
@@ -34,7 +34,7 @@ class Call:
         return self.name
 
     def __call__(self) -> tuple[int, Any]:
-        """The place and the result."""
+        """The index and the result."""
         if self.folder is None:
             return self.index, self.task(self.item)
         # What a task spreads itself stays in its worker.

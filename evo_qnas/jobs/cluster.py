@@ -1,18 +1,8 @@
-"""Clusters by address: Dask, through joblib's own backend.
+"""The interface of a cluster."""
 
-Ray is left out: joblib's backend for it gives no result before the last one has ended, and hung where it was made to.
-"""
-
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 from typing import Any
-
-from evo_qnas.errors import JobError
-
-_ADDRESS = re.compile(r"dask://(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
 
 
 class Cluster(ABC):
@@ -24,7 +14,7 @@ class Cluster(ABC):
 
     @abstractmethod
     def slots(self) -> int:
-        """How many tasks run at once.
+        """The number of tasks that run at once.
 
         Raises:
             JobError: there is no worker.
@@ -32,58 +22,8 @@ class Cluster(ABC):
 
     @abstractmethod
     def watched(self) -> AbstractContextManager[None]:
-        """A block in which dead workers are told of with their tasks."""
+        """A block in which dead workers are reported with their tasks."""
 
     @abstractmethod
     def close(self) -> None:
         """Lets the cluster go; its workers stay."""
-
-
-_ACTIVE: ContextVar[Cluster | None] = ContextVar("cluster", default=None)
-
-
-def active() -> Cluster | None:
-    """The cluster of the innermost `connected` block."""
-    return _ACTIVE.get()
-
-
-@contextmanager
-def connected(address: str | None) -> Iterator[int]:
-    """A block in which `spread` uses the workers at `address`; gives how many tasks they do at once.
-
-    Args:
-        address: `dask://host:port`; None changes nothing and gives the number of the
-            surrounding block, 1 without one.
-
-    Raises:
-        JobError: the address is malformed, its package is not installed, nothing answers there, or the workers do not
-            fit.
-    """
-    if address is None:
-        around = _ACTIVE.get()
-        yield 1 if around is None else around.slots()
-        return
-    cluster = _open(address)
-    token = _ACTIVE.set(cluster)
-    try:
-        yield cluster.slots()
-    finally:
-        _ACTIVE.reset(token)
-        cluster.close()
-
-
-def _open(address: str) -> Cluster:
-    """The cluster at an address."""
-    found = _ADDRESS.fullmatch(address)
-    if found is None or not 0 < int(found["port"]) < 65536:
-        ray = " (Ray is not supported)" if address.startswith("ray:") else ""
-        raise JobError(f"cluster {address!r} is no address of a cluster: write dask://host:port{ray}")
-    try:
-        from evo_qnas.jobs.dask_cluster import DaskCluster
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evo_qnas"):
-            raise
-        raise JobError(
-            f"cluster {address!r} needs the package {error.name}, which is not installed: pip install 'evo-qnas[dask]'"
-        ) from error
-    return DaskCluster(address, f"tcp://{found['host']}:{found['port']}")

@@ -19,6 +19,7 @@ from evo_qnas.jobs.cluster import Cluster
 
 logger = logging.getLogger(__name__)
 
+# Time that a busy scheduler or a starting worker may take before it counts as absent.
 _WAIT_SECONDS = 10
 _OURS = re.compile(r"batch_of_(.*)_1_calls-[0-9a-f]{32}")
 
@@ -55,10 +56,10 @@ class DaskCluster(Cluster):
                     "start it with --nthreads 1"
                 )
         try:
-            found = self._client.run(_versions)
+            versions = self._client.run(_versions)
         except ModuleNotFoundError as error:
             raise JobError(f"{self._address}: a worker cannot import {error.name}: install evo-qnas there") from error
-        for worker, theirs in found.items():
+        for worker, theirs in versions.items():
             if theirs != _versions():
                 raise JobError(
                     f"{self._address}: worker {worker} runs {_text(theirs)}, this process {_text(_versions())}: "
@@ -78,8 +79,8 @@ class DaskCluster(Cluster):
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Tells of workers that go while they have a task of ours."""
-        self._client.subscribe_topic("all", _tell)
+        """Reports workers that go while they have a task of ours."""
+        self._client.subscribe_topic("all", _report)
         try:
             yield
         except (CancelledError, asyncio.CancelledError) as error:
@@ -95,7 +96,7 @@ class DaskCluster(Cluster):
 
 
 def _versions() -> dict[str, str]:
-    """What must be the same everywhere for results to be the same."""
+    """The versions that must be the same everywhere for results to be the same."""
     return {"Python": platform.python_version().rpartition(".")[0], "evo-qnas": version("evo-qnas")}
 
 
@@ -103,12 +104,12 @@ def _text(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in versions.items())
 
 
-def _tell(event: tuple[float, Any]) -> None:
-    """Says which tasks a lost worker was at."""
+def _report(event: tuple[float, Any]) -> None:
+    """Logs the tasks that a lost worker was at."""
     message = event[1]
     if not isinstance(message, dict) or message.get("action") != "remove-worker":
         return
-    names = [found[1] for key in message.get("processing-tasks", ()) if (found := _OURS.fullmatch(str(key)))]
+    names = [match[1] for key in message.get("processing-tasks", ()) if (match := _OURS.fullmatch(str(key)))]
     if names:
         logger.warning(
             "Dask lost its worker %s at work on %s: the task is run again by another one",
@@ -126,14 +127,14 @@ class _Backend(DaskDistributedBackend):  # type: ignore[misc]  # joblib has no t
             async for future, result in self.waiting_futures:
                 waits: Future[Any] = self._results.pop(future)
                 callback: Callable[[Any], None] = self._callbacks.pop(future)
-                given = result if future.status == "finished" else _instead(future.status, result)
-                waits.set_result(given)
-                callback(given)
+                outcome = result if future.status == "finished" else _instead(future.status, result)
+                waits.set_result(outcome)
+                callback(outcome)
             await asyncio.sleep(0.01)
 
 
 def _instead(status: str, result: Any) -> Any:
-    """What joblib gets for a task that has no result."""
+    """The stand-in that joblib gets for a task without a result."""
     error = result[1] if status == "error" else CancelledError()
     if isinstance(error, KilledWorker):
         return [Lost(f"{error.allowed_failures + 1} workers of the Dask cluster died at work on it")]

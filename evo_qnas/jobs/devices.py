@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Jobs on a device run for minutes: a fifth of a second is nothing beside them, and costs no time of the processor.
 _POLL_SECONDS = 0.2
 
 
@@ -40,13 +41,13 @@ def claimed_device(count: int) -> Iterator[int]:
 
 
 def device_names(count: int) -> tuple[str, ...]:
-    """What the devices `0 .. count - 1` of this process are called on the whole machine."""
+    """Names on the whole machine of the devices `0 .. count - 1` of this process."""
     visible = [part.strip() for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
     return tuple(visible[index] if index < len(visible) else str(index) for index in range(count))
 
 
 def _folder() -> Path:
-    """Where the locks of this user lie."""
+    """The folder of this user's locks."""
     user = os.getuid() if sys.platform != "win32" else os.environ.get("USERNAME", "")
     folder = Path(tempfile.gettempdir()) / f"evo_qnas-devices-{user}"
     folder.mkdir(mode=0o700, exist_ok=True)

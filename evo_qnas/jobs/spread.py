@@ -12,13 +12,15 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from evo_qnas.errors import JobError
 from evo_qnas.jobs.call import Call, Lost
-from evo_qnas.jobs.cluster import Cluster, active
+from evo_qnas.jobs.cluster import Cluster
+from evo_qnas.jobs.connection import active
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# How often a task is run again after its worker died; the last time alone, so that no neighbour can be the cause.
+# Tries after a worker's death: two tell a bad task from a passing lack of memory; the last one is alone, so that no
+# neighbour can be the cause.
 RETRIES = 2
 
 
@@ -34,7 +36,7 @@ def spread(
     """`(index, task(items[index]))` as the tasks end, in any order.
 
     Inside `connected` the tasks run on the workers of that cluster, else in processes of this machine, or in this
-    process where there is one job or one item. A worker process that dies (killed, out of memory, crashed) is told of
+    process where there is one job or one item. A worker process that dies (killed, out of memory, crashed) is reported
     with the tasks that were under way; they are run again up to `RETRIES` times, and no finished result is lost.
 
     Args:
@@ -54,9 +56,9 @@ def spread(
     """
     cluster = active()
     folder = None if cluster is None else os.getcwd()
-    told = names or [str(index) for index in range(len(items))]
+    labels = names or [str(index) for index in range(len(items))]
     calls = {
-        index: Call(name=told[index], index=index, task=task, item=item, folder=folder)
+        index: Call(name=labels[index], index=index, task=task, item=item, folder=folder)
         for index, item in enumerate(items)
     }
     if cluster is not None:
@@ -81,27 +83,27 @@ def _in_processes(calls: dict[int, Call], jobs: int, threads: int | None) -> Ite
         suspects = [index for index in waiting if deaths[index] >= RETRIES]
         chosen = suspects[:1] or list(waiting)
         width = max(2, min(jobs, len(chosen))) if jobs > 0 else jobs
-        given: list[int] = []
+        started: list[int] = []
         try:
-            for index, result in _round([waiting[index] for index in chosen], width, threads, given):
+            for index, result in _round([waiting[index] for index in chosen], width, threads, started):
                 del waiting[index]
                 yield index, result
         except BrokenProcessPool as error:
-            under_way = [index for index in given if index in waiting]
+            under_way = [index for index in started if index in waiting]
             deaths.update(under_way)
-            _tell([calls[index].name for index in under_way], max(deaths.values()), str(error))
+            _report([calls[index].name for index in under_way], max(deaths.values()), str(error))
             for index in under_way:
                 if deaths[index] > RETRIES:
                     del waiting[index]
                     yield index, Lost(f"the worker process of {calls[index].name} died {deaths[index]} times")
 
 
-def _round(calls: Sequence[Call], width: int, threads: int | None, given: list[int]) -> Iterator[tuple[int, Any]]:
-    """One pool of processes over some calls; `given` gets the index of each call that was handed out."""
+def _round(calls: Sequence[Call], width: int, threads: int | None, started: list[int]) -> Iterator[tuple[int, Any]]:
+    """One pool of processes over some calls; `started` gets the index of each call that was handed out."""
 
     def handed() -> Iterator[Any]:
         for call in calls:
-            given.append(call.index)
+            started.append(call.index)
             yield joblib.delayed(call)()
 
     with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
@@ -111,8 +113,8 @@ def _round(calls: Sequence[Call], width: int, threads: int | None, given: list[i
     yield from results
 
 
-def _tell(names: Sequence[str], death: int, why: str) -> None:
-    """Says that a process of this machine died."""
+def _report(names: Sequence[str], death: int, why: str) -> None:
+    """Logs that a process of this machine died."""
     codes = re.search(r"exit codes of the workers are \{(.*?)\}", why)
     then = "is run again" if death < RETRIES else "is run again alone" if death == RETRIES else "is given up"
     what = names[0] if len(names) == 1 else f"one of {', '.join(names)}"

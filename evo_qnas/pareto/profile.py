@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.pareto.reach import smallest_reachable
-from evo_qnas.problem import Problem, TableProblem, space_of
+from evo_qnas.problem import Problem, space_of
 from evo_qnas.spaces import Space
 from evo_qnas.tables import Column, Tables
 
@@ -176,12 +176,13 @@ def profile(problem: Problem | Tables, *, samples: int = 1000, seed: int = 0) ->
         EvaluationError: a user's function fails on the networks drawn.
 
     Example:
+        >>> from evo_qnas.problem import TableProblem
         >>> tables = Tables.from_arrays({"size_bytes": [np.array([4.0, 8.0])] * 3})
         >>> found = profile(TableProblem(tables, ["size_bytes"], ["size_bytes <= 10"]))
         >>> found.networks, found.columns[0].low, found.together, found.limits[0].reachable
         (8, 12.0, False, 12.0)
     """
-    tables = problem if isinstance(problem, Tables) else problem.tables if isinstance(problem, TableProblem) else None
+    tables = problem if isinstance(problem, Tables) else problem.tables
     space = space_of(problem) if isinstance(problem, Tables) else problem.space
     genomes = space.sample(np.random.default_rng(seed), samples)
     columns: tuple[ColumnProfile, ...] = ()
@@ -189,8 +190,7 @@ def profile(problem: Problem | Tables, *, samples: int = 1000, seed: int = 0) ->
     together: bool | None = True
     reason = ""
     if not isinstance(problem, Tables):
-        slow = isinstance(problem, TableProblem) and bool(problem.slow)
-        values, excess = (None, None) if slow else problem.evaluate(genomes)
+        values, excess = (None, None) if problem.slow else problem.evaluate(genomes)
         limits, together, reason = _limits(problem, excess)
         columns = _sampled(problem, values)
     if tables is not None:
@@ -263,7 +263,7 @@ def _limits(
     problem: Problem, excess: Float[np.ndarray, "n k"] | None
 ) -> tuple[tuple[LimitProfile, ...], bool | None, str]:
     """Each limit, whether all can be met together, and why not."""
-    additive = problem.additive_limits if isinstance(problem, TableProblem) else problem.additive
+    additive = problem.additive_limits
     reach = smallest_reachable(additive) if additive is not None and len(additive.limit_names) else None
     places = {} if reach is None else {text: index for index, text in enumerate(reach.limit_names)}
     found = []

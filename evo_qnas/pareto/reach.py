@@ -1,6 +1,5 @@
 """What additive objectives and limits can reach, and why limits cannot be met."""
 
-import re
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -13,7 +12,6 @@ from evo_qnas.pareto.single import smallest_sum
 from evo_qnas.problem import Problem
 from evo_qnas.spaces import Additive
 
-_LIMIT = re.compile(r"(?P<term>.+?)\s*(?P<sign><=|>=)\s*(?P<number>\S+)")
 _SLACK = 1e-12
 
 
@@ -64,8 +62,7 @@ def smallest_reachable(problem: Problem | Additive) -> Reachable:
     low = additive.offset + sum(_finite(part).min(axis=0) for part in additive.objectives)
     high = additive.offset + sum(_finite(part).max(axis=0) for part in additive.objectives)
     excess = sum((_finite(part).min(axis=0) for part in additive.limits), start=-additive.bounds)
-    pairs = zip(additive.limit_names, excess, strict=True)
-    nearest = np.array([_value(name, float(least)) for name, least in pairs], dtype=np.float64)
+    nearest = np.array([_value(additive, row, float(least)) for row, least in enumerate(excess)], dtype=np.float64)
     alone = excess <= _tolerance(additive)
     reason = _reason(additive, excess, alone)
     return Reachable(
@@ -106,31 +103,27 @@ def _tolerance(additive: Additive) -> Float[np.ndarray, " k"]:
     return tolerance
 
 
-def _value(name: str, excess: float) -> float:
-    """The limited quantity where the limit is exceeded by `excess`; the excess where the text has no number."""
-    match = _LIMIT.fullmatch(name)
-    if match is None:
-        return excess
-    number = float(match["number"])
-    return number + excess if match["sign"] == "<=" else number - excess
+def _value(additive: Additive, row: int, excess: float) -> float:
+    """The limited quantity where the limit is exceeded by `excess`; the excess where only that is known."""
+    return additive.limit_sides[row].quantity(excess) if additive.limit_sides else excess
 
 
-def _reached(name: str, excess: float) -> str:
+def _reached(additive: Additive, row: int, excess: float) -> str:
     """`the smallest reachable is 3.41`, or the largest for a lower limit."""
-    match = _LIMIT.fullmatch(name)
-    value = f"{_value(name, excess):.6g}"
-    if match is None:
+    value = f"{_value(additive, row, excess):.6g}"
+    if not additive.limit_sides:
         return f"the smallest reachable excess is {value}"
-    if float(value) == float(match["number"]):
-        value = f"{_value(name, excess):.15g}"
-    return f"the {'smallest' if match['sign'] == '<=' else 'largest'} reachable is {value}"
+    side = additive.limit_sides[row]
+    if float(value) == float(f"{side.number:.15g}"):
+        value = f"{side.quantity(excess):.15g}"
+    return f"the {'smallest' if side.sign > 0 else 'largest'} reachable is {value}"
 
 
 def _reason(additive: Additive, excess: Float[np.ndarray, " k"], alone: Bool[np.ndarray, " k"]) -> str:
     """Why the limits cannot be met; empty where they can."""
     if not alone.all():
         return "; ".join(
-            f"{additive.limit_names[row]} cannot be met: {_reached(additive.limit_names[row], float(excess[row]))}"
+            f"{additive.limit_names[row]} cannot be met: {_reached(additive, int(row), float(excess[row]))}"
             for row in np.flatnonzero(~alone)
         )
     if len(alone) < 2 or _least(additive, list(range(len(alone)))) is not None:
@@ -139,7 +132,7 @@ def _reason(additive: Additive, excess: Float[np.ndarray, " k"], alone: Bool[np.
     last = rows[-1]
     others = " and ".join(additive.limit_names[row] for row in rows[:-1])
     left = _least(additive, rows[:-1], minimised=last)
-    text = _reached(additive.limit_names[last], float(left if left is not None else excess[last]))
+    text = _reached(additive, last, float(left if left is not None else excess[last]))
     return f"{others} and {additive.limit_names[last]} cannot be met together: under {others} {text}"
 
 
@@ -163,6 +156,7 @@ def _least(additive: Additive, rows: list[int], *, minimised: int | None = None)
         limits=tuple(part[:, rows] for part in additive.limits),
         bounds=additive.bounds[rows],
         limit_names=tuple(additive.limit_names[row] for row in rows),
+        limit_sides=(),
     )
     whole: Lattice = lattice(plain, slack=_SLACK)
     genes = smallest_sum(whole)

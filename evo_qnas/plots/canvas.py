@@ -10,6 +10,7 @@ from jaxtyping import Float
 from evo_qnas.errors import PictureError
 from evo_qnas.files import replacing
 from evo_qnas.problem import ObjectiveInfo
+from evo_qnas.tables.units import BYTES
 
 # Okabe & Ito 2008: told apart by colour-blind readers; lightness and marker tell them apart in grey.
 BLUE, ORANGE, GREEN, GREY, SKY, BLACK = "#0072B2", "#D55E00", "#009E73", "#6B6B6B", "#56B4E9", "#1A1A1A"
@@ -49,11 +50,11 @@ class Axis:
 
 def _scale(unit: str, top: float) -> tuple[float, str]:
     """The divisor and the unit after it."""
-    if unit in {"B", "byte", "bytes"}:
+    if unit in BYTES:
         for power, name in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
             if top >= 2 * 1024**power:
                 return 1024.0**power, name
-        return 1.0, "bytes"
+        return 1.0, BYTES[0]
     shown = "" if unit == "1" else unit
     for divisor, word in ((1e9, "billions"), (1e6, "millions")):
         if top >= 2 * divisor:

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float, Int
 
-from evo_qnas.problem import TableProblem
+from evo_qnas.problem import Problem
 from evo_qnas.spaces import Gene, Space
 from evo_qnas.tables import Tables
 
@@ -56,9 +56,9 @@ class Features:
         return cls(space=space, columns=tuple(columns), fixed=fixed)
 
     @classmethod
-    def of_problem(cls, problem: object, space: Space) -> "Features":
+    def of_problem(cls, problem: Problem, space: Space) -> "Features":
         """Features of a problem's space, or of a part of it; with the tables where the problem has some."""
-        return cls.of(space, problem.tables if isinstance(problem, TableProblem) else None)
+        return cls.of(space, problem.tables)
 
     @property
     def sums(self) -> int:

@@ -1,8 +1,8 @@
-"""Problems: what is minimised, under which limits.
+"""Problems: objectives under limits.
 
 - `Problem`: the interface, ours and a user's own.
 - `TableProblem`: columns of tables, functions of networks, limits, ties and pins.
-- `Networks`, `objective`: what a function of a user's own gets, and how it becomes an objective.
+- `Networks`, `objective`: the argument of a user's own function, and the decorator that makes it an objective.
 - `LookupProblem`, `nas_bench_macro`: networks that were all measured.
 - `evaluate_batches`, `Outcome`: evaluation that a search can trust.
 - `from_pymoo`, `to_pymoo`: pymoo's problems as ours and ours as pymoo's.
@@ -10,19 +10,20 @@
 """
 
 from evo_qnas.problem.custom import CustomObjective, objective
+from evo_qnas.problem.evaluation import evaluate_batches
 from evo_qnas.problem.foreign import from_pymoo, to_pymoo
 from evo_qnas.problem.genes import space_of
-from evo_qnas.problem.guarded import Outcome, evaluate_batches
-from evo_qnas.problem.limits import Limit, parse_limit
+from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
 from evo_qnas.problem.lookup import LookupProblem, nas_bench_macro
 from evo_qnas.problem.networks import Networks
-from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
+from evo_qnas.problem.outcome import Outcome
+from evo_qnas.problem.problem import Problem
+from evo_qnas.problem.quantities import names_function
 from evo_qnas.problem.table_problem import TableProblem
 
 __all__ = [
     "ConstraintInfo",
     "CustomObjective",
-    "Limit",
     "LookupProblem",
     "Networks",
     "ObjectiveInfo",
@@ -31,9 +32,9 @@ __all__ = [
     "TableProblem",
     "evaluate_batches",
     "from_pymoo",
+    "names_function",
     "nas_bench_macro",
     "objective",
-    "parse_limit",
     "space_of",
     "to_pymoo",
 ]

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from evo_qnas.errors import EvaluationError, ProblemError
 from evo_qnas.problem.networks import Networks
+from evo_qnas.tables import unit_of
 
 
 class RaisedError(EvaluationError):
@@ -25,7 +26,7 @@ class CustomObjective:
     Attributes:
         function: takes `Networks`, gives (n,) numbers; with `per_network` takes `Networks` of length 1 and gives one.
         name: unique among the objectives.
-        unit: unit of the numbers.
+        unit: unit of the numbers; by default the one that the name states.
         maximize: whether more is better.
         per_network: call once for each network, results kept, spread over `jobs` processes.
         jobs: processes for `per_network`.
@@ -34,14 +35,18 @@ class CustomObjective:
 
     function: Callable[[Networks], Any]
     name: str
-    unit: str = "1"
+    unit: str = ""
     maximize: bool = False
     per_network: bool = False
     jobs: int = 1
     time_limit: float | None = None
 
+    def __post_init__(self) -> None:
+        """Takes the unit from the name where none is given."""
+        object.__setattr__(self, "unit", self.unit or unit_of(self.name))
+
     def __call__(self, networks: Networks) -> Any:
-        """What the function gives."""
+        """The function's result."""
         return self.function(networks)
 
     @property
@@ -67,10 +72,10 @@ class CustomObjective:
         # A copy each: what one function writes into its argument must not reach the next.
         handed = Networks(tables=networks.tables, genomes=networks.genomes.copy())
         try:
-            given = self.function(handed)
+            returned = self.function(handed)
         except Exception as error:
             raise RaisedError(f"objective {self.name!r} raised {type(error).__name__}: {error}") from error
-        values = as_numbers(given, f"objective {self.name!r}")
+        values = as_numbers(returned, f"objective {self.name!r}")
         if values.shape != (len(networks),):
             raise EvaluationError(
                 f"objective {self.name!r} must give one number per network, "
@@ -79,17 +84,17 @@ class CustomObjective:
         return values
 
 
-def as_numbers(given: Any, who: str) -> Float[np.ndarray, "..."]:
-    """What a user's function gave as new float64 array.
+def as_numbers(returned: Any, who: str) -> Float[np.ndarray, "..."]:
+    """The result of a user's function as a new float64 array.
 
     Raises:
         EvaluationError: it is no array of real numbers; the text begins with `who`.
     """
     try:
-        found = np.asarray(given)
-        if found.dtype.kind not in "biuf":
-            raise TypeError(f"got {type(given).__name__} of {found.dtype}")
-        return np.array(found, dtype=np.float64)
+        numbers = np.asarray(returned)
+        if numbers.dtype.kind not in "biuf":
+            raise TypeError(f"got {type(returned).__name__} of {numbers.dtype}")
+        return np.array(numbers, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"{who} gave no numbers: {error}") from error
 
@@ -102,7 +107,7 @@ def objective(function: Callable[[Networks], Any]) -> CustomObjective: ...
 def objective(
     *,
     name: str | None = None,
-    unit: str = "1",
+    unit: str = "",
     maximize: bool = False,
     per_network: bool = False,
     jobs: int = 1,
@@ -114,7 +119,7 @@ def objective(
     function: Callable[[Networks], Any] | None = None,
     *,
     name: str | None = None,
-    unit: str = "1",
+    unit: str = "",
     maximize: bool = False,
     per_network: bool = False,
     jobs: int = 1,
@@ -125,7 +130,7 @@ def objective(
     Args:
         function: the function, where used as a plain decorator.
         name: name of the objective, the function's where absent.
-        unit: unit of the numbers.
+        unit: unit of the numbers; empty takes the one that the name states (`peak_memory_kib`: KiB).
         maximize: whether more is better.
         per_network: the function is slow and takes one network at a time (`Networks` of length 1).
         jobs: processes for `per_network`.
@@ -162,7 +167,7 @@ def objective(
 
 
 def as_objective(item: Any) -> CustomObjective:
-    """A function, or what `objective` made of one.
+    """The objective of a function, or the one that `objective` made.
 
     Raises:
         ProblemError: it cannot be called.
@@ -183,11 +188,11 @@ def import_objective(text: str) -> CustomObjective:
     """
     module, _, name = text.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        target: Any = importlib.import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            target = getattr(target, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise ProblemError(f"objective {text!r} cannot be imported: {error}") from error
-    if not callable(found):
-        raise ProblemError(f"objective {text!r} is a {type(found).__name__}, not a function of networks")
-    return as_objective(found)
+    if not callable(target):
+        raise ProblemError(f"objective {text!r} is a {type(target).__name__}, not a function of networks")
+    return as_objective(target)

@@ -74,8 +74,8 @@ def _allowed(tables: Tables, index: int, pins: Pins, forbidden: Pins) -> list[in
     left = []
     for choice, label in enumerate(block.labels):
         values = dict(zip(_KEYS, label, strict=True))
-        kept = all(values[key] in _listed(wanted) for key, wanted in pin.items())
-        banned = bool(bans) and all(values[key] in _listed(unwanted) for key, unwanted in bans.items())
+        kept = all(values[key] in _listed(values_kept) for key, values_kept in pin.items())
+        banned = bool(bans) and all(values[key] in _listed(excluded) for key, excluded in bans.items())
         if kept and not banned:
             left.append(choice)
     if not left:
@@ -94,7 +94,9 @@ def plain_rules(rules: Pins | None) -> dict[str, dict[str, list[str | int]]]:
         {'stem': {'weight_bits': [8]}}
     """
     return {
-        str(block): {str(key): [_plain(block, key, value) for value in _listed(wanted)] for key, wanted in rule.items()}
+        str(block): {
+            str(key): [_plain(block, key, value) for value in _listed(values_kept)] for key, values_kept in rule.items()
+        }
         for block, rule in (rules or {}).items()
     }
 
@@ -131,17 +133,17 @@ def _gene(tables: Tables, group: list[int], allowed: list[list[int]], codes: Map
 
 def _common(tables: Tables, group: list[int], allowed: list[list[int]]) -> list[list[int]]:
     """Per label that every block of the group allows, the choice of each block; the n-th of equal labels together."""
-    places: list[dict[tuple[Label, int], int]] = []
+    by_label: list[dict[tuple[Label, int], int]] = []
     for index in group:
-        labels, seen = tables.blocks[index].labels, dict[Label, int]()
-        found = {}
+        labels, counts = tables.blocks[index].labels, dict[Label, int]()
+        choices = {}
         for choice in allowed[index]:
-            count = seen.get(labels[choice], 0)
-            seen[labels[choice]] = count + 1
-            found[labels[choice], count] = choice
-        places.append(found)
-    shared = [key for key in places[0] if all(key in place for place in places[1:])]
+            count = counts.get(labels[choice], 0)
+            counts[labels[choice]] = count + 1
+            choices[labels[choice], count] = choice
+        by_label.append(choices)
+    shared = [key for key in by_label[0] if all(key in others for others in by_label[1:])]
     if not shared:
         names = ", ".join(tables.blocks[index].name for index in group)
         raise ProblemError(f"the tied blocks {names} have no choice in common: untie them or add choices")
-    return [[place[key] for place in places] for key in shared]
+    return [[choice_of[key] for choice_of in by_label] for key in shared]

@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
-from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
+from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
+from evo_qnas.problem.problem import Problem
 from evo_qnas.spaces import Additive, Space
+from evo_qnas.tables import unit_of
 from evo_qnas.tables.importers import read_macro
 
 
@@ -38,7 +40,7 @@ class LookupProblem(Problem):
         Args:
             genomes: the measured networks; of equal rows the last counts.
             columns: the objectives by name, one value per network.
-            units: units by objective.
+            units: units by objective; where absent, the name states them.
             maximize: objectives of which more is better.
 
         Raises:
@@ -54,7 +56,8 @@ class LookupProblem(Problem):
                 raise ProblemError(f"there is no column {name!r} to maximise; there are: {', '.join(columns)}")
         self._space = Space.from_counts((genomes.max(axis=0) + 1).tolist())
         self._objectives = tuple(
-            ObjectiveInfo(name=name, unit=(units or {}).get(name, "1"), maximize=name in maximize) for name in columns
+            ObjectiveInfo(name=name, unit=(units or {}).get(name, unit_of(name)), maximize=name in maximize)
+            for name in columns
         )
         signs = np.array([-1.0 if info.maximize else 1.0 for info in self._objectives])
         matrix = np.stack([np.asarray(values, dtype=np.float64) for values in columns.values()], axis=1) * signs
@@ -94,7 +97,7 @@ class LookupProblem(Problem):
     def evaluate(
         self, genomes: Int[np.ndarray, "n blocks"]
     ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
-        """What was measured; NaN where nothing was."""
+        """The measured values; NaN where nothing was measured."""
         plain = np.ascontiguousarray(genomes, dtype=np.int64)
         rows = np.array([self._rows.get(genome.tobytes(), -1) for genome in plain], dtype=np.int64)
         return self._values[rows], np.empty((len(genomes), 0))
@@ -117,5 +120,5 @@ def nas_bench_macro(path: str | Path, objectives: Sequence[str] = ("error", "par
         if name not in known:
             raise ProblemError(f"NAS-Bench-Macro has no {name!r}; there are: {', '.join(known)}")
     return LookupProblem(
-        truth.genomes, {name: known[name] for name in objectives}, units={"error": "%", "params": "1", "flops": "MAC"}
+        truth.genomes, {name: known[name] for name in objectives}, units={"error": "%", "flops": "MAC"}
     )

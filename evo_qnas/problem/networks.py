@@ -13,10 +13,10 @@ from evo_qnas.tables import Tables
 @final
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """A batch of networks: genomes and what the tables know of them.
+    """A batch of networks: genomes, and the labels and columns of their choices.
 
     Attributes:
-        tables: where choices and columns come from.
+        tables: choices and columns.
         genomes: (n, blocks) int64, choice indices.
     """
 
@@ -27,28 +27,28 @@ class Networks:
         return len(self.genomes)
 
     @cached_property
-    def places(self) -> Int[np.ndarray, "n blocks"]:
+    def positions(self) -> Int[np.ndarray, "n blocks"]:
         """(n, blocks) int64, positions in arrays that hold all choices of all blocks one after another."""
-        places: np.ndarray = self.tables.starts + self.genomes
-        return places
+        positions: np.ndarray = self.tables.starts + self.genomes
+        return positions
 
     @property
     def operators(self) -> np.ndarray:
         """(n, blocks) operator names, an object array of str."""
         flat = np.array([name for block in self.tables.blocks for name in block.operators], dtype=object)
-        names: np.ndarray = flat[self.places]
+        names: np.ndarray = flat[self.positions]
         return names
 
     @property
     def weight_bits(self) -> Int[np.ndarray, "n blocks"]:
         """(n, blocks) int64, bits."""
-        bits: np.ndarray = np.concatenate([block.weight_bits for block in self.tables.blocks])[self.places]
+        bits: np.ndarray = np.concatenate([block.weight_bits for block in self.tables.blocks])[self.positions]
         return bits
 
     @property
     def activation_bits(self) -> Int[np.ndarray, "n blocks"]:
         """(n, blocks) int64, bits."""
-        bits: np.ndarray = np.concatenate([block.activation_bits for block in self.tables.blocks])[self.places]
+        bits: np.ndarray = np.concatenate([block.activation_bits for block in self.tables.blocks])[self.positions]
         return bits
 
     def column(self, name: str) -> Float[np.ndarray, "n blocks"]:
@@ -57,4 +57,4 @@ class Networks:
         Raises:
             TableError: the tables have no such column.
         """
-        return np.concatenate(self.tables.column(name).values).take(self.places)
+        return np.concatenate(self.tables.column(name).values).take(self.positions)

@@ -1,40 +1,35 @@
 """The interface of a search problem, ours and a user's own."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
+from evo_qnas.problem.outcome import Outcome, Returns
 from evo_qnas.spaces import Additive, Space
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectiveInfo:
-    """Name, unit and direction of one objective; values are minimised inside, signs change at the border only."""
-
-    name: str
-    unit: str = "1"
-    maximize: bool = False
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConstraintInfo:
-    """Name and unit of one constraint; its value is an excess, met where it is at most 0."""
-
-    name: str
-    unit: str = "1"
+from evo_qnas.tables import Tables
 
 
 class Problem(ABC):
-    """What a search needs to know of a problem.
+    """The objectives and constraints of genomes, as a search needs them.
 
     Contract (tested by `evo_qnas.testing.ProblemContract`): `evaluate` is a function of the genomes alone, row by row;
     it leaves its argument unchanged; shapes are those below. NaN marks a network that could not be evaluated.
+
+    The abstract members are enough. The others are what a search can make use of where a problem has it, with defaults
+    for problems that have nothing of the kind.
+
+    Attributes:
+        tables: the tables behind the problem: archives embed them, seeds come from their baselines, predictors use
+            their columns; None without.
+        slow: True where one evaluation takes so long that none is made just to look at the problem.
     """
+
+    tables: Tables | None = None
+    slow: bool = False
 
     @property
     @abstractmethod
@@ -69,3 +64,52 @@ class Problem(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A hex digest that changes when any value that `evaluate` uses changes; archives are held against it."""
+
+    @property
+    def additive_part(self) -> Additive | None:
+        """The objectives and limits that are sums, which seeds are drawn from; by default `additive`."""
+        return self.additive
+
+    @property
+    def additive_limits(self) -> Additive | None:
+        """The limits that are sums, which can be shown to be out of reach before a search; by default `additive`."""
+        return self.additive
+
+    def known(self, genomes: Int[np.ndarray, "n blocks"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
+        """Objectives and constraint excesses as far as they are known without an evaluation, NaN elsewhere.
+
+        By default all of them where the problem is additive, else none.
+        """
+        additive = self.additive
+        if additive is not None:
+            return additive.sums(self.space.encode(genomes))
+        n = len(genomes)
+        return np.full((n, len(self.objectives)), np.nan), np.full((n, len(self.constraints)), np.nan)
+
+    def evaluate_iter(self, genomes: Int[np.ndarray, "n blocks"], *, jobs: int = 1) -> Iterator[Outcome]:
+        """Outcomes of at least one network as they end, in any order; every row is in one of them.
+
+        By default one outcome of `evaluate`. A problem that raises on the batch is tried again row by row; the rows
+        that raise are failed evaluations with their reason, as are rows with a value that is not finite.
+
+        Args:
+            genomes: the networks; stays unchanged.
+            jobs: processes that the problem may use.
+
+        Raises:
+            EvaluationError: the problem gives another shape or no numbers.
+        """
+        yield self.returns.outcome(self.evaluate, genomes)
+
+    @property
+    def returns(self) -> Returns:
+        """The values that `evaluate` must return, and their checks, for a problem's own `evaluate_iter`."""
+        return Returns(
+            who=type(self).__name__,
+            objectives=tuple(info.name for info in self.objectives),
+            constraints=tuple(info.name for info in self.constraints),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-able values from which `TableProblem.from_description` makes the problem again; empty by default."""
+        return {}

@@ -11,12 +11,14 @@ from pymoo.core.problem import Problem as Original
 from pymoo.core.variable import Binary, Choice, Integer
 
 from evo_qnas.errors import EvaluationError, ProblemError
-from evo_qnas.problem.guarded import evaluate_batches
-from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
+from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
+from evo_qnas.problem.outcome import OK
+from evo_qnas.problem.problem import Problem
 from evo_qnas.spaces import Additive, Space
 
-# What pymoo itself lets an equality constraint deviate (its option cv_eq).
+# The deviation that pymoo itself allows an equality constraint (its option cv_eq).
 _EQUAL = 1e-4
+# A gene of more values would not be a choice; its arrays would take more memory than a search.
 _MOST_VALUES = 1_000_000
 
 
@@ -100,12 +102,12 @@ class PymooProblem(Problem):
             ("G", self.original.n_ieq_constr),
             ("H", self.original.n_eq_constr),
         ):
-            given = np.asarray(out[key], dtype=np.float64) if width else np.empty((n, 0))
-            if given.shape != (n, width):
+            part = np.asarray(out[key], dtype=np.float64) if width else np.empty((n, 0))
+            if part.shape != (n, width):
                 raise EvaluationError(
-                    f"pymoo problem {self.original.name()}: {key} must be ({n}, {width}), got {given.shape}"
+                    f"pymoo problem {self.original.name()}: {key} must be ({n}, {width}), got {part.shape}"
                 )
-            parts.append(given)
+            parts.append(part)
         return parts[0], np.concatenate([parts[1], np.abs(parts[2]) - _EQUAL], axis=1)
 
     def variables_of(self, genomes: Int[np.ndarray, "n blocks"]) -> np.ndarray:
@@ -141,10 +143,10 @@ class PymooProblem(Problem):
         genomes = np.empty((len(rows), len(self._values)), dtype=np.int64)
         for number, row in enumerate(rows):
             for index, value in enumerate(row):
-                place = self._lookups[index].get(_key(value))
-                if place is None:
+                option = self._lookups[index].get(_key(value))
+                if option is None:
                     raise ProblemError(f"variable {self._names[index]!r} has no option {value!r}")
-                genomes[number, index] = place
+                genomes[number, index] = option
         return genomes
 
 
@@ -154,9 +156,9 @@ def _key(value: Any) -> Any:
     return (isinstance(plain, bool), plain) if isinstance(plain, (bool, int, float, str)) else repr(plain)
 
 
-def _named(given: Any) -> tuple[list[str], list[list[Any]]]:
+def _named(variables: Any) -> tuple[list[str], list[list[Any]]]:
     """Names and values of the variables in pymoo's `vars`."""
-    pairs = list(given.items()) if isinstance(given, Mapping) else list(enumerate(given))
+    pairs = list(variables.items()) if isinstance(variables, Mapping) else list(enumerate(variables))
     values: list[list[Any]] = []
     for name, variable in pairs:
         if isinstance(variable, Integer):
@@ -169,7 +171,7 @@ def _named(given: Any) -> tuple[list[str], list[list[Any]]]:
             raise ProblemError(
                 f"variable {name!r} is {type(variable).__name__}: only Integer, Binary and Choice can be searched"
             )
-    return [str(name) if isinstance(given, Mapping) else f"x{name}" for name, _ in pairs], values
+    return [str(name) if isinstance(variables, Mapping) else f"x{name}" for name, _ in pairs], values
 
 
 def _numbered(original: Original, vtype: type) -> tuple[list[str], list[list[Any]]]:
@@ -230,8 +232,8 @@ class ExportedProblem(Original):
         """Fills in F and G."""
         F = np.full((len(x), self.n_obj), np.inf)
         G = np.full((len(x), self.n_ieq_constr), np.inf)
-        for outcome in evaluate_batches(self.original, self.genomes_of(x)):
+        for outcome in self.original.evaluate_iter(self.genomes_of(x)) if len(x) else ():
             # NaN would rank first in pymoo's sorting.
-            ok = outcome.state == 0
+            ok = outcome.state == OK
             F[outcome.rows[ok]], G[outcome.rows[ok]] = outcome.objectives[ok], outcome.constraints[ok]
         out["F"], out["G"] = F, G

@@ -17,9 +17,8 @@ from jaxtyping import Int
 from evo_qnas.jobs import spread
 from evo_qnas.problem.custom import CustomObjective, as_numbers
 from evo_qnas.problem.networks import Networks
+from evo_qnas.problem.outcome import FAILED, OK, TIMED_OUT
 from evo_qnas.tables import Tables
-
-OK, FAILED, TIMED_OUT = 0, 1, 2
 
 
 class _TooLongError(Exception):
@@ -29,7 +28,7 @@ class _TooLongError(Exception):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowResult:
-    """What the slow functions of a problem gave for one network.
+    """The results of a problem's slow functions for one network.
 
     Attributes:
         row: the network's row in the batch.
@@ -53,7 +52,7 @@ def run_slow(
 
     Args:
         functions: the slow functions; all run for a network, one after another, in one job.
-        tables: what the networks are of.
+        tables: the tables of the networks.
         genomes: the networks.
         jobs: processes; 1 stays in this one.
     """
@@ -100,8 +99,8 @@ def _call(function: CustomObjective, network: Networks) -> tuple[float, int, str
     """Value, state and reason of one call."""
     try:
         with _limited(function.time_limit):
-            given = function(network)
-        numbers = as_numbers(given, f"objective {function.name!r}")
+            returned = function(network)
+        numbers = as_numbers(returned, f"objective {function.name!r}")
     except _TooLongError:
         text = f"objective {function.name!r} took longer than its time limit of {function.time_limit:g} s"
         return float("nan"), TIMED_OUT, text

@@ -1,8 +1,6 @@
 """The search problem of tables: objectives and limits over columns and functions of a user's own."""
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, final
@@ -11,23 +9,23 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
-from evo_qnas.problem.custom import CustomObjective, as_objective, import_objective
+from evo_qnas.problem.additive_form import additive_form
+from evo_qnas.problem.custom import CustomObjective
+from evo_qnas.problem.description import description_of, fingerprint_of, imported_functions
 from evo_qnas.problem.foreign import to_pymoo
 from evo_qnas.problem.genes import Pins, plain_rules, space_of
-from evo_qnas.problem.limits import Limit, parse_limit
+from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
 from evo_qnas.problem.networks import Networks
-from evo_qnas.problem.problem import ConstraintInfo, ObjectiveInfo, Problem
-from evo_qnas.problem.slow import OK, SlowResult, run_slow
-from evo_qnas.problem.terms import PREFIXES, ROWS, Term, TermValues, parse_term
+from evo_qnas.problem.outcome import OK, Outcome
+from evo_qnas.problem.problem import Problem
+from evo_qnas.problem.quantities import Custom, TermLimit, parse_constraint, parse_objective
+from evo_qnas.problem.slow import SlowResult, run_slow
+from evo_qnas.problem.terms import ROWS, Term, TermValues
 from evo_qnas.progress import progress_bar
-from evo_qnas.spaces import Additive, Gene, Space
+from evo_qnas.spaces import Additive, Space
 from evo_qnas.tables import Tables
 
-Custom = CustomObjective | Callable[[Networks], Any]
-
-_SETTINGS = ("name", "unit", "maximize", "per_network", "time_limit")
-
-
+# Relative rounding of a sum: thousands of times float64's, and far below the precision of any measurement.
 _ROUNDING = 1e-12
 
 
@@ -70,15 +68,16 @@ class TableProblem(Problem):
         """
         if not objectives:
             raise ProblemError("objectives is empty: name at least one, for example 'score'")
-        self.tables = tables
-        self._objectives = tuple(_term(item, tables) for item in objectives)
-        self._limits = tuple(_limit(item, tables) for item in constraints)
+        self.tables: Tables = tables
+        self._objectives = tuple(parse_objective(item, tables) for item in objectives)
+        self._constraints = tuple(parse_constraint(item, tables) for item in constraints)
         self._ties, self._pins, self._forbidden = tuple(map(tuple, ties)), plain_rules(pins), plain_rules(forbidden)
         self._space = space_of(tables, ties=ties, pins=pins, forbidden=forbidden)
-        used = [*self._objectives, *(limit.term for limit in self._limits if isinstance(limit, Limit))]
+        used = [*self._objectives, *(item.term for item in self._constraints if isinstance(item, TermLimit))]
         self._terms = {term: TermValues.of(term, tables) for term in used if isinstance(term, Term)}
         self._check_finite()
-        self._known: dict[bytes, SlowResult] = {}
+        self._results: dict[bytes, SlowResult] = {}
+        self.slow = bool(self.slow_functions)
         names = [info.name for info in self.objectives]
         for name in names:
             if names.count(name) > 1:
@@ -112,20 +111,21 @@ class TableProblem(Problem):
         return tuple(
             ObjectiveInfo(name=item.name, unit=item.unit, maximize=item.maximize)
             if isinstance(item, CustomObjective)
-            else ObjectiveInfo(name=item.text, unit=item.unit(self.tables), maximize=_sign(item, self.tables) < 0)
+            else ObjectiveInfo(name=item.text, unit=item.unit(self.tables), maximize=item.sign(self.tables) < 0)
             for item in self._objectives
         )
 
     @cached_property
     def constraints(self) -> tuple[ConstraintInfo, ...]:
-        """One entry for each finite end of each limit, in the order they were given; of a range the upper end first."""
-        found = []
-        for limit in self._limits:
-            if isinstance(limit, Limit):
-                found += [ConstraintInfo(name=text, unit=limit.term.unit(self.tables)) for text, _, _ in limit.sides]
+        """One entry for each finite end of each limit, in the order of the limits; of a range the upper end first."""
+        infos = []
+        for item in self._constraints:
+            if isinstance(item, TermLimit):
+                unit = item.term.unit(self.tables)
+                infos += [ConstraintInfo(name=side.text, unit=unit) for side in item.limit.sides]
             else:
-                found.append(ConstraintInfo(name=limit.name, unit=limit.unit))
-        return tuple(found)
+                infos.append(ConstraintInfo(name=item.name, unit=item.unit))
+        return tuple(infos)
 
     def evaluate(
         self, genomes: Int[np.ndarray, "n blocks"]
@@ -138,7 +138,7 @@ class TableProblem(Problem):
         if self.of_columns and len(genomes) > ROWS:
             parts = [self.evaluate(genomes[start : start + ROWS]) for start in range(0, len(genomes), ROWS)]
             return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-        slow = np.full((len(genomes), len(self.slow)), np.nan)
+        slow = np.full((len(genomes), len(self.slow_functions)), np.nan)
         if self.slow:
             with progress_bar("networks", len(genomes)) as advance:
                 for result in self.run_slow(genomes):
@@ -148,124 +148,118 @@ class TableProblem(Problem):
 
     @cached_property
     def of_columns(self) -> bool:
-        """Whether no function of a user's takes part."""
-        return not any(isinstance(item, CustomObjective) for item in (*self._objectives, *self._limits))
+        """True where no function of a user's takes part."""
+        return not any(isinstance(item, CustomObjective) for item in (*self._objectives, *self._constraints))
 
     @cached_property
-    def slow(self) -> tuple[CustomObjective, ...]:
+    def slow_functions(self) -> tuple[CustomObjective, ...]:
         """The functions that take one network at a time, objectives first."""
         return tuple(
             item
-            for item in (*self._objectives, *self._limits)
+            for item in (*self._objectives, *self._constraints)
             if isinstance(item, CustomObjective) and item.per_network
         )
 
     def run_slow(self, genomes: Int[np.ndarray, "n blocks"], *, jobs: int = 1) -> Iterator[SlowResult]:
-        """Results of the slow functions as the networks end, in any order; networks seen before answer at once.
+        """Results of the slow functions as the networks end, in any order; networks evaluated before answer at once.
 
         Args:
             genomes: the networks.
             jobs: processes; the functions' own number wins where it is larger (-1: one per core).
         """
-        wanted = [jobs, *(function.jobs for function in self.slow)]
+        counts = [jobs, *(function.jobs for function in self.slow_functions)]
         fresh = []
         for row, genome in enumerate(genomes):
-            known = self._known.get(np.ascontiguousarray(genome, dtype=np.int64).tobytes())
-            if known is None:
+            result = self._results.get(np.ascontiguousarray(genome, dtype=np.int64).tobytes())
+            if result is None:
                 fresh.append(row)
             else:
-                yield replace(known, row=row)
-        for result in run_slow(self.slow, self.tables, genomes[fresh], jobs=-1 if min(wanted) < 0 else max(wanted)):
+                yield replace(result, row=row)
+        for result in run_slow(
+            self.slow_functions, self.tables, genomes[fresh], jobs=-1 if min(counts) < 0 else max(counts)
+        ):
             if result.state == OK:
                 genome = genomes[fresh[result.row]]
-                self._known[np.ascontiguousarray(genome, dtype=np.int64).tobytes()] = result
+                self._results[np.ascontiguousarray(genome, dtype=np.int64).tobytes()] = result
             yield replace(result, row=fresh[result.row])
 
     def known(self, genomes: Int[np.ndarray, "n blocks"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
-        """What the tables alone say: objectives and constraint excesses, NaN where a function decides."""
-        return self.assemble(genomes, np.full((len(genomes), len(self.slow)), np.nan), functions=False)
+        """Objectives and constraint excesses that the tables alone state, NaN where a function decides."""
+        return self.assemble(genomes, np.full((len(genomes), len(self.slow_functions)), np.nan), functions=False)
 
     def assemble(
         self, genomes: Int[np.ndarray, "n blocks"], slow: Float[np.ndarray, "n s"], *, functions: bool = True
     ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
-        """Objectives and constraint excesses, given what the slow functions gave.
+        """Objectives and constraint excesses, from the results of the slow functions.
 
         Args:
             genomes: the networks.
-            slow: one column per function of `slow`.
+            slow: one column per function of `slow_functions`.
             functions: call the other functions too, else NaN stands for them.
         """
         networks = Networks(tables=self.tables, genomes=genomes)
-        places = networks.places
-        rest = iter(slow.T)
+        positions = networks.positions
+        results = iter(slow.T)
         objectives = np.empty((len(genomes), len(self._objectives)))
         for column, item in enumerate(self._objectives):
             if isinstance(item, CustomObjective):
-                value = next(rest) if item.per_network else item.values(networks) if functions else np.nan
+                value = next(results) if item.per_network else item.values(networks) if functions else np.nan
                 objectives[:, column] = -value if item.maximize else value
             else:
-                value = self._terms[item](places)
-                objectives[:, column] = _sign(item, self.tables) * value
+                objectives[:, column] = item.sign(self.tables) * self._terms[item](positions)
         excess = np.empty((len(genomes), len(self.constraints)))
         column = 0
-        for limit in self._limits:
-            if isinstance(limit, CustomObjective):
-                excess[:, column] = next(rest) if limit.per_network else limit.values(networks) if functions else np.nan
+        for constraint in self._constraints:
+            if isinstance(constraint, CustomObjective):
+                function = constraint
+                value = next(results) if function.per_network else function.values(networks) if functions else np.nan
+                excess[:, column] = value
                 column += 1
                 continue
-            value = self._terms[limit.term](places)
-            summed = self._terms[limit.term].summed(places, value)
-            for _, sign, bound in limit.sides:
-                excess[:, column] = _excess(sign * value, bound, summed)
+            value = self._terms[constraint.term](positions)
+            summed = self._terms[constraint.term].summed(positions, value)
+            for side in constraint.limit.sides:
+                excess[:, column] = _excess(side.sign * value, side.bound, summed)
                 column += 1
         return objectives, excess
+
+    def evaluate_iter(self, genomes: Int[np.ndarray, "n blocks"], *, jobs: int = 1) -> Iterator[Outcome]:
+        """Outcomes: of the whole batch at once, or network by network where functions are slow.
+
+        See `Problem.evaluate_iter`; of the functions' own numbers of processes and `jobs` the largest counts.
+        """
+        if not self.slow:
+            yield self.returns.outcome(self.evaluate, genomes, copy=not self.of_columns)
+            return
+        for result in self.run_slow(genomes, jobs=jobs):
+            if result.state != OK:
+                yield self.returns.failed(result.row, result.seconds, result.reason, result.state)
+                continue
+            row = np.array([result.row], dtype=np.int64)
+            values = self.assemble(genomes[row], np.array([result.values]))
+            yield self.returns.finite(row, values, np.array([result.seconds]))
 
     @cached_property
     def additive(self) -> Additive | None:
         """The problem as sums over genes, None where an objective or limit is no sum."""
-        return self._sums(self._objectives, self._limits)
+        return additive_form(self._space, self.tables, self._objectives, self._constraints)
 
     @cached_property
     def additive_part(self) -> Additive | None:
-        """The additive objectives and limits alone, what seeds can be drawn from; None where no objective is a sum."""
-        terms = tuple(item for item in self._objectives if isinstance(item, Term) and item.additive)
-        limits = tuple(limit for limit in self._limits if isinstance(limit, Limit) and limit.term.additive)
-        return self._sums(terms, limits) if terms else None
+        """The additive objectives and limits alone, for seeds; None where no objective is a sum."""
+        if self.additive is not None:
+            return self.additive
+        terms = [item for item in self._objectives if isinstance(item, Term) and item.additive]
+        return additive_form(self._space, self.tables, terms, self._additive_constraints) if terms else None
 
     @cached_property
     def additive_limits(self) -> Additive | None:
         """The additive limits alone, without objectives."""
-        return self._sums((), [limit for limit in self._limits if isinstance(limit, Limit) and limit.term.additive])
+        return additive_form(self._space, self.tables, (), self._additive_constraints)
 
-    def _sums(
-        self, objectives: Sequence[Term | CustomObjective], limits: Sequence[Limit | CustomObjective]
-    ) -> Additive | None:
-        """Objectives and limits as sums over genes, None where one is no sum."""
-        parts, offsets = [], []
-        for item in objectives:
-            if isinstance(item, CustomObjective) or not item.additive:
-                return None
-            values, offset = item.parts(self.tables)
-            sign = _sign(item, self.tables)
-            parts.append([sign * value for value in values])
-            offsets.append(sign * offset)
-        rows, bounds, names = [], [], []
-        for limit in limits:
-            if isinstance(limit, CustomObjective) or not limit.term.additive:
-                return None
-            values, offset = limit.term.parts(self.tables)
-            for text, sign, bound in limit.sides:
-                rows.append([sign * value for value in values])
-                bounds.append(bound - sign * offset)
-                names.append(text)
-        return Additive(
-            space=self._space,
-            objectives=tuple(_gather(gene, parts) for gene in self._space.genes),
-            offset=np.array(offsets, dtype=np.float64),
-            limits=tuple(_gather(gene, rows) for gene in self._space.genes),
-            bounds=np.array(bounds, dtype=np.float64),
-            limit_names=tuple(names),
-        )
+    @property
+    def _additive_constraints(self) -> list[TermLimit]:
+        return [item for item in self._constraints if isinstance(item, TermLimit) and item.term.additive]
 
     def to_pymoo(self) -> Any:
         """This problem as a pymoo `Problem`, see `evo_qnas.problem.to_pymoo`."""
@@ -273,21 +267,9 @@ class TableProblem(Problem):
 
     def describe(self) -> dict[str, Any]:
         """Everything but the tables as JSON-able values; functions as `module:function`."""
-        return {
-            "kind": "tables",
-            "objectives": [_text(item) for item in self._objectives],
-            "constraints": [
-                _text(limit) if isinstance(limit, CustomObjective) else _limit_text(limit) for limit in self._limits
-            ],
-            "ties": [list(tie) for tie in self._ties],
-            "pins": self._pins,
-            "forbidden": self._forbidden,
-            "functions": {
-                item.reference: {key: getattr(item, key) for key in _SETTINGS}
-                for item in (*self._objectives, *self._limits)
-                if isinstance(item, CustomObjective)
-            },
-        }
+        return description_of(
+            self._objectives, self._constraints, ties=self._ties, pins=self._pins, forbidden=self._forbidden
+        )
 
     @classmethod
     def from_description(cls, tables: Tables, description: Mapping[str, Any]) -> "TableProblem":
@@ -296,10 +278,7 @@ class TableProblem(Problem):
         Raises:
             ProblemError: it names a function that cannot be imported any more.
         """
-        functions = {
-            text: replace(import_objective(text), **settings)
-            for text, settings in description.get("functions", {}).items()
-        }
+        functions = imported_functions(description)
         return cls(
             tables,
             [functions.get(text, text) for text in description["objectives"]],
@@ -312,68 +291,10 @@ class TableProblem(Problem):
     @cached_property
     def fingerprint(self) -> str:
         """A digest of the tables' values, objectives, limits and the sources of functions."""
-        mark = hashlib.sha256(json.dumps(self.describe(), sort_keys=True, default=str).encode())
-        for item in (*self._objectives, *self._limits):
-            if isinstance(item, CustomObjective):
-                mark.update(item.source.encode())
-        mark.update(json.dumps([[b.name, b.labels] for b in self.tables.blocks]).encode())
-        for column in self.tables.columns.values():
-            mark.update(f"{column.name} {column.direction} {column.fixed!r}".encode())
-            mark.update(np.concatenate(column.values).tobytes())
-        return mark.hexdigest()
+        return fingerprint_of(self.describe(), (*self._objectives, *self._constraints), self.tables)
 
 
 def _excess(value: Float[np.ndarray, " n"], bound: float, summed: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """`value - bound`, 0 where only the rounding of a sum is left of it: 0.1 + 0.2 - 0.3 meets a limit of 0."""
     excess: np.ndarray = value - bound
     return np.where(np.abs(excess) <= _ROUNDING * (summed + abs(bound)), 0.0, excess)
-
-
-def _is_limit(text: str) -> bool:
-    return "<=" in text or ">=" in text
-
-
-def _sign(term: Term, tables: Tables) -> float:
-    """-1 for a column of which more is better."""
-    return -1.0 if any(tables.column(name).direction == "maximize" for name in term.columns(tables)) else 1.0
-
-
-def _term(item: str | Custom, tables: Tables) -> Term | CustomObjective:
-    """An objective from its text or function."""
-    if not isinstance(item, str):
-        return as_objective(item)
-    prefix = item.partition(":")[0]
-    if ":" in item and prefix not in PREFIXES:
-        return import_objective(item)
-    return parse_term(item, tables)
-
-
-def _limit(item: str | Custom, tables: Tables) -> Limit | CustomObjective:
-    """A limit from its text or function."""
-    if not isinstance(item, str):
-        return as_objective(item)
-    if ":" in item and not _is_limit(item):
-        return import_objective(item)
-    return parse_limit(item, tables)
-
-
-def _text(item: Term | CustomObjective) -> str:
-    return item.reference if isinstance(item, CustomObjective) else item.text
-
-
-def _limit_text(limit: Limit) -> str:
-    """As `parse_limit` reads it."""
-    if np.isfinite(limit.low) and np.isfinite(limit.high):
-        return f"{limit.low!r} <= {limit.term.text} <= {limit.high!r}"
-    return f"{limit.term.text} >= {limit.low!r}" if np.isfinite(limit.low) else f"{limit.term.text} <= {limit.high!r}"
-
-
-def _gather(gene: Gene, parts: Sequence[Sequence[np.ndarray]]) -> Float[np.ndarray, "options m"]:
-    """(options, m): for each option the sum over the gene's blocks."""
-    columns = []
-    for values in parts:
-        total = np.zeros(len(gene.options))
-        for member, block in enumerate(gene.blocks):
-            total = total + values[block][gene.options[:, member]]
-        columns.append(total)
-    return np.stack(columns, axis=1) if columns else np.empty((len(gene.options), 0))

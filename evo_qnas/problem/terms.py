@@ -1,4 +1,4 @@
-"""What an objective or limit is made of: a column summed, its mean or maximum over blocks, or a count of operators.
+"""Terms of objectives and limits: a column summed, its mean or maximum over blocks, or a count of operators.
 
 Columns of several devices are called `latency_ms@pi4`, `latency_ms@esp32`; `worst:latency_ms` is the largest of a
 network's sums over those devices.
@@ -16,7 +16,7 @@ from evo_qnas.tables import Tables
 Kind = Literal["sum", "mean", "max", "worst", "distinct"]
 
 PREFIXES: dict[str, Kind] = {"sum": "sum", "mean": "mean", "max": "max", "worst": "worst"}
-# Rows whose numbers fit the processor's cache.
+# Rows whose numbers fit the processor's cache: 160 KB for 20 blocks.
 ROWS = 1024
 _LABELS = ("operator", "weight_bits", "activation_bits")
 
@@ -31,7 +31,7 @@ class Term:
     bits. A column that combines its blocks by their largest is a `max` of its own accord.
 
     Attributes:
-        kind: how the blocks are put together.
+        kind: the way in which the blocks are combined.
         name: column, or for `distinct` one of `operator`, `weight_bits`, `activation_bits`.
     """
 
@@ -40,19 +40,23 @@ class Term:
 
     @property
     def text(self) -> str:
-        """As it is written in a card."""
+        """The term as a card writes it."""
         if self.kind == "sum":
             return self.name
         return f"distinct({self.name})" if self.kind == "distinct" else f"{self.kind}:{self.name}"
 
     @property
     def additive(self) -> bool:
-        """Whether the number is a sum over blocks."""
+        """True where the number is a sum over blocks."""
         return self.kind in {"sum", "mean"}
 
     def unit(self, tables: Tables) -> str:
         """Unit of the number."""
         return "1" if self.kind == "distinct" else tables.column(self.columns(tables)[0]).unit
+
+    def sign(self, tables: Tables) -> float:
+        """-1 for a column of which more is better, else 1."""
+        return -1.0 if any(tables.column(name).direction == "maximize" for name in self.columns(tables)) else 1.0
 
     def columns(self, tables: Tables) -> tuple[str, ...]:
         """The columns it is made of; none for `distinct`."""
@@ -77,7 +81,7 @@ class TermValues:
     """A term made ready for batches: one flat array over all choices of all blocks.
 
     Attributes:
-        kind: how the blocks are put together.
+        kind: the way in which the blocks are combined.
         flat: (all choices,) numbers, for `distinct` integer codes.
         fixed: what the fixed part adds, for `max` one more block's value.
         others: for `worst` the sums of the other devices.
@@ -104,18 +108,18 @@ class TermValues:
 
     @property
     def finite(self) -> Bool[np.ndarray, " flat"]:
-        """(all choices,) whether a choice has a number everywhere."""
-        found: np.ndarray = np.isfinite(self.flat)
+        """(all choices,) bool: choices with a number everywhere."""
+        finite: np.ndarray = np.isfinite(self.flat)
         for other in self.others:
-            found = found & other.finite
-        return found
+            finite = finite & other.finite
+        return finite
 
-    def __call__(self, places: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
+    def __call__(self, positions: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
         """(n,) float64 of networks given as positions in `flat`."""
-        if len(places) > ROWS:
-            return np.concatenate([self(places[start : start + ROWS]) for start in range(0, len(places), ROWS)])
-        # take gives C order whatever the order of places, so that a row's sum never depends on its batch.
-        picked = self.flat.take(places)
+        if len(positions) > ROWS:
+            return np.concatenate([self(positions[start : start + ROWS]) for start in range(0, len(positions), ROWS)])
+        # take gives C order whatever the order of positions, so that a row's sum never depends on its batch.
+        picked = self.flat.take(positions)
         if self.kind == "distinct":
             return _distinct(picked)
         if self.kind == "max":
@@ -123,20 +127,22 @@ class TermValues:
             return np.maximum(largest, self.fixed) if self.fixed else largest
         total: np.ndarray = picked.sum(axis=1) + self.fixed
         for other in self.others:
-            total = np.maximum(total, other(places))
+            total = np.maximum(total, other(positions))
         return total
 
-    def summed(self, places: Int[np.ndarray, "n blocks"], values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    def summed(
+        self, positions: Int[np.ndarray, "n blocks"], values: Float[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " n"]:
         """(n,) float64, sizes of the numbers that were added up to `values`: rounding is in proportion to them."""
         if self.kind in {"max", "distinct"} or self._one_sign:
             size: np.ndarray = np.abs(values)
             return size
-        sizes: np.ndarray = np.abs(self.flat).take(places).sum(axis=1) + abs(self.fixed)
+        sizes: np.ndarray = np.abs(self.flat).take(positions).sum(axis=1) + abs(self.fixed)
         return sizes
 
     @property
     def _one_sign(self) -> bool:
-        """Whether no two numbers cancel."""
+        """True where no two numbers cancel."""
         return bool(min(self.flat.min(), self.fixed) >= 0.0 or max(self.flat.max(), self.fixed) <= 0.0)
 
 

@@ -9,7 +9,7 @@ import scipy
 from jaxtyping import Bool, Float, Int
 
 from evo_qnas.predict import Predictor
-from evo_qnas.problem import Problem, TableProblem
+from evo_qnas.problem import Problem
 from evo_qnas.spaces import Space
 
 
@@ -28,14 +28,7 @@ class Known:
 
     def values(self, genes: Int[np.ndarray, "n genes"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
         """Objectives (minimised) and excesses over limits, NaN where only an evaluation tells."""
-        problem, genomes = self.problem, self.space.decode(genes)
-        if isinstance(problem, TableProblem):
-            return problem.known(genomes)
-        if problem.additive is not None:
-            return problem.additive.sums(problem.space.encode(genomes))
-        return np.full((len(genes), len(problem.objectives)), np.nan), np.full(
-            (len(genes), len(problem.constraints)), np.nan
-        )
+        return self.problem.known(self.space.decode(genes))
 
     @cached_property
     def _example(self) -> tuple[np.ndarray, np.ndarray]:

@@ -12,14 +12,14 @@ from evo_qnas.archive import Archive, Header, Recorder
 from evo_qnas.errors import SearchError
 from evo_qnas.jobs import connected
 from evo_qnas.pareto import exact_front, require_feasible
-from evo_qnas.problem import Problem, TableProblem
+from evo_qnas.problem import Problem
 from evo_qnas.progress import progress_bar
 from evo_qnas.search.algorithms import make_optimizer
 from evo_qnas.search.exact import Exact
 from evo_qnas.search.loop import Values, run
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.reduction import Reduction, all_sums, useful_options
-from evo_qnas.search.seeding import additive_part, seed_genes
+from evo_qnas.search.seeding import seed_genes
 from evo_qnas.search.seen import Seen
 from evo_qnas.search.surrogate import Surrogate
 from evo_qnas.search.variation import Recipe, Variation, load_recipe
@@ -88,8 +88,8 @@ def search(
     _check_settings(evaluations=evaluations, population=population, jobs=1 if jobs is None else jobs, seed=seed)
     recipe = variation if isinstance(variation, Recipe) else load_recipe(variation)
     header = Header(
-        problem=problem.describe() if isinstance(problem, TableProblem) else {},
-        tables=problem.tables if isinstance(problem, TableProblem) else None,
+        problem=problem.describe(),
+        tables=problem.tables,
         blocks=problem.space.blocks,
         objectives=problem.objectives,
         constraints=problem.constraints,
@@ -144,7 +144,7 @@ def _check_settings(**settings: Any) -> None:
 
 def _check_limits(problem: Problem) -> None:
     """Refuses additive limits that no network meets before anything is evaluated."""
-    additive = additive_part(problem)
+    additive = problem.additive_part
     if additive is not None and len(additive.bounds):
         require_feasible(additive)
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int, UInt64
 from evo_qnas.errors import ProblemError
 from evo_qnas.pareto import weighted_sum_optima
 from evo_qnas.pareto.order import first_of_each
-from evo_qnas.problem import Problem, TableProblem
+from evo_qnas.problem import Problem
 from evo_qnas.search.reduction import all_sums, useful_options
 from evo_qnas.spaces import Additive, Gene, Space
 
@@ -36,7 +36,7 @@ def seed_genes(
     """
     space = problem.space
     parts = [_baselines(problem), _uniform_bits(space)]
-    additive = additive_part(problem)
+    additive = problem.additive_part
     if additive is not None:
         parts.append(_optima(additive, most, useful))
     genes = np.concatenate([part.astype(space.narrow, copy=False) for part in parts])
@@ -57,17 +57,10 @@ def _wrapped(genes: Int[np.ndarray, "n genes"], factors: UInt64[np.ndarray, " ge
     return sums
 
 
-def additive_part(problem: Problem) -> Additive | None:
-    """The problem as sums, or the part of a table problem that is, or None."""
-    if problem.additive is None and isinstance(problem, TableProblem):
-        return problem.additive_part
-    return problem.additive
-
-
 def _baselines(problem: Problem) -> Int[np.ndarray, "s genes"]:
     """The tables' named networks, as far as ties and pins allow them."""
     found = [np.empty((0, len(problem.space.genes)), dtype=np.int64)]
-    if isinstance(problem, TableProblem):
+    if problem.tables is not None:
         # By name: tables in memory and the same tables from a file may hold them in another order.
         for _, genome in sorted(problem.tables.baselines.items()):
             try:

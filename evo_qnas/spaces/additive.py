@@ -6,6 +6,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float, Int
 
+from evo_qnas.spaces.limits import LimitSide
 from evo_qnas.spaces.space import Space
 
 
@@ -24,6 +25,8 @@ class Additive:
         limits: per gene (options, k) float64, in the order of the problem's constraints; k may be 0.
         bounds: (k,) float64.
         limit_names: the limits' texts, for messages.
+        limit_sides: (k,) what the limits were stated as, for messages in the quantities' own numbers; empty where they
+            are known as excesses alone.
     """
 
     space: Space
@@ -32,6 +35,7 @@ class Additive:
     limits: tuple[Float[np.ndarray, "_ k"], ...]
     bounds: Float[np.ndarray, " k"]
     limit_names: tuple[str, ...]
+    limit_sides: tuple[LimitSide, ...] = ()
 
     def sums(self, genes: Int[np.ndarray, "n genes"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
         """Objectives `(n, m)` and limit excesses `(n, k)` (feasible where <= 0) of gene values."""

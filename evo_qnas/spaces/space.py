@@ -125,13 +125,13 @@ class Space:
             return values
         self._check_range(genomes)
         for index, gene in enumerate(self.genes):
-            wanted = genomes[:, gene.blocks]
+            members = genomes[:, gene.blocks]
             if len(gene.blocks) == 1:
                 lookup = np.full(int(self.choices[gene.blocks[0]]), -1, dtype=np.int64)
                 lookup[gene.options[:, 0]] = np.arange(len(gene.options))
-                values[:, index] = lookup[wanted[:, 0]]
+                values[:, index] = lookup[members[:, 0]]
             else:
-                match = (wanted[:, None, :] == gene.options[None, :, :]).all(axis=2)
+                match = (members[:, None, :] == gene.options[None, :, :]).all(axis=2)
                 values[:, index] = np.where(match.any(axis=1), match.argmax(axis=1), -1)
         if (values < 0).any():
             row, index = (int(i) for i in np.argwhere(values < 0)[0])

@@ -17,7 +17,7 @@ _STRENGTHS = tuple(10.0 ** (power / 2) for power in range(-6, 7))
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How predicted and measured latencies of networks agree.
+    """The agreement of predicted and measured latencies of networks.
 
     Attributes:
         error: mean of `|predicted - measured| / measured`.
@@ -66,7 +66,7 @@ def calibrate(parts: Float[np.ndarray, "n blocks"], measured: Float[np.ndarray, 
 
     Least squares of relative errors: a multiple of the plain sum, an affine function of it, and from 40 networks on
     also a factor for each block, its difference from the common factor held back by ridge penalties of 13 strengths.
-    Fits with a negative factor or fixed part are not taken: they would not be costs.
+    Fits with a negative factor or fixed part are left out: they would not be costs.
 
     Args:
         parts: latencies of each network's blocks, in ms or any other unit.
@@ -85,10 +85,10 @@ def calibrate(parts: Float[np.ndarray, "n blocks"], measured: Float[np.ndarray, 
         raise TableError(f"{len(measured)} measured networks calibrate nothing: take at least {LEAST_AFFINE}")
     if not (np.isfinite(parts).all() and np.isfinite(measured).all() and (measured > 0).all() and (parts >= 0).all()):
         raise TableError("latencies to calibrate with must be numbers, of networks above 0 and of blocks at least 0")
-    found = [fit for fit in _fits(parts, measured) if fit.fixed >= 0 and (fit.factors >= 0).all()]
-    if not found:
+    fits = [fit for fit in _fits(parts, measured) if fit.fixed >= 0 and (fit.factors >= 0).all()]
+    if not fits:
         raise TableError("the measured networks do not grow with the sum of their blocks: measure them again")
-    return min(found, key=lambda fit: fit.left_out.error)
+    return min(fits, key=lambda fit: fit.left_out.error)
 
 
 def _fits(parts: Float[np.ndarray, "n blocks"], measured: Float[np.ndarray, " n"]) -> Iterator[Calibration]:

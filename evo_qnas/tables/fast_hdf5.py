@@ -39,32 +39,32 @@ def _space(shape: tuple[int, ...]) -> h5s.SpaceID:
     return h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
 
 
-def put_group(place: h5g.GroupID, name: str) -> h5g.GroupID:
+def put_group(group: h5g.GroupID, name: str) -> h5g.GroupID:
     """A new group, without times, so that equal contents are equal files."""
-    return h5g.create(place, name.encode(), gcpl=_group())
+    return h5g.create(group, name.encode(), gcpl=_group())
 
 
-def put(place: h5g.GroupID, name: str, values: np.ndarray | np.generic) -> h5d.DatasetID:
+def put(group: h5g.GroupID, name: str, values: np.ndarray | np.generic) -> h5d.DatasetID:
     """A new dataset of plain values; their bytes lie in one piece in the file."""
     kind = _type(values.dtype)
-    data = h5d.create(place, name.encode(), kind, _space(values.shape), _plain())
+    data = h5d.create(group, name.encode(), kind, _space(values.shape), _plain())
     if values.size:
         data.write(h5s.ALL, h5s.ALL, np.asarray(values, order="C"))
     return data
 
 
-def put_texts(place: h5g.GroupID, name: str, texts: Sequence[str]) -> h5d.DatasetID:
+def put_texts(group: h5g.GroupID, name: str, texts: Sequence[str]) -> h5d.DatasetID:
     """A new dataset of texts, one-dimensional."""
     kind = _type(_TEXT)
-    data = h5d.create(place, name.encode(), kind, h5s.create_simple((len(texts),)), _plain(texts=True))
+    data = h5d.create(group, name.encode(), kind, h5s.create_simple((len(texts),)), _plain(texts=True))
     if texts:
         data.write(h5s.ALL, h5s.ALL, np.array(texts, dtype=_TEXT))
     return data
 
 
-def attribute(place: h5g.GroupID | h5d.DatasetID, name: str, value: str | bool | int | float | np.ndarray) -> None:
+def attribute(group: h5g.GroupID | h5d.DatasetID, name: str, value: str | bool | int | float | np.ndarray) -> None:
     """A new attribute."""
     values = np.array(value, dtype=_TEXT) if isinstance(value, str) else np.asarray(value)
-    made = h5a.create(place, name.encode(), _type(values.dtype), _space(values.shape))
+    made = h5a.create(group, name.encode(), _type(values.dtype), _space(values.shape))
     if values.size:
         made.write(values)

@@ -1,4 +1,4 @@
-"""What a check of tables found."""
+"""The findings of a check of tables."""
 
 from dataclasses import dataclass
 from typing import Literal, final

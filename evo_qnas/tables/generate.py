@@ -53,7 +53,7 @@ def generate_tables(
     labels = list(product(range(operators), weight_bits, activation_bits))
     operator, weight, activation = np.array(labels).T
     names = tuple("teacher" if index == 0 else f"operator{index}" for index in operator)
-    made: dict[str, list[np.ndarray]] = {name: [] for name in _UNITS}
+    made: dict[str, list[np.ndarray]] = {name: [] for name in _COLUMNS}
     for index in range(blocks):
         columns = _block_columns(operator, weight, activation, depth=index / max(blocks - 1, 1), rng=rng)
         for name, values in columns.items():
@@ -65,13 +65,12 @@ def generate_tables(
             Block(name=f"block{index}", operators=names, weight_bits=weight, activation_bits=activation)
             for index in range(blocks)
         ],
-        units=_UNITS,
         sources=dict.fromkeys(made, f"generate_tables({blocks}, seed={seed})"),
         baselines={"teacher_int8": [best] * blocks},
     )
 
 
-_UNITS = {"score": "1", "size_bytes": "B", "macs": "1", "bit_operations": "1", "latency_ms": "ms"}
+_COLUMNS = ("score", "size_bytes", "macs", "bit_operations", "latency_ms")
 
 
 def _block_columns(

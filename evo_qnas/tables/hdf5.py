@@ -1,4 +1,4 @@
-"""Tables to and from HDF5; readable with plain h5py, no pickle, layout in `results/README.md`."""
+"""Content of tables to and from HDF5; readable with plain h5py, no pickle, layout in `results/README.md`."""
 
 import json
 from collections.abc import Mapping
@@ -11,60 +11,61 @@ import numpy as np
 
 from evo_qnas.errors import TableError
 from evo_qnas.files import Seal, check_seal, write_bytes
+from evo_qnas.tables.content import Content
 from evo_qnas.tables.fast_hdf5 import attribute, put, put_group, put_texts
 from evo_qnas.tables.parts import Block, Column, Direction
 from evo_qnas.tables.safe_hdf5 import SafeReader
-from evo_qnas.tables.tables import Tables
 
 FORMAT = "evo_qnas.tables"
+# Letters of the longest message: a line or three on a terminal.
 _LONGEST = 400
 SCHEMA = 1
 _OPTIONAL = {"combine": "sum", "details": "{}"}
 
 
-def save_tables(tables: Tables, path: str | Path) -> None:
-    """Writes `tables` to a file of their own, sealed, in one step."""
-    image = tables_image(tables)
+def save_content(content: Content, path: str | Path) -> None:
+    """Writes `content` to a file of their own, sealed, in one step."""
+    image = content_image(content)
     write_bytes(path, Seal.of(image).pack() + image)
 
 
-def tables_image(tables: Tables) -> bytes:
-    """An HDF5 file in memory that holds `tables` at its root."""
+def content_image(content: Content) -> bytes:
+    """An HDF5 file in memory that holds `content` at its root."""
     core = {"driver": "core", "backing_store": False, "libver": ("v110", "v110"), "track_times": False}
     with h5py.File("tables", "w", **core) as file:
-        write_tables(tables, file)
+        write_content(content, file)
         file.flush()
         image: bytes = file.id.get_file_image()
         return image
 
 
-def write_tables(tables: Tables, group: h5py.Group) -> None:
-    """Writes `tables` into an open file or group."""
+def write_content(content: Content, group: h5py.Group) -> None:
+    """Writes `content` into an open file or group."""
     root = group.id
     for name, value in (("format", FORMAT), ("schema", SCHEMA), ("created_by", "evo_qnas")):
         attribute(root, name, value)
     # A dataset, not an attribute: attributes end at 64 KiB.
-    put_texts(root, "columns", list(tables.columns))
+    put_texts(root, "columns", list(content.columns))
     fixed = put_group(root, "fixed")
-    for column in tables.columns.values():
+    for column in content.columns.values():
         put(fixed, column.name, np.float64(column.fixed))
     blocks = put_group(root, "blocks")
-    for index, block in enumerate(tables.blocks):
-        _write_block(tables, index, block, put_group(blocks, f"{index:03d}"))
+    for index, block in enumerate(content.blocks):
+        _write_block(content, index, block, put_group(blocks, f"{index:03d}"))
     baselines, ties = put_group(root, "baselines"), put_group(root, "ties")
-    for name, genome in tables.baselines.items():
+    for name, genome in content.baselines.items():
         put(baselines, name, np.array(genome, dtype=np.int64))
-    for index, tie in enumerate(tables.ties):
+    for index, tie in enumerate(content.ties):
         put_texts(ties, f"{index:03d}", tie)
 
 
-def _write_block(tables: Tables, index: int, block: Block, place: h5py.h5g.GroupID) -> None:
-    attribute(place, "name", block.name)
-    put_texts(place, "operator", block.operators)
-    put(place, "weight_bits", np.asarray(block.weight_bits, dtype=np.int64))
-    put(place, "activation_bits", np.asarray(block.activation_bits, dtype=np.int64))
-    columns = put_group(place, "columns")
-    for column in tables.columns.values():
+def _write_block(content: Content, index: int, block: Block, group: h5py.h5g.GroupID) -> None:
+    attribute(group, "name", block.name)
+    put_texts(group, "operator", block.operators)
+    put(group, "weight_bits", np.asarray(block.weight_bits, dtype=np.int64))
+    put(group, "activation_bits", np.asarray(block.activation_bits, dtype=np.int64))
+    columns = put_group(group, "columns")
+    for column in content.columns.values():
         data = put(columns, column.name, column.values[index])
         for name, value in (("unit", column.unit), ("direction", column.direction), ("source", column.source)):
             attribute(data, name, value)
@@ -76,26 +77,26 @@ def _write_block(tables: Tables, index: int, block: Block, place: h5py.h5g.Group
             put(columns, f"{column.name}_stderr", column.stderr[index])
 
 
-def load_tables(path: str | Path) -> Tables:
-    """Tables of a file; see `Tables.load`."""
-    place = Path(path)
-    if not place.is_file():
-        raise TableError(f"there is no tables file {place}")
+def load_content(path: str | Path) -> Content:
+    """The content of a file; see `Tables.load`."""
+    file_path = Path(path)
+    if not file_path.is_file():
+        raise TableError(f"there is no tables file {file_path}")
     try:
-        check_seal(place)
-        with h5py.File(place, "r", locking=False) as file:
-            return read_tables(file, str(place))
+        check_seal(file_path)
+        with h5py.File(file_path, "r", locking=False) as file:
+            return read_content(file, str(file_path))
     except TableError:
         raise
     except ValueError as error:
-        raise TableError(f"{place} is a damaged tables file: {error}") from error
+        raise TableError(f"{file_path} is a damaged tables file: {error}") from error
     except (OSError, RuntimeError) as error:
         text = " ".join(str(error).split())
-        raise TableError(f"{place} is no readable HDF5 file: {text}") from error
+        raise TableError(f"{file_path} is no readable HDF5 file: {text}") from error
 
 
-def read_tables(group: h5py.Group, origin: str) -> Tables:
-    """Tables of an open file or group; `origin` names it in messages.
+def read_content(group: h5py.Group, origin: str) -> Content:
+    """The content of an open file or group; `origin` names it in messages.
 
     Made for files of strangers: only plain datasets of numbers and text inside this file are read, their declared sizes
     are held against the file's before memory is taken, and whatever breaks a rule is one sentence.
@@ -113,33 +114,33 @@ def read_tables(group: h5py.Group, origin: str) -> Tables:
         raise TableError(f"{str(error)[:_LONGEST]}...") from error
 
 
-def _checked(reader: SafeReader, group: h5py.Group, origin: str) -> Tables:
-    """Tables of a group whose format is not known yet."""
-    with reader.guarded():
-        found = reader.text_attribute(group, "format", default="")
-        if found != FORMAT:
-            raise TableError(f"{origin} is no tables file: its format is {found!r}, expected {FORMAT!r}")
+def _checked(reader: SafeReader, group: h5py.Group, origin: str) -> Content:
+    """The content of a group whose format is not known yet."""
+    with reader.damage():
+        kind = reader.text_attribute(group, "format", default="")
+        if kind != FORMAT:
+            raise TableError(f"{origin} is no tables file: its format is {kind!r}, expected {FORMAT!r}")
         schema = reader.integer_attribute(group, "schema")
         if schema > SCHEMA:
             raise TableError(f"{origin} has the schema {schema}, this version reads up to {SCHEMA}: update evo_qnas")
         return _read(reader, group)
-    raise AssertionError("guarded blocks return or raise")
+    raise AssertionError("the block returns or raises")
 
 
-def _read(reader: SafeReader, group: h5py.Group) -> Tables:
-    """Tables of a group whose format is known."""
+def _read(reader: SafeReader, group: h5py.Group) -> Content:
+    """The content of a group whose format is known."""
     listed = reader.group(group, "blocks")
-    places = [reader.group(listed, key) for key in reader.keys(listed)]
-    blocks = tuple(_read_block(reader, place) for place in places)
+    groups = [reader.group(listed, key) for key in reader.keys(listed)]
+    blocks = tuple(_read_block(reader, group) for group in groups)
     names = reader.texts(group, "columns")
     if len(set(names)) < len(names):
         raise TableError(f"{reader.origin} names a column twice")
-    parts = [reader.group(place, "columns") for place in places]
+    parts = [reader.group(group, "columns") for group in groups]
     fixed = reader.group(group, "fixed")
     columns = {name: _read_column(reader, name, parts, reader.number(fixed, name)) for name in names}
     baselines, ties = reader.group(group, "baselines"), reader.group(group, "ties")
     try:
-        return Tables(
+        return Content(
             blocks=blocks,
             columns=MappingProxyType(columns),
             baselines=MappingProxyType(
@@ -151,27 +152,27 @@ def _read(reader: SafeReader, group: h5py.Group) -> Tables:
         raise TableError(f"{reader.origin}: {error}") from error
 
 
-def _read_block(reader: SafeReader, place: h5py.Group) -> Block:
+def _read_block(reader: SafeReader, group: h5py.Group) -> Block:
     try:
         return Block(
-            name=reader.text_attribute(place, "name"),
-            operators=tuple(reader.texts(place, "operator")),
-            weight_bits=reader.integers(place, "weight_bits"),
-            activation_bits=reader.integers(place, "activation_bits"),
+            name=reader.text_attribute(group, "name"),
+            operators=tuple(reader.texts(group, "operator")),
+            weight_bits=reader.integers(group, "weight_bits"),
+            activation_bits=reader.integers(group, "activation_bits"),
         )
     except TableError as error:
         raise TableError(f"{reader.origin}: {error}") from error
 
 
-def _read_column(reader: SafeReader, name: str, places: list[h5py.Group], fixed: float) -> Column:
+def _read_column(reader: SafeReader, name: str, groups: list[h5py.Group], fixed: float) -> Column:
     """One column of all blocks; what it says of itself must be the same in every block."""
-    said = [_said(reader, place, name) for place in places]
-    for index, one in enumerate(said):
-        if one != said[0]:
-            raise TableError(f"{reader.origin}: column {name!r} is {one} in block {index}, but {said[0]} in block 0")
-    unit, direction, source, combine, details = said[0]
+    stated = [_stated(reader, group, name) for group in groups]
+    for index, one in enumerate(stated):
+        if one != stated[0]:
+            raise TableError(f"{reader.origin}: column {name!r} is {one} in block {index}, but {stated[0]} in block 0")
+    unit, direction, source, combine, details = stated[0]
     errors = f"{name}_stderr"
-    known = all(errors in place for place in places)
+    known = all(errors in group for group in groups)
     chosen: Direction = "maximize" if direction == "maximize" else "minimize"
     if direction != chosen:
         raise TableError(f"{reader.origin}: column {name!r} has the direction {direction!r}, not minimize or maximize")
@@ -181,8 +182,8 @@ def _read_column(reader: SafeReader, name: str, places: list[h5py.Group], fixed:
         name=name,
         combine=combine,
         details=_details(reader, name, details),
-        values=tuple(reader.numbers(place, name) for place in places),
-        stderr=tuple(reader.numbers(place, errors) for place in places) if known else None,
+        values=tuple(reader.numbers(group, name) for group in groups),
+        stderr=tuple(reader.numbers(group, errors) for group in groups) if known else None,
         unit=unit,
         direction=chosen,
         source=source,
@@ -190,19 +191,19 @@ def _read_column(reader: SafeReader, name: str, places: list[h5py.Group], fixed:
     )
 
 
-def _said(reader: SafeReader, place: h5py.Group, name: str) -> tuple[Any, ...]:
+def _stated(reader: SafeReader, group: h5py.Group, name: str) -> tuple[Any, ...]:
     """Unit, direction, source, combination and details of a column in one block."""
-    data = reader.dataset(place, name)
-    said = tuple(reader.text_attribute(data, key) for key in ("unit", "direction", "source"))
-    return *said, *(reader.text_attribute(data, key, default=default) for key, default in _OPTIONAL.items())
+    data = reader.dataset(group, name)
+    stated = tuple(reader.text_attribute(data, key) for key in ("unit", "direction", "source"))
+    return *stated, *(reader.text_attribute(data, key, default=default) for key, default in _OPTIONAL.items())
 
 
 def _details(reader: SafeReader, name: str, text: str) -> Mapping[str, Any]:
     """The details of a column from their JSON text."""
     try:
-        found = json.loads(text)
+        details = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TableError(f"{reader.origin}: the details of column {name!r} are no JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(details, dict):
         raise TableError(f"{reader.origin}: the details of column {name!r} are no JSON object")
-    return MappingProxyType(found)
+    return MappingProxyType(details)

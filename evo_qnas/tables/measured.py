@@ -42,7 +42,7 @@ class _Row:
     spread: float
 
     def fits(self, label: tuple[str, int, int]) -> bool:
-        """Whether it is a measurement of this choice."""
+        """True for a measurement of this choice."""
         operator, weight, activation = label
         few = self.activation == _FEWER and 0 < activation < 8
         return (
@@ -65,34 +65,34 @@ def join_measured(tables: Tables, path: str | Path) -> tuple[Tables, tuple[str, 
         TableError: one sentence with file and line: a row names no block or operator of the tables, is there twice, or
             its numbers are negative or none; a choice has no row; a device's rows are in two units.
     """
-    place = Path(path)
+    file = Path(path)
     columns: dict[str, list[_Row]] = {}
-    for row in _rows(place, tables):
+    for row in _rows(file, tables):
         columns.setdefault(row.column, []).append(row)
     if not columns:
-        raise TableError(f"{place} has no rows: the header is {','.join(_KEYS)} and each measurement is a row")
+        raise TableError(f"{file} has no rows: the header is {','.join(_KEYS)} and each measurement is a row")
     for name, rows in columns.items():
-        tables = _with_column(tables, place, name, rows)
+        tables = _with_column(tables, file, name, rows)
     return tables, tuple(columns)
 
 
-def _rows(place: Path, tables: Tables) -> Iterator[_Row]:
+def _rows(file: Path, tables: Tables) -> Iterator[_Row]:
     """The rows of the file, each checked by itself and against those before it."""
-    seen: dict[tuple[str, ...], str] = {}
+    lines: dict[tuple[str, ...], str] = {}
     units: dict[str, tuple[str, str]] = {}
     try:
-        with place.open(encoding="utf-8-sig", newline="") as handle:
+        with file.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader((line for line in handle), strict=True)
-            _check_header(place, reader.fieldnames)
+            _check_header(file, reader.fieldnames)
             for cells in reader:
-                where = f"{place}, line {reader.line_num}"
+                where = f"{file}, line {reader.line_num}"
                 if None in cells or None in cells.values():
                     raise TableError(f"{where}: the row does not have as many cells as the header")
                 row = _row(where, {str(key): str(cell).strip() for key, cell in cells.items()}, tables)
                 key = (row.column, row.block, row.operator, row.weight, row.activation)
-                if key in seen:
-                    raise TableError(f"{where}: block {row.block!r}, {_named(row)} is already in line {seen[key]}")
-                seen[key] = str(reader.line_num)
+                if key in lines:
+                    raise TableError(f"{where}: block {row.block!r}, {_named(row)} is already in line {lines[key]}")
+                lines[key] = str(reader.line_num)
                 measured = row.column.partition("@")
                 kind = f"{measured[0].removesuffix(f'_{row.unit.lower()}')}@{measured[2]}"
                 unit, line = units.setdefault(kind, (row.unit, str(reader.line_num)))
@@ -100,21 +100,21 @@ def _rows(place: Path, tables: Tables) -> Iterator[_Row]:
                     raise TableError(f"{where}: the unit of {kind} is {row.unit!r}, in line {line} it is {unit!r}")
                 yield row
     except OSError as error:
-        raise TableError(f"measurements {place} cannot be read: {error.strerror}") from error
+        raise TableError(f"measurements {file} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{place} is no readable CSV: {error}") from error
+        raise TableError(f"{file} is no readable CSV: {error}") from error
 
 
-def _check_header(place: Path, header: object) -> None:
+def _check_header(file: Path, header: object) -> None:
     names = [str(name).strip() for name in header] if isinstance(header, (list, tuple)) else []
     for key in _KEYS:
         if key not in names:
             raise TableError(
-                f"{place} has no column {key!r}: the header is {','.join(_KEYS)}, and metric,unit if needed"
+                f"{file} has no column {key!r}: the header is {','.join(_KEYS)}, and metric,unit if needed"
             )
     for name in names:
         if name not in (*_KEYS, *_OPTIONAL):
-            raise TableError(f"{place}: there is no use for the column {name!r}; {nearest(name, [*_KEYS, *_OPTIONAL])}")
+            raise TableError(f"{file}: there is no use for the column {name!r}; {nearest(name, [*_KEYS, *_OPTIONAL])}")
 
 
 def _row(where: str, cells: dict[str, str], tables: Tables) -> _Row:
@@ -160,7 +160,7 @@ def _named(row: _Row) -> str:
     return f"{row.operator} {row.weight}/{row.activation} of {row.column}"
 
 
-def _with_column(tables: Tables, place: Path, name: str, rows: list[_Row]) -> Tables:
+def _with_column(tables: Tables, file: Path, name: str, rows: list[_Row]) -> Tables:
     """Tables with one more column; every choice must have a row."""
     values, spreads, missing = [], [], []
     for block in tables.blocks:
@@ -172,7 +172,7 @@ def _with_column(tables: Tables, place: Path, name: str, rows: list[_Row]) -> Ta
         block_name, (operator, weight, activation) = missing[0]
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise TableError(
-            f"{place} has no row of {name} for block {block_name!r}, choice {operator} {weight}/{activation}{more}: "
+            f"{file} has no row of {name} for block {block_name!r}, choice {operator} {weight}/{activation}{more}: "
             "measure every choice; * and <8 stand for several bits"
         )
     fixed = [row.mean for row in rows if row.block == FIXED]
@@ -182,7 +182,7 @@ def _with_column(tables: Tables, place: Path, name: str, rows: list[_Row]) -> Ta
         stderr=spreads,
         fixed=fixed[0] if fixed else 0.0,
         unit=rows[0].unit,
-        source=f"measured on {name.partition('@')[2]}: {place.name}; a plain sum of blocks"
+        source=f"measured on {name.partition('@')[2]}: {file.name}; a plain sum of blocks"
         + ("" if fixed else ", without the fixed part"),
     )
 

@@ -13,6 +13,7 @@ from evo_qnas.errors import TableError
 Direction = Literal["minimize", "maximize"]
 Combine = Literal["sum", "max"]
 
+# The widest number that any runtime has.
 MAX_BITS = 64
 
 
@@ -86,8 +87,8 @@ class Column:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For worker processes: read-only mappings cannot be pickled."""
-        given = {name: getattr(self, name) for name in self.__slots__}
-        return _column, ({**given, "details": dict(self.details)},)
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return _column, ({**fields, "details": dict(self.details)},)
 
     def __post_init__(self) -> None:
         """Refuses a name, direction or combination that is none."""
@@ -109,9 +110,9 @@ class Column:
         return totals
 
 
-def _column(given: dict[str, Any]) -> Column:
+def _column(fields: dict[str, Any]) -> Column:
     """A column of its parts."""
-    return Column(**given)
+    return Column(**fields)
 
 
 def check_name(what: str, name: str) -> None:

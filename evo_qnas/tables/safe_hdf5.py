@@ -14,12 +14,17 @@ from evo_qnas.errors import EvoQnasError
 
 # Deflate packs at most about 1032 to 1.
 _MOST_PACKED = 1100
+# Far more blocks, columns or baselines than any search has.
 _MOST_MEMBERS = 100_000
+# Memory that a small file may make us take, though it declares more than it is large.
 _MOST_BYTES = 256 * 1024**2
+# A text longer than this is no name, unit or JSON of a column.
 _MOST_TEXT = 1024**2
+# Letters of an error's text that a message repeats.
+_LONGEST = 300
 
-# What h5py raises on damaged files.
-_DAMAGE = (
+# The errors that h5py raises on damaged files.
+DAMAGE = (
     KeyError,
     AttributeError,
     TypeError,
@@ -31,6 +36,13 @@ _DAMAGE = (
     MemoryError,
     SystemError,
 )
+
+
+def damage_text(error: BaseException) -> str:
+    """The first line of an error of h5py, not endless."""
+    # str of a KeyError is quoted once more.
+    text = " ".join(str(error.args[0] if error.args else "").split()) or type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 @final
@@ -58,16 +70,14 @@ class SafeReader:
         return int(self.file.id.get_filesize())
 
     @contextmanager
-    def guarded(self) -> Iterator[None]:
+    def damage(self) -> Iterator[None]:
         """Turns whatever h5py raises on a damaged file into one sentence."""
         try:
             yield
         except EvoQnasError:
             raise
-        except _DAMAGE as error:
-            # str of a KeyError is quoted once more.
-            text = " ".join(str(error.args[0] if error.args else "").split()) or type(error).__name__
-            raise self.error(f"{self.origin} is a damaged {self.what} file: {text}") from error
+        except DAMAGE as error:
+            raise self.error(f"{self.origin} is a damaged {self.what} file: {damage_text(error)}") from error
 
     def fail(self, text: str) -> EvoQnasError:
         """The error to raise for a broken rule."""
@@ -92,57 +102,57 @@ class SafeReader:
 
     def group(self, parent: h5py.Group, name: str) -> h5py.Group:
         """The group `name` in `parent`."""
-        found = self._member(parent, name)
-        if not isinstance(found, h5py.Group):
+        member = self._member(parent, name)
+        if not isinstance(member, h5py.Group):
             raise self.fail(f"{parent.name}/{name} is no group")
-        return found
+        return member
 
     def dataset(self, parent: h5py.Group, name: str) -> h5py.Dataset:
         """The dataset `name` in `parent`, known to lie in this file and to fit into it; its bytes count as read."""
-        found = self._member(parent, name)
-        if not isinstance(found, h5py.Dataset):
+        member = self._member(parent, name)
+        if not isinstance(member, h5py.Dataset):
             raise self.fail(f"{parent.name}/{name} is no dataset")
-        if found.is_virtual or found.external:
-            raise self.fail(f"{found.name} lies in another file, which is not followed")
-        if found.shape is None:
-            raise self.fail(f"{found.name} is empty")
-        declared = int(np.prod([float(length) for length in found.shape])) * max(found.dtype.itemsize, 1)
-        stored = int(found.id.get_storage_size())
-        allowed = min(stored, self.file_bytes) * (_MOST_PACKED if found.chunks is not None else 1)
+        if member.is_virtual or member.external:
+            raise self.fail(f"{member.name} lies in another file, which is not followed")
+        if member.shape is None:
+            raise self.fail(f"{member.name} is empty")
+        declared = int(np.prod([float(length) for length in member.shape])) * max(member.dtype.itemsize, 1)
+        stored = int(member.id.get_storage_size())
+        allowed = min(stored, self.file_bytes) * (_MOST_PACKED if member.chunks is not None else 1)
         self.spent += declared
         if declared > allowed or self.spent > max(_MOST_BYTES, self.file_bytes):
-            raise self.fail(f"{found.name} declares {declared} bytes, more than the file holds")
-        return found
+            raise self.fail(f"{member.name} declares {declared} bytes, more than the file holds")
+        return member
 
     def numbers(self, parent: h5py.Group, name: str) -> Float[np.ndarray, " length"]:
         """A one-dimensional dataset of numbers as float64."""
-        found = self.dataset(parent, name)
-        if found.dtype.kind not in "fiu" or found.dtype.itemsize > 8 or found.ndim != 1:
-            raise self.fail(f"{found.name} must hold one row of numbers, not {found.dtype} of shape {found.shape}")
-        return np.asarray(found[()], dtype=np.float64)
+        member = self.dataset(parent, name)
+        if member.dtype.kind not in "fiu" or member.dtype.itemsize > 8 or member.ndim != 1:
+            raise self.fail(f"{member.name} must hold one row of numbers, not {member.dtype} of shape {member.shape}")
+        return np.asarray(member[()], dtype=np.float64)
 
     def number(self, parent: h5py.Group, name: str) -> float:
         """A single number."""
-        found = self.dataset(parent, name)
-        if found.dtype.kind not in "fiu" or found.dtype.itemsize > 8 or found.shape != ():
-            raise self.fail(f"{found.name} must hold one number, not {found.dtype} of shape {found.shape}")
-        return float(found[()])
+        member = self.dataset(parent, name)
+        if member.dtype.kind not in "fiu" or member.dtype.itemsize > 8 or member.shape != ():
+            raise self.fail(f"{member.name} must hold one number, not {member.dtype} of shape {member.shape}")
+        return float(member[()])
 
     def integers(self, parent: h5py.Group, name: str) -> Int[np.ndarray, " length"]:
         """A one-dimensional dataset of integers as int64."""
-        found = self.dataset(parent, name)
-        if found.dtype.kind not in "iu" or found.ndim != 1:
-            raise self.fail(f"{found.name} must hold one row of integers, not {found.dtype} of shape {found.shape}")
-        return np.asarray(found[()], dtype=np.int64)
+        member = self.dataset(parent, name)
+        if member.dtype.kind not in "iu" or member.ndim != 1:
+            raise self.fail(f"{member.name} must hold one row of integers, not {member.dtype} of shape {member.shape}")
+        return np.asarray(member[()], dtype=np.int64)
 
     def texts(self, parent: h5py.Group, name: str) -> list[str]:
         """A one-dimensional dataset of text."""
-        found = self.dataset(parent, name)
-        if h5py.check_string_dtype(found.dtype) is None or found.ndim != 1:
-            raise self.fail(f"{found.name} must hold one row of text, not {found.dtype} of shape {found.shape}")
-        if found.dtype.kind == "O":
-            self._check_lengths(found)
-        return [self._text(value, found.name) for value in found[()]]
+        member = self.dataset(parent, name)
+        if h5py.check_string_dtype(member.dtype) is None or member.ndim != 1:
+            raise self.fail(f"{member.name} must hold one row of text, not {member.dtype} of shape {member.shape}")
+        if member.dtype.kind == "O":
+            self._check_lengths(member)
+        return [self._text(value, member.name) for value in member[()]]
 
     def _check_lengths(self, texts: h5py.Dataset) -> None:
         """Holds the lengths of texts against the file's, because libhdf5 takes memory for them before it looks."""
@@ -165,10 +175,10 @@ class SafeReader:
             return handle.read(length)
 
     def _text(self, value: Any, where: str) -> str:
-        found = bytes(value).decode("utf-8") if isinstance(value, bytes) else value
-        if not isinstance(found, str) or len(found) > _MOST_TEXT:
+        text = bytes(value).decode("utf-8") if isinstance(value, bytes) else value
+        if not isinstance(text, str) or len(text) > _MOST_TEXT:
             raise self.fail(f"{where} must be text")
-        return found
+        return text
 
     def _attribute(self, owner: h5py.Group | h5py.Dataset, name: str) -> Any:
         """A single value of an attribute."""

@@ -8,11 +8,17 @@ from types import MappingProxyType
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from evo_qnas.errors import TableError
+from evo_qnas.tables.check import check_content
+from evo_qnas.tables.content import Content
+from evo_qnas.tables.csv_reading import read_csv
+from evo_qnas.tables.csv_writing import write_csv
 from evo_qnas.tables.findings import Finding
-from evo_qnas.tables.parts import Block, Column, Combine, Direction, check_name
+from evo_qnas.tables.hdf5 import load_content, save_content
+from evo_qnas.tables.parts import Block, Column, Combine, Direction
+from evo_qnas.tables.units import unit_of
 
 
 @final
@@ -34,26 +40,17 @@ class Tables:
 
     def __post_init__(self) -> None:
         """Refuses tables whose parts do not fit each other; what is merely odd is left to `check`."""
-        _check_blocks(self.blocks)
-        shapes = [(len(block),) for block in self.blocks]
-        for name, column in self.columns.items():
-            if name != column.name:
-                raise TableError(f"the column under {name!r} is called {column.name!r}: use one name")
-            for part in (column.values, column.stderr):
-                if part is not None and [values.shape for values in part] != shapes:
-                    raise TableError(f"column {name!r} does not have one value per choice of every block")
-        for name, genome in self.baselines.items():
-            check_name("baseline", name)
-            if "/" in name:
-                raise TableError(f"baseline name {name!r} must not contain /")
-            if len(genome) != len(self.blocks) or any(
-                not 0 <= value < len(block) for value, block in zip(genome, self.blocks, strict=True)
-            ):
-                raise TableError(f"baseline {name!r} is no genome of these tables: {list(genome)}")
-        for tie in self.ties:
-            for name in tie:
-                if name not in self.names:
-                    raise TableError(f"the tie {list(tie)} names the block {name!r}, which the tables do not have")
+        _ = self.content
+
+    @cached_property
+    def content(self) -> Content:
+        """Blocks, columns, baselines and ties, as files and checks take them."""
+        return Content(blocks=self.blocks, columns=self.columns, baselines=self.baselines, ties=self.ties)
+
+    @classmethod
+    def of(cls, content: Content) -> "Tables":
+        """The tables of some content."""
+        return cls(blocks=content.blocks, columns=content.columns, baselines=content.baselines, ties=content.ties)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For worker processes: read-only mappings cannot be pickled."""
@@ -80,9 +77,7 @@ class Tables:
         Raises:
             TableError: there is none; the text lists those that there are.
         """
-        if name not in self.columns:
-            raise TableError(f"the tables have no column {name!r}; there are: {', '.join(self.columns)}")
-        return self.columns[name]
+        return self.content.column(name)
 
     def total(self, name: str, genomes: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
         """(n,) float64: the column of each network, summed over its blocks (or the largest, as the column says).
@@ -94,9 +89,7 @@ class Tables:
 
     def save(self, path: str | Path) -> None:
         """Writes the tables to one HDF5 file, in one step (layout: `results/README.md`)."""
-        from evo_qnas.tables.hdf5 import save_tables
-
-        save_tables(self, path)
+        save_content(self.content, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Tables":
@@ -105,15 +98,11 @@ class Tables:
         Raises:
             TableError: the file is missing, is no tables file, or breaks a rule of the format.
         """
-        from evo_qnas.tables.hdf5 import load_tables
-
-        return load_tables(path)
+        return cls.of(load_content(path))
 
     def to_csv(self, path: str | Path) -> None:
         """Writes the tables as long CSV, in one step; `from_csv` reads them back bit for bit."""
-        from evo_qnas.tables.csv_files import write_csv
-
-        write_csv(self, path)
+        write_csv(self.content, path)
 
     @classmethod
     def from_csv(
@@ -126,33 +115,46 @@ class Tables:
         """Tables of a long CSV file `block,operator,weight_bits,activation_bits,<columns>`, one row per choice.
 
         Columns `<name>_stderr` are standard errors; comments may carry units, directions, fixed parts, baselines and
-        ties (see `evo_qnas.tables.csv_files`); `units` and `directions` win over them.
+        ties (see `evo_qnas.tables.csv_reading`); `units` and `directions` win over them.
 
         Raises:
             TableError: the file breaks a rule; the text names file and line.
         """
-        from evo_qnas.tables.csv_files import read_csv
-
-        return read_csv(path, units=units, directions=directions)
+        return cls.of(read_csv(path, units=units, directions=directions))
 
     def check(self) -> list[Finding]:
-        """What is odd about the tables, errors first: NaN, duplicates, negative costs, dominated choices, ..."""
-        from evo_qnas.tables.check import check_tables
-
-        return check_tables(self)
+        """Findings about what is odd, errors first: NaN, duplicates, negative costs, dominated choices, ..."""
+        return check_content(self.content)
 
     def drop_nan(self, columns: Sequence[str] | None = None) -> "Tables":
         """Tables without the choices that have a NaN in one of `columns` (in any column where None)."""
-        from evo_qnas.tables.edit import drop_nan
+        return Tables.of(self.content.without_nan(columns))
 
-        return drop_nan(self, columns)
+    def restrict(self, allowed: Mapping[str, Sequence[int]]) -> "Tables":
+        """Tables in which the named blocks keep only the choices with the given indices.
+
+        Raises:
+            TableError: there is no such block or choice, or a block would have none left.
+        """
+        return Tables.of(self.content.restricted(allowed))
+
+    def keep_choices(self, kept: Sequence[Bool[np.ndarray, " _"]]) -> "Tables":
+        """Tables with only the choices that are marked, in the old order; baselines that lose a choice go.
+
+        Args:
+            kept: per block a mark for each choice.
+
+        Raises:
+            TableError: a block would have no choice left.
+        """
+        return Tables.of(self.content.keep(kept))
 
     def with_column(
         self,
         name: str,
         values: Sequence[Float[np.ndarray, " _"]],
         *,
-        unit: str = "1",
+        unit: str | None = None,
         direction: Direction = "minimize",
         source: str = "",
         fixed: float = 0.0,
@@ -160,14 +162,14 @@ class Tables:
         combine: Combine = "sum",
         details: Mapping[str, Any] | None = None,
     ) -> "Tables":
-        """Tables with one more column; an old one of that name is replaced."""
+        """Tables with one more column; an old one of that name is replaced; without `unit` the name says it."""
         column = Column(
             name=name,
             values=_float_arrays(name, values),
             stderr=None if stderr is None else _float_arrays(f"{name}_stderr", stderr),
             combine=combine,
             details=MappingProxyType(dict(details or {})),
-            unit=unit,
+            unit=unit_of(name) if unit is None else unit,
             direction=direction,
             source=source,
             fixed=fixed,
@@ -196,7 +198,7 @@ class Tables:
         """Tables of plain arrays: per column a sequence with one `(choices,)` array per block.
 
         Without `blocks` the blocks are called `block0`, `block1`, ... and their operators `choice0`, `choice1`, ...
-        (bits 0: unknown). Arrays are copied.
+        (bits 0: unknown). Arrays are copied. Where `units` knows none, the column's name says it (`latency_ms`: ms).
 
         Example:
             >>> tables = Tables.from_arrays({"score": [np.array([1.0, 0.5])], "size_bytes": [np.array([4.0, 8.0])]})
@@ -210,7 +212,7 @@ class Tables:
                 name=name,
                 values=_float_arrays(name, values),
                 stderr=None if errors is None else _float_arrays(f"{name}_stderr", errors),
-                unit=(units or {}).get(name, "1"),
+                unit=(units or {}).get(name, unit_of(name)),
                 direction=(directions or {}).get(name, "minimize"),
                 source=(sources or {}).get(name, ""),
                 fixed=float((fixed or {}).get(name, 0.0)),
@@ -252,13 +254,3 @@ def _rebuild(
 ) -> Tables:
     """Tables of their parts."""
     return Tables(blocks=blocks, columns=MappingProxyType(columns), baselines=MappingProxyType(baselines), ties=ties)
-
-
-def _check_blocks(blocks: tuple[Block, ...]) -> None:
-    """Refuses tables without blocks or with one name twice."""
-    names = [block.name for block in blocks]
-    if not names:
-        raise TableError("tables need at least one block")
-    for block in blocks:
-        if names.count(block.name) > 1:
-            raise TableError(f"block names must differ: {block.name!r} is there {names.count(block.name)} times")

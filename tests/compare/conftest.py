@@ -21,7 +21,7 @@ def made_run(points: np.ndarray, *, entry: str = "a", seed: int = 0, seconds: fl
         entry=entry,
         seed=seed,
         rows=10 * np.arange(len(points)) + 9,
-        seen=points,
+        objectives=points,
         judged=points,
         seconds=seconds * np.arange(1, len(points) + 1),
         front=np.ones(len(points), dtype=bool),

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from pymoo.algorithms.moo.nsga2 import NSGA2
 
-from evo_qnas.compare import Case, Comparison, compare
+from evo_qnas.compare import Case, Comparison, compare, summary_text
 from evo_qnas.compare.statistics import wilcoxon
 from evo_qnas.compare.summary import conclusions, seeds_sentence, winners
 from evo_qnas.errors import ArchiveError
@@ -54,7 +54,7 @@ def test_dataframe_holds_the_searches_fronts(small: Comparison, problem: TablePr
 
     archive = search(problem, algorithm="random", evaluations=200, seed=2, seeding=False)
     result = small.of("first", "rare")[2]
-    front = result.run.seen[result.run.front]
+    front = result.run.objectives[result.run.front]
     np.testing.assert_array_equal(front[np.lexsort(front.T[::-1])], archive.front.objectives)
 
 
@@ -75,7 +75,7 @@ def test_statistics_are_of_the_runs(small: Comparison) -> None:
 
 
 def test_closing_words(small: Comparison) -> None:
-    text = small.summary()
+    text = summary_text(small)
     for words in (
         "reference point 1",
         "objectives scaled from",
@@ -160,7 +160,7 @@ def test_killed_comparison_goes_on(problem: TableProblem, tmp_path: Path) -> Non
     assert any(result.run.reused for result in resumed.results)
     anew = compare(problem, ["nsga2", "spea2"], seeds=5, evaluations=300)
     pd.testing.assert_frame_equal(without_seconds(resumed), without_seconds(anew))
-    assert resumed.summary().split("== ")[0] == anew.summary().split("== ")[0]
+    assert summary_text(resumed).split("== ")[0] == summary_text(anew).split("== ")[0]
     pd.testing.assert_frame_equal(resumed.statistics(), anew.statistics())
 
 
@@ -169,7 +169,7 @@ def test_files_of_a_folder(problem: TableProblem, tmp_path: Path) -> None:
     results = pd.read_csv(tmp_path / "results.csv")
     assert list(results.columns) == list(found.to_dataframe().columns)
     assert results["hypervolume_share"].tolist() == pytest.approx(found.to_dataframe()["hypervolume_share"].tolist())
-    assert (tmp_path / "summary.txt").read_text(encoding="utf-8") == found.summary() + "\n"
+    assert (tmp_path / "summary.txt").read_text(encoding="utf-8") == summary_text(found) + "\n"
     document = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
     assert document["settings"]["command"] == "evo-qnas compare x"
     assert document["conclusions"] == conclusions(found)
@@ -187,7 +187,7 @@ def test_algorithm_that_does_not_fit_is_left_out(problem: TableProblem) -> None:
     custom = TableProblem(problem.tables, ["score", widest])
     found = compare(custom, ["exact", "random", "local"], seeds=2, evaluations=40)
     assert list(found.failures) == [("problem", "exact")]
-    assert "exact has no result: " in found.summary()
+    assert "exact has no result: " in summary_text(found)
     assert not found.references["problem"].exact
     assert set(found.to_dataframe()["failure"].map(bool)) == {True, False}
     assert set(found.statistics()["first"]) == {"random"}
@@ -213,7 +213,7 @@ def test_no_network_meets_a_custom_limit(problem: TableProblem) -> None:
     row = found.to_dataframe().iloc[0]
     assert row["front"] == 0
     assert row["epsilon"] == np.inf
-    json.dumps(found.summary())
+    json.dumps(summary_text(found))
 
 
 def test_problems_and_algorithms_of_pymoo(problem: TableProblem) -> None:

@@ -105,11 +105,61 @@ def test_critical_differences_of_the_literature() -> None:
     assert np.isnan(critical_difference(1, 30))
 
 
-@pytest.mark.parametrize("n", [1, 3, 6, 10])
+@pytest.mark.parametrize("n", [1, 3, 6, 10, 13, 25])
 def test_smallest_p_is_reached(n: int) -> None:
     high, low = np.arange(n) + 100.0, np.arange(n) * 0.5
     assert wilcoxon(high, low)[1] == pytest.approx(smallest_p(n))
     assert mann_whitney(high, low)[1] == pytest.approx(smallest_p(n, paired=False))
+
+
+@pytest.mark.parametrize("n", [26, 50])
+def test_wilcoxon_is_exact_for_up_to_50_pairs(n: int) -> None:
+    # Of 2^n sign patterns one has no negative rank, and one no positive rank.
+    assert wilcoxon(np.arange(n) + 100.0, np.arange(n) * 0.5) == (0.0, pytest.approx(2.0**-n * 2))
+
+
+def test_mann_whitney_beyond_50_runs_is_the_normal_approximation() -> None:
+    # Complete separation of 26 and 26: U = 0 lies 338 - 1/2 below its mean, at a variance of 26^2 * 53 / 12.
+    z = (338 - 0.5) / np.sqrt(26**2 * 53 / 12)
+    statistic, p = mann_whitney(np.arange(26.0), np.arange(26.0) + 100)
+    assert (statistic, p) == (0.0, pytest.approx(2 * stats.norm.sf(z)))
+
+
+def test_mann_whitney_with_ties_is_the_normal_approximation() -> None:
+    # Two equal values of four: U = 0.5, variance 4 / 12 * (5 - 6 / 12) = 1.5.
+    statistic, p = mann_whitney(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    assert (statistic, p) == (0.5, pytest.approx(2 * stats.norm.sf((2 - 0.5 - 0.5) / np.sqrt(1.5))))
+
+
+@pytest.mark.parametrize(
+    ("a12", "word"),
+    [
+        (0.5, "negligible"),
+        (0.5599, "negligible"),
+        (0.56, "small"),
+        (0.6399, "small"),
+        (0.64, "medium"),
+        (0.7099, "medium"),
+        (0.71, "large"),
+        (1.0, "large"),
+    ],
+)
+def test_effect_words_begin_at_the_values_of_vargha_and_delaney(a12: float, word: str) -> None:
+    # 0.71 - 0.5 is 0.20999999999999996 in float64, and 1 - 0.71 lies on the other side.
+    assert effect_word(a12) == effect_word(1.0 - a12) == word
+
+
+def test_friedman_needs_three_algorithms_and_two_problems() -> None:
+    two = average_ranks(np.array([[0.9, 0.8]] * 4))
+    assert two.mean.tolist() == [1.0, 2.0]
+    assert two.problems == 4
+    assert np.isnan(two.statistic)
+    assert np.isnan(two.p)
+    # 1.960 is the normal quantile at 97.5 %: two ranks differ by a difference of signs.
+    assert two.critical == pytest.approx(stats.norm.ppf(0.975) * np.sqrt(2 * 3 / (6 * 4)), rel=1e-4)
+    assert np.isnan(average_ranks(np.array([[0.9, 0.8, 0.7]])).p)
+    # Two problems, always the same order: chi-square 12 * 2 / (3 * 4) * (1 + 0 + 1) = 4.
+    assert average_ranks(np.array([[0.9, 0.8, 0.7]] * 2)).p == pytest.approx(np.exp(-2.0))
 
 
 def test_seeds_needed() -> None:

@@ -1,10 +1,10 @@
-"""Limits as text."""
+"""Limits on terms of tables, from text."""
 
 import numpy as np
 import pytest
 
 from evo_qnas.errors import ProblemError
-from evo_qnas.problem import parse_limit
+from evo_qnas.problem.quantities import TermLimit, parse_constraint
 from tests.problem.made import made_tables
 
 
@@ -23,8 +23,9 @@ from tests.problem.made import made_tables
     ],
 )
 def test_forms(text: str, term: str, low: float, high: float) -> None:
-    limit = parse_limit(text, made_tables())
-    assert (limit.term.text, limit.low, limit.high) == (term, low, high)
+    found = parse_constraint(text, made_tables())
+    assert isinstance(found, TermLimit)
+    assert (found.term.text, found.limit.name, found.limit.low, found.limit.high) == (term, term, low, high)
 
 
 @pytest.mark.parametrize(
@@ -45,4 +46,4 @@ def test_forms(text: str, term: str, low: float, high: float) -> None:
 )
 def test_refusals(text: str, words: str) -> None:
     with pytest.raises(ProblemError, match=words):
-        parse_limit(text, made_tables())
+        parse_constraint(text, made_tables())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evo_qnas.errors import TableError
 from evo_qnas.tables import Block, Tables
-from evo_qnas.tables.csv_files import csv_text
+from evo_qnas.tables.csv_writing import csv_text
 from tests.problem.made import made_tables
 
 HEAD = "block,operator,weight_bits,activation_bits,score\n"
@@ -120,7 +120,7 @@ def test_a_choice_that_is_there_twice_cannot_be_written() -> None:
     block = Block(name="b", operators=("a", "a"), weight_bits=bits, activation_bits=bits)
     twice = Tables.from_arrays({"score": [np.array([1.0, 2.0])]}, blocks=[block])
     with pytest.raises(TableError, match="block 'b' has a choice twice"):
-        csv_text(twice)
+        csv_text(twice.content)
 
 
 def test_largest_columns_and_details_come_back(tmp_path: Path) -> None:

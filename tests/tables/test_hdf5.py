@@ -11,7 +11,7 @@ import pytest
 from evo_qnas.errors import TableError
 from evo_qnas.files import Seal
 from evo_qnas.tables import Tables
-from evo_qnas.tables.hdf5 import tables_image
+from evo_qnas.tables.hdf5 import content_image
 from tests.problem.made import made_tables
 from tests.tables.test_csv import equal
 
@@ -52,7 +52,7 @@ def test_largest_columns_and_details_come_back(tmp_path: Path) -> None:
 
 
 def test_equal_tables_are_equal_files() -> None:
-    assert tables_image(full_tables()) == tables_image(full_tables())
+    assert content_image(full_tables().content) == content_image(full_tables().content)
 
 
 def test_plain_h5py_reads_it(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ DAMAGE: list[tuple[Callable[[h5py.File], object], str]] = [
 @pytest.mark.parametrize(("damage", "words"), DAMAGE)
 def test_files_of_strangers(tmp_path: Path, damage: Callable[[h5py.File], object], words: str) -> None:
     path = tmp_path / "t.h5"
-    path.write_bytes(tables_image(full_tables()))
+    path.write_bytes(content_image(full_tables().content))
     with h5py.File(path, "r+") as file:
         damage(file)
     with pytest.raises(TableError, match=words) as caught:
@@ -139,7 +139,7 @@ def test_files_of_strangers(tmp_path: Path, damage: Callable[[h5py.File], object
 
 
 def test_unsealed_files_of_other_makers_are_read(tmp_path: Path) -> None:
-    (tmp_path / "t.h5").write_bytes(tables_image(full_tables()))
+    (tmp_path / "t.h5").write_bytes(content_image(full_tables().content))
     equal(Tables.load(tmp_path / "t.h5"), full_tables())
 
 
@@ -165,7 +165,7 @@ def refusal(path: Path) -> str:
 
 
 def test_damaged_files_without_a_seal_raise_one_sentence_or_load(tmp_path: Path) -> None:
-    path, whole = tmp_path / "t.h5", tables_image(made_tables(1, 2))
+    path, whole = tmp_path / "t.h5", content_image(made_tables(1, 2).content)
     rng, refused = np.random.default_rng(0), 0
     for trial in range(150):
         damaged = bytearray(whole)
@@ -183,7 +183,7 @@ def test_damaged_files_without_a_seal_raise_one_sentence_or_load(tmp_path: Path)
 
 def test_texts_longer_than_the_file_take_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "t.h5"
-    path.write_bytes(tables_image(full_tables()))
+    path.write_bytes(content_image(full_tables().content))
     with h5py.File(path) as file:
         offset = file["columns"].id.get_offset()
     damaged = bytearray(path.read_bytes())

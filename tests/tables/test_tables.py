@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_qnas.errors import TableError
-from evo_qnas.tables import Block, Column, Tables, restrict
+from evo_qnas.tables import Block, Column, Tables
 from tests.problem.made import made_tables
 
 
@@ -40,17 +40,17 @@ def test_workers_get_equal_tables() -> None:
 
 def test_restrict_renumbers_baselines_and_drops_those_that_lose_a_choice() -> None:
     tables = made_tables(1).with_baselines({"kept": [1, 1, 0], "lost": [0, 0, 0]})
-    fewer = restrict(tables, {"b0": [1]})
+    fewer = tables.restrict({"b0": [1]})
     assert fewer.choices.tolist() == [1, *tables.choices[1:].tolist()]
     assert dict(fewer.baselines) == {"kept": (0, 1, 0)}
     assert fewer.columns["cost"].values[0].tolist() == [tables.columns["cost"].values[0][1]]
     assert fewer.blocks[0].labels == [tables.blocks[0].labels[1]]
     with pytest.raises(TableError, match="there is no block 'b9' to restrict"):
-        restrict(tables, {"b9": [0]})
+        tables.restrict({"b9": [0]})
     with pytest.raises(TableError, match=r"block 'b0' has the choices 0 \.\. .*, not 99"):
-        restrict(tables, {"b0": [99]})
+        tables.restrict({"b0": [99]})
     with pytest.raises(TableError, match="block 'b0' would have no choice left"):
-        restrict(tables, {"b0": []})
+        tables.restrict({"b0": []})
 
 
 def test_drop_nan_keeps_what_has_all_numbers() -> None:

@@ -33,26 +33,26 @@ def detect_kind(path: str | Path) -> str:
     """The kind of a source, by its ending and the names of its arrays.
 
     Raises:
-        TableError: it cannot be told.
+        TableError: the kind is not clear.
     """
-    place = Path(path)
-    if not place.is_file():
-        raise TableError(f"there is no file {place}")
-    if place.suffix in {".csv", ".json"}:
-        return "csv" if place.suffix == ".csv" else "hawq"
-    if place.suffix == ".npz":
-        names = array_names(place)
+    file = Path(path)
+    if not file.is_file():
+        raise TableError(f"there is no file {file}")
+    if file.suffix in {".csv", ".json"}:
+        return "csv" if file.suffix == ".csv" else "hawq"
+    if file.suffix == ".npz":
+        names = array_names(file)
         for mark, kind in _MARKS.items():
             if mark in names:
                 return kind
-    raise TableError(f"the kind of {place} cannot be told: say one of {', '.join(KINDS)} with --kind")
+    raise TableError(f"the kind of {file} cannot be told: say one of {', '.join(KINDS)} with --kind")
 
 
 def import_tables(path: str | Path, *, kind: str | None = None) -> Tables:
     """Tables of a source of any known kind; None detects it.
 
     Raises:
-        TableError: the kind is unknown or cannot be told, or the source breaks a rule.
+        TableError: the kind is unknown or not clear, or the source breaks a rule.
     """
     chosen = detect_kind(path) if kind is None else kind
     if chosen not in KINDS:

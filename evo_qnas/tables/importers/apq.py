@@ -49,9 +49,9 @@ def import_apq(path: str | Path) -> Tables:
     Source:
         Wang et al. 2020, APQ: Joint Search for Network Architecture, Pruning and Quantization Policy.
     """
-    place = Path(path)
-    arrays = read_arrays(place, ["key", "key_fields", "latency", "energy", "head", "tail"])
-    costs = _costs(place, arrays)
+    file = Path(path)
+    arrays = read_arrays(file, ["key", "key_fields", "latency", "energy", "head", "tail"])
+    costs = _costs(file, arrays)
     fixed = arrays["head"] + arrays["tail"]
     blocks: list[Block] = []
     latency: list[np.ndarray] = []
@@ -59,7 +59,7 @@ def import_apq(path: str | Path) -> Tables:
     for into, out, size, stride, repeats in _LAYOUT:
         labels, values = _choices(costs, into, out, size, stride)
         if not labels:
-            raise TableError(f"{place} has no complete block from {into} to {out} channels at {size} x {size}")
+            raise TableError(f"{file} has no complete block from {into} to {out} channels at {size} x {size}")
         for _ in range(repeats):
             blocks.append(
                 Block(
@@ -71,23 +71,22 @@ def import_apq(path: str | Path) -> Tables:
             )
             latency.append(values[:, 0])
             energy.append(values[:, 1])
-    source = f"{place.name}: APQ, BitFusion"
+    source = f"{file.name}: APQ, BitFusion"
     return Tables.from_arrays(
         {"latency_ms": latency, "energy_mj": energy},
         blocks=blocks,
-        units={"latency_ms": "ms", "energy_mj": "mJ"},
         sources={"latency_ms": source, "energy_mj": source},
         fixed={"latency_ms": float(fixed[0]), "energy_mj": float(fixed[1])},
     )
 
 
-def _costs(place: Path, arrays: dict[str, np.ndarray]) -> Costs:
+def _costs(file: Path, arrays: dict[str, np.ndarray]) -> Costs:
     """(latency, energy) of a layer by its key."""
     key, rows = arrays["key"], len(arrays["latency"])
     if tuple(arrays["key_fields"].tolist()) != FIELDS or key.shape != (rows, len(FIELDS)) or key.dtype.kind not in "iu":
-        raise TableError(f"{place}: key must hold the fields {', '.join(FIELDS)}, one row for each latency")
+        raise TableError(f"{file}: key must hold the fields {', '.join(FIELDS)}, one row for each latency")
     if arrays["energy"].shape != (rows,) or arrays["head"].shape != (2,) or arrays["tail"].shape != (2,):
-        raise TableError(f"{place}: energy needs one number per row of key, head and tail two each")
+        raise TableError(f"{file}: energy needs one number per row of key, head and tail two each")
     pairs = zip(arrays["latency"].tolist(), arrays["energy"].tolist(), strict=True)
     return dict(zip(map(tuple, key.tolist()), pairs, strict=True))
 

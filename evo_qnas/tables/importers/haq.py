@@ -29,16 +29,16 @@ def import_haq(path: str | Path, *, policy: str | Path | None = None) -> Tables:
     Source:
         Wang et al. 2019, HAQ: Hardware-Aware Automated Quantization.
     """
-    place = Path(path)
-    lut = read_arrays(place, ["lut"])["lut"]
+    file = Path(path)
+    lut = read_arrays(file, ["lut"])["lut"]
     if lut.ndim != 3 or lut.dtype.kind not in "iuf" or not lut.size:
         raise TableError(
-            f"{place}: lut must be numbers of shape (layers, weight bits, activation bits), got {lut.shape}"
+            f"{file}: lut must be numbers of shape (layers, weight bits, activation bits), got {lut.shape}"
         )
     layers, weights, activations = lut.shape
     weight_bits = np.repeat(np.arange(1, weights + 1), activations)
     activation_bits = np.tile(np.arange(1, activations + 1), weights)
-    beside = place.with_name("haq_published_policy.json")
+    beside = file.with_name("haq_published_policy.json")
     chosen = Path(policy) if policy is not None else beside if beside.is_file() else None
     baselines = {"uniform8": [weights * activations - 1] * layers} if weights == activations == 8 else {}
     if chosen is not None:
@@ -54,26 +54,26 @@ def import_haq(path: str | Path, *, policy: str | Path | None = None) -> Tables:
             )
             for index in range(layers)
         ],
-        sources={"cost": f"{place.name}: HAQ, unit undocumented"},
+        sources={"cost": f"{file.name}: HAQ, unit undocumented"},
         baselines=baselines,
     )
 
 
-def _policies(place: Path, layers: int, weights: int, activations: int) -> dict[str, list[int]]:
+def _policies(file: Path, layers: int, weights: int, activations: int) -> dict[str, list[int]]:
     """Genomes of the policies in a JSON file."""
     try:
-        content = json.loads(place.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
         policies = {str(name): np.array(pairs, dtype=np.int64) for name, pairs in content.items()}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise TableError(f"{place} is no JSON of policies: {error}") from error
-    found = {}
+        raise TableError(f"{file} is no JSON of policies: {error}") from error
+    genomes = {}
     for name, pairs in policies.items():
         if pairs.shape != (layers, 2):
-            raise TableError(f"{place}: policy {name!r} needs the shape ({layers}, 2), got {pairs.shape}")
+            raise TableError(f"{file}: policy {name!r} needs the shape ({layers}, 2), got {pairs.shape}")
         index = pairs - 1
         limits = np.array([weights, activations])
         if (index >= limits).any() or (index < -limits).any():
-            raise TableError(f"{place}: policy {name!r} has bits outside 1 .. {limits.tolist()}")
-        place_of = index % limits
-        found[name] = (place_of[:, 0] * activations + place_of[:, 1]).tolist()
-    return found
+            raise TableError(f"{file}: policy {name!r} has bits outside 1 .. {limits.tolist()}")
+        wrapped = index % limits
+        genomes[name] = (wrapped[:, 0] * activations + wrapped[:, 1]).tolist()
+    return genomes

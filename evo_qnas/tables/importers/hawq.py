@@ -31,27 +31,27 @@ def import_hawq(path: str | Path) -> Tables:
     Source:
         Yao et al. 2021, HAWQ-V3, equations of the integer linear program in its notebook.
     """
-    place = Path(path)
-    content = _load(place)
+    file = Path(path)
+    content = _load(file)
     table = content["table"]
-    trace = _numbers(place, table, "Hutchinson_trace", None)
+    trace = _numbers(file, table, "Hutchinson_trace", None)
     layers = len(trace)
-    bits = sorted(int(found[1]) for key in table if (found := _ERROR.fullmatch(key)))
+    bits = sorted(int(match[1]) for key in table if (match := _ERROR.fullmatch(key)))
     if not bits:
-        raise TableError(f"{place}: table has no delta_weights_<bits>bit_square")
+        raise TableError(f"{file}: table has no delta_weights_<bits>bit_square")
     names = [str(name) for name in content.get("layer_names", [f"layer{index}" for index in range(layers)])]
     if len(names) != layers:
-        raise TableError(f"{place} has {len(names)} layer_names and {layers} traces")
+        raise TableError(f"{file} has {len(names)} layer_names and {layers} traces")
 
-    per_bits = {"score": [trace * _numbers(place, table, f"delta_weights_{b}bit_square", layers) for b in bits]}
+    per_bits = {"score": [trace * _numbers(file, table, f"delta_weights_{b}bit_square", layers) for b in bits]}
     if "parameters" in table:
-        weights = _numbers(place, table, "parameters", layers)
+        weights = _numbers(file, table, "parameters", layers)
         per_bits["size_mb"] = [weights * b / 8 / 1024**2 for b in bits]
     if "bops" in table:
-        macs = _numbers(place, table, "bops", layers) / 1e6
+        macs = _numbers(file, table, "bops", layers) / 1e6
         per_bits["bops"] = [macs * b * b / 1024 for b in bits]
     if all(f"latency_int{b}" in table for b in bits):
-        per_bits["latency_ms"] = [_numbers(place, table, f"latency_int{b}", layers) for b in bits]
+        per_bits["latency_ms"] = [_numbers(file, table, f"latency_int{b}", layers) for b in bits]
 
     widths = np.array(bits, dtype=np.int64)
     return Tables.from_arrays(
@@ -60,49 +60,50 @@ def import_hawq(path: str | Path) -> Tables:
             Block(name=name, operators=("layer",) * len(bits), weight_bits=widths, activation_bits=widths)
             for name in names
         ],
-        units={"size_mb": "MB", "bops": "GBOP", "latency_ms": "ms"},
-        sources={name: f"{place.name}: {content.get('origin', 'HAWQ')}" for name in per_bits},
+        units={"bops": "GBOP"},
+        sources={name: f"{file.name}: {content.get('origin', 'HAWQ')}" for name in per_bits},
         baselines=_published(content, layers, bits),
-        ties=_ties(place, content, names),
+        ties=_ties(file, content, names),
     )
 
 
-def _load(place: Path) -> dict[str, Any]:
+def _load(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(place.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise TableError(f"{place} cannot be read as JSON: {error}") from error
+        raise TableError(f"{file} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("table"), dict):
-        raise TableError(f"{place} has no 'table' of sensitivities")
+        raise TableError(f"{file} has no 'table' of sensitivities")
     return content
 
 
-def _numbers(place: Path, table: dict[str, Any], key: str, length: int | None) -> np.ndarray:
+def _numbers(file: Path, table: dict[str, Any], key: str, length: int | None) -> np.ndarray:
     """(layers,) float64 of one row of the table."""
     if key not in table:
-        raise TableError(f"{place}: table has no {key!r}")
+        raise TableError(f"{file}: table has no {key!r}")
     try:
         values = np.array(table[key], dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise TableError(f"{place}: {key} must be a row of numbers: {error}") from error
+        raise TableError(f"{file}: {key} must be a row of numbers: {error}") from error
     if values.ndim != 1 or (length is not None and len(values) != length):
-        raise TableError(f"{place}: {key} must have one number for each of {length} layers, got {values.shape}")
+        raise TableError(f"{file}: {key} must have one number for each of {length} layers, got {values.shape}")
     return values
 
 
-def _ties(place: Path, content: dict[str, Any], names: list[str]) -> list[list[str]]:
+def _ties(file: Path, content: dict[str, Any], names: list[str]) -> list[list[str]]:
     ties = content.get("ties", [])
     try:
         return [[names[int(index)] for index in tie] for tie in ties]
     except (TypeError, ValueError, IndexError) as error:
-        raise TableError(f"{place}: ties must be lists of layer numbers below {len(names)}: {error}") from error
+        raise TableError(f"{file}: ties must be lists of layer numbers below {len(names)}: {error}") from error
 
 
 def _published(content: dict[str, Any], layers: int, bits: list[int]) -> dict[str, list[int]]:
     """Genomes of the published solutions that give a known bit-width to each layer."""
-    found: dict[str, list[int]] = {}
+    solutions: dict[str, list[int]] = {}
     for entry in content.get("published", []):
         widths = entry.get("weight_bits")
         if isinstance(widths, list) and len(widths) == layers and all(width in bits for width in widths):
-            found[f"{entry.get('net', 'net')} {entry.get('scheme', len(found))}"] = [bits.index(w) for w in widths]
-    return found
+            name = f"{entry.get('net', 'net')} {entry.get('scheme', len(solutions))}"
+            solutions[name] = [bits.index(width) for width in widths]
+    return solutions

@@ -18,7 +18,7 @@ OPERATORS = ("identity", "mb_k3_e3", "mb_k5_e6")
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MacroTruth:
-    """What NAS-Bench-Macro measured.
+    """The measurements of NAS-Bench-Macro.
 
     Attributes:
         genomes: (n, blocks) int64 operators.
@@ -45,14 +45,14 @@ def read_macro(path: str | Path) -> MacroTruth:
     Source:
         Su et al. 2021, Prioritized Architecture Sampling with Monto-Carlo Tree Search.
     """
-    place = Path(path)
-    arrays = read_arrays(place, ["codes", "mean_acc", "params", "flops"])
+    file = Path(path)
+    arrays = read_arrays(file, ["codes", "mean_acc", "params", "flops"])
     codes = arrays["codes"]
     if codes.ndim != 2 or codes.dtype.kind not in "iu" or not codes.size or codes.max() >= len(OPERATORS):
-        raise TableError(f"{place}: codes must be (n, blocks) of the operators 0 .. {len(OPERATORS) - 1}")
+        raise TableError(f"{file}: codes must be (n, blocks) of the operators 0 .. {len(OPERATORS) - 1}")
     for name in ("mean_acc", "params", "flops"):
         if arrays[name].shape != (len(codes),) or arrays[name].dtype.kind not in "iuf":
-            raise TableError(f"{place}: {name} must be one number for each of {len(codes)} networks")
+            raise TableError(f"{file}: {name} must be one number for each of {len(codes)} networks")
     return MacroTruth(
         genomes=codes.astype(np.int64),
         error=100.0 - arrays["mean_acc"].astype(np.float64),
@@ -72,8 +72,8 @@ def import_macro(path: str | Path) -> Tables:
     Raises:
         TableError: see `read_macro`.
     """
-    place = Path(path)
-    truth = read_macro(place)
+    file = Path(path)
+    truth = read_macro(file)
     count = truth.genomes.shape[1]
     one_hot = [truth.genomes[:, [block]] == np.arange(1, len(OPERATORS)) for block in range(count)]
     design = np.concatenate([np.ones((len(truth.genomes), 1)), *one_hot], axis=1)
@@ -88,7 +88,7 @@ def import_macro(path: str | Path) -> Tables:
         ],
         stderr={name: _per_block(error, count) for name, (_, error) in fits.items()},
         units={"error": "%", "params": "1", "flops": "MAC"},
-        sources=dict.fromkeys(fits, f"{place.name}: NAS-Bench-Macro, CIFAR-10, least squares"),
+        sources=dict.fromkeys(fits, f"{file.name}: NAS-Bench-Macro, CIFAR-10, least squares"),
         fixed={name: float(value[0]) for name, (value, _) in fits.items()},
     )
 

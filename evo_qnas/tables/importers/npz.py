@@ -9,6 +9,7 @@ import numpy as np
 
 from evo_qnas.errors import TableError
 
+# Memory that a small file may make us take, though it declares more than it is large.
 _MOST_BYTES = 512 * 1024**2
 
 

@@ -1,0 +1,72 @@
+"""Problems on tables as JSON-able values, and their fingerprints."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from evo_qnas.problem.custom import CustomObjective, import_objective
+from evo_qnas.problem.quantities import Constraint, Objective, names_function, text_of
+from evo_qnas.tables import Tables
+
+_SETTINGS = ("name", "unit", "maximize", "per_network", "time_limit")
+
+
+def description_of(
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint],
+    *,
+    ties: Sequence[Sequence[str]],
+    pins: Mapping[str, Any],
+    forbidden: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything but the tables as JSON-able values; functions as `module:function`."""
+    return {
+        "kind": "tables",
+        "objectives": [text_of(item) for item in objectives],
+        "constraints": [text_of(item) for item in constraints],
+        "ties": [list(tie) for tie in ties],
+        "pins": pins,
+        "forbidden": forbidden,
+        "functions": {
+            item.reference: {key: getattr(item, key) for key in _SETTINGS}
+            for item in (*objectives, *constraints)
+            if isinstance(item, CustomObjective)
+        },
+    }
+
+
+def imported_functions(description: Mapping[str, Any]) -> dict[str, CustomObjective]:
+    """The functions of a description by their references, imported.
+
+    Raises:
+        ProblemError: one cannot be imported any more.
+    """
+    return {
+        text: replace(import_objective(text), **settings) for text, settings in description.get("functions", {}).items()
+    }
+
+
+def named_functions(description: Mapping[str, Any]) -> list[str]:
+    """The `module:function` texts of a description, in whichever part of it; nothing is imported."""
+    names = [str(name) for name in description.get("functions", ())]
+    for part in ("objectives", "constraints"):
+        texts = map(str, description.get(part, ()))
+        names += [text for text in texts if names_function(text, constraint=part == "constraints")]
+    return list(dict.fromkeys(names))
+
+
+def fingerprint_of(description: Mapping[str, Any], items: Sequence[Objective | Constraint], tables: Tables) -> str:
+    """A hex digest of the description, the sources of functions and the values of the tables."""
+    mark = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
+    for item in items:
+        if isinstance(item, CustomObjective):
+            mark.update(item.source.encode())
+    mark.update(json.dumps([[block.name, block.labels] for block in tables.blocks]).encode())
+    for column in tables.columns.values():
+        mark.update(f"{column.name} {column.direction} {column.fixed!r}".encode())
+        mark.update(np.concatenate(column.values).tobytes())
+    return mark.hexdigest()
