@@ -1,4 +1,4 @@
-"""Which options of a gene are next to each other, for many genes at once."""
+"""Neighbouring options of genes, for many genes at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 
 from evo_qnas.spaces import Gene
 
+# Pairs of options that are compared at once: arrays of 2 MB stay in the processor's cache.
 _PAIRS_AT_ONCE = 1 << 18
 
 
@@ -62,13 +63,13 @@ def stacks(genes: Sequence[Gene]) -> Iterator[Stack]:
 
 
 def _distance(stack: Stack) -> Int[np.ndarray, "g k k"]:
-    """How many bits lie between every two options of a gene, weights and activations together."""
+    """Bits between every two options of a gene, weights and activations together."""
     distance: np.ndarray = np.abs(_steps(stack.weight_bits)) + np.abs(_steps(stack.activation_bits))
     return distance
 
 
 def _steps(bits: Int[np.ndarray, "g k"]) -> Int[np.ndarray, "g k k"]:
-    """How many bits every option has more than every other one, in a narrow type where that holds them."""
+    """Bits that every option has more than every other one, in a narrow type where that holds them."""
     narrow = bits.astype(np.int16) if np.abs(bits).max(initial=0) < 8192 else bits
     steps: np.ndarray = narrow[:, None, :] - narrow[:, :, None]
     return steps

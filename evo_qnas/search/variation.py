@@ -29,8 +29,8 @@ class Recipe(Card):
         whole: weight of mutations to any other choice.
         operator: weight of mutations of the operator alone.
         bits: weight of mutations of one bit-width to a neighbouring one.
-        mates: a mate is the nearest in the objectives of so many random members that it is about the `mates`-th nearest
-            of all (at most 32 are drawn); 0 draws it by a tournament of its own.
+        mating_neighbourhood: a parent's partner is the nearest in the objectives of so many random members that it is
+            about the nearest of this number of all (at most 32 are drawn); 0 draws it by a tournament of its own.
     """
 
     description: str
@@ -41,7 +41,7 @@ class Recipe(Card):
     whole: Weight
     operator: Weight
     bits: Weight
-    mates: Annotated[int, Field(ge=0)]
+    mating_neighbourhood: Annotated[int, Field(ge=0)]
 
 
 def load_recipe(name: str) -> Recipe:
