@@ -1,4 +1,4 @@
-"""How many networks NSGA-II keeps from one generation to the next."""
+"""The number of networks that NSGA-II keeps from one generation to the next."""
 
 from dataclasses import dataclass
 from typing import final

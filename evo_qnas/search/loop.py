@@ -77,14 +77,14 @@ class Source:
         seconds, state, reasons = np.zeros(n), np.zeros(n, dtype=np.uint8), {}
         missing = np.arange(n)
         if self._known:
-            found = np.array([self._known.get(genome.tobytes(), -1) for genome in genomes], dtype=np.int64)
-            have, rows = np.flatnonzero(found >= 0), found[found >= 0]
+            earlier = np.array([self._known.get(genome.tobytes(), -1) for genome in genomes], dtype=np.int64)
+            have, rows = np.flatnonzero(earlier >= 0), earlier[earlier >= 0]
             objectives[have], constraints[have] = self._earlier.objectives[rows], self._earlier.constraints[rows]
             seconds[have], state[have] = self._earlier.seconds[rows], self._earlier.state[rows]
             for at, row in zip(have.tolist(), rows.tolist(), strict=True):
                 if row in self._earlier.reasons:
                     reasons[at] = self._earlier.reasons[row]
-            missing = np.flatnonzero(found < 0)
+            missing = np.flatnonzero(earlier < 0)
             advance(len(have))
         for outcome in evaluate_batches(self._problem, genomes[missing], jobs=self._jobs, strict=self._strict):
             at = missing[outcome.rows]

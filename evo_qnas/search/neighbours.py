@@ -93,17 +93,17 @@ def other_bits(stack: Stack) -> Bool[np.ndarray, "g k k"]:
     """True where an option has the same operator and one bit-width changed to the next one there is."""
     same = _same_operator(stack) & stack.real[:, None, :]
     weight, activation = _steps(stack.weight_bits), _steps(stack.activation_bits)
-    found = np.zeros(same.shape, dtype=bool)
+    near = np.zeros(same.shape, dtype=bool)
     for step, still in ((weight, activation), (activation, weight)):
         level, far = same & (still == 0), np.iinfo(step.dtype).max
         for ahead, ahead_by in ((level & (step > 0), step), (level & (step < 0), -step)):
             size = np.where(ahead, ahead_by, far)
-            found |= ahead & (size == size.min(axis=2, keepdims=True))
-    alone = np.reshape(~found.any(axis=2), (*stack.real.shape, 1))
+            near |= ahead & (size == size.min(axis=2, keepdims=True))
+    alone = np.reshape(~near.any(axis=2), (*stack.real.shape, 1))
     if not alone[stack.real].any():
-        return found
+        return near
     moved = same & ~np.eye(same.shape[1], dtype=bool)
     distance = _distance(stack)
     size = np.where(moved, distance, np.iinfo(distance.dtype).max)
-    found |= alone & moved & (size == size.min(axis=2, keepdims=True))
-    return found
+    near |= alone & moved & (size == size.min(axis=2, keepdims=True))
+    return near

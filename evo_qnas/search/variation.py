@@ -120,12 +120,12 @@ class Variation:
     def _neighbours(self) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], np.ndarray]:
         """Start, length and list of the neighbours of every option, for operator and bits moves; gene offsets."""
         offsets = np.concatenate([[0], np.cumsum(self._counts)[:-1]]).astype(np.int64)
-        found: list[tuple[list[np.ndarray], list[np.ndarray]]] = [([], []), ([], [])]
+        lists: list[tuple[list[np.ndarray], list[np.ndarray]]] = [([], []), ([], [])]
         for stack in stacks(self.space.genes):
-            for (lengths, targets), mask in zip(found, (other_operator(stack), other_bits(stack)), strict=True):
+            for (lengths, targets), mask in zip(lists, (other_operator(stack), other_bits(stack)), strict=True):
                 lengths.append(mask.sum(axis=2)[stack.real])
                 targets.append(np.nonzero(mask & stack.real[:, :, None])[2])
-        length = [np.concatenate(lengths) for lengths, _ in found]
+        length = [np.concatenate(lengths) for lengths, _ in lists]
         start = [np.concatenate([[0], np.cumsum(each)[:-1]]).astype(np.int64) for each in length]
-        target = [np.concatenate([*targets, np.zeros(1, dtype=np.int64)]) for _, targets in found]
+        target = [np.concatenate([*targets, np.zeros(1, dtype=np.int64)]) for _, targets in lists]
         return start, length, target, offsets

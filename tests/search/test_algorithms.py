@@ -34,13 +34,13 @@ class Walk(Optimizer):
 
     def __init__(self, space: Space, rng: np.random.Generator) -> None:
         self.space, self.rng = space, rng
-        self.told = 0
+        self.answered = 0
 
     def ask(self) -> np.ndarray:
         return self.rng.integers(0, self.space.counts, size=(1, len(self.space.genes)))
 
     def tell(self, genes: np.ndarray, objectives: np.ndarray, violation: np.ndarray) -> None:
-        self.told += 1
+        self.answered += 1
 
 
 @final
@@ -121,7 +121,7 @@ def test_an_optimizer_searches_the_problems_own_space(tmp_path: Path) -> None:
     optimizer, path = made(), tmp_path / "a.h5"
     whole = search(problem(), algorithm=optimizer, evaluations=40)
     assert whole.header.algorithm == "Walk"
-    assert optimizer.told >= 39
+    assert optimizer.answered >= 39
     search(problem(), algorithm=made(), evaluations=20, path=path)
     search(problem(), algorithm=made(), evaluations=40, path=path)
     np.testing.assert_array_equal(Archive.load(path).genomes, whole.genomes)

@@ -1,4 +1,4 @@
-"""The record of what was met against a plain set of tuples."""
+"""The record of visited gene values against a plain dictionary."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -9,7 +9,7 @@ from evo_qnas.spaces import Space
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["unmet", "add", "meet", "ask"]), min_size=1, max_size=12), st.integers(0, 10**6))
+@given(st.lists(st.sampled_from(["filter_new", "add", "mark", "ask"]), min_size=1, max_size=12), st.integers(0, 10**6))
 def test_visited_against_a_plain_dictionary(calls: list[str], seed: int) -> None:
     rng = np.random.default_rng(seed)
     space = Space.from_counts([3, 2, 300])
@@ -21,10 +21,10 @@ def test_visited_against_a_plain_dictionary(calls: list[str], seed: int) -> None
     for call in calls:
         values = drawn()
         wanted = list(dict.fromkeys(row for row in map(tuple, values.tolist()) if row not in rows))
-        if call == "unmet":
+        if call == "filter_new":
             assert list(map(tuple, visited.filter_new(values).tolist())) == wanted
         elif call == "ask":
-            # As a search does: leave out what was met, cut, add, and tell of the same array again.
+            # As a search does: leave out the visited ones, cut, add, and mark the same array again.
             asked = visited.leading(visited.filter_new(values), 4)
             assert list(map(tuple, asked.tolist())) == wanted[:4]
             numbers, fresh = visited.add(asked)
