@@ -62,7 +62,7 @@ class SearchContext:
         return Variation(self.space, self.recipe)
 
     def seeds(self, *, per_member: int | None = None) -> Int[np.ndarray, "s genes"]:
-        """Distinct gene values of `space` to start from, integers of `Space.narrow`; none without `seeding`.
+        """Gene values of `space` to start from, integers of `Space.narrow`; none without `seeding`.
 
         Args:
             per_member: the most seeds for each member of the population, whatever the budget, so that it can grow; None
