@@ -64,7 +64,7 @@ def macro(seeds: int) -> int:
             order = rng.permutation(len(truth.error))
             seen, rest = order[:measured], order[measured:]
             genes, error = truth.genomes[seen], truth.error[seen]
-            foretold = {
+            predicted = {
                 kind: fit_predictor(kind, features, genes, error, rng=np.random.default_rng(seed)).predict(
                     truth.genomes[rest]
                 )[0]
@@ -72,9 +72,9 @@ def macro(seeds: int) -> int:
             }
             choice = choose(features, genes, error, seed=seed)
             chosen.append(choice.kind)
-            foretold["chosen by cross-validation"] = choice.predictor.predict(truth.genomes[rest])[0]
-            foretold["additive least squares"] = least_squares(genes, error, truth.genomes[rest])
-            for name, values in foretold.items():
+            predicted["chosen by cross-validation"] = choice.predictor.predict(truth.genomes[rest])[0]
+            predicted["additive least squares"] = least_squares(genes, error, truth.genomes[rest])
+            for name, values in predicted.items():
                 taus.setdefault(name, []).append(stats.kendalltau(values, truth.error[rest]).statistic)
             inside.append(choice.tau.low <= taus["chosen by cross-validation"][-1] <= choice.tau.high)
         print(f"{measured} measured ({time.process_time() - start:.0f} s of CPU)")

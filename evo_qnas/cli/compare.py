@@ -89,7 +89,7 @@ def compare(
         skipped=skipped,
         command=shlex.join(["evo-qnas", *sys.argv[1:]]),
     )
-    drawn = [] if pictures == "none" else plot_comparison(comparison, folder, ending=pictures)
+    drawn = [] if pictures == "none" else plot_comparison(comparison, folder, file_format=pictures)
     typer.echo(summary_text(comparison))
     files = ["results.csv", "medians.csv", "statistics.csv", "ranks.csv", "summary.txt", *(path.name for path in drawn)]
     typer.echo(f"\n{folder}: {', '.join(files)}, fronts/, runs/")

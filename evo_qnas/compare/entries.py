@@ -8,7 +8,8 @@ from typing import Any, final
 
 from evo_qnas.cards import nearest
 from evo_qnas.errors import SearchError
-from evo_qnas.search import ALGORITHMS
+from evo_qnas.search import ALGORITHMS, Optimizer
+from evo_qnas.search.algorithms import name_of
 
 SETTINGS: Mapping[str, type] = MappingProxyType({"population": int, "seeding": bool, "reduce": bool, "variation": str})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
@@ -22,7 +23,7 @@ class Entry:
 
     Attributes:
         name: unique in the comparison; its runs lie in a folder of this name.
-        algorithm: a name of `ALGORITHMS`, or a configured pymoo algorithm.
+        algorithm: a name of `ALGORITHMS`, an `Algorithm`, or a configured pymoo algorithm.
         settings: further arguments of `search`: `population`, `seeding`, `reduce`, `variation`.
     """
 
@@ -36,6 +37,10 @@ class Entry:
             raise SearchError(f"the name {self.name!r} must be of letters, digits, spaces and . _ + -")
         if isinstance(self.algorithm, str) and self.algorithm not in ALGORITHMS:
             raise SearchError(f"there is no algorithm {self.algorithm!r}; {nearest(self.algorithm, list(ALGORITHMS))}")
+        if isinstance(self.algorithm, Optimizer):
+            raise SearchError(
+                f"{self.name}: an Optimizer serves one run only: give an Algorithm, which makes one for each"
+            )
         for key, value in self.settings.items():
             if key not in SETTINGS:
                 raise SearchError(f"{self.name}: there is no setting {key!r}; {nearest(key, list(SETTINGS))}")
@@ -49,7 +54,7 @@ class Entry:
     @property
     def text(self) -> str:
         """Algorithm and settings for people."""
-        algorithm = self.algorithm if isinstance(self.algorithm, str) else f"pymoo's {type(self.algorithm).__name__}"
+        algorithm = name_of(self.algorithm).replace("pymoo:", "pymoo's ")
         return ", ".join([algorithm, *(f"{key}={value}" for key, value in self.settings.items())])
 
 
@@ -61,8 +66,8 @@ def entries_of(algorithms: Any) -> tuple[Entry, ...]:
     """The entries that a user means.
 
     Args:
-        algorithms: one of, or a sequence of: an `Entry`, a text for `parse_entry`, a configured pymoo algorithm; or a
-            mapping from names to an algorithm or to `{"algorithm": .., "population": .., ..}`.
+        algorithms: one of, or a sequence of: an `Entry`, a text for `parse_entry`, an `Algorithm`, a configured pymoo
+            algorithm; or a mapping from names to an algorithm or to `{"algorithm": .., "population": .., ..}`.
 
     Raises:
         SearchError: there is none, a name is there twice, or an entry is refused.

@@ -18,6 +18,7 @@ from evo_qnas.pareto import nondominated
 from evo_qnas.problem import Problem
 from evo_qnas.progress import progress_bar
 from evo_qnas.search import search
+from evo_qnas.search.algorithms import algorithm_of, name_of
 from evo_qnas.search.variation import load_recipe
 
 
@@ -104,7 +105,7 @@ class Task:
             archive.finished
             and header.fingerprint == self.problem.fingerprint
             and header.seed == self.seed
-            and header.algorithm == _name_of(self.entry.algorithm)
+            and header.algorithm == name_of(self.entry.algorithm)
             and isinstance(self.entry.algorithm, str)
             and all(settings.get(key) == value for key, value in expected.items())
         )
@@ -114,7 +115,7 @@ class Task:
     def _extract(self, archive: Archive, *, reused: bool) -> Run:
         """The part of the first `evaluations` evaluations that indicators need."""
         evaluations = archive.evaluations
-        if self.entry.algorithm != "exact":
+        if not algorithm_of(self.entry.algorithm).complete:
             evaluations = evaluations.rows(0, self.evaluations)
         feasible = np.flatnonzero(evaluations.feasible)
         objectives = evaluations.objectives[feasible]
@@ -157,11 +158,6 @@ class Task:
             total_seconds=0.0,
             failure=reason,
         )
-
-
-def _name_of(algorithm: Any) -> str:
-    """As archives name it."""
-    return algorithm if isinstance(algorithm, str) else f"pymoo:{type(algorithm).__name__}"
 
 
 def _searched(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@
 - `weighted_sum_optima`, `weight_sweep`: supported points of the front.
 """
 
-from evo_qnas.pareto.certificate import Certificate, certificate, told_share
+from evo_qnas.pareto.certificate import Certificate, certificate, share_text
 from evo_qnas.pareto.exact import ExactFront, exact_front
 from evo_qnas.pareto.fronts import hypervolume, nondominated
 from evo_qnas.pareto.reach import Reachable, require_feasible, smallest_reachable
@@ -22,8 +22,8 @@ __all__ = [
     "hypervolume",
     "nondominated",
     "require_feasible",
+    "share_text",
     "smallest_reachable",
-    "told_share",
     "weight_sweep",
     "weighted_sum_optima",
 ]

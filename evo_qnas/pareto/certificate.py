@@ -1,4 +1,4 @@
-"""How much of the best possible hypervolume a result reaches, against the exact front or a proven bound."""
+"""The share of the best possible hypervolume that a result reaches, by the exact front or a proven bound."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, final
@@ -17,9 +17,20 @@ from evo_qnas.pareto.sweep import weight_sweep
 from evo_qnas.problem import Problem
 from evo_qnas.spaces import Additive
 
+# Equal steps of the sweep of weights by the number of objectives: 201, 231 and 120 planes, chosen, not measured.
 _DIVISIONS = {1: 1, 2: 200, 3: 20, 4: 7}
+# Qhull's time grows steeply with the dimension.
 _MOST_DIMENSIONS = 4
+# As for exact fronts: rounding must not decide about a limit.
 _SLACK = 1e-12
+# An exact front whose volume is below this has none below the reference point 1.0.
+_NO_VOLUME = 1e-9
+# An objective that varies by less than this share of its size does not vary.
+_FLAT = 1e-12
+# Moves each plane outwards by far more than the linear programs' tolerance, so that the bound stays one.
+_SAFETY = 1e-9
+# A body whose largest ball has a smaller radius has no volume.
+_LEAST_RADIUS = 1e-7
 
 
 @final
@@ -54,16 +65,16 @@ class Certificate:
         against = f"exact front of {self.points:,} points" if self.method == "exact" else "a proven upper bound"
         least = "at least " if self.method == "bound" else ""
         return (
-            f"{least}{told_share(self.share)} of the optimum (hypervolume, {against}, "
+            f"{least}{share_text(self.share)} of the optimum (hypervolume, {against}, "
             f"objectives scaled from {_numbers(self.ideal)} to {_numbers(self.nadir)}, reference {self.reference[0]:g})"
         )
 
 
-def told_share(share: float) -> str:
-    """A share in four digits, rounded down, so that what falls short of the optimum is not told as all of it.
+def share_text(share: float) -> str:
+    """A share in four digits, rounded down, so that no share below the optimum reads as all of it.
 
     Example:
-        >>> told_share(0.99996)
+        >>> share_text(0.99996)
         '0.9999'
     """
     return f"{np.floor(share * 1e4) / 1e4:.4f}"
@@ -118,7 +129,7 @@ def _against_front(
     nadir = _widened(ideal, nadir, reach)
     scaled, true = (objectives - ideal) / (nadir - ideal), (front - ideal) / (nadir - ideal)
     reference = np.ones(len(ideal))
-    if hypervolume(true, reference) <= 1e-9:
+    if hypervolume(true, reference) <= _NO_VOLUME:
         reference = np.full(len(ideal), 1.1)
     best = hypervolume(true, reference)
     return Certificate(
@@ -136,7 +147,7 @@ def _widened(
     ideal: Float[np.ndarray, " m"], nadir: Float[np.ndarray, " m"], reach: Reachable
 ) -> Float[np.ndarray, " m"]:
     """The nadir, moved to the largest value there is (or by 1) in objectives that do not vary."""
-    flat = nadir - ideal <= 1e-12 * np.maximum(np.abs(ideal), np.abs(nadir))
+    flat = nadir - ideal <= _FLAT * np.maximum(np.abs(ideal), np.abs(nadir))
     largest = np.where(reach.high > ideal, reach.high, ideal + 1.0)
     moved: np.ndarray = np.where(flat, largest, nadir)
     return moved
@@ -192,7 +203,7 @@ def upper_bound(additive: Additive, *, ideal: Float[np.ndarray, " m"], nadir: Fl
     )
     least = np.array([relaxed_minimum(scaled, row) for row in weights])
     # Rows a, b of half-spaces a x + b <= 0: above every plane, and within the cube.
-    planes = np.column_stack([-weights, least - 1e-9])
+    planes = np.column_stack([-weights, least - _SAFETY])
     cube = np.column_stack([np.vstack([np.eye(m), -np.eye(m)]), np.repeat([-1.0, 0.0], m)])
     halves = np.vstack([planes, cube])
     centre = _centre(halves)
@@ -213,7 +224,7 @@ def _centre(halves: Float[np.ndarray, "h m1"]) -> Float[np.ndarray, " m"] | None
         b_ub=ends,
         bounds=[(None, None)] * m + [(0.0, None)],
     )
-    if result.x is None or result.x[-1] < 1e-7:
+    if result.x is None or result.x[-1] < _LEAST_RADIUS:
         return None
     centre: np.ndarray = result.x[:-1]
     return centre

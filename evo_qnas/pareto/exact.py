@@ -10,17 +10,24 @@ from jaxtyping import Bool, Float, Int
 from evo_qnas.errors import InfeasibleError, ProblemError
 from evo_qnas.pareto.fronts import nondominated
 from evo_qnas.pareto.lattice import Lattice, lattice
-from evo_qnas.pareto.merging import Merger, Node, Outgrown, Unmet, traced
+from evo_qnas.pareto.merging import CapacityExceeded, Merger, Node, NoFeasible, traced
 from evo_qnas.pareto.planning import close_node, cut_dimensions, exact_node
 from evo_qnas.pareto.reach import require_feasible
 from evo_qnas.pareto.single import smallest_sum
 from evo_qnas.problem import Problem
 from evo_qnas.spaces import Additive
 
+# Networks decoded and evaluated at once. Chosen, not measured.
 _BATCH = 1 << 16
+# Share of the largest sum within which rounding may put a sum on the wrong side of a limit: a float64 addition loses
+# about 1e-16.
 _SLACK = 1e-12
+# Attempts below sums that rounding alone puts on the wrong side of a limit; the last one is strict.
 _TIGHTENINGS = 8
+# The first error tried where the exact front has too many points; doubled until it suffices.
 _FIRST_SHARE = 0.001
+# Where the range over the front turns out smaller than assumed, the next attempt assumes a little less still.
+_SHRINK = 0.95
 
 
 @final
@@ -41,7 +48,7 @@ class ExactFront:
 
     @property
     def exact(self) -> bool:
-        """Whether no point of the true front is missing."""
+        """True where no point of the true front is missing."""
         return not self.guarantee.any()
 
     @property
@@ -93,7 +100,7 @@ def exact_front(problem: Problem, *, max_points: int = 2_000_000, guarantee: flo
         raise ProblemError(f"max_points >= 1 and 0 < guarantee < 1 are needed, got {max_points} and {guarantee}")
     try:
         return _front(problem, additive, max_points, list(_attempts(guarantee)))
-    except Outgrown:
+    except CapacityExceeded:
         raise ProblemError(f"the front outgrows max_points={max_points:,}, whatever the error: raise it") from None
 
 
@@ -106,7 +113,7 @@ def true_front(problem: Problem, *, max_points: int) -> ExactFront | None:
     """
     try:
         return _front(problem, _additive(problem), max_points, [None])
-    except Outgrown:
+    except CapacityExceeded:
         return None
 
 
@@ -120,23 +127,23 @@ def _additive(problem: Problem) -> Additive:
 
 def _front(problem: Problem, additive: Additive, max_points: int, attempts: Sequence[float | None]) -> ExactFront:
     """The front by the first attempt that does not outgrow the memory."""
-    whole, found = lattice(additive, slack=_SLACK), []
+    whole, answers = lattice(additive, slack=_SLACK), []
     for left in range(_TIGHTENINGS, -1, -1):
         answer = _answer(problem, whole, max_points, attempts)
-        found.append(answer)
+        answers.append(answer)
         if not len(answer.missed):
             break
         # Sums that rounding alone puts on the wrong side of a limit may have kept others away: ask again below them.
         whole = _tightened(whole, answer) if left > 1 else lattice(additive, slack=-_SLACK)
-    genomes = np.concatenate([part.genomes for part in found])
-    objectives = np.concatenate([part.objectives for part in found])
+    genomes = np.concatenate([part.genomes for part in answers])
+    objectives = np.concatenate([part.objectives for part in answers])
     if not len(genomes):
         require_feasible(additive)
         raise InfeasibleError(f"no network meets {', '.join(additive.limit_names)}")
     best = np.flatnonzero(nondominated(objectives))
     best = best[np.lexsort(objectives[best].T[::-1])]
     return ExactFront(
-        genomes=genomes[best], objectives=objectives[best], guarantee=np.max([part.error for part in found], axis=0)
+        genomes=genomes[best], objectives=objectives[best], guarantee=np.max([part.error for part in answers], axis=0)
     )
 
 
@@ -153,7 +160,7 @@ class _Answer:
 
 
 def _answer(problem: Problem, whole: Lattice, max_points: int, attempts: Sequence[float | None]) -> _Answer:
-    """What is best in whole numbers, held against what `Problem.evaluate` says of it."""
+    """The best networks in whole numbers, checked against `Problem.evaluate`."""
     error = np.zeros(whole.m)
     if whole.m == 1:
         genes = smallest_sum(whole)
@@ -200,11 +207,11 @@ def _node(whole: Lattice, max_points: int, attempts: Sequence[float | None]) -> 
             if attempt is None:
                 return exact_node(merger, leaves, most=max_points)
             return _thin_node(merger, leaves, attempt, max_points)
-        except Outgrown:
+        except CapacityExceeded:
             continue
-        except Unmet:
+        except NoFeasible:
             return None
-    raise Outgrown
+    raise CapacityExceeded
 
 
 def _thin_node(merger: Merger, leaves: list[Node], share: float, max_points: int) -> Node:
@@ -213,7 +220,7 @@ def _thin_node(merger: Merger, leaves: list[Node], share: float, max_points: int
     cut = np.zeros(len(whole.steps), dtype=bool)
     cut[cut_dimensions(whole)] = True
     if not cut.any():
-        raise Outgrown
+        raise CapacityExceeded
     # Without limits the best point of each objective is known, and with them the range over the front.
     corners = sum(
         leaf.values[:, [np.lexsort(np.roll(leaf.values, -d - 1, axis=0))[0] for d in range(whole.m)]] for leaf in leaves
@@ -224,7 +231,7 @@ def _thin_node(merger: Merger, leaves: list[Node], share: float, max_points: int
         actual = np.ptp(node.values, axis=1)
         if (node.error <= share * actual).all():
             return node
-        ranges = 0.95 * np.minimum(ranges, actual)
+        ranges = _SHRINK * np.minimum(ranges, actual)
 
 
 def _attempts(share: float | None) -> Iterator[float | None]:

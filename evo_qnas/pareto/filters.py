@@ -9,6 +9,7 @@ import moocore
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+# Most cells of a screen: 32 MB. Chosen, not measured.
 _CELLS = 1 << 22
 
 

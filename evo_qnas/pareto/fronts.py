@@ -13,7 +13,7 @@ _FEW_DIMENSIONS = 3
 
 
 def nondominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
-    """Which points no other point dominates; `(n,)` bool, all objectives minimised.
+    """True for points that no other point dominates; `(n,)` bool, all objectives minimised.
 
     A row with NaN or infinity is never non-dominated and dominates nothing; of equal rows the first stays.
 
@@ -34,7 +34,7 @@ def nondominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
 
 
 def undominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
-    """Which points no other point dominates, equal ones all together; `(n,)` bool, all finite and minimised.
+    """True for points that no other point dominates, equal ones all together; `(n,)` bool, all finite and minimised.
 
     Example:
         >>> undominated(np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0], [3.0, 3.0]])).tolist()
@@ -46,8 +46,8 @@ def undominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
 def _unbeaten(points: Float[np.ndarray, "n m"], *, equals: bool) -> Bool[np.ndarray, " n"]:
     """Moocore's answer; of equal points the first, or with `equals` all."""
     if len(points) < _MANY or not 1 < points.shape[1] <= _FEW_DIMENSIONS:
-        found: np.ndarray = moocore.is_nondominated(points, keep_weakly=equals)
-        return found
+        mask: np.ndarray = moocore.is_nondominated(points, keep_weakly=equals)
+        return mask
     order = stable_order(points[:, -1])
     keep = np.empty(len(points), dtype=bool)
     keep[order] = moocore.is_nondominated(points[order], keep_weakly=equals)

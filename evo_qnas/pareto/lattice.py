@@ -16,12 +16,15 @@ from evo_qnas.errors import ProblemError
 from evo_qnas.pareto.filters import minima
 from evo_qnas.spaces import Additive
 
+# Whole numbers below this add up exactly in float64.
 _LARGEST = 2.0**52
+# Decimal places of tables that people write or that are printed from floats.
 _DECIMALS = 12
 # What float64 may have lost of a number, and of the sums that a tie or a fixed cost put into it, as a share of the
 # largest sum; a step must be so many times larger, or everything would be a multiple of it.
 _ROUNDING = 2.0**-50
 _CLEARLY = 32.0
+# A common step of other than decimals must be larger than the largest sum over this, or chance would find one.
 _MULTIPLES = 2.0**22
 
 
@@ -116,12 +119,12 @@ def _useful(additive: Additive, rows: list[Float[np.ndarray, "d _"]]) -> list[In
     lows = np.array([part.min(axis=1) for part in limits])
     room = additive.bounds - lows.sum(axis=0)
     room = room + 1e-9 * (np.abs(additive.bounds) + np.abs(lows).sum(axis=0))
-    found = []
+    useful = []
     for part, limit, low, positions in zip(rows, limits, lows, kept, strict=True):
         within = positions[(limit - low[:, None] <= room[:, None]).all(axis=0)]
         within = within if len(within) else positions
-        found.append(within[np.sort(minima(part[:, within]))])
-    return found
+        useful.append(within[np.sort(minima(part[:, within]))])
+    return useful
 
 
 def _largest(column: list[Float[np.ndarray, " _"]]) -> float:
@@ -151,7 +154,7 @@ def _step(column: list[Float[np.ndarray, " _"]], members: int) -> float:
 
 
 def _are_multiples(values: Float[np.ndarray, " n"], step: float, largest: float) -> bool:
-    """Whether all values are multiples of `step` up to rounding, which must be far below a step."""
+    """True where all values are multiples of `step` up to rounding, which must be far below a step."""
     lost = _ROUNDING * largest
     return step >= _CLEARLY * lost and bool((np.abs(np.round(values / step) * step - values) <= lost).all())
 

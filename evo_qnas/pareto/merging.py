@@ -10,13 +10,16 @@ from jaxtyping import Float, Int
 from evo_qnas.pareto.filters import Screen, minima
 from evo_qnas.pareto.lattice import Lattice
 
+# Sums made at once: a few arrays of 256 KB stay in the processor's cache.
 _CHUNK = 1 << 15
+# Fewer sums than this are compared directly, without a screen. Chosen, not measured.
+_FEW_SUMS = 4096
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Where each point of a node came from.
+    """The origin of each point of a node.
 
     Attributes:
         gene: position of the gene, of a single gene's node; else -1.
@@ -39,7 +42,7 @@ class Node:
     Attributes:
         values: (d, n) float64, whole numbers.
         genes: positions of the group's genes.
-        trace: where each point came from.
+        trace: the origin of each point.
         error: (d,) float64: each sum of the group has one here that is at most this much larger.
     """
 
@@ -53,11 +56,11 @@ class Node:
 
 
 @final
-class Outgrown(Exception):  # noqa: N818 - a signal between planner and merger, no error of the user's
+class CapacityExceeded(Exception):  # noqa: N818 - a signal between planner and merger, no user error
     """A front has more points than allowed."""
 
 
-class Unmet(Exception):  # noqa: N818 - a signal, as above
+class NoFeasible(Exception):  # noqa: N818 - a signal, as above
     """No sum of a group of genes can meet the limits."""
 
 
@@ -75,11 +78,11 @@ class Merger:
         """The node of a single gene: its options that can still meet the limits and that no other beats.
 
         Raises:
-            Unmet: there are none.
+            NoFeasible: there are none.
         """
         values, rows = _pruned(self.lattice.options[gene], self._window((gene,)), self.lattice.m)
         if not len(rows):
-            raise Unmet
+            raise NoFeasible
         best = minima(values)
         picks = rows[best].astype(np.int32)
         trace = Trace(gene=gene, picks=picks, right_picks=np.zeros_like(picks), parts=())
@@ -89,8 +92,8 @@ class Merger:
         """The node of both groups together.
 
         Raises:
-            Outgrown: more than `most` points stay.
-            Unmet: none stays.
+            CapacityExceeded: more than `most` points stay.
+            NoFeasible: none stays.
         """
         if len(right) > len(left):
             left, right = right, left
@@ -107,7 +110,7 @@ class Merger:
 
     def _screen(self, left: Node, right: Node, window: "_Window") -> Screen | None:
         """A screen of all sums that the limits allow, None where they are few or flat."""
-        if len(left.values) < 2 or len(left) * len(right) <= 4096:
+        if len(left.values) < 2 or len(left) * len(right) <= _FEW_SUMS:
             return None
         sums = (f(left.values, axis=1) + f(right.values, axis=1) for f in (np.min, np.max))
         ends = [np.maximum(np.minimum(end, window.ceiling), window.floor) for end in sums]
@@ -177,12 +180,12 @@ def _collected(
             values_found, rows_found = ([part] for part in _best(values_found, rows_found))
             size = len(rows_found[0])
             if size > 2 * most:
-                raise Outgrown
+                raise CapacityExceeded
     if not size:
-        raise Unmet
+        raise NoFeasible
     values, rows = _best(values_found, rows_found)
     if len(rows) > most:
-        raise Outgrown
+        raise CapacityExceeded
     return values, rows
 
 

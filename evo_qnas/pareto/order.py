@@ -48,7 +48,7 @@ def lexical_order(points: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " n"]:
 
 
 def first_of_each(keys: Integer[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
-    """Where each key stands first, by rising keys: `numpy.unique(keys, return_index=True)[1]`.
+    """The first place of each key, by rising keys: `numpy.unique(keys, return_index=True)[1]`.
 
     Example:
         >>> first_of_each(np.array([7, 3, 7, 5, 3])).tolist()

@@ -1,12 +1,14 @@
-"""In which order genes are merged: one after another where the front is exact, in a tree where it is thinned."""
+"""The order in which genes are merged: one after another where the front is exact, in a tree where it is thinned."""
 
 import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.pareto.lattice import Lattice
-from evo_qnas.pareto.merging import Merger, Node, Outgrown, thinned
+from evo_qnas.pareto.merging import CapacityExceeded, Merger, Node, thinned
 
+# Parts of up to so many points are merged exactly, without an error. `benchmarks/exact_fronts.py` measures the whole.
 _EXACT_POINTS = 100_000
+# Most sums of one merging; beyond it a larger error is tried instead. Chosen, not measured.
 _MOST_SUMS = 1 << 29
 
 
@@ -14,7 +16,7 @@ def exact_node(merger: Merger, leaves: list[Node], *, most: int) -> Node:
     """All non-dominated sums of some genes, merged one gene after another, the narrow ones first.
 
     Raises:
-        Outgrown: there are more than `most` on the way.
+        CapacityExceeded: there are more than `most` on the way.
     """
     ordered = sorted(leaves, key=lambda leaf: float(np.prod(np.ptp(leaf.values, axis=1) + 1.0)))
     node = ordered[0]
@@ -30,11 +32,11 @@ def close_node(merger: Merger, leaves: list[Node], *, allowed: Float[np.ndarray,
     span. Only halves are thinned out, never their sums: that is where an error saves most work.
 
     Raises:
-        Outgrown: there are more than `most` points, or too many sums, within that error.
+        CapacityExceeded: there are more than `most` points, or too many sums, within that error.
     """
     try:
         return exact_node(merger, leaves, most=min(most, _EXACT_POINTS))
-    except Outgrown:
+    except CapacityExceeded:
         if len(leaves) < 2:
             raise
     spans = np.array([np.ptp(leaf.values, axis=1) for leaf in leaves])
@@ -47,7 +49,7 @@ def close_node(merger: Merger, leaves: list[Node], *, allowed: Float[np.ndarray,
         part = close_node(merger, [leaves[row] for row in rows], allowed=share / 2.0, most=most)
         parts.append(thinned(part, np.maximum(share - part.error, 0.0)))
     if len(parts[0]) * len(parts[1]) > _MOST_SUMS:
-        raise Outgrown
+        raise CapacityExceeded
     return merger.merge(parts[0], parts[1], most=most)
 
 

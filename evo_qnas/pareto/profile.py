@@ -1,4 +1,4 @@
-"""What is known of a problem before any search: its size, what its columns span, which limits can be met."""
+"""The profile of a problem before any search: its size, the ranges of its columns, which limits can be met."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, final
@@ -15,7 +15,7 @@ from evo_qnas.tables import Column, Tables
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnProfile:
-    """What networks add up to in one column (or objective).
+    """The values of networks in one column (or objective).
 
     Attributes:
         name: column name.
@@ -24,7 +24,7 @@ class ColumnProfile:
         low: smallest value.
         median: of the sampled networks.
         high: largest value.
-        exact: whether `low` and `high` are those of all networks, not of the sampled ones.
+        exact: True where `low` and `high` are those of all networks, not of the sampled ones.
         baselines: value of each named network.
     """
 
@@ -41,11 +41,11 @@ class ColumnProfile:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitProfile:
-    """Whether one limit can be met.
+    """The reach of one limit.
 
     Attributes:
         text: the limit.
-        alone: whether some network meets it; None where it is no sum and no sampled network does.
+        alone: True where some network meets it; None where it is no sum and no sampled network does.
         reachable: the value that comes nearest to meeting it (smallest for <=, largest for >=); None where unknown.
         share: share of the sampled networks that meet it; None where it is slow to try.
     """
@@ -59,16 +59,16 @@ class LimitProfile:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What is known before a search.
+    """The facts known before a search.
 
     Attributes:
         networks: number of networks of the space.
         blocks: number of blocks.
         decisions: number of free decisions, after ties and pins.
         choices: smallest and largest number of options of a decision.
-        columns: what networks add up to.
-        limits: whether each limit can be met.
-        together: whether one network meets all limits; None where it is not known.
+        columns: the values of networks.
+        limits: the reach of each limit.
+        together: True where one network meets all limits; None where it is not known.
         reason: why the limits cannot be met, empty where they can.
         samples: number of networks drawn uniformly, for medians and shares.
         seed: of the draw.
@@ -87,12 +87,12 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values; NaN is None."""
-        found = asdict(self)
-        for column in found["columns"]:
+        values = asdict(self)
+        for column in values["columns"]:
             for key in ("low", "median", "high"):
                 column[key] = column[key] if np.isfinite(column[key]) else None
             column["baselines"] = {k: v if np.isfinite(v) else None for k, v in column["baselines"].items()}
-        return found
+        return values
 
     def text(self) -> str:
         """A few lines for people."""
@@ -123,6 +123,7 @@ class Profile:
         return "\n".join(lines)
 
 
+# Baselines that fit into a line of 120 characters.
 _SHOWN = 3
 _TOGETHER = {
     True: "one network can meet all limits",
@@ -237,14 +238,14 @@ def _column(tables: Tables, column: Column, space: Space, genomes: Int[np.ndarra
 
 def _sampled(problem: Problem, values: Float[np.ndarray, "n m"] | None) -> tuple[ColumnProfile, ...]:
     """Objectives of a problem without tables, over the networks drawn."""
-    found = []
+    profiles = []
     for index, info in enumerate(problem.objectives):
         drawn = np.empty(0) if values is None else values[:, index] * (-1.0 if info.maximize else 1.0)
         known = drawn[np.isfinite(drawn)]
         low, median, high = (
             (float(known.min()), float(np.median(known)), float(known.max())) if len(known) else (float("nan"),) * 3
         )
-        found.append(
+        profiles.append(
             ColumnProfile(
                 name=info.name,
                 unit=info.unit,
@@ -256,7 +257,7 @@ def _sampled(problem: Problem, values: Float[np.ndarray, "n m"] | None) -> tuple
                 baselines={},
             )
         )
-    return tuple(found)
+    return tuple(profiles)
 
 
 def _limits(
@@ -266,7 +267,7 @@ def _limits(
     additive = problem.additive_limits
     reach = smallest_reachable(additive) if additive is not None and len(additive.limit_names) else None
     places = {} if reach is None else {text: index for index, text in enumerate(reach.limit_names)}
-    found = []
+    profiles = []
     for row, info in enumerate(problem.constraints):
         share = None if excess is None else float((excess[:, row] <= 0).mean())
         if reach is not None and info.name in places:
@@ -274,8 +275,8 @@ def _limits(
             nearest: float | None = float(reach.nearest[places[info.name]])
         else:
             alone, nearest = True if share else None, None
-        found.append(LimitProfile(text=info.name, alone=alone, reachable=nearest, share=share))
+        profiles.append(LimitProfile(text=info.name, alone=alone, reachable=nearest, share=share))
     if reach is not None and not reach.together:
-        return tuple(found), False, reach.reason
+        return tuple(profiles), False, reach.reason
     drawn = excess is not None and bool((excess <= 0).all(axis=1).any())
-    return tuple(found), True if drawn or len(places) == len(found) else None, ""
+    return tuple(profiles), True if drawn or len(places) == len(profiles) else None, ""

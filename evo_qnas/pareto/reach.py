@@ -1,4 +1,4 @@
-"""What additive objectives and limits can reach, and why limits cannot be met."""
+"""The reach of additive objectives and limits, and the reasons why limits cannot be met."""
 
 from dataclasses import dataclass, replace
 from typing import final
@@ -12,13 +12,14 @@ from evo_qnas.pareto.single import smallest_sum
 from evo_qnas.problem import Problem
 from evo_qnas.spaces import Additive
 
+# As for exact fronts: rounding must not decide about a limit.
 _SLACK = 1e-12
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reachable:
-    """What the objectives and limits of an additive problem can reach.
+    """The reach of the objectives and limits of an additive problem.
 
     Attributes:
         low: (m,) float64, smallest value of each objective, limits left aside, as `Problem.evaluate` counts it.
@@ -26,8 +27,8 @@ class Reachable:
         limit_names: the limits' texts.
         nearest: (k,) float64, the limited quantity's value that goes furthest towards meeting each limit alone, in the
             units of its text: the smallest for `<=`, the largest for `>=`.
-        alone: (k,) bool, whether each limit can be met by itself.
-        together: whether one network can meet them all.
+        alone: (k,) bool, True where a limit can be met by itself.
+        together: True where one network can meet them all.
         reason: why they cannot be met, one sentence; empty where they can.
     """
 
@@ -97,7 +98,7 @@ def _finite(values: Float[np.ndarray, "options d"]) -> Float[np.ndarray, "usable
 
 
 def _tolerance(additive: Additive) -> Float[np.ndarray, " k"]:
-    """How much of an excess may be rounding."""
+    """The part of an excess that may be rounding."""
     largest = sum((np.abs(_finite(part)).max(axis=0) for part in additive.limits), start=np.abs(additive.bounds))
     tolerance: np.ndarray = _SLACK * largest
     return tolerance
@@ -120,7 +121,7 @@ def _reached(additive: Additive, row: int, excess: float) -> str:
 
 
 def _reason(additive: Additive, excess: Float[np.ndarray, " k"], alone: Bool[np.ndarray, " k"]) -> str:
-    """Why the limits cannot be met; empty where they can."""
+    """The reason why the limits cannot be met; empty where they can."""
     if not alone.all():
         return "; ".join(
             f"{additive.limit_names[row]} cannot be met: {_reached(additive, int(row), float(excess[row]))}"

@@ -14,6 +14,7 @@ from evo_qnas.spaces import Additive
 # HiGHS stops at absolute gaps of 1e-6 and allows rows to be missed by 1e-7: with coefficients this large, both are
 # about 1e-11 of the span of a sum.
 _SCALE = 1e4
+# Answers that miss a limit by rounding alone, before the program is given up. Chosen, not measured.
 _CUTS = 1000
 
 
@@ -74,7 +75,7 @@ def relaxed_minimum(additive: Additive, weights: Float[np.ndarray, " m"]) -> flo
 
 
 def _prices(parts: list[Float[np.ndarray, "_ k1"]], bounds: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
-    """What each limit's unit costs in the linear relaxation; zeros where it has no answer.
+    """The price of each limit's unit in the linear relaxation; zeros where it has no answer.
 
     Any prices of at least 0 give a true bound, these give the best one, so that the solver's rounding does no harm.
     """

@@ -12,6 +12,7 @@ from evo_qnas.plots.subject import Subject
 from evo_qnas.problem import Networks
 from evo_qnas.tables import Tables
 
+# Columns that are at least a pixel wide each, and names that fit beside each other.
 _MOST_COLUMNS = 400
 _MOST_NAMES = 14
 

@@ -1,4 +1,4 @@
-"""What all pictures share: canvas, colours, axis labels, files."""
+"""The parts that all pictures share: canvas, colours, axis labels, files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,19 @@ from evo_qnas.files import replacing
 from evo_qnas.problem import ObjectiveInfo
 from evo_qnas.tables.units import BYTES
 
-# Okabe & Ito 2008: told apart by colour-blind readers; lightness and marker tell them apart in grey.
+# Okabe & Ito 2008: distinct to colour-blind readers, and by lightness and marker in grey.
 BLUE, ORANGE, GREEN, GREY, SKY, BLACK = "#0072B2", "#D55E00", "#009E73", "#6B6B6B", "#56B4E9", "#1A1A1A"
 FORMATS = ("png", "svg", "pdf")
 MARKERS = ("s", "D", "^", "v", "P", "X")
+# Points of a line beyond which no eye sees more.
 _MANY = 3000
+KIB = 1024
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """How an objective or column is written: its label and what its values are divided by.
+    """An objective or column in words: its label, and the divisor of its values.
 
     Attributes:
         label: name and unit.

@@ -14,12 +14,15 @@ from evo_qnas.plots.canvas import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, check_f
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", SKY, BLACK, GREY, "#882255")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+# Missing hypervolume at the lower end of logarithmic axes.
 _FLOOR = 1e-6
+# Bands of more algorithms hide each other.
 _MOST_SURFACES = 3
+# Right and upper end of attainment pictures, a little beyond the reference front at 1.
 _EDGE = 1.1
 
 
-def plot_comparison(comparison: Comparison, folder: str | Path, *, ending: str = "png") -> list[Path]:
+def plot_comparison(comparison: Comparison, folder: str | Path, *, file_format: str = "png") -> list[Path]:
     """Draws all pictures that the comparison allows, and gives their paths.
 
     `convergence` always; `attainment` where a problem has two objectives; `profiles` for two algorithms and more;
@@ -28,13 +31,13 @@ def plot_comparison(comparison: Comparison, folder: str | Path, *, ending: str =
     Args:
         comparison: at least one run.
         folder: where the pictures go.
-        ending: png, svg or pdf.
+        file_format: png, svg or pdf.
 
     Raises:
-        PictureError: the ending is unknown, or a file cannot be written.
+        PictureError: the format is unknown, or a file cannot be written.
     """
     place = Path(folder)
-    check_format(place / f"x.{ending}")
+    check_format(place / f"x.{file_format}")
     figures = {"convergence": _convergence(comparison), "attainment": _attainment(comparison)}
     if len(comparison.entries) > 1:
         figures["profiles"] = _profiles(comparison)
@@ -43,7 +46,7 @@ def plot_comparison(comparison: Comparison, folder: str | Path, *, ending: str =
     drawn = []
     for name, figure in figures.items():
         if figure is not None:
-            drawn.append(place / f"{name}.{ending}")
+            drawn.append(place / f"{name}.{file_format}")
             save(figure, drawn[-1])
     return drawn
 
@@ -73,7 +76,7 @@ def _legend(figure: Any, panel: Any, columns: int = 6) -> None:
 
 
 def _missing(share: np.ndarray) -> np.ndarray:
-    """What a share lacks of the whole, not below what a logarithmic axis shows."""
+    """The missing part of a share, not below the end of logarithmic axes."""
     missing: np.ndarray = np.maximum(1.0 - share, _FLOOR)
     return missing
 
@@ -109,8 +112,8 @@ def _shown(comparison: Comparison, case: str) -> list[str]:
     if len(names) <= _MOST_SURFACES:
         return names
     order = sorted(names, key=lambda name: -float(np.median(comparison.values(case, name))))
-    wanted = {order[0], order[-1], comparison.against or order[len(order) // 2]}
-    return [name for name in names if name in wanted]
+    chosen = {order[0], order[-1], comparison.against or order[len(order) // 2]}
+    return [name for name in names if name in chosen]
 
 
 def _attainment(comparison: Comparison) -> Any:
@@ -175,7 +178,7 @@ def _stairs(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " x"]:
 
 
 def _profiles(comparison: Comparison) -> Any:
-    """How many runs come how near the reference, and how many reach 99 % of it how soon; over all problems."""
+    """Shares of all runs by their distance to the reference, and by the time until 99 % of it; over all problems."""
     figure = new_figure(9.5, 4.0, f"All runs; problems: {len(comparison.cases)}, seeds: {len(comparison.seeds)}")
     quality, speed = figure.subplots(1, 2)
     gaps = np.logspace(math.log10(_FLOOR), 0, 200)
@@ -240,9 +243,9 @@ def _cliques(means: Sequence[float] | Float[np.ndarray, " n"], critical: float) 
         >>> _cliques([1.0, 1.5, 3.0, 3.2], 1.0)
         [(0, 1), (2, 3)]
     """
-    found: list[tuple[int, int]] = []
+    cliques: list[tuple[int, int]] = []
     for start in range(len(means)):
         stop = max(index for index in range(start, len(means)) if means[index] - means[start] <= critical)
-        if stop > start and (not found or stop > found[-1][1]):
-            found.append((start, stop))
-    return found
+        if stop > start and (not cliques or stop > cliques[-1][1]):
+            cliques.append((start, stop))
+    return cliques

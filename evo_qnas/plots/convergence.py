@@ -1,4 +1,4 @@
-"""How a search went: hypervolume and feasible networks against evaluations."""
+"""The course of a search: hypervolume and feasible networks against evaluations."""
 
 from typing import Any
 

@@ -11,6 +11,7 @@ from evo_qnas.plots.canvas import BLACK, BLUE, GREEN, GREY, MARKERS, ORANGE, Axi
 from evo_qnas.plots.subject import Subject, rows_of
 
 _PAIRS = ((0, 1), (0, 2), (1, 2))
+# From a ratio of largest to smallest value of two decades on, an axis is logarithmic.
 _DECADES = 100
 
 
@@ -21,7 +22,7 @@ def draw_front(subject: Subject, *, exact: bool = True) -> Any:
 
     Args:
         subject: what to draw.
-        exact: whether to find the exact front where that is cheap.
+        exact: find the exact front where that is cheap.
 
     Raises:
         PictureError: there are not two or three objectives, or the front is empty.
@@ -95,7 +96,7 @@ def stairs(
 
 
 def spans_decades(subject: Subject, column: int) -> bool:
-    """Whether an objective is positive, and a hundred times larger at one end of the front than at the other."""
+    """True for an objective that is positive, and a hundred times larger at one end of the front than at the other."""
     values = subject.archive.front.objectives[:, column]
     known = [baseline[column] for baseline in subject.baselines.values() if np.isfinite(baseline[column])]
     return bool(min([*known, values.min()]) > 0 and values.max() > _DECADES * values.min())

@@ -1,4 +1,4 @@
-"""Marginal gain per block: what the next step up in one block buys, and what the next step down saves."""
+"""Marginal gain per block: the gain of the next step up in one block, and the saving of the next step down."""
 
 from dataclasses import dataclass
 from typing import Any, final
@@ -12,6 +12,7 @@ from evo_qnas.plots.front import nonempty_front
 from evo_qnas.plots.subject import Subject
 from evo_qnas.problem import Problem
 
+# A change of cost below this is rounding.
 _MOST_LEFT = 1e-12
 
 
@@ -50,7 +51,7 @@ def steps_of(
     space = problem.space
     start = space.encode(genome[None])
     here = problem.evaluate(genome[None])[0][0]
-    found = []
+    steps = []
     for index, gene in enumerate(space.genes):
         if len(gene.options) < 2:
             continue
@@ -59,8 +60,8 @@ def steps_of(
         genomes = space.decode(genes)
         change = problem.evaluate(genomes)[0] - here
         name = " + ".join(space.blocks[block] for block in gene.blocks)
-        found.append((name, *_best_steps(genomes, change[:, quality], change[:, cost])))
-    return found
+        steps.append((name, *_best_steps(genomes, change[:, quality], change[:, cost])))
+    return steps
 
 
 def _best_steps(

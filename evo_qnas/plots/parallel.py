@@ -10,6 +10,7 @@ from evo_qnas.plots.canvas import BLACK, ORANGE, new_figure, plain, thin
 from evo_qnas.plots.front import axes_of, nonempty_front
 from evo_qnas.plots.subject import Subject
 
+# More lines are a blur.
 _MOST_LINES = 600
 _DASHES = ("--", ":", "-.", (0, (5, 1)))
 

@@ -39,7 +39,7 @@ def plot(
         source: an archive, its file, or a run folder.
         path: the picture, its ending is the format.
         kind: one of `KINDS`; None takes `front` for two and three objectives, else `parallel` or `convergence`.
-        exact: whether to draw the exact front too, where it is known and cheap.
+        exact: draw the exact front too, where it is known and cheap.
         at: for `gain`, the row of the front to work from; None takes the knee.
 
     Raises:

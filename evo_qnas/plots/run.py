@@ -8,12 +8,11 @@ import numpy as np
 from jaxtyping import Int
 
 from evo_qnas.files import replacing
-from evo_qnas.pareto import told_share
+from evo_qnas.pareto import share_text
+from evo_qnas.plots.canvas import BLUE, GREEN, KIB, ORANGE
 from evo_qnas.tables import Tables
 
-# Okabe & Ito 2008: told apart by colour-blind readers, and in grey by lightness and marker.
-_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#555555"
-_KIB = 1024
+_GREY = "#555555"
 
 
 def plot_run(summary: Mapping[str, Any], tables: Tables, front: Int[np.ndarray, "n blocks"], path: Path) -> None:
@@ -44,7 +43,7 @@ def plot_run(summary: Mapping[str, Any], tables: Tables, front: Int[np.ndarray, 
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_xlim(0, 1.03 * panel.get_xlim()[1])
     share = summary["search"]["hypervolume_share"]
-    note = f", {told_share(share)} of the exact front's hypervolume" if share is not None else ""
+    note = f", {share_text(share)} of the exact front's hypervolume" if share is not None else ""
     figure.suptitle(f"{summary['card']}: {summary['search']['front']} networks on the front{note}", fontsize=11)
     with replacing(path) as aside:
         figure.savefig(aside, dpi=150, format=path.suffix[1:])
@@ -52,23 +51,23 @@ def plot_run(summary: Mapping[str, Any], tables: Tables, front: Int[np.ndarray, 
 
 def _draw_predicted(panel: Any, summary: Mapping[str, Any], tables: Tables, front: np.ndarray) -> None:
     """The search's view: score against size."""
-    size, score = tables.total("size_bytes", front) / _KIB, tables.total("score", front)
+    size, score = tables.total("size_bytes", front) / KIB, tables.total("score", front)
     order = np.argsort(size)
-    panel.plot(size[order], score[order], color=_BLUE, linewidth=1.4, label=f"front ({len(front)} networks)")
+    panel.plot(size[order], score[order], color=BLUE, linewidth=1.4, label=f"front ({len(front)} networks)")
     picks = summary["networks"]
     panel.scatter(
-        [entry["predicted"]["size_bytes"] / _KIB for entry in picks],
+        [entry["predicted"]["size_bytes"] / KIB for entry in picks],
         [entry["predicted"]["score"] for entry in picks],
         s=36,
-        color=_BLUE,
+        color=BLUE,
         zorder=3,
         label="validated",
     )
     for name, genome in tables.baselines.items():
         row = np.array([genome])
-        x, y = tables.total("size_bytes", row)[0] / _KIB, tables.total("score", row)[0]
+        x, y = tables.total("size_bytes", row)[0] / KIB, tables.total("score", row)[0]
         marker = "s" if name.endswith("8") else "D"
-        panel.scatter([x], [y], marker=marker, s=48, color=_ORANGE, zorder=4, label=name.replace("_", " "))
+        panel.scatter([x], [y], marker=marker, s=48, color=ORANGE, zorder=4, label=name.replace("_", " "))
     panel.set_yscale("log")
     panel.set_ylabel("predicted noise-to-signal ratio (less is better)")
     panel.set_title("search", fontsize=10)
@@ -76,7 +75,7 @@ def _draw_predicted(panel: Any, summary: Mapping[str, Any], tables: Tables, fron
 
 
 # Per cost its unit in the picture, and what Lu et al. 2023 saved of it.
-_SAVED = {"size_bytes": (_KIB, 0.67, "33 % smaller"), "latency_ms": (1.0, 0.824, "17.6 % faster")}
+_SAVED = {"size_bytes": (KIB, 0.67, "33 % smaller"), "latency_ms": (1.0, 0.824, "17.6 % faster")}
 
 
 def _draw_measured(panel: Any, summary: Mapping[str, Any], cost: str) -> None:
@@ -88,12 +87,12 @@ def _draw_measured(panel: Any, summary: Mapping[str, Any], cost: str) -> None:
     after = 100 * np.array([entry["metric"] for entry in picks])
     panel.vlines(size, before, after, color=_GREY, linewidth=0.8, alpha=0.6)
     panel.scatter(size, before, marker="o", s=30, facecolors="white", edgecolors=_GREY, label="before fine-tuning")
-    panel.scatter(size, after, marker="o", s=40, color=_GREEN, zorder=3, label="after fine-tuning")
+    panel.scatter(size, after, marker="o", s=40, color=GREEN, zorder=3, label="after fine-tuning")
     int8 = summary["teacher_int8"]
     if int8 is not None:
         x, y = int8[cost] / unit, 100 * int8["metric"]
-        panel.scatter([x], [y], marker="s", s=52, color=_ORANGE, zorder=4, label="teacher INT8, same fine-tuning")
-        panel.axhline(y, color=_ORANGE, linewidth=0.8, linestyle="--", alpha=0.7)
+        panel.scatter([x], [y], marker="s", s=52, color=ORANGE, zorder=4, label="teacher INT8, same fine-tuning")
+        panel.axhline(y, color=ORANGE, linewidth=0.8, linestyle="--", alpha=0.7)
         panel.axvline(x * share, color=_GREY, linewidth=0.8, linestyle=":")
         panel.annotate(
             words, (x * (share + 0.01), 0.4), xycoords=("data", "axes fraction"), fontsize=8, rotation=90, ha="left"

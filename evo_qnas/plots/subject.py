@@ -1,4 +1,4 @@
-"""`Subject`: what pictures and pages are drawn from, an archive and what a run measured beside it."""
+"""`Subject`: the source of pictures and pages, an archive and the measurements of a run beside it."""
 
 import json
 from collections.abc import Mapping
@@ -17,15 +17,18 @@ from evo_qnas.problem import Problem, TableProblem
 from evo_qnas.problem.terms import PREFIXES
 from evo_qnas.tables import Tables
 
+# Exact fronts of up to so many genes, by the number of objectives, and of so many points, are cheap enough to draw.
+# Chosen, not measured; `benchmarks/exact_fronts.py` times larger ones.
 _MOST_EXACT_GENES = {1: 10_000, 2: 100, 3: 10}
 _MOST_EXACT_POINTS = 200_000
+# Larger files are none of a run's. Chosen, not measured.
 _LARGEST_JSON = 64 << 20
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """An archive with what is known beside it.
+    """An archive with the facts known beside it.
 
     Attributes:
         name: of the file or run folder.
@@ -62,8 +65,8 @@ class Subject:
             return None
         if len(problem.space.genes) > _MOST_EXACT_GENES.get(len(problem.objectives), 0):
             return None
-        found = true_front(problem, max_points=_MOST_EXACT_POINTS)
-        return None if found is None else found.objectives * self.signs
+        front = true_front(problem, max_points=_MOST_EXACT_POINTS)
+        return None if front is None else front.objectives * self.signs
 
     def validated_genomes(self) -> dict[str, tuple[int, ...]]:
         """Genomes by id of the networks that the run trained and measured.
@@ -71,17 +74,17 @@ class Subject:
         Raises:
             PictureError: the run's summary names a network without id or genome.
         """
-        found = {network.id: network.genome for network in self.archive.validated}
+        genomes = {network.id: network.genome for network in self.archive.validated}
         try:
             for entry in (self.summary or {}).get("networks", ()):
-                found[str(entry["id"])] = tuple(int(value) for value in entry["genome"])
+                genomes[str(entry["id"])] = tuple(int(value) for value in entry["genome"])
         except (KeyError, TypeError, ValueError) as error:
             raise PictureError(f"the summary.json of {self.name} lacks what a run writes: {error!r}") from error
-        return found
+        return genomes
 
 
 def load_subject(path: str | Path) -> Subject:
-    """What lies at `path`: an archive file, or a run folder with an `archive.h5`.
+    """The subject at `path`: an archive file, or a run folder with an `archive.h5`.
 
     Raises:
         PictureError: there is nothing to draw from at `path`, or a JSON file beside it cannot be read.
@@ -157,23 +160,23 @@ def _baselines(archive: Archive) -> dict[str, np.ndarray]:
 
 def _random(tables: Tables | None, folder: Path) -> Float[np.ndarray, "n 2"]:
     """Predicted score and measured metric of the random networks of a run."""
-    found = read_json(folder / "networks" / "random.json")
-    if found is None or tables is None or "score" not in tables.columns:
+    document = read_json(folder / "networks" / "random.json")
+    if document is None or tables is None or "score" not in tables.columns:
         return np.zeros((0, 2))
-    genomes = np.array(found.get("genomes", []), dtype=np.int64).reshape(-1, len(tables.blocks))
-    metric = np.array(found.get("metric", []), dtype=np.float64)
+    genomes = np.array(document.get("genomes", []), dtype=np.int64).reshape(-1, len(tables.blocks))
+    metric = np.array(document.get("metric", []), dtype=np.float64)
     if len(genomes) != len(metric) or (genomes < 0).any() or (genomes >= tables.choices).any():
         raise PictureError(f"{folder / 'networks' / 'random.json'} does not fit the tables of the archive")
     return np.stack([tables.total("score", genomes), metric], axis=1)
 
 
-def rows_of(genomes: Int[np.ndarray, "n blocks"], wanted: tuple[int, ...]) -> Int[np.ndarray, " _"]:
+def rows_of(genomes: Int[np.ndarray, "n blocks"], target: tuple[int, ...]) -> Int[np.ndarray, " _"]:
     """Positions of a genome among others; empty where it is not there.
 
     Example:
         >>> rows_of(np.array([[0, 1], [2, 3]]), (2, 3))
         array([1])
     """
-    if len(wanted) != genomes.shape[1]:
+    if len(target) != genomes.shape[1]:
         return np.zeros(0, dtype=np.int64)
-    return np.flatnonzero((genomes == np.array(wanted)).all(axis=1))
+    return np.flatnonzero((genomes == np.array(target)).all(axis=1))

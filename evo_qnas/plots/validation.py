@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.errors import PictureError
-from evo_qnas.plots.canvas import BLUE, GREEN, GREY, ORANGE, new_figure, plain, tidy
+from evo_qnas.plots.canvas import BLUE, GREEN, GREY, KIB, ORANGE, new_figure, plain, tidy
 from evo_qnas.plots.subject import Subject
-
-_KIB = 1024
 
 
 def draw_validation(subject: Subject) -> Any:
@@ -34,7 +32,7 @@ def _draw(subject: Subject, summary: Mapping[str, Any], networks: Sequence[Mappi
     """The figure of a complete summary."""
     metric = plain(str(summary["metric"]["name"]))
     score = np.array([entry["predicted"]["score"] for entry in networks], dtype=np.float64)
-    size = np.array([entry["size_bytes"] for entry in networks], dtype=np.float64) / _KIB
+    size = np.array([entry["size_bytes"] for entry in networks], dtype=np.float64) / KIB
     before, after = (_numbers(networks, key) for key in ("metric_before_finetune", "metric"))
     figure = new_figure(10.0, 4.4, f"{plain(subject.name)}: predicted and validated")
     left, right = figure.subplots(1, 2)
@@ -85,7 +83,7 @@ def _draw_int8(left: Any, right: Any, subject: Subject, int8: Mapping[str, Any])
     y = 100 * float(int8["metric"])
     right.axhline(y, color=ORANGE, linewidth=0.8, linestyle="--", alpha=0.7)
     right.scatter(
-        [int8["size_bytes"] / _KIB],
+        [int8["size_bytes"] / KIB],
         [y],
         s=52,
         marker="s",
@@ -99,11 +97,11 @@ def _draw_int8(left: Any, right: Any, subject: Subject, int8: Mapping[str, Any])
         left.scatter(predicted, [y], s=52, marker="s", color=ORANGE, label="teacher INT8", zorder=5)
 
 
-def _correlation(found: Mapping[str, Any] | None) -> str:
+def _correlation(correlation: Mapping[str, Any] | None) -> str:
     """The rank correlation in words."""
-    if found is None or found.get("kendall_tau") is None:
+    if correlation is None or correlation.get("kendall_tau") is None:
         return "score against metric"
     return (
-        f"Kendall tau {found['kendall_tau']:.2f} (95 %: {found['low']:.2f} to {found['high']:.2f}) "
-        f"over {found['networks']} random networks"
+        f"Kendall tau {correlation['kendall_tau']:.2f} (95 %: {correlation['low']:.2f} to {correlation['high']:.2f}) "
+        f"over {correlation['networks']} random networks"
     )

@@ -1,7 +1,7 @@
-"""Predictors: what networks are worth, foretold from the few that were measured.
+"""Predictors: values of networks from the few that were measured.
 
-- `Predictor`: the interface; `PREDICTORS`: names and what they are; `fit_predictor`: one by its name.
-- `Features`: what a predictor sees of a network: choices, their operators and bits, columns of tables.
+- `Predictor`: the interface; `PREDICTORS`: names and descriptions; `fit_predictor`: one by its name.
+- `Features`: the inputs of a predictor: choices, their operators and bits, columns of tables.
 - `Affine`, `Monotone`: of the sum of scores; `Gaussian`: ridge, pairwise terms, Gaussian process; `Ensemble`.
 - `assess`, `choose`, `Assessment`: cross-validated Kendall tau with its interval, and the choice by it.
 - `kendall`: the rank correlation of any two columns, with its interval.

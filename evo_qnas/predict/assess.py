@@ -1,4 +1,4 @@
-"""How well predictors rank networks they have not seen, and which to choose."""
+"""Cross-validation of predictors by their ranking of networks, and the choice among them."""
 
 import logging
 from collections.abc import Sequence
@@ -16,10 +16,13 @@ from evo_qnas.predict.rank import Tau, kendall, resampled_taus
 
 logger = logging.getLogger(__name__)
 
+# Chosen, not measured.
 _FOLDS = 10
+# Fewer measured networks are too few for an interval of a rank correlation. Chosen, not measured.
 _LEAST = 8
+# An interval of Kendall's tau wider than this tells too little. Chosen, not measured.
 _WIDE = 0.4
-# From simple to involved: of those that cannot be told from the best, the first is taken.
+# From simple to involved: of those that do not differ from the best, the first is chosen.
 SIMPLEST_FIRST = ("sum", "monotone", "ridge", "pairwise", "process", "ensemble")
 
 
@@ -30,13 +33,13 @@ class Assessment:
 
     Attributes:
         kind: a name of `PREDICTORS`.
-        tau: Kendall's tau of what was foretold by those parts that had not seen a network, and what was measured.
-        foretold: (n,) float64, those values.
+        tau: Kendall's tau between measured values and those predicted by fits without the network.
+        predicted: (n,) float64, the predicted values.
     """
 
     kind: str
     tau: Tau
-    foretold: Float[np.ndarray, " n"]
+    predicted: Float[np.ndarray, " n"]
 
     def __str__(self) -> str:
         return f"{self.kind}: cross-validated Kendall tau {self.tau}"
@@ -82,7 +85,7 @@ def assess(
         genes: measured networks, no two the same.
         values: what was measured, less is better.
         seed: of folds, ensembles and resamples; folds and resamples are the same for every kind.
-        folds: parts, each foretold by a fit to the others.
+        folds: parts, each predicted by a fit to the others.
 
     Raises:
         PredictorError: fewer than four networks, or see `fit_predictor`.
@@ -90,19 +93,19 @@ def assess(
     if len(genes) < 4:
         raise PredictorError(f"cross-validation needs four measured networks at least, got {len(genes)}")
     part = np.random.default_rng(seed).permutation(len(genes)) % min(folds, len(genes))
-    foretold = np.empty(len(genes))
+    predicted = np.empty(len(genes))
     if kind == "sum":
         # Nothing that is fitted changes its order, but a line for each part would.
         part = np.zeros_like(part)
-        foretold = fit_predictor(kind, features, genes, values, rng=np.random.default_rng(seed)).predict(genes)[0]
+        predicted = fit_predictor(kind, features, genes, values, rng=np.random.default_rng(seed)).predict(genes)[0]
     else:
         for fold in range(int(part.max()) + 1):
             out = part == fold
             rng = np.random.default_rng([seed, fold])
             fitted = fit_predictor(kind, features, genes[~out], values[~out], rng=rng)
-            foretold[out] = fitted.predict(genes[out])[0]
+            predicted[out] = fitted.predict(genes[out])[0]
     return Assessment(
-        kind=kind, tau=kendall(foretold, values, rng=np.random.default_rng([seed, folds])), foretold=foretold
+        kind=kind, tau=kendall(predicted, values, rng=np.random.default_rng([seed, folds])), predicted=predicted
     )
 
 
@@ -128,15 +131,15 @@ def choose(
     Raises:
         PredictorError: see `assess`.
     """
-    wanted = kinds or [kind for kind in SIMPLEST_FIRST if features.sums or kind not in {"sum", "monotone"}]
+    candidates = kinds or [kind for kind in SIMPLEST_FIRST if features.sums or kind not in {"sum", "monotone"}]
     if len(genes) < _LEAST:
-        kind = wanted[0]
+        kind = candidates[0]
         fitted = fit_predictor(kind, features, genes, values, rng=np.random.default_rng(seed))
         none = Tau(tau=float("nan"), low=float("nan"), high=float("nan"), networks=len(genes))
-        tried: tuple[Assessment, ...] = (Assessment(kind=kind, tau=none, foretold=np.full(len(genes), np.nan)),)
+        tried: tuple[Assessment, ...] = (Assessment(kind=kind, tau=none, predicted=np.full(len(genes), np.nan)),)
         warning = f"{len(genes)} measured networks are too few to judge a predictor by, {_LEAST} are the least"
     else:
-        tried = tuple(assess(kind, features, genes, values, seed=seed) for kind in wanted)
+        tried = tuple(assess(kind, features, genes, values, seed=seed) for kind in candidates)
         kind, warning = _simplest(tried, values, seed)
         fitted = fit_predictor(kind, features, genes, values, rng=np.random.default_rng(seed))
     if warning:
@@ -149,7 +152,7 @@ def _simplest(tried: Sequence[Assessment], values: Float[np.ndarray, " n"], seed
     taus = np.array([each.tau.tau if np.isfinite(each.tau.tau) else -1.0 for each in tried])
     best = int(taus.argmax())
     resampled = np.nan_to_num(
-        resampled_taus(np.stack([each.foretold for each in tried]), values, rng=np.random.default_rng([seed, 1]))
+        resampled_taus(np.stack([each.predicted for each in tried]), values, rng=np.random.default_rng([seed, 1]))
     )
     behind = resampled[best] - resampled
     near = taus[best] - taus <= behind.std(axis=1)

@@ -1,4 +1,4 @@
-"""A small ensemble: predictors of several kinds, each fitted to another part of what was measured."""
+"""A small ensemble: predictors of several kinds, each fitted to another part of the measured networks."""
 
 from dataclasses import dataclass
 from typing import final
@@ -11,6 +11,8 @@ from evo_qnas.predict.gaussian import Gaussian
 from evo_qnas.predict.kernels import MENUS
 from evo_qnas.predict.predictor import Predictor
 
+# Kinds, members of each, and the share of the networks and least number of them that a member is fitted to. Chosen, not
+# measured one by one: `benchmarks/rank_correlation.py` measures the whole.
 _KINDS = ("ridge", "pairwise", "process")
 _EACH = 3
 _SHARE = 0.8
@@ -20,7 +22,7 @@ _LEAST = 4
 @final
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(Predictor):
-    """Foretells the mean of its members; they differ where too little was measured.
+    """Predicts the mean of its members; they differ where too little was measured.
 
     Attributes:
         members: fitted to parts of the measured networks.
@@ -57,9 +59,9 @@ class Ensemble(Predictor):
         self, rng: np.random.Generator, genes: Int[np.ndarray, "n genes"], count: int, *, joint: bool = True
     ) -> Float[np.ndarray, "count n"]:
         """See `Predictor.draws`: of the members in turn."""
-        found = np.empty((count, len(genes)))
+        values = np.empty((count, len(genes)))
         for start, member in enumerate(self.members):
             rows = np.arange(start, count, len(self.members))
             if len(rows):
-                found[rows] = member.draws(rng, genes, len(rows), joint=joint)
-        return found
+                values[rows] = member.draws(rng, genes, len(rows), joint=joint)
+        return values

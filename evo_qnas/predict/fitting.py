@@ -26,6 +26,7 @@ PREDICTORS: Mapping[str, str] = MappingProxyType(
         "ensemble": "three of each of ridge, pairwise and process on random 80 % of what was measured",
     }
 )
+# A line needs two points.
 _LEAST = 2
 
 

@@ -14,9 +14,13 @@ from evo_qnas.predict.kernels import MENUS, Parts, Weights, own, usable
 from evo_qnas.predict.predictor import Predictor
 from evo_qnas.predict.warping import Warp, warps
 
+# From next to nothing to thirty times the kernel's part, half a decade apart. Chosen, not measured.
 _SHRINKAGES = 10.0 ** np.arange(-6.0, 1.6, 0.5)
+# Decimals of log densities that are compared.
 _DIGITS = 6
+# Share of the largest variance added to the diagonal, where rounding would leave no Cholesky factor.
 _JITTER = 1e-8
+# Networks predicted at once: 32 MB for each thousand of measured ones.
 _CHUNK = 4096
 
 
@@ -30,7 +34,7 @@ class Gaussian(Predictor):
         genes: (k, genes), those it was fitted to.
         weights: of the kernel's parts.
         warp: the scale it works in.
-        shrinkage: variance of a network's own part, that nothing foretells, as a share of `scale`.
+        shrinkage: variance of a network's own part, that nothing predicts, as a share of `scale`.
         scale: variance of the kernel's part.
         lower: (k, k), Cholesky factor of the kernel with the shrinkage on its diagonal.
         answer: (k,), the inverse of that matrix x warped values.
@@ -59,14 +63,14 @@ class Gaussian(Predictor):
         kernels: Sequence[Weights] = MENUS["kernel"],
         warped: bool = True,
     ) -> "Gaussian":
-        """The kernel, shrinkage and scale under which every value is best foretold by all others.
+        """The kernel, shrinkage and scale under which every value is best predicted by all others.
 
         Args:
             features: of the networks.
             genes: measured networks, no two the same.
             values: what was measured, finite.
             kernels: to choose from, see `evo_qnas.predict.kernels`.
-            warped: whether logarithmic scales may be chosen.
+            warped: logarithmic scales may be chosen.
         """
         choices = usable(kernels, features)
         if not choices:
@@ -76,7 +80,7 @@ class Gaussian(Predictor):
         targets = np.stack([warp(values) for warp in scales], axis=1)
         gains = np.array([warp.gain for warp in scales])
         tried = [_left_out(parts.kernel(weights), targets) + gains for weights in choices]
-        # Rounded, so that kernels that are worth the same are not told apart by rounding, which depends on the machine.
+        # Rounded, so that kernels that are worth the same are not separated by rounding, which depends on the machine.
         place = int(np.argmax(np.round(np.stack(tried), _DIGITS)))
         index, row, column = (int(part) for part in np.unravel_index(place, (len(choices), *tried[0].shape)))
         weights, shrinkage, density = choices[index], float(_SHRINKAGES[row]), float(tried[index][row, column])

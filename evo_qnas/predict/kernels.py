@@ -1,4 +1,4 @@
-"""Kernels over networks: how much the values of two networks have to do with each other."""
+"""Kernels over networks: the covariance of the values of two networks."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ from jaxtyping import Float, Int
 
 from evo_qnas.predict.features import Features
 
+# Variance of the unknown mean, in units of the values' variance: large, so that the mean is free.
 _CONSTANT = 10.0
+# Shares of the genes in which two networks differ over which `whole` falls to 37 %. Chosen, not measured.
 _RANGES = (0.5, 1.0, 2.0)
 
 Weights = Mapping[str, float]
@@ -37,16 +39,16 @@ class Parts:
         names: Collection[str],
     ) -> "Parts":
         """The named parts."""
-        found: dict[str, np.ndarray] = {}
+        parts: dict[str, np.ndarray] = {}
         if set(names) - {"total", "share"}:
-            found |= _of_options(features, first, second, names)
+            parts |= _of_options(features, first, second, names)
         if "total" in names:
-            found["total"] = _inner(features.scaled_totals(first), features.scaled_totals(second))
+            parts["total"] = _inner(features.scaled_totals(first), features.scaled_totals(second))
         if "share" in names:
-            found["share"] = _inner(features.shares(first), features.shares(second))
-        if not found:
+            parts["share"] = _inner(features.shares(first), features.shares(second))
+        if not parts:
             raise ValueError("a kernel needs one part at least")
-        return cls(values=MappingProxyType(found))
+        return cls(values=MappingProxyType(parts))
 
     def kernel(self, weights: Weights) -> Float[np.ndarray, "n k"]:
         """The weighted sum of parts, and a constant that stands for the unknown mean."""
@@ -99,6 +101,8 @@ def own(features: Features, genes: Int[np.ndarray, "n genes"], weights: Weights)
     return total
 
 
+# Kernels to choose from: weights of parts. Chosen, not measured one by one: `benchmarks/rank_correlation.py` measures
+# the predictors as wholes.
 _RIDGE: tuple[Weights, ...] = (
     {"total": 1.0},
     {"total": 1.0, "share": 1.0},

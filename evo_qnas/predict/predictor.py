@@ -7,25 +7,25 @@ from jaxtyping import Float, Int
 
 
 class Predictor(ABC):
-    """Foretells one number of a network, with how far it may be off.
+    """Predicts one number of a network, with its standard deviation.
 
-    Contract: what is foretold is a function of the gene values and of what the predictor was fitted to; draws depend on
-    the generator besides. Values are in the unit of the measured ones.
+    Contract: predictions are a function of the gene values and of the networks that the predictor was fitted to; draws
+    depend on the generator besides. Values are in the unit of the measured ones.
     """
 
     @abstractmethod
     def predict(self, genes: Int[np.ndarray, "n genes"]) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-        """Foretold value and standard deviation of each network's own value around it; both `(n,)` float64."""
+        """Predicted value and standard deviation of each network's own value around it; both `(n,)` float64."""
 
     @abstractmethod
     def draws(
         self, rng: np.random.Generator, genes: Int[np.ndarray, "n genes"], count: int, *, joint: bool = True
     ) -> Float[np.ndarray, "count n"]:
-        """What the values may be: `count` draws, each of all networks.
+        """Draws of the values: `count` of them, each of all networks.
 
         Args:
             rng: draws.
             genes: the networks.
             count: how many draws.
-            joint: whether the networks of one draw err together as they would; costs (n, n) memory.
+            joint: the networks of one draw err together as they would; costs (n, n) memory.
         """

@@ -7,7 +7,9 @@ import numpy as np
 import scipy
 from jaxtyping import Float
 
+# Resamples of the bootstrap: ends of 95 % intervals are then quantiles of 25 resamples.
 _RESAMPLES = 1000
+# Of more networks than `_MATRIX`, whose pairs would take 32 MB a matrix and more, few resamples, one by one.
 _FEW = 100
 _MATRIX = 2000
 
@@ -63,15 +65,15 @@ def resampled_taus(
             [[scipy.stats.kendalltau(one[row], measured[row]).statistic for row in rows] for one in predicted]
         )
     counts = rng.multinomial(n, np.full(n, 1.0 / n), size=_RESAMPLES).astype(np.float64)
-    wanted = np.sign(measured[:, None] - measured[None, :])
-    untied = _pairs(counts, np.abs(wanted))
-    found = np.empty((len(predicted), _RESAMPLES))
+    target = np.sign(measured[:, None] - measured[None, :])
+    untied = _pairs(counts, np.abs(target))
+    taus = np.empty((len(predicted), _RESAMPLES))
     for row, one in enumerate(predicted):
-        given = np.sign(one[:, None] - one[None, :])
-        scale = np.sqrt(_pairs(counts, np.abs(given)) * untied)
-        agreeing = _pairs(counts, given * wanted)
-        found[row] = np.divide(agreeing, scale, out=np.full(_RESAMPLES, np.nan), where=scale > 0)
-    return found
+        order = np.sign(one[:, None] - one[None, :])
+        scale = np.sqrt(_pairs(counts, np.abs(order)) * untied)
+        agreeing = _pairs(counts, order * target)
+        taus[row] = np.divide(agreeing, scale, out=np.full(_RESAMPLES, np.nan), where=scale > 0)
+    return taus
 
 
 def _pairs(counts: Float[np.ndarray, "r n"], matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " r"]:

@@ -11,13 +11,14 @@ from evo_qnas.errors import PredictorError
 from evo_qnas.predict.features import Features
 from evo_qnas.predict.predictor import Predictor
 
+# Slope, in ranges of values over ranges of sums, below which no curve falls: far below what anyone measures.
 _LEAST_SLOPE = 1e-9
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Affine(Predictor):
-    """The sum of scores, moved and stretched to the measured values; its order is the sum's whatever was measured.
+    """The sum of scores, moved and stretched to the measured values; its order is always the sum's.
 
     Attributes:
         features: whose first column is summed.
@@ -55,8 +56,7 @@ class Affine(Predictor):
         self, rng: np.random.Generator, genes: Int[np.ndarray, "n genes"], count: int, *, joint: bool = True
     ) -> Float[np.ndarray, "count n"]:
         """See `Predictor.draws`; networks err independently."""
-        middle, spread = self.predict(genes)
-        return middle + spread * rng.standard_normal((count, len(genes)))
+        return _independent(self, rng, genes, count)
 
 
 @final
@@ -68,7 +68,7 @@ class Monotone(Predictor):
         features: whose first column is summed.
         sums: (steps,) rising, the middles of the steps.
         values: (steps,) rising, the steps.
-        slope: beyond both ends, and the least anywhere, so that no two sums are taken for equal.
+        slope: beyond both ends, and the least anywhere, so that no two sums have equal values.
         spread: standard deviation of the measured values around the curve.
 
     Source: isotonic regression by pool-adjacent-violators (Barlow et al. 1972); Oron & Flournoy 2017 for the middles.
@@ -110,8 +110,15 @@ class Monotone(Predictor):
         self, rng: np.random.Generator, genes: Int[np.ndarray, "n genes"], count: int, *, joint: bool = True
     ) -> Float[np.ndarray, "count n"]:
         """See `Predictor.draws`; networks err independently."""
-        middle, spread = self.predict(genes)
-        return middle + spread * rng.standard_normal((count, len(genes)))
+        return _independent(self, rng, genes, count)
+
+
+def _independent(
+    predictor: Predictor, rng: np.random.Generator, genes: Int[np.ndarray, "n genes"], count: int
+) -> Float[np.ndarray, "count n"]:
+    """Draws in which every network errs by itself."""
+    middle, spread = predictor.predict(genes)
+    return middle + spread * rng.standard_normal((count, len(genes)))
 
 
 def score_of(features: Features, genes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:

@@ -6,6 +6,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
+# Distances of floors and ceilings from the values, in ranges of the values. Chosen, not measured.
 _SHIFTS = (0.01, 0.03, 0.1, 0.3)
 
 
@@ -54,14 +55,14 @@ def warps(values: Float[np.ndarray, " n"]) -> list[Warp]:
     """
     low, high, span = float(values.min()), float(values.max()), float(np.ptp(values))
     bounds = [(1, low - shift * span) for shift in _SHIFTS] + [(-1, high + shift * span) for shift in _SHIFTS]
-    found = []
+    scales = []
     for side, bound in [(0, 0.0), *(bounds if span > 0 else [])]:
         plain = Warp(side=side, bound=bound, middle=0.0, spread=1.0, gain=0.0)
         bent = plain(values)
         spread = float(bent.std())
         spread = spread if spread > 0 else 1.0
         slope = 0.0 if not side else -float(np.log(side * (values - bound)).sum())
-        found.append(
+        scales.append(
             Warp(
                 side=side,
                 bound=bound,
@@ -70,4 +71,4 @@ def warps(values: Float[np.ndarray, " n"]) -> list[Warp]:
                 gain=slope - len(values) * float(np.log(spread)),
             )
         )
-    return found
+    return scales

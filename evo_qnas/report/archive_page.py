@@ -17,6 +17,7 @@ from evo_qnas.report.markup import fold, pairs, section, table
 from evo_qnas.report.page import asset, build_page
 from evo_qnas.report.validated import validated_section
 
+# Longer files are no cards. Chosen, not measured.
 _LONGEST_CARD = 1 << 20
 
 
@@ -50,7 +51,7 @@ def _page(subject: Subject) -> str:
 
 
 def _lead(subject: Subject, content: Mapping[str, Any]) -> list[str]:
-    """What the page is about, in a few sentences."""
+    """The subject of the page in a few sentences."""
     archive = subject.archive
     names = " and ".join(info.name for info in archive.header.objectives)
     limits = "; limits: " + ", ".join(info.name for info in archive.header.constraints)
@@ -75,7 +76,7 @@ def _lead(subject: Subject, content: Mapping[str, Any]) -> list[str]:
 
 
 def _gain(subject: Subject) -> list[str]:
-    """What the next step of each block buys, around the knee; empty where it cannot be worked out."""
+    """The gain of the next step of each block, around the knee; empty where it cannot be worked out."""
     archive, problem = subject.archive, subject.problem
     infos = archive.header.objectives
     if problem is None or archive.tables is None or len(infos) < 2:

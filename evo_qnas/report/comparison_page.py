@@ -13,6 +13,7 @@ _TITLES = {
     "ranks": "Average ranks over the problems",
     "results": "Every run",
 }
+# Rows of a table in the page. Chosen, not measured.
 _MOST_ROWS = 2000
 
 
@@ -82,11 +83,11 @@ def _rows(rows: list[dict[str, Any]]) -> str:
 
 
 def _ranks(document: Mapping[str, Any]) -> str:
-    """What average ranks must differ by."""
-    found = document.get("ranks", {})
-    if found.get("critical_difference") is None:
+    """The critical difference of average ranks."""
+    ranks = document.get("ranks", {})
+    if ranks.get("critical_difference") is None:
         return ""
     return (
-        f"<p>Problems: {text(found.get('problems'))}. Ranks that differ by more than "
-        f"{text(format(found['critical_difference'], '.2f'))} differ at 5 % (Nemenyi).</p>"
+        f"<p>Problems: {text(ranks.get('problems'))}. Ranks that differ by more than "
+        f"{text(format(ranks['critical_difference'], '.2f'))} differ at 5 % (Nemenyi).</p>"
     )

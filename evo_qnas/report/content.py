@@ -14,13 +14,14 @@ from evo_qnas.plots.convergence import exact_volume
 from evo_qnas.plots.subject import rows_of
 from evo_qnas.problem import ObjectiveInfo
 
+# Points that a page holds. Chosen, not measured.
 MOST_NETWORKS = 3000
 _MOST_EVALUATED = 1500
 _MOST_EXACT = 2000
 
 
 def archive_content(subject: Subject) -> dict[str, Any]:
-    """What the page's script draws; numbers that are none are null, values are in the archive's own units.
+    """The data of the page's script; numbers that are none are null, values are in the archive's own units.
 
     At most 3,000 networks of a front are shown: those with an extreme value, the knee, the validated ones, and others
     evenly spread along the first objective.
@@ -58,12 +59,12 @@ def _knee(archive: Archive) -> int | None:
     return int(np.flatnonzero(archive.front.rows == archive.knee().rows[0])[0])
 
 
-def shown_rows(subject: Subject, wanted: Sequence[int] = ()) -> Int[np.ndarray, " n"]:
-    """Rows of the front that the page shows, rising; `wanted` are among them."""
+def shown_rows(subject: Subject, rows: Sequence[int] = ()) -> Int[np.ndarray, " n"]:
+    """Rows of the front that the page shows, rising; `rows` are among them."""
     front = subject.archive.front
     if len(front) <= MOST_NETWORKS:
         return np.arange(len(front))
-    kept = [*wanted, *front.objectives.argmin(axis=0), *front.objectives.argmax(axis=0)]
+    kept = [*rows, *front.objectives.argmin(axis=0), *front.objectives.argmax(axis=0)]
     for genome in subject.validated_genomes().values():
         kept += rows_of(front.genomes, genome).tolist()
     spread = thin(len(front), MOST_NETWORKS - len(kept))
@@ -87,10 +88,10 @@ def _columns(subject: Subject, shown: Int[np.ndarray, " n"]) -> list[dict[str, A
     archive = subject.archive
     front = archive.front
     columns = [_column(info, front.objectives[shown, index]) for index, info in enumerate(archive.header.objectives)]
-    taken = {info.name for info in archive.header.objectives}
+    known = {info.name for info in archive.header.objectives}
     tables = archive.tables
     for name, column in {} if tables is None else tables.columns.items():
-        if name not in taken and tables is not None:
+        if name not in known and tables is not None:
             info = ObjectiveInfo(name=name, unit=column.unit, maximize=column.direction == "maximize")
             columns.append(_column(info, tables.total(name, front.genomes[shown])))
     return columns
@@ -118,8 +119,8 @@ def _choices(archive: Archive) -> list[list[list[Any]]] | None:
 def _ids(subject: Subject, shown: Int[np.ndarray, " n"]) -> dict[str, str]:
     """Ids of validated networks by their position among the shown ones."""
     genomes = subject.archive.front.genomes[shown]
-    found = subject.validated_genomes()
-    return {str(row): name for name, genome in found.items() for row in rows_of(genomes, genome).tolist()}
+    validated = subject.validated_genomes()
+    return {str(row): name for name, genome in validated.items() for row in rows_of(genomes, genome).tolist()}
 
 
 def _baselines(subject: Subject) -> list[dict[str, Any]]:
@@ -127,14 +128,14 @@ def _baselines(subject: Subject) -> list[dict[str, Any]]:
     tables = subject.archive.tables
     if tables is None:
         return []
-    taken = {info.name for info in subject.archive.header.objectives}
-    found = []
+    known = {info.name for info in subject.archive.header.objectives}
+    baselines = []
     for name in sorted(subject.baselines, key=lambda name: (name != "teacher_int8", name)):
         values = subject.baselines[name]
         genome = np.array([tables.baselines[name]])
-        others = [float(tables.total(column, genome)[0]) for column in tables.columns if column not in taken]
-        found.append({"name": name, "values": numbers(np.array([*values, *others])), "genome": genome[0].tolist()})
-    return found
+        others = [float(tables.total(column, genome)[0]) for column in tables.columns if column not in known]
+        baselines.append({"name": name, "values": numbers(np.array([*values, *others])), "genome": genome[0].tolist()})
+    return baselines
 
 
 def _evaluated(archive: Archive) -> list[list[float]]:
@@ -174,7 +175,7 @@ def _validation(subject: Subject) -> dict[str, Any] | None:
 
 
 def _network(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page draws of a validated network."""
+    """The values of a validated network that the page draws."""
     predicted = entry.get("predicted") or {}
     return {
         "id": entry.get("id"),

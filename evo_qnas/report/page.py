@@ -26,7 +26,7 @@ def build_page(title: str, lead: Sequence[str], sections: Sequence[str], data: M
         title: plain text.
         lead: plain sentences under the title.
         sections: HTML, already escaped.
-        data: what the script draws.
+        data: of the script.
     """
     library, packed = _library()
     script = "\n".join(asset(name) for name in _SCRIPTS)

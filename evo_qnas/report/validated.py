@@ -38,7 +38,7 @@ def validated_section(summary: Mapping[str, Any]) -> str:
 
 
 def standing(entry: Mapping[str, Any]) -> str | None:
-    """Whether a validated network is on the front of metric and size, or which one beats it; None where not judged.
+    """`front` for a validated network on the front of metric and size, else its better; None where not judged.
 
     Example:
         >>> standing({"dominated_by": "5e884898"})
@@ -47,12 +47,12 @@ def standing(entry: Mapping[str, Any]) -> str | None:
     if "dominated_by" not in entry:
         return None
     beaten = f"beaten by {entry['dominated_by']}"
-    found = beaten if entry["dominated_by"] is not None else "front"
-    return f"{found}, round {entry['round']}" if entry.get("round") else found
+    place = beaten if entry["dominated_by"] is not None else "front"
+    return f"{place}, round {entry['round']}" if entry.get("round") else place
 
 
 def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
-    """What the table's numbers are."""
+    """The meaning of the table's numbers."""
     notes = [
         "Before and after fine-tuning, the same budget for every row; test images. "
         "Saving (of bytes) and faster: against teacher INT8."
@@ -70,8 +70,12 @@ def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
         notes.append("Minus teacher INT8: ± one standard error of the difference on these same images.")
     for entry in summary.get("rounds") or ():
         tau = entry["kendall_tau"][entry["predictor"]]
-        told = "" if tau[0] is None else f", cross-validated Kendall tau {tau[0]:.2f} ({tau[1]:.2f} to {tau[2]:.2f})"
-        notes.append(f"Round {entry['round']}: {entry['proposed']} networks proposed by {entry['predictor']}{told}.")
+        assessed = (
+            "" if tau[0] is None else f", cross-validated Kendall tau {tau[0]:.2f} ({tau[1]:.2f} to {tau[2]:.2f})"
+        )
+        notes.append(
+            f"Round {entry['round']}: {entry['proposed']} networks proposed by {entry['predictor']}{assessed}."
+        )
         if entry["warning"]:
             notes.append(f"{entry['warning'][:1].upper()}{entry['warning'][1:]}.")
     tau = _part(summary, "rank_correlation")
@@ -91,7 +95,7 @@ def _less(entry: Mapping[str, Any], int8: Mapping[str, Any] | None, name: str) -
 
 
 def _difference(entry: Mapping[str, Any]) -> str | None:
-    """How much better than the INT8 teacher, in points, with the paired standard error where it is known.
+    """The gain over the INT8 teacher, in points, with the paired standard error where it is known.
 
     Example:
         >>> _difference({"minus_teacher_int8": {"metric": -0.0009, "stderr": 0.0012}})

@@ -1,13 +1,16 @@
 """Search: from a problem to an archive.
 
 - `search`: one call, any algorithm; resumes by replay.
-- `ALGORITHMS`: names and what they are; `Optimizer`: the interface behind them.
+- `ALGORITHMS`: names and descriptions of all registered algorithms.
+- `Algorithm`: an entry of the registry, which makes an `Optimizer` from a `SearchContext`.
 - `NSGA2`, `RandomSearch`, `LocalSearch`, `Exact`, `Surrogate`: ours; pymoo's are behind `evo_qnas.search.pymoo_bridge`.
-- `propose`: networks worth measuring next, given predictors.
+- `propose`: networks worth measuring next, chosen by predictors.
 - `Variation`, `Recipe`, `load_recipe`: crossover and mutation, cards in `operators/variation/`.
 """
 
+from evo_qnas.search.algorithm import Algorithm
 from evo_qnas.search.algorithms import ALGORITHMS
+from evo_qnas.search.context import SearchContext
 from evo_qnas.search.exact import Exact
 from evo_qnas.search.local import LocalSearch
 from evo_qnas.search.nsga2 import NSGA2
@@ -21,11 +24,13 @@ from evo_qnas.search.variation import Recipe, Variation, load_recipe
 __all__ = [
     "ALGORITHMS",
     "NSGA2",
+    "Algorithm",
     "Exact",
     "LocalSearch",
     "Optimizer",
     "RandomSearch",
     "Recipe",
+    "SearchContext",
     "Surrogate",
     "Variation",
     "load_recipe",

@@ -1,79 +1,112 @@
-"""Algorithms by name."""
+"""Algorithms by name: ours, pymoo's, and those that other packages register."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
+from typing import Any, final
 
-import numpy as np
-from jaxtyping import Int
-
-from evo_qnas.cards import nearest
 from evo_qnas.errors import SearchError
-from evo_qnas.search.local import LocalSearch
-from evo_qnas.search.nsga2 import NSGA2
+from evo_qnas.registry import Registry
+from evo_qnas.search.algorithm import Algorithm
+from evo_qnas.search.context import SearchContext
 from evo_qnas.search.optimizer import Optimizer
-from evo_qnas.search.random_search import RandomSearch
-from evo_qnas.search.seen import Seen
-from evo_qnas.search.variation import Recipe, Variation
-from evo_qnas.spaces import Space
 
-PYMOO_NAMES = ("nsga3", "moead", "sms-emoa", "age-moea2", "spea2", "rvea")
-
-ALGORITHMS: Mapping[str, str] = MappingProxyType(
+_PYMOO = "evo_qnas.search.pymoo_algorithms"
+REGISTRY: Registry[Algorithm] = Registry(
+    "algorithm",
+    "evo_qnas.algorithms",
+    Algorithm,
     {
-        "nsga2": "non-dominated sorting and crowding on whole gene matrices (Deb et al. 2002); the default",
-        "nsga3": "non-dominated sorting and reference directions, for many objectives (Deb & Jain 2014), pymoo's",
-        "moead": "decomposition into weighted subproblems (Zhang & Li 2007), pymoo's",
-        "sms-emoa": "selection by hypervolume contribution (Beume et al. 2007), pymoo's",
-        "age-moea2": "selection by the estimated shape of the front (Panichella 2022), pymoo's",
-        "spea2": "strength and density of neighbours (Zitzler et al. 2001), pymoo's",
-        "rvea": "reference vectors and angles (Cheng et al. 2016), pymoo's",
-        "random": "every network not tried yet is equally likely next",
-        "local": "Pareto local search over one-gene neighbours (Paquete et al. 2004)",
-        "surrogate": "expected hypervolume improvement over Gaussian processes, for objectives that take long",
-        "exact": "the true front by merging sums, for additive objectives and limits",
-    }
+        "nsga2": "evo_qnas.search.nsga2:NSGA2Algorithm",
+        "nsga3": f"{_PYMOO}:NSGA3",
+        "moead": f"{_PYMOO}:MOEAD",
+        "sms-emoa": f"{_PYMOO}:SMS_EMOA",
+        "age-moea2": f"{_PYMOO}:AGE_MOEA2",
+        "spea2": f"{_PYMOO}:SPEA2",
+        "rvea": f"{_PYMOO}:RVEA",
+        "random": "evo_qnas.search.random_search:RandomAlgorithm",
+        "local": "evo_qnas.search.local:LocalAlgorithm",
+        "surrogate": "evo_qnas.search.surrogate:SurrogateAlgorithm",
+        "exact": "evo_qnas.search.exact:ExactAlgorithm",
+    },
+    error=SearchError,
 )
 
 
-def make_optimizer(
-    name: str,
-    space: Space,
-    *,
-    objectives: int,
-    limits: int,
-    population: int,
-    rng: np.random.Generator,
-    seeds: Int[np.ndarray, "s genes"],
-    recipe: Recipe,
-    learn: bool = True,
-    seen: Seen | None = None,
-) -> Optimizer:
-    """The algorithm called `name` over a space; `exact`, which needs the whole problem, is made by `search`.
+@final
+class _Descriptions(Mapping[str, str]):
+    """Descriptions of all registered algorithms; an entry is imported when its description is asked for."""
 
-    Args:
-        name: one of `ALGORITHMS`.
-        space: what is searched.
-        objectives: how many.
-        limits: how many.
-        population: networks kept, and asked for at once.
-        rng: of all draws.
-        seeds: gene values to start from.
-        recipe: of crossover and mutation.
-        learn: let `nsga2` learn a linear model.
-        seen: what the search that asks has met; spares `nsga2` a count of its own.
+    def __getitem__(self, name: str) -> str:
+        if name not in REGISTRY:
+            raise KeyError(name)
+        return REGISTRY.get(name).about
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(REGISTRY)
+
+    def __len__(self) -> int:
+        return len(REGISTRY.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in REGISTRY
+
+
+ALGORITHMS: Mapping[str, str] = _Descriptions()
+
+
+@final
+class _ReadyOptimizer(Algorithm):
+    """An optimizer of the user's, over the gene values of the problem's own space."""
+
+    about = "an optimizer made by hand"
+    reduces = False
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def make(self, context: SearchContext) -> Optimizer:
+        """The optimizer as it is."""
+        return self._optimizer
+
+
+@final
+class _ConfiguredPymoo(Algorithm):
+    """A configured pymoo algorithm of the user's."""
+
+    about = "a configured pymoo algorithm"
+    reduces = False
+
+    def __init__(self, algorithm: Any) -> None:
+        self._algorithm = algorithm
+
+    def make(self, context: SearchContext) -> Optimizer:
+        """A copy of it; `algorithm` itself stays as it is."""
+        from evo_qnas.search.pymoo_bridge import configured
+
+        return configured(self._algorithm, context.problem, seed=context.seed)
+
+
+def algorithm_of(algorithm: Any) -> Algorithm:
+    """The algorithm that a user means by a name, an `Algorithm`, an `Optimizer` or a pymoo algorithm.
 
     Raises:
-        SearchError: there is no such algorithm.
+        SearchError: there is no algorithm of this name; what is neither of the others is refused by `make`.
+        PluginError: another package's algorithm cannot be imported.
     """
-    if name == "random":
-        return RandomSearch(space, population=population, rng=rng, seeds=seeds)
-    if name == "local":
-        return LocalSearch(space, population=population, rng=rng, seeds=seeds)
-    variation = Variation(space, recipe)
-    if name == "nsga2":
-        return NSGA2(variation, population=population, rng=rng, seeds=seeds, learn=learn, seen=seen)
-    if name in PYMOO_NAMES:
-        from evo_qnas.search.pymoo_bridge import named
+    if isinstance(algorithm, str):
+        return REGISTRY.get(algorithm)
+    if isinstance(algorithm, Algorithm):
+        return algorithm
+    return _ReadyOptimizer(algorithm) if isinstance(algorithm, Optimizer) else _ConfiguredPymoo(algorithm)
 
-        return named(name, variation, objectives=objectives, limits=limits, population=population, rng=rng, seeds=seeds)
-    raise SearchError(f"there is no algorithm {name!r}; {nearest(name, list(ALGORITHMS))}")
+
+def name_of(algorithm: Any) -> str:
+    """The name under which archives have it: as registered, the class's of an object, with `pymoo:` before pymoo's.
+
+    Example:
+        >>> name_of("nsga2")
+        'nsga2'
+    """
+    if isinstance(algorithm, str):
+        return algorithm
+    name = type(algorithm).__name__
+    return name if isinstance(algorithm, Algorithm | Optimizer) else f"pymoo:{name}"

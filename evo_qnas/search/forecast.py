@@ -1,4 +1,4 @@
-"""What is known and what is foretold of networks that were not evaluated."""
+"""Known and predicted values of networks that were not evaluated."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +12,14 @@ from evo_qnas.predict import Predictor
 from evo_qnas.problem import Problem
 from evo_qnas.spaces import Space
 
+# A spread of zero must not divide; far below any spread that means something.
+_LEAST_SPREAD = 1e-12
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What a problem says of networks without evaluating them.
+    """The values of networks that a problem knows without evaluating them.
 
     Attributes:
         problem: the problem.
@@ -37,24 +40,24 @@ class Known:
     @property
     def objectives(self) -> Bool[np.ndarray, " m"]:
         """(m,) which objectives are known."""
-        found: np.ndarray = np.isfinite(self._example[0][0])
-        return found
+        known: np.ndarray = np.isfinite(self._example[0][0])
+        return known
 
     @property
     def all_limits(self) -> bool:
-        """Whether every limit is known."""
+        """True where every limit is known."""
         return bool(np.isfinite(self._example[1]).all())
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What is foretold of all objectives, and of the limits.
+    """Predictions of all objectives and of the limits.
 
     Attributes:
-        known: what needs no forecast.
+        known: the part that needs no prediction.
         models: per objective the predictor; None where it is known.
-        limits: foretells -1 for networks within the unknown limits and 1 for others; None where nothing is unknown.
+        limits: predicts -1 for networks within the unknown limits and 1 for others; None where nothing is unknown.
     """
 
     known: Known
@@ -64,15 +67,20 @@ class Forecast:
     def draws(
         self, rng: np.random.Generator, genes: Int[np.ndarray, "n genes"], count: int, *, joint: bool
     ) -> Float[np.ndarray, "count n m"]:
-        """What the objectives of networks may be; known ones are the same in every draw."""
+        """Draws of the objectives of networks; known ones are the same in every draw."""
         values = np.tile(self.known.values(genes)[0], (count, 1, 1))
         for column, model in enumerate(self.models):
             if model is not None:
                 values[:, :, column] = model.draws(rng, genes, count, joint=joint)
         return values
 
-    def hopeful(self, genes: Int[np.ndarray, "n genes"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, " n"]]:
-        """Objectives at one standard deviation to the good, and the violation of limits, 0 where all may be met."""
+    def confidence_bound(
+        self, genes: Int[np.ndarray, "n genes"]
+    ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, " n"]]:
+        """Objectives at their lower confidence bound, and the violation of limits, 0 where all may be met.
+
+        The bound lies one standard deviation below the mean.
+        """
         values, excess = self.known.values(genes)
         for column, model in enumerate(self.models):
             if model is not None:
@@ -88,5 +96,5 @@ class Forecast:
         if self.limits is None:
             return sure
         middle, spread = self.limits.predict(genes)
-        found: np.ndarray = sure * scipy.special.ndtr(-middle / np.maximum(spread, 1e-12))
-        return found
+        chance: np.ndarray = sure * scipy.special.ndtr(-middle / np.maximum(spread, _LEAST_SPREAD))
+        return chance

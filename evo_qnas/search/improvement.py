@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from evo_qnas.pareto import nondominated
 
-# Bounds that are looked at again at once; more at a time cost less each.
+# Bounds that are looked at again at once; more at a time cost less each. Chosen, not measured.
 _AGAIN = 24
 
 
@@ -34,15 +34,15 @@ class Places:
 
     def __call__(self, values: Float[np.ndarray, "*some m"]) -> Float[np.ndarray, "*some m"]:
         """Places of values; beyond the front's ends at most one more, at the mean slope."""
-        found = np.empty(values.shape)
+        places = np.empty(values.shape)
         for column, knots in enumerate(self.knots):
             value = values[..., column]
             step = (knots[-1] - knots[0]) / (len(knots) - 1) if len(knots) > 1 else max(abs(knots[0]), 1.0)
             inside = np.interp(value, knots, np.arange(float(len(knots))))
             below = np.minimum(np.maximum(knots[0] - value, 0.0) / step, 1.0)
             above = np.minimum(np.maximum(value - knots[-1], 0.0) / step, 1.0)
-            found[..., column] = inside - below + above
-        return found
+            places[..., column] = inside - below + above
+        return places
 
     @property
     def reference(self) -> Float[np.ndarray, " m"]:
@@ -80,12 +80,12 @@ class Staircase:
         if self.front.shape[1] == 2:
             return self._area(points)
         boxes = np.prod(np.maximum(self.reference - points, 0.0), axis=1)
-        taken = [self._taken(point) if box > 0 else 0.0 for point, box in zip(points, boxes, strict=True)]
-        found: np.ndarray = np.maximum(boxes - np.array(taken), 0.0)
-        return found
+        covered = [self._covered(point) if box > 0 else 0.0 for point, box in zip(points, boxes, strict=True)]
+        gains: np.ndarray = np.maximum(boxes - np.array(covered), 0.0)
+        return gains
 
-    def _taken(self, point: np.ndarray) -> float:
-        """What the front has of a point's box."""
+    def _covered(self, point: np.ndarray) -> float:
+        """The volume of a point's box that the front covers."""
         clipped = np.maximum(self.front, point)
         clipped = clipped[(clipped < self.reference).all(axis=1)]
         return float(moocore.hypervolume(clipped, ref=self.reference)) if len(clipped) else 0.0
@@ -96,8 +96,8 @@ class Staircase:
         # The first point of the front that is not above y ends the area; heights fall along the front.
         end = np.searchsorted(-self._y, -y, side="left")
         stop = np.maximum(self._x[end], x)
-        found: np.ndarray = np.maximum(self._under(stop) - self._under(x) - y * (stop - x), 0.0)
-        return found
+        gains: np.ndarray = np.maximum(self._under(stop) - self._under(x) - y * (stop - x), 0.0)
+        return gains
 
     def _under(self, x: np.ndarray) -> np.ndarray:
         """Area of free height from the first point of the front to x, negative to its left."""
@@ -117,13 +117,13 @@ def expected_gains(
 
     Args:
         front: values of the front; may be empty.
-        draws: what the candidates' objectives may be.
+        draws: of the candidates' objectives.
         chance: of meeting the limits, 0..1.
     """
     stairs, placed = _placed(front, draws)
     gains: np.ndarray = stairs.gains(placed.reshape(-1, placed.shape[2])).reshape(placed.shape[:2]).mean(axis=0)
-    found: np.ndarray = gains * chance
-    return found
+    expected: np.ndarray = gains * chance
+    return expected
 
 
 def promising(
@@ -143,8 +143,8 @@ def promising(
         for point in stairs.front if len(stairs.front) else stairs.reference[None]:
             np.minimum(beyond, (point - points).max(axis=1), out=beyond)
         total += np.maximum(beyond, 0.0)
-    found: np.ndarray = total / len(draws) * chance
-    return found
+    expected: np.ndarray = total / len(draws) * chance
+    return expected
 
 
 def best_batch(
@@ -160,7 +160,7 @@ def best_batch(
 
     Args:
         front: values of the front; may be empty.
-        draws: what the candidates' objectives may be, jointly per draw.
+        draws: of the candidates' objectives, jointly per draw.
         chance: of meeting the limits, 0..1.
         size: of the batch.
 

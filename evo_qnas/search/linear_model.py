@@ -1,5 +1,6 @@
-"""What single options are worth, learnt from the networks evaluated so far: a linear surrogate of black boxes."""
+"""The worth of single options, learnt from the networks evaluated so far: a linear surrogate of black boxes."""
 
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -10,27 +11,49 @@ from evo_qnas.search.reduction import useful_options
 from evo_qnas.search.seeding import near_optima
 from evo_qnas.spaces import Additive, Space
 
-_LARGEST = 1200
-_FIRST = 0.5
-_GROWTH = 2.0
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearModelTuning:
+    """Numbers of `LinearModel`; chosen, not measured one by one: `benchmarks/search_speed.py` measures the whole.
+
+    Attributes:
+        largest: most options of a space; the time of a fit grows with their cube.
+        first: rows of the first fit, as a share of the number of options.
+        growth: the model is fitted again when the number of rows grew by this factor.
+        ridge: added to the diagonal; far below the counts of rows, so that it only settles options that stand alone.
+        exact: error, as a share of an objective's range, up to which a row counts as predicted exactly.
+        most_exact: share of the new rows that must be predicted exactly for a fit to be left out.
+        digit: worths are rounded to this share of the largest.
+        spread: standard deviation of the logarithms of the random weights.
+    """
+
+    largest: int = 1200
+    first: float = 0.5
+    growth: float = 2.0
+    ridge: float = 1e-6
+    exact: float = 1e-5
+    most_exact: float = 0.9
+    digit: float = 1e-8
+    spread: float = 2.5
+
+
+_TUNING = LinearModelTuning()
+# Rounds of iterative refinement. Chosen, not measured.
 _REFINEMENTS = 4
-_RIDGE = 1e-6
-_EXACT = 1e-5
-_MOST = 0.9
-_DIGIT = 1e-8
-_SPREAD = 2.5
 # One-hot rows are counted cell by cell where less than one cell in so many is set, else by a matrix product.
 _SPARSE = 8
+# Numbers held at once while rows are counted: 32 MB.
 _CHUNK = 4_000_000
 
 
 @final
 class LinearModel:
-    """Each objective as a mean plus one number per gene and option, by ridge regression on everything told.
+    """Each objective as a mean plus one number per gene and option, by ridge regression on all evaluations.
 
-    On sums it is exact once every option has been met in enough company, elsewhere it is an average over the rest of
+    On sums it is exact once every option was evaluated in enough networks, elsewhere it is an average over the rest of
     the network. It is fitted again each time that the number of rows has doubled, and rests while
-    it foretells new rows exactly; a fit solves one system of as many unknowns as there are options. Larger spaces
+    it predicts new rows exactly; a fit solves one system of as many unknowns as there are options. Larger spaces
     than 1,200 options have none, for the time it would take.
 
     Source: Box & Wilson 1951 (response surfaces of first order); Molchanov et al. 2021 (LANA: additive scores of
@@ -46,7 +69,7 @@ class LinearModel:
         self._gram: np.ndarray | None = None
         self._rows = 0
         self._new = 0
-        self._next = _FIRST * self._unknowns
+        self._next = _TUNING.first * self._unknowns
         self._moment = np.empty((0, 0))
         self._offset = np.empty(0)
         self._useful: list[np.ndarray] = []
@@ -60,7 +83,7 @@ class LinearModel:
     def add(self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]) -> None:
         """Takes rows in, leaves out those with an objective that is no number, and fits where it is time to."""
         sound = np.isfinite(objectives).all(axis=1)
-        if self._unknowns > _LARGEST or not sound.any():
+        if self._unknowns > _TUNING.largest or not sound.any():
             return
         self._genes.append(genes[sound])
         self._objectives.append(objectives[sound])
@@ -68,14 +91,14 @@ class LinearModel:
         if self._rows + self._new >= self._next:
             self._refit(np.concatenate(self._genes), np.concatenate(self._objectives))
             self._genes, self._objectives, self._new = [], [], 0
-            self._next = _GROWTH * self._rows
+            self._next = _TUNING.growth * self._rows
 
     def _refit(self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]) -> None:
-        """Fits to the new rows as well, unless nearly all of them are foretold exactly."""
+        """Fits to the new rows as well, unless nearly all of them are predicted exactly."""
         self._rows += len(genes)
         if self._additive is not None:
             apart = np.abs(self._additive.sums(genes)[0] - objectives)
-            if (np.quantile(apart, _MOST, axis=0) <= _EXACT * np.ptp(objectives, axis=0)).all():
+            if (np.quantile(apart, _TUNING.most_exact, axis=0) <= _TUNING.exact * np.ptp(objectives, axis=0)).all():
                 return
         if self._gram is None:
             self._gram, self._moment = np.zeros((self._unknowns,) * 2), np.zeros((self._unknowns, objectives.shape[1]))
@@ -86,10 +109,10 @@ class LinearModel:
             self._moment[:, index] += np.bincount(
                 cells.ravel(), weights=np.repeat(column, cells.shape[1]), minlength=self._unknowns
             )
-        worth = solved(self._gram + _RIDGE * np.eye(self._unknowns), self._moment)
-        # Options that are worth the same must not be told apart by rounding, which depends on the machine.
+        worth = solved(self._gram + _TUNING.ridge * np.eye(self._unknowns), self._moment)
+        # Options that are worth the same must not be separated by rounding, which depends on the machine.
         largest = np.abs(worth).max(axis=0)
-        digit = np.where(largest > 0, largest, 1.0) * _DIGIT
+        digit = np.where(largest > 0, largest, 1.0) * _TUNING.digit
         self._additive = Additive(
             space=self._space,
             objectives=tuple(np.split(np.round(worth / digit) * digit, self._starts[1:])),
@@ -105,7 +128,7 @@ class LinearModel:
         if self._additive is None:
             return np.empty((0, len(self._starts)), dtype=np.int64)
         span = sum(np.ptp(values, axis=0) for values in self._additive.objectives)
-        weights = np.exp(_SPREAD * rng.standard_normal((n, len(self._additive.offset))))
+        weights = np.exp(_TUNING.spread * rng.standard_normal((n, len(self._additive.offset))))
         weights /= weights.sum(axis=1, keepdims=True)
         return near_optima(self._additive, self._useful, weights / np.where(span > 0, span, 1.0))
 
@@ -113,7 +136,7 @@ class LinearModel:
 def solved(matrix: Float[np.ndarray, "n n"], values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
     """`x` of `matrix @ x = values` to the last digits, whatever the number of threads and version of the library.
 
-    What a library's solver leaves, some digits more where options are hardly told apart, differs between them, and with
+    What a library's solver leaves, some digits more where options are hardly distinct, differs between them, and with
     it the course of a search. Residuals in longer numbers take it away (Wilkinson 1963, iterative refinement).
 
     Args:
@@ -121,16 +144,16 @@ def solved(matrix: Float[np.ndarray, "n n"], values: Float[np.ndarray, "n m"]) -
         values: right sides.
     """
     factors = scipy.linalg.cho_factor(matrix)
-    long, wanted = matrix.astype(np.longdouble), values.astype(np.longdouble)
-    found = scipy.linalg.cho_solve(factors, values).astype(np.longdouble)
+    long, right = matrix.astype(np.longdouble), values.astype(np.longdouble)
+    solution = scipy.linalg.cho_solve(factors, values).astype(np.longdouble)
     for _ in range(_REFINEMENTS):
-        found += scipy.linalg.cho_solve(factors, (wanted - long @ found).astype(np.float64))
-    refined: np.ndarray = found.astype(np.float64)
+        solution += scipy.linalg.cho_solve(factors, (right - long @ solution).astype(np.float64))
+    refined: np.ndarray = solution.astype(np.float64)
     return refined
 
 
 def pair_counts(cells: Int[np.ndarray, "n genes"], size: int) -> Float[np.ndarray, "size size"]:
-    """How many rows hold both of each two cells; `(size, size)`, whole numbers.
+    """Numbers of rows that hold both of each two cells; `(size, size)`, whole numbers.
 
     Args:
         cells: (n, genes) int64, 0 .. size - 1, distinct within a row.

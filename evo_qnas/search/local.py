@@ -6,10 +6,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.pareto import nondominated
+from evo_qnas.search.algorithm import Algorithm
+from evo_qnas.search.context import SearchContext
 from evo_qnas.search.optimizer import Optimizer
-from evo_qnas.search.seen import Seen
-from evo_qnas.search.told import Told
+from evo_qnas.search.population import Population
+from evo_qnas.search.visited import Visited
 from evo_qnas.spaces import Space
+
+# A restart draws one random network for so many of the population. Chosen, not measured.
+_RESTARTS = 10
 
 
 @final
@@ -24,11 +29,11 @@ class LocalSearch(Optimizer):
         self, space: Space, *, population: int, rng: np.random.Generator, seeds: Int[np.ndarray, "s genes"]
     ) -> None:
         self._space = space
-        self._seen = Seen(space)
+        self._visited = Visited(space)
         self._population = population
         self._rng = rng
-        self._start = self._seen.unmet(seeds)
-        self._front = Told.nothing(seeds)
+        self._start = self._visited.filter_new(seeds)
+        self._front = Population.empty(seeds)
         self._explored = np.empty(0, dtype=bool)
         self._queue = seeds[:0]
 
@@ -40,9 +45,9 @@ class LocalSearch(Optimizer):
         while not len(self._queue) and not self._explored.all():
             index = int(self._rng.choice(np.flatnonzero(~self._explored)))
             self._explored[index] = True
-            self._queue = self._seen.unmet(self._neighbours(self._front.genes[index]))
+            self._queue = self._visited.filter_new(self._neighbours(self._front.genes[index]))
         if not len(self._queue):
-            return self._seen.random(self._rng, max(1, self._population // 10))
+            return self._visited.random(self._rng, max(1, self._population // _RESTARTS))
         batch, self._queue = self._queue[: self._population], self._queue[self._population :]
         return batch
 
@@ -62,11 +67,23 @@ class LocalSearch(Optimizer):
         violation: Float[np.ndarray, " n"],
     ) -> None:
         """Keeps what nothing beats; where no limit is met, the least violation."""
-        self._seen.meet(genes)
-        told = self._front.joined(genes, objectives, violation)
-        explored = np.zeros(len(told), dtype=bool)
+        self._visited.mark(genes)
+        union = self._front.joined(genes, objectives, violation)
+        explored = np.zeros(len(union), dtype=bool)
         explored[: len(self._explored)] = self._explored
-        least = told.violation <= max(0.0, float(told.violation.min(initial=np.inf)))
-        sound = np.flatnonzero(least & np.isfinite(told.objectives).all(axis=1))
-        keep = sound[nondominated(told.objectives[sound])]
-        self._front, self._explored = told.chosen(keep), explored[keep]
+        least = union.violation <= max(0.0, float(union.violation.min(initial=np.inf)))
+        rows = np.flatnonzero(least & np.isfinite(union.objectives).all(axis=1))
+        keep = rows[nondominated(union.objectives[rows])]
+        self._front, self._explored = union.chosen(keep), explored[keep]
+
+
+@final
+class LocalAlgorithm(Algorithm):
+    """`local`: a strong baseline on smooth spaces."""
+
+    about = "Pareto local search over one-gene neighbours (Paquete et al. 2004)"
+
+    def make(self, context: SearchContext) -> LocalSearch:
+        """The optimizer, which evaluates the seeds first."""
+        seeds = context.seeds().astype(np.int64)
+        return LocalSearch(context.space, population=context.population, rng=context.rng, seeds=seeds)

@@ -10,14 +10,15 @@ from jaxtyping import Float, Int
 from evo_qnas.archive import Evaluations, Recorder
 from evo_qnas.problem import Problem, evaluate_batches
 from evo_qnas.search.optimizer import Optimizer
-from evo_qnas.search.seen import Seen
+from evo_qnas.search.visited import Visited
 
+# Asks in a row without one new network that end a search. Chosen, not measured.
 _IDLE_ASKS = 100
 
 
 @final
 class Values:
-    """Objectives and violation of every row met so far, as optimizers are told them."""
+    """Objectives and violation of every visited row, as `Optimizer.tell` takes them."""
 
     def __init__(self, m: int) -> None:
         self._objectives = np.empty((1024, m))
@@ -76,14 +77,14 @@ class Source:
         seconds, state, reasons = np.zeros(n), np.zeros(n, dtype=np.uint8), {}
         missing = np.arange(n)
         if self._known:
-            found = np.array([self._known.get(genome.tobytes(), -1) for genome in genomes], dtype=np.int64)
-            have, rows = np.flatnonzero(found >= 0), found[found >= 0]
+            earlier = np.array([self._known.get(genome.tobytes(), -1) for genome in genomes], dtype=np.int64)
+            have, rows = np.flatnonzero(earlier >= 0), earlier[earlier >= 0]
             objectives[have], constraints[have] = self._earlier.objectives[rows], self._earlier.constraints[rows]
             seconds[have], state[have] = self._earlier.seconds[rows], self._earlier.state[rows]
             for at, row in zip(have.tolist(), rows.tolist(), strict=True):
                 if row in self._earlier.reasons:
                     reasons[at] = self._earlier.reasons[row]
-            missing = np.flatnonzero(found < 0)
+            missing = np.flatnonzero(earlier < 0)
             advance(len(have))
         for outcome in evaluate_batches(self._problem, genomes[missing], jobs=self._jobs, strict=self._strict):
             at = missing[outcome.rows]
@@ -118,7 +119,7 @@ class Source:
 
 def run(
     optimizer: Optimizer,
-    seen: Seen,
+    visited: Visited,
     problem: Problem,
     recorder: Recorder,
     values: Values,
@@ -127,14 +128,15 @@ def run(
     jobs: int,
     advance: Callable[[int], None],
 ) -> str:
-    """Runs a search to its end and says why it ended: `budget`, `exhausted` or `nothing new`.
+    """Runs a search to its end and gives the reason of its end: `budget`, `exhausted` or `nothing new`.
 
     Args:
-        optimizer: asked and told.
-        seen: empty; its space is what the optimizer's gene values mean, and may leave out options of the problem's own.
+        optimizer: before its first `ask`.
+        visited: empty; its space gives the optimizer's gene values their meaning, and may leave out options of the
+            problem's own.
         problem: evaluated.
         recorder: takes every evaluation down, in order.
-        values: empty; holds what the optimizer was told.
+        values: empty; takes the values of all rows.
         evaluations: distinct genomes to evaluate at most; the last batch is cut to end there exactly.
         jobs: processes for slow objectives; changes nothing but the time.
         advance: called with the number of new evaluations.
@@ -144,27 +146,27 @@ def run(
     """
     source = Source(problem, recorder, jobs=jobs)
     generation = idle = 0
-    ending = ""
-    while not ending:
+    stop_reason = ""
+    while not stop_reason:
         genes = optimizer.ask()
         if not len(genes):
-            ending = "exhausted"
+            stop_reason = "exhausted"
             break
-        before = len(seen)
-        rows, fresh = seen.add(genes)
+        before = len(visited)
+        rows, fresh = visited.add(genes)
         new = genes[fresh][: evaluations - before]
         idle = 0 if len(new) else idle + 1
         if len(new):
-            batch = source.evaluate(seen.space.decode(new), generation, advance)
+            batch = source.evaluate(visited.space.decode(new), generation, advance)
             recorder.append(batch)
             values.add(batch)
             generation += 1
-        if len(seen) >= evaluations:
-            ending = "budget"
-        elif seen.full:
-            ending = "exhausted"
+        if len(visited) >= evaluations:
+            stop_reason = "budget"
+        elif visited.full:
+            stop_reason = "exhausted"
         elif idle >= _IDLE_ASKS:
-            ending = "nothing new"
+            stop_reason = "nothing new"
         else:
             optimizer.tell(genes, *values.of(rows))
-    return ending
+    return stop_reason

@@ -1,4 +1,4 @@
-"""Which options of a gene are next to each other, for many genes at once."""
+"""Neighbouring options of genes, for many genes at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 
 from evo_qnas.spaces import Gene
 
+# Pairs of options that are compared at once: arrays of 2 MB stay in the processor's cache.
 _PAIRS_AT_ONCE = 1 << 18
 
 
@@ -62,13 +63,13 @@ def stacks(genes: Sequence[Gene]) -> Iterator[Stack]:
 
 
 def _distance(stack: Stack) -> Int[np.ndarray, "g k k"]:
-    """How many bits lie between every two options of a gene, weights and activations together."""
+    """Bits between every two options of a gene, weights and activations together."""
     distance: np.ndarray = np.abs(_steps(stack.weight_bits)) + np.abs(_steps(stack.activation_bits))
     return distance
 
 
 def _steps(bits: Int[np.ndarray, "g k"]) -> Int[np.ndarray, "g k k"]:
-    """How many bits every option has more than every other one, in a narrow type where that holds them."""
+    """Bits that every option has more than every other one, in a narrow type where that holds them."""
     narrow = bits.astype(np.int16) if np.abs(bits).max(initial=0) < 8192 else bits
     steps: np.ndarray = narrow[:, None, :] - narrow[:, :, None]
     return steps
@@ -92,17 +93,17 @@ def other_bits(stack: Stack) -> Bool[np.ndarray, "g k k"]:
     """True where an option has the same operator and one bit-width changed to the next one there is."""
     same = _same_operator(stack) & stack.real[:, None, :]
     weight, activation = _steps(stack.weight_bits), _steps(stack.activation_bits)
-    found = np.zeros(same.shape, dtype=bool)
+    near = np.zeros(same.shape, dtype=bool)
     for step, still in ((weight, activation), (activation, weight)):
         level, far = same & (still == 0), np.iinfo(step.dtype).max
         for ahead, ahead_by in ((level & (step > 0), step), (level & (step < 0), -step)):
             size = np.where(ahead, ahead_by, far)
-            found |= ahead & (size == size.min(axis=2, keepdims=True))
-    alone = np.reshape(~found.any(axis=2), (*stack.real.shape, 1))
+            near |= ahead & (size == size.min(axis=2, keepdims=True))
+    alone = np.reshape(~near.any(axis=2), (*stack.real.shape, 1))
     if not alone[stack.real].any():
-        return found
+        return near
     moved = same & ~np.eye(same.shape[1], dtype=bool)
     distance = _distance(stack)
     size = np.where(moved, distance, np.iinfo(distance.dtype).max)
-    found |= alone & moved & (size == size.min(axis=2, keepdims=True))
-    return found
+    near |= alone & moved & (size == size.min(axis=2, keepdims=True))
+    return near

@@ -1,4 +1,4 @@
-"""The interface of a search algorithm: ask for gene values, tell what they are worth."""
+"""The interface of a running search: ask for gene values, tell their objectives."""
 
 from abc import ABC, abstractmethod
 
@@ -9,9 +9,15 @@ from jaxtyping import Float, Int
 class Optimizer(ABC):
     """A search algorithm as two functions.
 
-    Contract: the gene values asked for depend on the constructor's arguments (its generator included) and on what was
-    told, and on nothing else: not on time, worker count, or the number of evaluations to come. Resuming relies on it.
+    Contract: the gene values asked for depend on the constructor's arguments (its generator included) and on the
+    values told, and on nothing else: not on time, worker count, other generators, or the number of evaluations to come.
+    Resuming relies on it. Arrays handed in stay unchanged.
     """
+
+    @property
+    def least_evaluations(self) -> int:
+        """Evaluations that the search makes whatever its budget; 0 unless the algorithm knows its answer beforehand."""
+        return 0
 
     @abstractmethod
     def ask(self) -> Int[np.ndarray, "n genes"]:

@@ -1,5 +1,6 @@
-"""Networks worth measuring next, given what is foretold."""
+"""Networks worth measuring next, chosen by predictions of their objectives."""
 
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -12,17 +13,40 @@ from evo_qnas.search.forecast import Forecast, Known
 from evo_qnas.search.improvement import best_batch, promising
 from evo_qnas.search.nsga2 import NSGA2
 from evo_qnas.search.ranking import constrained_ranks, crowding
-from evo_qnas.search.seen import Seen
 from evo_qnas.search.variation import Variation, load_recipe
+from evo_qnas.search.visited import Visited
 from evo_qnas.spaces import Space
 
-_ENUMERATED = 20_000
-_GENERATIONS = 25
-_INNER = 100
-_MARGINAL_DRAWS = 32
-_JOINT_DRAWS = 16
-_SHORT_LIST = {True: 100, False: 300}
-_DIGITS = 9
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalTuning:
+    """Numbers of `Proposals`; chosen, not measured one by one.
+
+    `benchmarks/nas_bench_macro.py --surrogate` measures the whole.
+
+    Attributes:
+        enumerated: spaces of up to so many networks are looked at whole.
+        generations: of the inner NSGA-II on confidence bounds, in larger spaces.
+        population: of the inner NSGA-II.
+        marginal_draws: draws of each candidate's objectives, for the short list.
+        joint_draws: joint draws of the short list's objectives, for the batch.
+        short_list: candidates on the short list, of two objectives at most.
+        short_list_of_many: the same of more objectives, whose hypervolumes take long.
+        digits: gains are rounded to so many decimals, so that no machine's last digit decides an order.
+    """
+
+    enumerated: int = 20_000
+    generations: int = 25
+    population: int = 100
+    marginal_draws: int = 32
+    joint_draws: int = 16
+    short_list: int = 300
+    short_list_of_many: int = 100
+    digits: int = 9
+
+
+_TUNING = ProposalTuning()
 
 
 def propose(
@@ -37,9 +61,9 @@ def propose(
     """Networks not measured yet that together are expected to add the most hypervolume to the measured ones.
 
     Args:
-        problem: objectives and limits; nothing of it is evaluated, what its tables say is used.
+        problem: objectives and limits; it is not evaluated, the values that its tables know are used.
         models: per objective its predictor; None where the problem's tables know it.
-        genomes: what was measured; only those within the limits that are known count for the front.
+        genomes: the measured networks; only those within the limits that are known count for the front.
         objectives: their values, all minimised.
         size: how many, at most.
         rng: draws.
@@ -47,44 +71,46 @@ def propose(
     space = problem.space
     known = Known(problem=problem, space=space)
     forecast = Forecast(known=known, models=models, limits=None)
-    genes, seen = space.encode(genomes), Seen(space)
-    seen.add(genes)
+    genes, visited = space.encode(genomes), Visited(space)
+    visited.add(genes)
     within = forecast.chance(genes) > 0
     front = objectives[within][nondominated(objectives[within])]
     start = genes[within][nondominated(objectives[within])]
-    maker = Proposals(Variation(space, load_recipe("default")), seen, rng)
+    maker = Proposals(Variation(space, load_recipe("default")), visited, rng)
     candidates = maker.candidates(forecast, start)
     return space.decode(candidates[maker.pick(forecast, front, candidates, size)])
 
 
 @final
 class Proposals:
-    """Finds candidates by what is hoped of them, and batches among them by expected hypervolume improvement."""
+    """Finds candidates by their confidence bounds, and batches among them by expected hypervolume improvement."""
 
-    def __init__(self, variation: Variation, seen: Seen, rng: np.random.Generator) -> None:
+    def __init__(self, variation: Variation, visited: Visited, rng: np.random.Generator) -> None:
         self._variation = variation
         self._space: Space = variation.space
-        self._seen = seen
+        self._visited = visited
         self._rng = rng
 
     def candidates(self, forecast: Forecast, start: Int[np.ndarray, "s genes"]) -> Int[np.ndarray, "c genes"]:
-        """Networks not met yet: all of a small space, else what NSGA-II meets on hopeful values.
+        """Networks not visited yet: all of a small space, else those of an NSGA-II on confidence bounds.
 
         Args:
             forecast: of all objectives.
             start: networks that NSGA-II starts from, the best so far.
         """
-        if self._space.size <= _ENUMERATED:
-            return self._seen.unmet(every_gene_value(self._space))
-        inner = NSGA2(self._variation, population=_INNER, rng=self._rng, seeds=start[: 2 * _INNER])
-        met = []
-        for _ in range(_GENERATIONS):
+        if self._space.size <= _TUNING.enumerated:
+            return self._visited.filter_new(every_gene_value(self._space))
+        inner = NSGA2(
+            self._variation, population=_TUNING.population, rng=self._rng, seeds=start[: 2 * _TUNING.population]
+        )
+        asked = []
+        for _ in range(_TUNING.generations):
             genes = inner.ask()
             if not len(genes):
                 break
-            inner.tell(genes, *forecast.hopeful(genes))
-            met.append(genes)
-        return self._seen.unmet(np.concatenate(met))
+            inner.tell(genes, *forecast.confidence_bound(genes))
+            asked.append(genes)
+        return self._visited.filter_new(np.concatenate(asked))
 
     def pick(
         self, forecast: Forecast, front: Float[np.ndarray, "f m"], candidates: Int[np.ndarray, "c genes"], size: int
@@ -93,13 +119,14 @@ class Proposals:
         if not len(candidates):
             return np.zeros(0, dtype=np.int64)
         chance = forecast.chance(candidates)
-        draws = forecast.draws(self._rng, candidates, _MARGINAL_DRAWS, joint=False)
-        gains = np.round(promising(front, draws, chance), _DIGITS)
-        order = np.argsort(-gains, kind="stable")[: max(_SHORT_LIST[front.shape[1] > 2], 2 * size)]
+        draws = forecast.draws(self._rng, candidates, _TUNING.marginal_draws, joint=False)
+        gains = np.round(promising(front, draws, chance), _TUNING.digits)
+        listed = _TUNING.short_list_of_many if front.shape[1] > 2 else _TUNING.short_list
+        order = np.argsort(-gains, kind="stable")[: max(listed, 2 * size)]
         short = order[gains[order] > 0]
         picked = short[:0]
         if len(short):
-            joint = forecast.draws(self._rng, candidates[short], _JOINT_DRAWS, joint=True)
+            joint = forecast.draws(self._rng, candidates[short], _TUNING.joint_draws, joint=True)
             picked = short[best_batch(front, joint, chance[short], size)]
         if len(picked) < size:
             picked = np.concatenate([picked, self._fill(forecast, candidates, picked, size - len(picked))])
@@ -108,12 +135,12 @@ class Proposals:
     def _fill(
         self, forecast: Forecast, candidates: Int[np.ndarray, "c genes"], picked: Int[np.ndarray, " p"], size: int
     ) -> Int[np.ndarray, " filled"]:
-        """Candidates whose hopeful values are the least dominated, the most apart first."""
+        """Candidates whose confidence bounds are the least dominated, the most apart first."""
         left = np.setdiff1d(np.arange(len(candidates)), picked)
-        values, violation = forecast.hopeful(candidates[left])
+        values, violation = forecast.confidence_bound(candidates[left])
         ranks = constrained_ranks(values, violation)
         apart = crowding(np.where(np.isfinite(values), values, 0.0), ranks)
-        return left[np.lexsort((-np.round(apart, _DIGITS), ranks))[:size]]
+        return left[np.lexsort((-np.round(apart, _TUNING.digits), ranks))[:size]]
 
 
 def every_gene_value(space: Space) -> Int[np.ndarray, "size genes"]:

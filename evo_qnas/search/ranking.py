@@ -40,13 +40,13 @@ def constrained_ranks(
 
 
 def first_rank(objectives: Float[np.ndarray, "n m"], violation: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """Which networks have rank 0 among `constrained_ranks`, found without the other ranks."""
-    found: np.ndarray = (violation <= 0.0) & np.isfinite(objectives).all(axis=1)
-    if found.any():
-        found[found] = undominated(objectives[found])
+    """True for networks of rank 0 among `constrained_ranks`, found without the other ranks."""
+    first: np.ndarray = (violation <= 0.0) & np.isfinite(objectives).all(axis=1)
+    if first.any():
+        first[first] = undominated(objectives[first])
     else:
-        found = constrained_ranks(objectives, violation) == 0
-    return found
+        first = constrained_ranks(objectives, violation) == 0
+    return first
 
 
 def crowding(objectives: Float[np.ndarray, "n m"], ranks: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -80,7 +80,7 @@ def crowding(objectives: Float[np.ndarray, "n m"], ranks: Int[np.ndarray, " n"])
 
 
 def _gaps(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """What each of rising values lies between, as a share of them all; +inf at the ends."""
+    """The gap between the neighbours of each of rising values, as a share of their range; +inf at the ends."""
     gap = np.full(len(values), np.inf)
     gap[1:-1] = values[2:] - values[:-2]
     span = values[-1] - values[0] if len(values) else 0.0

@@ -17,8 +17,8 @@ def useful_options(sums: Sequence[Float[np.ndarray, "_ d"]]) -> list[Int[np.ndar
     Args:
         sums: per gene (options, d), what each option adds.
     """
-    found = [np.flatnonzero(nondominated(values)) for values in sums]
-    return [options if len(options) else np.zeros(1, dtype=np.int64) for options in found]
+    useful = [np.flatnonzero(nondominated(values)) for values in sums]
+    return [options if len(options) else np.zeros(1, dtype=np.int64) for options in useful]
 
 
 def all_sums(additive: Additive) -> tuple[Float[np.ndarray, "_ d"], ...]:

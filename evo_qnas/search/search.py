@@ -6,31 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
 
 from evo_qnas.archive import Archive, Header, Recorder
 from evo_qnas.errors import SearchError
 from evo_qnas.jobs import connected
-from evo_qnas.pareto import exact_front, require_feasible
+from evo_qnas.pareto import require_feasible
 from evo_qnas.problem import Problem
 from evo_qnas.progress import progress_bar
-from evo_qnas.search.algorithms import make_optimizer
-from evo_qnas.search.exact import Exact
+from evo_qnas.search.algorithms import algorithm_of, name_of
+from evo_qnas.search.context import SearchContext
 from evo_qnas.search.loop import Values, run
-from evo_qnas.search.optimizer import Optimizer
-from evo_qnas.search.reduction import Reduction, all_sums, useful_options
-from evo_qnas.search.seeding import seed_genes
-from evo_qnas.search.seen import Seen
-from evo_qnas.search.surrogate import Surrogate
-from evo_qnas.search.variation import Recipe, Variation, load_recipe
+from evo_qnas.search.variation import Recipe, load_recipe
 
 logger = logging.getLogger(__name__)
-
-# Where all is additive, optima of weighted sums lie on the front; elsewhere they are only a start.
-_SEEDS_PER_MEMBER = {True: 20, False: 4}
-# A front of three objectives or more has room for more, which `nsga2` takes at its full speed. Chosen by measuring on
-# generated tables (benchmarks/search_speed.py).
-_MANY_SEEDS_PER_MEMBER = 180
 
 
 def search(
@@ -57,7 +45,9 @@ def search(
 
     Args:
         problem: a `Problem`, or a pymoo problem of integer, binary or choice variables.
-        algorithm: a name of `ALGORITHMS`, or a configured pymoo algorithm, which stays as it is.
+        algorithm: a name of `ALGORITHMS`; an `Algorithm`; an `Optimizer` over the gene values of `problem.space`; or a
+            configured pymoo algorithm, which stays as it is. An `Optimizer` serves one call: resuming needs a new one
+            that is constructed alike.
         evaluations: distinct networks to evaluate, at most; `exact` records its whole front however large.
         population: networks kept, and asked for at once.
         seed: of all random numbers.
@@ -72,6 +62,7 @@ def search(
 
     Raises:
         SearchError: a setting is out of range, or the algorithm is unknown or does not fit the problem.
+        PluginError: another package's algorithm cannot be imported.
         InfeasibleError: additive limits that no network meets.
         EvaluationError: not one network of the first batch could be evaluated.
         ArchiveError: the archive belongs to another search, or cannot be written.
@@ -93,7 +84,7 @@ def search(
         blocks=problem.space.blocks,
         objectives=problem.objectives,
         constraints=problem.constraints,
-        algorithm=algorithm if isinstance(algorithm, str) else f"pymoo:{type(algorithm).__name__}",
+        algorithm=name_of(algorithm),
         settings={
             "evaluations": evaluations,
             "population": population,
@@ -105,23 +96,30 @@ def search(
         fingerprint=problem.fingerprint,
     )
     _check_limits(problem)
-    optimizer, seen = _prepare(
-        problem, algorithm, population=population, seed=seed, seeding=seeding, reduce=reduce, recipe=recipe
+    entry = algorithm_of(algorithm)
+    context = SearchContext(
+        problem=problem,
+        population=population,
+        seed=seed,
+        recipe=recipe,
+        seeding=seeding,
+        reduce=reduce and entry.reduces,
     )
-    if isinstance(optimizer, Exact):
-        evaluations = max(evaluations, len(optimizer))
+    optimizer, visited = entry.make(context), context.visited
+    if optimizer.least_evaluations > evaluations:
+        evaluations = optimizer.least_evaluations
         header = replace(header, settings={**header.settings, "evaluations": evaluations})
     with (
         connected(cluster) as there,
         Recorder.open(path, header, resume=resume) as recorder,
-        progress_bar(f"search ({header.algorithm})", min(evaluations, seen.space.size), show=progress) as advance,
+        progress_bar(f"search ({header.algorithm})", min(evaluations, visited.space.size), show=progress) as advance,
     ):
         values = Values(len(problem.objectives))
-        ending = run(
-            optimizer, seen, problem, recorder, values, evaluations=evaluations, jobs=jobs or there, advance=advance
+        stop_reason = run(
+            optimizer, visited, problem, recorder, values, evaluations=evaluations, jobs=jobs or there, advance=advance
         )
-        archive = recorder.finish({"ending": ending, "least_violating": values.least_violating})
-    _say(archive, ending)
+        archive = recorder.finish({"ending": stop_reason, "least_violating": values.least_violating})
+    _say(archive, stop_reason)
     return archive
 
 
@@ -149,66 +147,11 @@ def _check_limits(problem: Problem) -> None:
         require_feasible(additive)
 
 
-def _prepare(
-    problem: Problem,
-    algorithm: Any,
-    *,
-    population: int,
-    seed: int,
-    seeding: bool,
-    reduce: bool,
-    recipe: Recipe,
-) -> tuple[Optimizer, Seen]:
-    """The algorithm, and the empty record of what it meets in the space that it searches."""
-    rng = np.random.default_rng(seed)
-    if isinstance(algorithm, str) and algorithm == "exact":
-        return Exact(problem.space.encode(exact_front(problem).genomes)), Seen(problem.space)
-    space = problem.space
-    sums = () if problem.additive is None else all_sums(problem.additive)
-    useful = useful_options(sums) if sums else None
-    seeds: Int[np.ndarray, "s genes"] = np.empty((0, len(space.genes)), dtype=space.narrow)
-    if seeding:
-        seeds = seed_genes(problem, most=_seeds_per_member(problem, algorithm) * population, useful=useful)
-    if reduce and useful is not None:
-        reduction = Reduction.of(space, sums, useful)
-        space, seeds = reduction.space, reduction.moved(seeds)
-    if not isinstance(algorithm, str):
-        from evo_qnas.search.pymoo_bridge import configured
-
-        return configured(algorithm, problem, seed=seed), Seen(problem.space)
-    if algorithm != "nsga2":
-        seeds = seeds.astype(np.int64)
-    seen = Seen(space)
-    if algorithm == "surrogate":
-        return Surrogate(problem, Variation(space, recipe), population=population, rng=rng, seeds=seeds), seen
-    optimizer = make_optimizer(
-        algorithm,
-        space,
-        objectives=len(problem.objectives),
-        limits=len(problem.constraints),
-        population=population,
-        rng=rng,
-        seeds=seeds,
-        recipe=recipe,
-        # Seeds of known sums know already what there is to learn.
-        learn=not (seeding and problem.additive is not None),
-        seen=seen,
-    )
-    return optimizer, seen
-
-
-def _seeds_per_member(problem: Problem, algorithm: Any) -> int:
-    """How many seeds there may be for each member of the population; whatever the budget, so that it can grow."""
-    if problem.additive is not None and len(problem.objectives) > 2 and algorithm == "nsga2":
-        return _MANY_SEEDS_PER_MEMBER
-    return _SEEDS_PER_MEMBER[problem.additive is not None]
-
-
-def _say(archive: Archive, ending: str) -> None:
+def _say(archive: Archive, stop_reason: str) -> None:
     """Tells what a person might not expect of a search that ended."""
-    if ending == "exhausted":
+    if stop_reason == "exhausted":
         logger.info("the search ended after %d evaluations: nothing was left to try", len(archive))
-    elif ending == "nothing new":
+    elif stop_reason == "nothing new":
         logger.warning("the search ended after %d evaluations: the algorithm proposed nothing new", len(archive))
     if not len(archive.front):
         logger.warning("no network met every limit: %s", least_violating_text(archive))

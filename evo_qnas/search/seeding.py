@@ -1,4 +1,4 @@
-"""Where a search starts: known networks, uniform bit-widths, optima of weighted sums, and networks next to them."""
+"""Seeds of a search: known networks, uniform bit-widths, optima of weighted sums, and networks next to them."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,14 @@ from evo_qnas.problem import Problem
 from evo_qnas.search.reduction import all_sums, useful_options
 from evo_qnas.spaces import Additive, Gene, Space
 
+# Standard deviation of the logarithms of weights: 95 % of them lie within a factor of 150 of the middle. Chosen, not
+# measured.
 _SPREAD = 2.5
+# Weighted sums of two sums, which lie on a line, and of more, which fill a simplex. `benchmarks/search_speed.py`
+# measures the seeds as a whole.
 _FEW_WEIGHTS = 512
 _MANY_WEIGHTS = 4096
+# Changes of each optimum, made in all combinations: 15 near-optima each. Chosen, not measured.
 _CHANGES = 4
 # So many sums of one gene's options fit the processor's cache.
 _AT_ONCE = 512
@@ -157,7 +162,7 @@ def near_optima(
     changes = min(_CHANGES, best.shape[1])
     where = np.argpartition(loss, changes - 1, axis=1)[:, :changes]
     masks = (np.arange(1, 2**changes)[:, None] >> np.arange(changes)) & 1
-    # Gene values are told apart before they are made.
+    # Gene values are compared before they are made.
     rng = np.random.default_rng(0)
     factors = _factors(rng, best.shape[1])
     apart = np.take_along_axis((second - best).astype(np.uint64) * factors, where, axis=1)

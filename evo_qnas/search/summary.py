@@ -1,4 +1,4 @@
-"""What a person reads after a search: a short table of the front, how good it is, and where the archive lies."""
+"""A report of a search for people: a short table of the front, how good it is, and where the archive lies."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from evo_qnas.pareto import certificate
 from evo_qnas.problem import Problem
 from evo_qnas.search.search import least_violating_text
 
-_ENDINGS = {
+_STOP_REASONS = {
     "budget": "the budget is spent",
     "exhausted": "nothing was left to try",
     "nothing new": "the algorithm proposed nothing new",
@@ -22,8 +22,8 @@ def summary(archive: Archive, problem: Problem, *, rows: int = 10) -> str:
         problem: what was searched.
         rows: lines of the front to show, evenly spread over it.
     """
-    ending = _ENDINGS.get(str(archive.extras.get("ending", "")), "")
-    lines = [f"{len(archive)} evaluations ({ending}), {len(archive.front)} networks on the front"]
+    stop_reason = _STOP_REASONS.get(str(archive.extras.get("ending", "")), "")
+    lines = [f"{len(archive)} evaluations ({stop_reason}), {len(archive.front)} networks on the front"]
     if len(archive.front):
         lines += _table(archive, rows)
         if problem.additive is not None:

@@ -29,8 +29,8 @@ class Recipe(Card):
         whole: weight of mutations to any other choice.
         operator: weight of mutations of the operator alone.
         bits: weight of mutations of one bit-width to a neighbouring one.
-        mates: a mate is the nearest in the objectives of so many random members that it is about the `mates`-th nearest
-            of all (at most 32 are drawn); 0 draws it by a tournament of its own.
+        mating_neighbourhood: a parent's partner is the nearest in the objectives of so many random members that it is
+            about the nearest of this number of all (at most 32 are drawn); 0 draws it by a tournament of its own.
     """
 
     description: str
@@ -41,7 +41,7 @@ class Recipe(Card):
     whole: Weight
     operator: Weight
     bits: Weight
-    mates: Annotated[int, Field(ge=0)]
+    mating_neighbourhood: Annotated[int, Field(ge=0)]
 
 
 def load_recipe(name: str) -> Recipe:
@@ -120,12 +120,12 @@ class Variation:
     def _neighbours(self) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], np.ndarray]:
         """Start, length and list of the neighbours of every option, for operator and bits moves; gene offsets."""
         offsets = np.concatenate([[0], np.cumsum(self._counts)[:-1]]).astype(np.int64)
-        found: list[tuple[list[np.ndarray], list[np.ndarray]]] = [([], []), ([], [])]
+        lists: list[tuple[list[np.ndarray], list[np.ndarray]]] = [([], []), ([], [])]
         for stack in stacks(self.space.genes):
-            for (lengths, targets), mask in zip(found, (other_operator(stack), other_bits(stack)), strict=True):
+            for (lengths, targets), mask in zip(lists, (other_operator(stack), other_bits(stack)), strict=True):
                 lengths.append(mask.sum(axis=2)[stack.real])
                 targets.append(np.nonzero(mask & stack.real[:, :, None])[2])
-        length = [np.concatenate(lengths) for lengths, _ in found]
+        length = [np.concatenate(lengths) for lengths, _ in lists]
         start = [np.concatenate([[0], np.cumsum(each)[:-1]]).astype(np.int64) for each in length]
-        target = [np.concatenate([*targets, np.zeros(1, dtype=np.int64)]) for _, targets in found]
+        target = [np.concatenate([*targets, np.zeros(1, dtype=np.int64)]) for _, targets in lists]
         return start, length, target, offsets

@@ -78,7 +78,7 @@ class ProblemContract(ABC):
         assert np.array_equal(space.encode(space.decode(genes)), genes)
 
     def test_additive_form_says_the_same(self) -> None:
-        """Where there is an additive form, its sums are the values, up to rounding."""
+        """Sums of the additive form, where there is one, are the values, up to rounding."""
         problem = self.make_problem()
         additive = problem.additive
         if additive is None:

@@ -110,7 +110,7 @@ def smalls(draw: Callable[[Any], Any]) -> Small:
     )
 
 
-# 3 * 0.1 is 0.30000000000000004: taken for no decimal, it made two sums of one value, and a point of the front of what
+# 3 * 0.1 is 0.30000000000000004: read as no decimal, it made two sums of one value, and a point of the front of what
 # another one beats.
 _THREE_TENTHS = Small(
     columns={
@@ -296,6 +296,15 @@ def test_what_cannot_be_answered_is_said() -> None:
     peak = TableProblem(tables, objectives=["score", "max:latency_ms"])
     with pytest.raises(ProblemError, match="objectives and limits that are sums over blocks"):
         exact_front(peak)
+
+
+@pytest.mark.parametrize("guarantee", [-0.1, 0.0, 1.0, np.nan])
+def test_a_guarantee_is_a_share_of_the_range_and_not_all_of_it(guarantee: float) -> None:
+    """An error of the whole range would let any single network be the front."""
+    problem = TableProblem(generate_tables(3), objectives=["score", "size_bytes"])
+    with pytest.raises(ProblemError, match=rf"0 < guarantee < 1 are needed, got 2000000 and {guarantee}"):
+        exact_front(problem, guarantee=guarantee)
+    assert len(exact_front(problem, guarantee=0.999).genomes)
 
 
 @pytest.mark.parametrize("seed", range(4))

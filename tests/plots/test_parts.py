@@ -1,4 +1,4 @@
-"""Steps per block against a hand-worked example and a slow twin; axes, stairs, thinning."""
+"""Steps per block against a hand-worked example and a slow reference; axes, stairs, thinning."""
 
 import numpy as np
 import pytest

@@ -13,7 +13,7 @@ from tests.predict.made import networks, of_tables, plain, worth
 
 
 def test_tau_of_resamples_is_scipys() -> None:
-    """Slow twin: the same resamples one by one, ties included."""
+    """Slow reference: the same resamples one by one, ties included."""
     rng = np.random.default_rng(0)
     measured, predicted = rng.integers(0, 8, 40).astype(float), rng.integers(0, 9, (2, 40)).astype(float)
     found = resampled_taus(predicted, measured, rng=np.random.default_rng(5))
@@ -97,5 +97,5 @@ def test_sum_needs_no_folds_and_chance_of_seed_only_moves_folds() -> None:
     wanted = stats.kendalltau(features.totals(genes)[:, 0], values).statistic
     assert assess("sum", features, genes, values).tau.tau == pytest.approx(wanted)
     one, two = (assess("ridge", features, genes, values, seed=7) for _ in range(2))
-    np.testing.assert_array_equal(one.foretold, two.foretold)
+    np.testing.assert_array_equal(one.predicted, two.predicted)
     assert one.tau == two.tau

@@ -12,7 +12,7 @@ from tests.predict.made import networks, of_tables, plain, worth
 
 
 def test_density_is_that_of_each_value_given_all_others() -> None:
-    """Slow twin: every network left out in turn, its mean and variance by the textbook's formulas."""
+    """Slow reference: every network left out in turn, its mean and variance by the textbook's formulas."""
     features = plain()
     genes = networks(features, 30)
     values = worth(features, genes, coupling=0.3)
@@ -30,7 +30,7 @@ def test_density_is_that_of_each_value_given_all_others() -> None:
 
 
 def test_prediction_is_ridge_regression() -> None:
-    """Slow twin: the same coefficients by the normal equations of the one-hot design."""
+    """Slow reference: the same coefficients by the normal equations of the one-hot design."""
     features = plain()
     genes = networks(features, 40)
     values = worth(features, genes, coupling=0.5)
@@ -53,8 +53,8 @@ def test_sums_are_foretold_exactly_and_pairs_by_pairwise_terms() -> None:
     features = plain()
     genes, others = networks(features, 80), networks(features, 300, seed=1)
     values, truth = worth(features, genes, coupling=0.0), worth(features, others, coupling=0.0)
-    foretold, spread = Gaussian.fit(features, genes, values, kernels=MENUS["ridge"]).predict(others)
-    np.testing.assert_allclose(foretold, truth, atol=0.02)
+    predicted, spread = Gaussian.fit(features, genes, values, kernels=MENUS["ridge"]).predict(others)
+    np.testing.assert_allclose(predicted, truth, atol=0.02)
     assert spread.max() < 0.1
     values, truth = worth(features, genes, coupling=0.7), worth(features, others, coupling=0.7)
     error = {
@@ -74,7 +74,7 @@ def test_columns_of_tables_help_where_few_were_measured() -> None:
 
 
 def test_scale_is_chosen_and_taken_back() -> None:
-    """Values whose logarithm is a sum are foretold under a logarithm, and come back in their own unit."""
+    """Values whose logarithm is a sum are predicted under a logarithm, and come back in their own unit."""
     features = plain()
     genes, others = networks(features, 80), networks(features, 200, seed=1)
     for sign in (1.0, -1.0):

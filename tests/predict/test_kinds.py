@@ -38,8 +38,8 @@ def test_sums_keep_their_order_whatever_was_measured(kind: type[Affine] | type[M
     genes, others = networks(features, 20), networks(features, 50, seed=1)
     falling = -features.totals(genes)[:, 0]
     for values in (falling, falling**2, np.random.default_rng(0).standard_normal(20), np.zeros(20)):
-        foretold = kind.fit(features, genes, values).predict(others)[0]
-        assert stats.kendalltau(foretold, features.totals(others)[:, 0]).statistic == pytest.approx(1.0)
+        predicted = kind.fit(features, genes, values).predict(others)[0]
+        assert stats.kendalltau(predicted, features.totals(others)[:, 0]).statistic == pytest.approx(1.0)
 
 
 def test_line_and_curve_through_what_they_can_fit() -> None:

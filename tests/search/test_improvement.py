@@ -40,7 +40,7 @@ def test_places_keep_every_order(seed: int, m: int) -> None:
 
 @pytest.mark.parametrize("m", [2, 3])
 def test_batch_is_the_greedy_one(m: int) -> None:
-    """Slow twin: every candidate looked at again for every place of the batch."""
+    """Slow reference: every candidate looked at again for every place of the batch."""
     rng = np.random.default_rng(m)
     front = rng.random((8, m))
     front = front[nondominated(front)]

@@ -12,7 +12,7 @@ from evo_qnas.search import search
 from evo_qnas.search.linear_model import LinearModel, pair_counts, solved
 
 
-def told(counts: list[int], n: int, seed: int, *, noise: float) -> tuple[Space, np.ndarray, np.ndarray]:
+def evaluated(counts: list[int], n: int, seed: int, *, noise: float) -> tuple[Space, np.ndarray, np.ndarray]:
     """Random networks and sums of two objectives, with noise on top."""
     rng = np.random.default_rng(seed)
     space = Space.from_counts(counts)
@@ -25,7 +25,7 @@ def told(counts: list[int], n: int, seed: int, *, noise: float) -> tuple[Space, 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(0, 1000), st.sampled_from([0.0, 0.3]))
 def test_equals_least_squares_of_one_hot_rows(counts: list[int], seed: int, noise: float) -> None:
-    space, genes, values = told(counts, 400, seed, noise=noise)
+    space, genes, values = evaluated(counts, 400, seed, noise=noise)
     model = LinearModel(space)
     model.add(genes, values)
     assert model.additive is not None
@@ -36,7 +36,7 @@ def test_equals_least_squares_of_one_hot_rows(counts: list[int], seed: int, nois
 
 @pytest.mark.parametrize(("counts", "n"), [([40, 30, 20], 500), ([2] * 30, 500), ([60] * 45, 2500), ([3] * 400, 4000)])
 def test_pairs_are_counted_right(counts: list[int], n: int) -> None:
-    space, genes, _ = told(counts, n, seed=8, noise=0.0)
+    space, genes, _ = evaluated(counts, n, seed=8, noise=0.0)
     starts = np.concatenate([[0], np.cumsum(space.counts)[:-1]])
     found = pair_counts(genes + starts, sum(counts))
     np.testing.assert_array_equal(found, found.T)
@@ -48,7 +48,7 @@ def test_pairs_are_counted_right(counts: list[int], n: int) -> None:
 
 
 def test_sums_without_noise_are_recovered_for_networks_never_told() -> None:
-    space, genes, values = told([7, 5, 6, 8], 2000, seed=3, noise=0.0)
+    space, genes, values = evaluated([7, 5, 6, 8], 2000, seed=3, noise=0.0)
     model = LinearModel(space)
     for start in range(0, 1000, 50):
         model.add(genes[start : start + 50], values[start : start + 50])
@@ -57,7 +57,7 @@ def test_sums_without_noise_are_recovered_for_networks_never_told() -> None:
 
 
 def test_children_are_the_optima_of_the_sums() -> None:
-    space, genes, values = told([4] * 5, 600, seed=4, noise=0.0)
+    space, genes, values = evaluated([4] * 5, 600, seed=4, noise=0.0)
     model = LinearModel(space)
     model.add(genes, values)
     assert model.additive is not None
@@ -72,7 +72,7 @@ def test_children_are_the_optima_of_the_sums() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_failed_rows_change_nothing(bad: float) -> None:
-    space, genes, values = told([4, 3, 5], 200, seed=5, noise=0.2)
+    space, genes, values = evaluated([4, 3, 5], 200, seed=5, noise=0.2)
     broken = np.concatenate([values, values[:50]])
     broken[200:, 1] = bad
     clean, mixed = LinearModel(space), LinearModel(space)

@@ -29,13 +29,13 @@ from evo_qnas.errors import SearchError
 from evo_qnas.pareto import nondominated
 from evo_qnas.problem import TableProblem, from_pymoo
 from evo_qnas.search import ALGORITHMS, Variation, load_recipe, search
-from evo_qnas.search.algorithms import PYMOO_NAMES
 from evo_qnas.search.pymoo_bridge import EvoNSGA2
-from evo_qnas.search.pymoo_bridge.operators import Fresh
-from evo_qnas.search.seen import Seen
+from evo_qnas.search.pymoo_bridge.operators import ReplaceVisited
+from evo_qnas.search.visited import Visited
 from evo_qnas.spaces import Space
 from evo_qnas.tables.generate import generate_tables
 
+PYMOO_NAMES = ("nsga3", "moead", "sms-emoa", "age-moea2", "spea2", "rvea")
 TABLES = generate_tables(5, operators=3, weight_bits=(2, 4, 8), activation_bits=(4, 8))
 
 
@@ -224,14 +224,14 @@ def test_small_spaces_are_searched_to_their_end_and_equal_seeds_are_equal(name: 
 
 def test_children_that_were_met_become_new_ones() -> None:
     space = Space.from_counts([2, 2, 2])
-    seen = Seen(space)
-    fresh = Fresh(Variation(space, load_recipe("default")), seen, always=True)
-    seen.add(np.array([[0, 0, 0], [1, 1, 1]]))
+    visited = Visited(space)
+    fresh = ReplaceVisited(Variation(space, load_recipe("default")), visited, always=True)
+    visited.add(np.array([[0, 0, 0], [1, 1, 1]]))
     asked = np.array([[0, 0, 0], [0, 1, 0], [0, 1, 0], [1, 1, 1]])
     kept = asked.copy()
     found = fresh._do(None, asked, random_state=np.random.default_rng(0))
-    assert not seen.repeated(found).any()
+    assert not visited.repeated(found).any()
     assert found[1].tolist() == [0, 1, 0], "what is new stays"
     np.testing.assert_array_equal(asked, kept)
-    seen.add(seen.random(np.random.default_rng(0), 8))
+    visited.add(visited.random(np.random.default_rng(0), 8))
     assert fresh._do(None, asked, random_state=np.random.default_rng(0)).shape == asked.shape, "nothing new is left"

@@ -31,7 +31,7 @@ def space(genes: list[Gene]) -> Space:
 
 
 def recipe(**changes: float) -> Recipe:
-    rates = {"crossover": 1.0, "uniform": 1.0, "points": 2, "mutated_genes": 1.0, "mates": 5}
+    rates = {"crossover": 1.0, "uniform": 1.0, "points": 2, "mutated_genes": 1.0, "mating_neighbourhood": 5}
     return Recipe.model_validate(
         {"description": "test", **rates, "whole": 1.0, "operator": 1.0, "bits": 1.0, **changes}
     )

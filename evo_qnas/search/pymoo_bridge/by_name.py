@@ -2,10 +2,10 @@
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Int
 from pymoo.algorithms.moo.moead import ParallelMOEAD
 from pymoo.algorithms.moo.nsga2 import binary_tournament
 from pymoo.algorithms.moo.nsga3 import NSGA3, comp_by_cv_then_random
@@ -14,6 +14,7 @@ from pymoo.algorithms.moo.sms import SMSEMOA, cv_and_dom_tournament
 from pymoo.algorithms.moo.spea2 import SPEA2, spea_binary_tournament
 from pymoo.core.algorithm import Algorithm
 from pymoo.core.duplicate import DuplicateElimination
+from pymoo.core.selection import Selection
 from pymoo.core.termination import NoTermination
 from pymoo.operators.selection.rnd import RandomSelection
 from pymoo.operators.selection.tournament import TournamentSelection
@@ -21,46 +22,42 @@ from pymoo.termination.max_gen import MaximumGenerationTermination
 
 from evo_qnas.errors import SearchError
 from evo_qnas.pareto import weight_sweep
+from evo_qnas.search.context import SearchContext
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.pymoo_bridge.genes import GeneProblem, rounded
-from evo_qnas.search.pymoo_bridge.operators import Cross, Fresh, Mutate, Start, Unmet
+from evo_qnas.search.pymoo_bridge.operators import Cross, DropVisited, Mutate, ReplaceVisited, SeededSampling
 from evo_qnas.search.pymoo_bridge.optimizer import PymooOptimizer
-from evo_qnas.search.seen import Seen
-from evo_qnas.search.variation import Variation
+from evo_qnas.search.visited import Visited
 
+# Evaluations over which RVEA's schedule runs; the default budget of a search.
 _HORIZON = 20_000
 
 
-def named(
-    name: str,
-    variation: Variation,
-    *,
-    objectives: int,
-    limits: int,
-    population: int,
-    rng: np.random.Generator,
-    seeds: Int[np.ndarray, "s genes"],
-) -> Optimizer:
+def named(name: str, context: SearchContext) -> Optimizer:
     """Pymoo's algorithm called `name` over gene values, with our sampling, crossover, mutation and duplicate check."""
-    seen = Seen(variation.space)
+    kind, visited, space = _KINDS[name], Visited(context.space), context.space
+    m = len(context.problem.objectives)
     operators = {
-        "sampling": Start(seen, seeds),
-        "crossover": Cross(variation),
-        "mutation": Mutate(variation),
-        "repair": Fresh(variation, seen, always=name == "moead"),
+        "sampling": SeededSampling(visited, context.seeds().astype(np.int64)),
+        "crossover": Cross(context.variation),
+        "mutation": Mutate(context.variation),
+        "repair": ReplaceVisited(context.variation, visited, always=not kind.drops_duplicates),
     }
-    directions = weight_sweep(objectives, _divisions(objectives, population))
-    make = _MAKERS[name]
-    algorithm = make(directions, population, operators, Unmet(seen))
-    problem = GeneProblem(variation.space, objectives, limited=bool(limits) and name != "moead")
-    algorithm.setup(problem, seed=int(rng.integers(2**31)), verbose=False)
-    space = variation.space
+    parts = _Parts(
+        directions=weight_sweep(m, _divisions(m, context.population)),
+        population=context.population,
+        operators=operators,
+        duplicates=DropVisited(visited),
+    )
+    algorithm = kind.make(parts)
+    problem = GeneProblem(space, m, limited=bool(context.problem.constraints) and kind.takes_limits)
+    algorithm.setup(problem, seed=int(context.rng.integers(2**31)), verbose=False)
     return PymooOptimizer(
         algorithm,
         problem,
-        variables=lambda found: rounded(found, space),
-        seen=seen,
-        penalise=name == "moead",
+        variables=lambda values: rounded(values, space),
+        visited=visited,
+        penalise=not kind.takes_limits,
     )
 
 
@@ -72,87 +69,82 @@ def _divisions(m: int, population: int) -> int:
     return divisions
 
 
-def _nsga3(
-    directions: np.ndarray, population: int, operators: dict[str, Any], unmet: DuplicateElimination
-) -> Algorithm:
-    return NSGA3(
-        directions,
-        pop_size=population,
-        selection=TournamentSelection(func_comp=comp_by_cv_then_random),
-        eliminate_duplicates=unmet,
-        termination=NoTermination(),
-        **operators,
-    )
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """The parts that an algorithm is made of: reference directions, population size, operators, duplicate check."""
+
+    directions: np.ndarray
+    population: int
+    operators: dict[str, Any]
+    duplicates: DuplicateElimination
+
+    def arguments(self, selection: Selection) -> dict[str, Any]:
+        """Arguments that all of pymoo's genetic algorithms take."""
+        return {
+            "pop_size": self.population,
+            "selection": selection,
+            "eliminate_duplicates": self.duplicates,
+            "termination": NoTermination(),
+            **self.operators,
+        }
 
 
-def _moead(
-    directions: np.ndarray, population: int, operators: dict[str, Any], unmet: DuplicateElimination
-) -> Algorithm:
-    neighbours = min(20, len(directions))
-    return ParallelMOEAD(directions, n_neighbors=neighbours, termination=NoTermination(), **operators)
+def _nsga3(parts: _Parts) -> Algorithm:
+    return NSGA3(parts.directions, **parts.arguments(TournamentSelection(func_comp=comp_by_cv_then_random)))
 
 
-def _sms(directions: np.ndarray, population: int, operators: dict[str, Any], unmet: DuplicateElimination) -> Algorithm:
+def _moead(parts: _Parts) -> Algorithm:
+    # 20 neighbours are pymoo's default.
+    neighbours = min(20, len(parts.directions))
+    return ParallelMOEAD(parts.directions, n_neighbors=neighbours, termination=NoTermination(), **parts.operators)
+
+
+def _sms(parts: _Parts) -> Algorithm:
     from pymoo.algorithms.moo.sms import LeastHypervolumeContributionSurvival
 
-    return SMSEMOA(
-        pop_size=population,
-        selection=TournamentSelection(func_comp=cv_and_dom_tournament),
-        survival=LeastHypervolumeContributionSurvival(),
-        eliminate_duplicates=unmet,
-        termination=NoTermination(),
-        **operators,
-    )
+    selection = TournamentSelection(func_comp=cv_and_dom_tournament)
+    return SMSEMOA(survival=LeastHypervolumeContributionSurvival(), **parts.arguments(selection))
 
 
-def _age(directions: np.ndarray, population: int, operators: dict[str, Any], unmet: DuplicateElimination) -> Algorithm:
+def _age(parts: _Parts) -> Algorithm:
     if importlib.util.find_spec("numba") is None:
         raise SearchError("age-moea2 needs numba: pip install 'evo-qnas[age-moea2]', or take another algorithm")
     from pymoo.algorithms.moo.age2 import AGEMOEA2
 
-    return AGEMOEA2(
-        pop_size=population,
-        selection=TournamentSelection(func_comp=binary_tournament),
-        eliminate_duplicates=unmet,
-        termination=NoTermination(),
-        **operators,
-    )
+    return AGEMOEA2(**parts.arguments(TournamentSelection(func_comp=binary_tournament)))
 
 
-def _spea2(
-    directions: np.ndarray, population: int, operators: dict[str, Any], unmet: DuplicateElimination
-) -> Algorithm:
+def _spea2(parts: _Parts) -> Algorithm:
     from pymoo.algorithms.moo.spea2 import SPEA2Survival
 
-    return SPEA2(
-        pop_size=population,
-        selection=TournamentSelection(func_comp=spea_binary_tournament),
-        survival=SPEA2Survival(normalize=True),
-        eliminate_duplicates=unmet,
-        termination=NoTermination(),
-        **operators,
-    )
+    selection = TournamentSelection(func_comp=spea_binary_tournament)
+    return SPEA2(survival=SPEA2Survival(normalize=True), **parts.arguments(selection))
 
 
-def _rvea(directions: np.ndarray, population: int, operators: dict[str, Any], unmet: DuplicateElimination) -> Algorithm:
+def _rvea(parts: _Parts) -> Algorithm:
     # Its schedule must not depend on the budget, or a search could not go on with a larger one.
-    return RVEA(
-        directions,
-        pop_size=population,
-        selection=RandomSelection(),
-        eliminate_duplicates=unmet,
-        termination=_Schedule(max(2, _HORIZON // population)),
-        **operators,
-    )
+    schedule = _Schedule(max(2, _HORIZON // parts.population))
+    return RVEA(parts.directions, **{**parts.arguments(RandomSelection()), "termination": schedule})
 
 
-_MAKERS: dict[str, Callable[[np.ndarray, int, dict[str, Any], DuplicateElimination], Algorithm]] = {
-    "nsga3": _nsga3,
-    "moead": _moead,
-    "sms-emoa": _sms,
-    "age-moea2": _age,
-    "spea2": _spea2,
-    "rvea": _rvea,
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """A maker, and what its algorithm lacks: limits it does not take are added to the objectives."""
+
+    make: Callable[[_Parts], Algorithm]
+    takes_limits: bool = True
+    drops_duplicates: bool = True
+
+
+_KINDS = {
+    "nsga3": _Kind(make=_nsga3),
+    "moead": _Kind(make=_moead, takes_limits=False, drops_duplicates=False),
+    "sms-emoa": _Kind(make=_sms),
+    "age-moea2": _Kind(make=_age),
+    "spea2": _Kind(make=_spea2),
+    "rvea": _Kind(make=_rvea),
 }
 
 

@@ -14,7 +14,7 @@ from evo_qnas.problem.pymoo_bridge import PymooProblem as ForeignProblem
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.pymoo_bridge.genes import GeneProblem, rounded
 from evo_qnas.search.pymoo_bridge.optimizer import PymooOptimizer
-from evo_qnas.search.seen import Seen
+from evo_qnas.search.visited import Visited
 
 
 def configured(algorithm: Any, problem: Problem, *, seed: int) -> Optimizer:
@@ -28,20 +28,21 @@ def configured(algorithm: Any, problem: Problem, *, seed: int) -> Optimizer:
     """
     if not isinstance(algorithm, Algorithm):
         raise SearchError(
-            f"algorithm must be a name (see `evo-qnas list algorithms`) or a pymoo Algorithm, got {algorithm!r}"
+            "algorithm must be a name (see `evo-qnas list algorithms`), an Algorithm or Optimizer of evo_qnas, "
+            f"or a pymoo Algorithm, got {algorithm!r}"
         )
     space = problem.space
     if isinstance(problem, ForeignProblem):
         foreign = problem
         theirs = copy.deepcopy(problem.original)
 
-        def variables(found: np.ndarray) -> Int[np.ndarray, "n genes"]:
-            return space.encode(foreign.genomes_of(found))
+        def variables(values: np.ndarray) -> Int[np.ndarray, "n genes"]:
+            return space.encode(foreign.genomes_of(values))
     else:
         theirs = GeneProblem(space, len(problem.objectives), limited=bool(problem.constraints))
 
-        def variables(found: np.ndarray) -> Int[np.ndarray, "n genes"]:
-            return rounded(found, space)
+        def variables(values: np.ndarray) -> Int[np.ndarray, "n genes"]:
+            return rounded(values, space)
 
     mine = copy.deepcopy(algorithm)
     if mine.termination is None:
@@ -51,4 +52,4 @@ def configured(algorithm: Any, problem: Problem, *, seed: int) -> Optimizer:
     except Exception as error:
         # pymoo refuses by assertions and bare exceptions.
         raise SearchError(f"{type(algorithm).__name__} cannot search this problem: {error}") from error
-    return PymooOptimizer(mine, theirs, variables=variables, seen=Seen(space))
+    return PymooOptimizer(mine, theirs, variables=variables, visited=Visited(space))

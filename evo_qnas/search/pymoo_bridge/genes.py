@@ -32,12 +32,12 @@ def matrix_of(pop: Any) -> Int[np.ndarray, "n genes"]:
     return matrix
 
 
-def rounded(found: np.ndarray, space: Space) -> Int[np.ndarray, "n genes"]:
+def rounded(values: np.ndarray, space: Space) -> Int[np.ndarray, "n genes"]:
     """Gene values of variables that an operator may have left between or beyond integers."""
-    values = np.clip(np.rint(np.asarray(found, dtype=np.float64)), 0, space.counts - 1)
-    return values.astype(np.int64)
+    clipped = np.clip(np.rint(np.asarray(values, dtype=np.float64)), 0, space.counts - 1)
+    return clipped.astype(np.int64)
 
 
 def population_of(asked: Any) -> Any:
-    """What was asked for as a population; steady-state algorithms ask for one individual."""
+    """Individuals asked for as a population; steady-state algorithms ask for one individual."""
     return Population.create(asked) if isinstance(asked, Individual) else asked

@@ -11,25 +11,26 @@ from pymoo.core.repair import Repair
 from pymoo.core.sampling import Sampling
 
 from evo_qnas.search.pymoo_bridge.genes import matrix_of
-from evo_qnas.search.seen import Seen
 from evo_qnas.search.variation import Variation
+from evo_qnas.search.visited import Visited
 
+# Rounds of mutation before a visited child is replaced by a random network. Chosen, not measured.
 _ROUNDS = 5
 
 
 @final
-class Start(Sampling):
+class SeededSampling(Sampling):
     """The seeds, then gene values drawn without repetition."""
 
-    def __init__(self, seen: Seen, seeds: Int[np.ndarray, "s genes"]) -> None:
+    def __init__(self, visited: Visited, seeds: Int[np.ndarray, "s genes"]) -> None:
         super().__init__()
-        self._seen = seen
+        self._visited = visited
         self._seeds = seeds
 
     def _do(self, problem: Any, n_samples: int, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
-        seeds = self._seen.unmet(self._seeds)[:n_samples]
-        others = self._seen.random(random_state, n_samples)
-        return self._seen.unmet(np.concatenate([seeds, others]))[:n_samples]
+        seeds = self._visited.filter_new(self._seeds)[:n_samples]
+        others = self._visited.random(random_state, n_samples)
+        return self._visited.filter_new(np.concatenate([seeds, others]))[:n_samples]
 
 
 @final
@@ -57,39 +58,41 @@ class Mutate(Mutation):
 
 
 @final
-class Fresh(Repair):
-    """Mutates children that were met before until they are new, and draws others in place of those that never are.
+class ReplaceVisited(Repair):
+    """Mutates children that were visited before until they are new, and draws others in place of those that never are.
 
     Without it an algorithm that removes no duplicates asks again and again for what it knows, and one that does makes a
     hundred times as many children to find the few that are left of a small space.
     """
 
-    def __init__(self, variation: Variation, seen: Seen, *, always: bool) -> None:
+    def __init__(self, variation: Variation, visited: Visited, *, always: bool) -> None:
         """Takes what it needs.
 
         Args:
             variation: mutates.
-            seen: what was met.
-            always: from the start, or only once half of the space was met.
+            visited: record of the search.
+            always: from the start, or only once half of the space was visited.
         """
         super().__init__()
         self._variation = variation
-        self._seen = seen
+        self._visited = visited
         self._always = always
 
     def _do(self, problem: Any, X: np.ndarray, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
-        if random_state is None or not (self._always or 2 * len(self._seen) > self._seen.space.size):
+        if random_state is None or not (self._always or 2 * len(self._visited) > self._visited.space.size):
             return X
         values = X.astype(np.int64)
         for _ in range(_ROUNDS):
-            old = self._seen.repeated(values)
+            old = self._visited.repeated(values)
             if not old.any():
                 return values
             values = values.copy()
             values[old] = self._variation.mutate(random_state, values[old])
-        old = self._seen.repeated(values)
+        old = self._visited.repeated(values)
         new = values[~old]
-        drawn = self._seen.unmet(np.concatenate([new, self._seen.random(random_state, len(values))]))[len(new) :]
+        drawn = self._visited.filter_new(np.concatenate([new, self._visited.random(random_state, len(values))]))[
+            len(new) :
+        ]
         rows = np.flatnonzero(old)[: len(drawn)]
         values = values.copy()
         values[rows] = drawn[: len(rows)]
@@ -97,23 +100,23 @@ class Fresh(Repair):
 
 
 @final
-class Unmet(DuplicateElimination):
+class DropVisited(DuplicateElimination):
     """Removes children that were ever evaluated, by exact keys instead of pymoo's distances."""
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, visited: Visited) -> None:
         super().__init__()
-        self._seen = seen
+        self._visited = visited
 
     def do(self, pop: Any, *args: Any, return_indices: bool = False, to_itself: bool = True) -> Any:
-        """The population without duplicates of itself, of what was seen, or of the other populations given."""
+        """The population without duplicates of itself, of the visited ones, or of the other populations handed in."""
         if not len(pop):
             return (pop, [], []) if return_indices else pop
-        # The last population is the children found so far, which the search has not seen yet.
-        taken = {key for other in args if len(other) for key in self._seen.keys(matrix_of(other))}
+        # The last population is the children found so far, which the search has not evaluated yet.
+        known = {key for other in args if len(other) for key in self._visited.keys(matrix_of(other))}
         kept = []
-        for index, key in enumerate(self._seen.keys(matrix_of(pop))):
-            if key not in taken and key not in self._seen:
-                taken.add(key)
+        for index, key in enumerate(self._visited.keys(matrix_of(pop))):
+            if key not in known and key not in self._visited:
+                known.add(key)
                 kept.append(index)
         if return_indices:
             return pop[kept], kept, sorted(set(range(len(pop))) - set(kept))

@@ -10,7 +10,11 @@ from pymoo.core.problem import Problem as Original
 
 from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.pymoo_bridge.genes import population_of
-from evo_qnas.search.seen import Seen
+from evo_qnas.search.visited import Visited
+
+# Violation of a failed row, and the most that is added as a penalty: behind every other one, and a finite number.
+_FAILED = 1e30
+_MOST_PENALTY = 1e6
 
 
 @final
@@ -23,7 +27,7 @@ class PymooOptimizer(Optimizer):
         problem: Original,
         *,
         variables: Callable[[np.ndarray], Int[np.ndarray, "n genes"]],
-        seen: Seen,
+        visited: Visited,
         penalise: bool = False,
     ) -> None:
         """Wraps an algorithm.
@@ -31,21 +35,21 @@ class PymooOptimizer(Optimizer):
         Args:
             algorithm: after `setup`.
             problem: what it was set up with.
-            variables: turns what pymoo calls X into gene values.
-            seen: told what was evaluated.
+            variables: turns pymoo's X into gene values.
+            visited: takes the evaluated rows.
             penalise: add the violation to the objectives, for algorithms that know no limits.
         """
         self._algorithm = algorithm
         self._problem = problem
         self._variables = variables
-        self._seen = seen
+        self._visited = visited
         self._penalise = penalise
         self._asked: Any = None
         self._worst: np.ndarray | None = None
 
     def ask(self) -> Int[np.ndarray, "n genes"]:
-        """What pymoo wants evaluated; nothing when it ended."""
-        nothing = np.empty((0, len(self._seen.space.genes)), dtype=np.int64)
+        """Gene values that pymoo asks for; none when it ended."""
+        nothing = np.empty((0, len(self._visited.space.genes)), dtype=np.int64)
         if not self._algorithm.has_next():
             return nothing
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -61,20 +65,22 @@ class PymooOptimizer(Optimizer):
         objectives: Float[np.ndarray, "n m"],
         violation: Float[np.ndarray, " n"],
     ) -> None:
-        """Hands the values to pymoo; a failed row gets values worse than any seen, as pymoo knows no failures."""
-        self._seen.meet(genes)
+        """Hands the values to pymoo; a failed row gets values worse than any before, as pymoo knows no failures."""
+        self._visited.mark(genes)
         values = self._finite(objectives)
         if self._penalise:
-            values = values + np.minimum(np.nan_to_num(violation, posinf=1e6), 1e6)[:, None] * self._span(values)
-        given: dict[str, np.ndarray] = {"F": values}
+            values = values + np.minimum(np.nan_to_num(violation, posinf=_MOST_PENALTY), _MOST_PENALTY)[
+                :, None
+            ] * self._span(values)
+        outputs: dict[str, np.ndarray] = {"F": values}
         if self._problem.n_ieq_constr:
-            excess = np.nan_to_num(violation, posinf=1e30)[:, None]
-            given["G"] = np.tile(excess, (1, self._problem.n_ieq_constr))
+            excess = np.nan_to_num(violation, posinf=_FAILED)[:, None]
+            outputs["G"] = np.tile(excess, (1, self._problem.n_ieq_constr))
         if self._problem.n_eq_constr:
-            given["H"] = np.zeros((len(genes), self._problem.n_eq_constr))
+            outputs["H"] = np.zeros((len(genes), self._problem.n_eq_constr))
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             population = population_of(self._asked)
-            for name, matrix in given.items():
+            for name, matrix in outputs.items():
                 population.set(name, matrix)
             for individual in population:
                 individual.evaluated.update(["F", "G", "H"])
@@ -82,7 +88,7 @@ class PymooOptimizer(Optimizer):
             self._algorithm.tell(infills=self._asked)
 
     def _finite(self, objectives: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
-        """Objectives with the rows of failed evaluations behind the worst seen so far."""
+        """Objectives with the rows of failed evaluations behind the worst so far."""
         sound = np.isfinite(objectives).all(axis=1)
         if sound.any():
             here = objectives[sound].max(axis=0)
@@ -92,6 +98,6 @@ class PymooOptimizer(Optimizer):
         return values
 
     def _span(self, values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, " m"]:
-        """How much a unit of violation weighs in each objective."""
+        """The weight of a unit of violation in each objective."""
         span: np.ndarray = np.abs(values).max(axis=0) + 1.0
         return span

@@ -1,4 +1,4 @@
-"""The gene values met so far, looked up by exact keys."""
+"""The gene values visited so far, looked up by exact keys."""
 
 from typing import final
 
@@ -7,12 +7,15 @@ from jaxtyping import Bool, Int
 
 from evo_qnas.spaces import Space
 
+# Up to so many gene values are listed where drawing finds no new ones: 8 MB a gene. Chosen, not measured.
 _ENUMERABLE = 1_000_000
+# Rounds of drawing before that. Chosen, not measured.
+_ROUNDS = 20
 
 
 @final
-class Seen:
-    """A growing set of gene values, with the row at which each was first met."""
+class Visited:
+    """A growing set of gene values, with the row at which each was first visited."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
@@ -22,7 +25,7 @@ class Seen:
         self._rows: dict[bytes, int] = {}
         # Keys of the last gene values asked about: a search asks about the same ones several times.
         self._last: tuple[np.ndarray, list[bytes]] | None = None
-        self._met: np.ndarray | None = None
+        self._added: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -32,7 +35,7 @@ class Seen:
 
     @property
     def full(self) -> bool:
-        """Whether every genome of the space has been met."""
+        """True when every genome of the space was visited."""
         return len(self._rows) >= self.space.size
 
     def keys(self, values: Int[np.ndarray, "n genes"]) -> list[bytes]:
@@ -47,10 +50,10 @@ class Seen:
         return keys
 
     def add(self, values: Int[np.ndarray, "n genes"]) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-        """The row number of each of `values`, and True where it is met for the first time."""
+        """The row number of each of `values`, and True where it is visited for the first time."""
         known, before = self._rows, len(self._rows)
         keys = self.keys(values)
-        self._met = values
+        self._added = values
         fresh = dict(zip(keys, range(before, before + len(keys)), strict=True))
         if len(fresh) == len(keys) and known.keys().isdisjoint(fresh):
             known.update(fresh)
@@ -60,13 +63,13 @@ class Seen:
         highest = np.maximum.accumulate(np.concatenate([[before - 1], rows]))
         return rows, rows > highest[:-1]
 
-    def meet(self, values: Int[np.ndarray, "n genes"]) -> None:
-        """Takes `values` for met; does nothing where they were just added."""
-        if self._met is not values:
+    def mark(self, values: Int[np.ndarray, "n genes"]) -> None:
+        """Marks `values` as visited; does nothing where they were just added."""
+        if self._added is not values:
             self.add(values)
 
-    def unmet(self, values: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "kept genes"]:
-        """The rows of `values` that have not been met, each once, in their order; meets none of them."""
+    def filter_new(self, values: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "kept genes"]:
+        """The rows of `values` that were not visited, each once, in their order; marks none of them."""
         keys, known = self.keys(values), self._rows
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
         if len(first) == len(keys) and known.keys().isdisjoint(first):
@@ -79,7 +82,7 @@ class Seen:
         return kept
 
     def repeated(self, values: Int[np.ndarray, "n genes"]) -> Bool[np.ndarray, " n"]:
-        """True where a row was met before, or equals an earlier one of `values`."""
+        """True where a row was visited before, or equals an earlier one of `values`."""
         keys = self.keys(values)
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
         old = np.ones(len(values), dtype=bool)
@@ -96,16 +99,16 @@ class Seen:
         return kept
 
     def random(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, "got genes"]:
-        """Up to `n` distinct gene values drawn uniformly among those not met; fewer where no more are left."""
+        """Up to `n` distinct gene values drawn uniformly among those not visited; fewer where no more are left."""
         shape = (len(self.space.genes),)
-        found = np.empty((0, *shape), dtype=np.int64)
-        for _ in range(20):
-            if len(found) >= n:
+        new = np.empty((0, *shape), dtype=np.int64)
+        for _ in range(_ROUNDS):
+            if len(new) >= n:
                 break
-            drawn = rng.integers(0, self.space.counts, size=(n - len(found), *shape))
-            found = self.unmet(np.concatenate([found, drawn]))
-        if len(found) < n and self.space.size <= _ENUMERABLE:
+            drawn = rng.integers(0, self.space.counts, size=(n - len(new), *shape))
+            new = self.filter_new(np.concatenate([new, drawn]))
+        if len(new) < n and self.space.size <= _ENUMERABLE:
             every = np.stack(np.unravel_index(np.arange(self.space.size), tuple(self.space.counts)), axis=1)
-            left = self.unmet(every.astype(np.int64))
-            found = left[rng.permutation(len(left))[:n]]
-        return found[:n]
+            left = self.filter_new(every.astype(np.int64))
+            new = left[rng.permutation(len(left))[:n]]
+        return new[:n]

@@ -1,4 +1,4 @@
-"""What an optimizer was told and keeps."""
+"""Gene values with their objectives and violations, as optimizers keep them."""
 
 from dataclasses import dataclass
 from typing import final
@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float, Int
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """Gene values with what they are worth, as `Optimizer.tell` takes them.
+class Population:
+    """Evaluated gene values, as `Optimizer.tell` takes them.
 
     Attributes:
         genes: (n, genes) integers.
-        objectives: (n, m) float64, minimised; (0, 0) before anything was told.
+        objectives: (n, m) float64, minimised; (0, 0) where there are no rows.
         violation: (n,) float64, 0 where every limit is met.
     """
 
@@ -23,7 +23,7 @@ class Told:
     violation: Float[np.ndarray, " n"]
 
     @classmethod
-    def nothing(cls, genes: Int[np.ndarray, "n genes"]) -> "Told":
+    def empty(cls, genes: Int[np.ndarray, "n genes"]) -> "Population":
         """No rows, of genes like these."""
         return cls(genes=genes[:0], objectives=np.empty((0, 0)), violation=np.empty(0))
 
@@ -35,22 +35,22 @@ class Told:
         genes: Int[np.ndarray, "k genes"],
         objectives: Float[np.ndarray, "k m"],
         violation: Float[np.ndarray, " k"],
-    ) -> "Told":
+    ) -> "Population":
         """These rows, then further ones."""
         if not len(self):
-            return Told(genes=genes, objectives=objectives, violation=violation)
-        return Told(
+            return Population(genes=genes, objectives=objectives, violation=violation)
+        return Population(
             genes=np.concatenate([self.genes, genes]),
             objectives=np.concatenate([self.objectives, objectives]),
             violation=np.concatenate([self.violation, violation]),
         )
 
-    def chosen(self, rows: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "Told":
+    def chosen(self, rows: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "Population":
         """Some of the rows."""
-        return Told(genes=self.genes[rows], objectives=self.objectives[rows], violation=self.violation[rows])
+        return Population(genes=self.genes[rows], objectives=self.objectives[rows], violation=self.violation[rows])
 
     @property
-    def sound(self) -> Bool[np.ndarray, " n"]:
-        """(n,) bool: evaluated, every objective a number."""
-        found: np.ndarray = np.isfinite(self.objectives).all(axis=1) & np.isfinite(self.violation)
-        return found
+    def evaluated(self) -> Bool[np.ndarray, " n"]:
+        """(n,) bool: the evaluation did not fail, every objective is a number."""
+        finite: np.ndarray = np.isfinite(self.objectives).all(axis=1) & np.isfinite(self.violation)
+        return finite
