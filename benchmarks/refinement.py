@@ -9,10 +9,10 @@ named, the teacher's own at 8 bits elsewhere; their metric is that on the search
 """
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -182,8 +182,9 @@ def build(place: Workplace, keys: Sequence[tuple[str, str, int]], weights: Mappi
 
 def tune(place: Workplace, network: QuantizedNetwork, epochs: int) -> None:
     """Fine-tunes as the card says, for so many epochs."""
-    settings: dict[str, Any] = {**finetuning_settings(place), "epochs": epochs}
-    finetune(network, place.teacher, place.splits.train, **settings, seed=0, task=place.task)
+    values = finetuning_settings(place)
+    values["settings"] = dataclasses.replace(values["settings"], epochs=epochs)
+    finetune(network, place.teacher, place.splits.train, **values, seed=0)
 
 
 def some(images: Images, every: int) -> Images:

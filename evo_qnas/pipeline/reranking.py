@@ -1,15 +1,16 @@
 """Validated networks against each other: which are dominated after all, and which cannot be told apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Int
 
 from evo_qnas.archive import Archive, Validated
-from evo_qnas.networks.tasks.uncertainty import difference_stderr
+from evo_qnas.networks.tasks.base import TASKS, Outcomes
 from evo_qnas.pareto import nondominated
+
+Difference = Callable[[Outcomes, Outcomes], tuple[float, float]]
 
 _NORMAL = 1.96
 _AFTER = ("metric", "metric_search_split", "metric_stderr", "size_bytes", "round")
@@ -18,10 +19,9 @@ _AFTER = ("metric", "metric_search_split", "metric_stderr", "size_bytes", "round
 def rerank(
     entries: Sequence[dict[str, Any]],
     *,
-    images: int,
     task: str,
     baseline: str | None = None,
-    outcomes: Mapping[str, Int[torch.Tensor, "images *counts"]] | None = None,
+    outcomes: Mapping[str, Outcomes] | None = None,
     seed: int = 0,
 ) -> None:
     """Adds to each entry of `summary.json` `metric_stderr`, `dominated_by`, `tied_with` and `minus_teacher_int8`.
@@ -33,20 +33,16 @@ def rerank(
     more than the baseline's, with the paired standard error or null.
 
     Args:
-        entries: of validated networks; those of other tasks than classification bring their `metric_stderr`.
-        images: test images.
-        task: `classification` (binomial standard errors) or another.
+        entries: of validated networks, with their `metric_stderr` where it is known.
+        task: as in the card; gives the errors of differences.
         baseline: id of the INT8 teacher's entry.
-        outcomes: by id, from `networks.uncertainty.outcomes`, all of the same images.
+        outcomes: by id, by `Task.outcomes`, all of the same images.
         seed: of the resamples.
     """
     known = {} if outcomes is None else outcomes
+    difference = partial(TASKS.get(task).difference, seed=seed)
     for entry in entries:
-        share = entry["metric"]
-        if task == "classification":
-            entry["metric_stderr"] = float(np.sqrt(max(share * (1.0 - share), 0.25 / images) / images))
-        else:
-            entry.setdefault("metric_stderr", None)
+        entry.setdefault("metric_stderr", None)
     if not entries:
         return
     points = np.array([[1.0 - entry["metric"], entry["size_bytes"]] for entry in entries], dtype=np.float64)
@@ -59,14 +55,14 @@ def rerank(
         entry["tied_with"] = [
             other["id"]
             for other, kept in zip(entries, front, strict=True)
-            if kept and other is not entry and _tied(entry, other, _paired(entry, other, known, seed))
+            if kept and other is not entry and _tied(entry, other, _paired(entry, other, known, difference))
         ]
     whole = next((entry for entry in entries if entry["id"] == baseline), None)
     for entry in entries:
         entry["minus_teacher_int8"] = (
             None
             if whole is None or entry is whole
-            else {"metric": entry["metric"] - whole["metric"], "stderr": _paired(entry, whole, known, seed)}
+            else {"metric": entry["metric"] - whole["metric"], "stderr": _paired(entry, whole, known, difference)}
         )
 
 
@@ -93,12 +89,12 @@ def keep_validated(archive: Archive, entries: Sequence[dict[str, Any]]) -> Archi
 
 
 def _paired(
-    one: dict[str, Any], other: dict[str, Any], known: Mapping[str, Int[torch.Tensor, "images *counts"]], seed: int
+    one: dict[str, Any], other: dict[str, Any], known: Mapping[str, Outcomes], difference: Difference
 ) -> float | None:
     """Standard error of the difference of two metrics on the same images, None without the outcomes of both."""
     if one["id"] not in known or other["id"] not in known:
         return None
-    return difference_stderr(known[one["id"]], known[other["id"]], seed=seed)
+    return difference(known[one["id"]], known[other["id"]])[1]
 
 
 def _tied(one: dict[str, Any], other: dict[str, Any], spread: float | None) -> bool:

@@ -101,7 +101,6 @@ def _run_stages(place: Workplace, until: str, *, workers: int) -> dict[str, Any]
         networks, rounds = clock.time("rounds", lambda: further_rounds(place, tables, first, jobs=workers))
     rerank(
         networks,
-        images=len(place.splits.test),
         task=card.task,
         baseline=BASELINE,
         outcomes=stored_outcomes(place, networks),

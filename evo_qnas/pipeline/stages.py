@@ -21,8 +21,6 @@ from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.networks.scoring.local import fixed_costs, score_operator
 from evo_qnas.networks.training.distill import block_features, candidate_steps, distill
 from evo_qnas.networks.training.features import output_variance
-from evo_qnas.networks.training.segmentation import train_segmenter
-from evo_qnas.networks.training.training import train_classifier
 from evo_qnas.pipeline.feature_files import features_of, map_features
 from evo_qnas.pipeline.refining import refine_block, refined_bits, refined_weights
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json
@@ -98,29 +96,19 @@ def _train_teacher(place: Workplace, teacher: nn.Module) -> None:
     if start is not None:
         taken, known = start_teacher(teacher, start)
         label = f"teacher, from {taken} of {known} tensors of {start.name}"
-    seed = seed_of("teacher order", place.card.seed)
+    settings = training.values
     prepare_process(place.card.teacher.threads or place.card.threads)
-    batch = min(training.batch_size, len(train))
-    segments = place.card.task == "segmentation"
-    epochs = training.all_epochs if segments else training.epochs
-    with progress_bar(label, epochs * (len(train) // batch)) as advance:
-        if not segments:
-            train_classifier(
-                teacher, train, **training.for_classification, seed=seed, device=place.device, advance=advance
-            )
-        else:
-            train_segmenter(
-                teacher,
-                train,
-                place.splits.search,
-                classes=len(place.splits.classes),
-                settings=training.for_segmentation,
-                seed=seed,
-                device=place.device,
-                checkpoint=place.folder / "teacher.checkpoint.safetensors",
-                fingerprint=place.teacher_fingerprint,
-                advance=advance,
-            )
+    with progress_bar(label, place.task.training_steps(settings, len(train))) as advance:
+        place.task.train_teacher(
+            teacher,
+            place.splits,
+            settings,
+            seed=seed_of("teacher order", place.card.seed),
+            device=place.device,
+            checkpoint=place.folder / "teacher.checkpoint.safetensors",
+            fingerprint=place.teacher_fingerprint,
+            advance=advance,
+        )
 
 
 def make_blocks(place: Workplace, *, jobs: int) -> None:

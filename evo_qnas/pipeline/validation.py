@@ -17,9 +17,7 @@ from evo_qnas.networks.models.weights import load_weights, save_weights
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import Bits, QuantizedNetwork
 from evo_qnas.networks.scoring.local import assemble_quantized
-from evo_qnas.networks.tasks.uncertainty import metric_of, metric_stderr, outcomes
 from evo_qnas.networks.training.finetune import finetune
-from evo_qnas.networks.training.segmentation import class_weights
 from evo_qnas.pipeline.refining import refined_choices
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace, digest, made_from, read_json, seed_of, to_json
@@ -105,16 +103,11 @@ def build_network(place: Workplace, choices: Sequence[Mapping[str, Any]]) -> Qua
 
 def finetuning_settings(place: Workplace) -> dict[str, Any]:
     """Keyword arguments of `finetune` from the card."""
-    settings = place.card.finetuning
-    values = settings.model_dump(exclude={"augmentation", "class_balance", "keep"})
+    settings = place.card.finetuning.values
+    values: dict[str, Any] = {"settings": settings, "task": place.task}
     if settings.keep == "best":
         values["watched"] = place.splits.search
-    if settings.augmentation is not None:
-        values["augmentation"] = settings.augmentation.values
-    if settings.class_balance:
-        train, classes = place.splits.train, len(place.splits.classes)
-        values["class_weights"] = class_weights(train, classes, settings.class_balance)
-    return values
+    return {**values, "weights": place.task.target_weights(place.splits, settings.class_balance)}
 
 
 @dataclass(frozen=True)
@@ -149,20 +142,19 @@ class Validation:
             place.splits.train,
             **finetuning_settings(place),
             seed=seed_of("finetuning", place.card.seed),
-            task=place.task,
             device=place.device,
         )
         size = costs_of(network.layers, network.quantizers, 8).size_bytes
         test = place.splits.test
         deployed = in_integers(network, test.take(slice(0, 1))[0])
-        found = outcomes(place.task, deployed, test)
+        found = place.task.outcomes(deployed, test)
         entry = {
             "id": identity,
             "genome": genome,
             "blocks": choices,
             "metric_before_finetune": before,
-            "metric": metric_of(found),
-            "metric_stderr": metric_stderr(found, seed=place.card.seed),
+            "metric": place.task.metric_of(found),
+            "metric_stderr": place.task.stderr(found, seed=place.card.seed),
             "metric_search_split": place.task.metric(deployed, place.splits.search),
             "size_bytes": size,
             "latency_ms": None,
@@ -183,7 +175,7 @@ def stored_outcomes(
         path = place.folder / "networks" / entry["id"] / _OUTCOMES
         if path.is_file():
             counts = load_weights(path)[0]["outcomes"]
-            if metric_of(counts) == entry["metric"]:
+            if place.task.metric_of(counts) == entry["metric"]:
                 found[str(entry["id"])] = counts
     return found
 

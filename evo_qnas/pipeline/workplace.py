@@ -70,7 +70,7 @@ class Workplace:
     @property
     def task(self) -> Task:
         """What the networks are for."""
-        return TASKS[self.card.task]
+        return TASKS.get(self.card.task)
 
     @property
     def calibration(self) -> torch.Tensor:
