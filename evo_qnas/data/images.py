@@ -10,6 +10,7 @@ from jaxtyping import Float, Num
 
 from evo_qnas.errors import DataError
 
+# As in Cityscapes and PASCAL VOC.
 IGNORE = 255
 
 

@@ -108,7 +108,7 @@ class Task(ABC):
 
     @abstractmethod
     def match(self, outputs: Any, teacher_outputs: Any, *, temperature: float = 1.0) -> torch.Tensor:
-        """Distance of outputs from the teacher's, (n, *places), at least 0 and 0 for equal ones.
+        """Distance of outputs from the teacher's, (n, *positions), at least 0 and 0 for equal ones.
 
         Its mean over everything is a loss; its mean over all axes but the first is the distance of each example.
 
@@ -120,7 +120,7 @@ class Task(ABC):
 
     @abstractmethod
     def agreement(self, outputs: Any, other: Any) -> torch.Tensor:
-        """1 (or True) where two outputs for the same inputs mean the same, (n, *places)."""
+        """1 (or True) where two outputs for the same inputs mean the same, (n, *positions)."""
 
     @abstractmethod
     def outcomes(self, network: nn.Module, data: Images) -> Outcomes:

@@ -30,10 +30,10 @@ def accuracy(network: nn.Module, data: Images) -> float:
 
 
 def divergence(
-    logits: Float[torch.Tensor, "n classes *places"],
-    teacher_logits: Float[torch.Tensor, "n classes *places"],
+    logits: Float[torch.Tensor, "n classes *positions"],
+    teacher_logits: Float[torch.Tensor, "n classes *positions"],
     temperature: float,
-) -> Float[torch.Tensor, "n *places"]:
+) -> Float[torch.Tensor, "n *positions"]:
     """Kullback-Leibler divergence of softened probabilities from the teacher's, over the classes.
 
     Source: Hinton et al. 2015, Distilling the knowledge in a neural network, section 2.

@@ -30,8 +30,8 @@ class Segmentation(Task):
     The metric is the mean intersection over union, as `evo_qnas.data.miou` counts it. Logits may have any resolution:
     they are up-sampled bilinearly to that of the labels, so that a network need not carry the up-sampling itself.
 
-    Outcomes are int32, (images, classes, 3): per class pixels that are right, that are labelled so, and that are taken
-    for it, ignored ones left out.
+    Outcomes are int32, (images, classes, 3): per class pixels that are right, that are labelled so, and that are
+    predicted so, ignored ones left out.
     """
 
     name = "segmentation"
@@ -123,7 +123,7 @@ class Segmentation(Task):
         *,
         temperature: float = 1.0,
     ) -> Float[torch.Tensor, "n rows columns"]:
-        """Kullback-Leibler divergence at each place of the logits' own resolution."""
+        """Kullback-Leibler divergence at each position of the logits' own resolution."""
         return divergence(outputs, teacher_outputs, temperature)
 
     def agreement(
@@ -131,7 +131,7 @@ class Segmentation(Task):
         outputs: Float[torch.Tensor, "n classes rows columns"],
         other: Float[torch.Tensor, "n classes rows columns"],
     ) -> Bool[torch.Tensor, "n rows columns"]:
-        """True at each place where the largest logit is the same."""
+        """True at each position where the largest logit is the same."""
         return outputs.argmax(dim=1) == other.argmax(dim=1)
 
     def predict(
@@ -141,7 +141,7 @@ class Segmentation(Task):
         return upsampled(logits, size).argmax(dim=1)
 
     def outcomes(self, network: nn.Module, data: Images) -> Int[torch.Tensor, "images classes 3"]:
-        """Pixels of each class: right, labelled so, taken for it."""
+        """Pixels of each class: right, labelled so, predicted so."""
         return outcomes_of(network, data, self._counts)
 
     def _counts(
