@@ -6,9 +6,9 @@ from evo_qnas.data.streets.painting import Thing, dressed, standing, vehicle
 from evo_qnas.data.streets.sampler import Sampler
 from evo_qnas.data.streets.vehicles import Vehicle, two_wheelers, vehicles
 
-# Chosen so that rare classes are met in a few hundred scenes; no counts of real streets.
+# Shares of the kinds of vehicle, by judgement: no counts of real streets.
 _MIX = (("car", 0.6), ("truck", 0.1), ("bus", 0.08), ("rider on motorcycle", 0.11), ("rider on bicycle", 0.11))
-# Metres; further ones would be a pixel or two at the default size.
+# Metres; further ones would be two or three pixels high at the default size.
 _FARTHEST = 75.0
 
 

@@ -9,7 +9,7 @@ from evo_qnas.data.streets.painting import Thing, dressed, repainted, standing
 from evo_qnas.data.streets.sampler import Sampler
 from evo_qnas.data.streets.vehicles import two_wheelers
 
-# Metres; further ones would be a pixel or two at the default size.
+# Metres; further ones would be two or three pixels high at the default size.
 _FARTHEST = 55.0
 
 

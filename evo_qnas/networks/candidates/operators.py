@@ -72,6 +72,10 @@ def load_operators(card: str, parameters: Mapping[str, Sequence[int]]) -> tuple[
         names = [name for name in ("LABEL", "DEFAULTS", "build") if name not in vars(module)]
         if names:
             raise CardError(f"operator card {path} lacks {', '.join(names)}")
+        if not callable(module.build):
+            raise CardError(f"operator card {path}: build is no function, got {module.build!r}")
+        if "block" in module.DEFAULTS:
+            raise CardError(f"operator card {path}: a parameter cannot be called 'block', which is the teacher's block")
         label, defaults, builder = str(module.LABEL), dict(module.DEFAULTS), module.build
     else:
         content = validate(OperatorCard, read_toml(path), f"operator card {path.name}")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from evo_qnas.cards import list_cards
-from evo_qnas.errors import NetworkError
+from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
 from evo_qnas.networks.candidates.operators import Operator, build_candidate, candidate_labels, load_operators
 from evo_qnas.networks.models.deeplab import DeepLabV3
@@ -99,7 +99,7 @@ DEFAULTS = {"times": [1, 2]}
 
 def build(shape, *, block, times):
     convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
-    if not convolutions or float(convolutions[0].weight.abs().max()) == 0.0:
+    if not convolutions or float(convolutions[0].weight.detach().abs().max()) == 0.0:
         return None
     halved = copy.deepcopy(block)
     with torch.no_grad():
@@ -127,6 +127,16 @@ def test_a_python_card_is_given_the_teachers_block(card: str) -> None:
     for mine, own in zip(made.parameters(), block.parameters(), strict=True):
         assert torch.equal(mine, own / 4)
     assert build_candidate(once, SHAPE, seed=0) is None
+
+
+def test_a_python_card_without_a_function_or_with_a_parameter_block_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "odd.py"
+    path.write_text("LABEL, DEFAULTS, build = 'x', {}, 5\n")
+    with pytest.raises(CardError, match=r"odd.py: build is no function, got 5"):
+        load_operators(str(path), {})
+    path.write_text("LABEL, DEFAULTS = 'x_{block}', {'block': [1]}\ndef build(shape, *, block): ...\n")
+    with pytest.raises(CardError, match=r"odd.py: a parameter cannot be called 'block', which is the teacher's block"):
+        load_operators(str(path), {})
 
 
 def test_a_card_that_looks_at_values_is_built_to_learn_whether_it_fits(card: str) -> None:
