@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from evo_qnas.data import Images
+from evo_qnas.data.batches import batches
 from evo_qnas.data.loading import load_splits
 from evo_qnas.networks.acceleration.devices import channels_last, prepare_process, to_rest, to_training
 from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
@@ -31,7 +32,6 @@ from evo_qnas.networks.models.teachers import build_teacher, load_teacher
 from evo_qnas.networks.training.distill import distill
 from evo_qnas.networks.training.features import Features, FeatureSettings, StoredFeatures, cache_features
 from evo_qnas.networks.training.noise import noise_to_signal
-from evo_qnas.networks.training.training import batches
 from evo_qnas.pipeline.cards.problem import ProblemCard, load_card
 
 LIMIT = 3.0

@@ -14,7 +14,7 @@ from evo_qnas.data import Images
 from evo_qnas.data.loading import load_splits
 from evo_qnas.networks.models.teachers import build_teacher, load_teacher
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
-from evo_qnas.networks.tasks.base import Segmentation
+from evo_qnas.networks.tasks.segmentation import Segmentation
 from evo_qnas.pipeline.cards.problem import load_card
 
 WAYS = {

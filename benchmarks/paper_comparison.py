@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.networks.models.weights import load_weights
+from evo_qnas.networks.tasks.segmentation import Segmentation
 from evo_qnas.networks.tasks.uncertainty import resampled
 
 LIMITS = {"size_bytes": (0.33, "smaller"), "latency_ms": (0.176, "faster")}
@@ -115,7 +116,7 @@ def paired_error(runs: list[Path], chosen: list[str]) -> float | None:
         files = [run / "networks" / identity / "outcomes.safetensors" for identity in (name, "teacher_int8")]
         if not all(file.is_file() for file in files):
             return None
-        one, whole = (resampled(load_weights(file)[0]["outcomes"], seed=0) for file in files)
+        one, whole = (resampled(load_weights(file)[0]["outcomes"], Segmentation().metric_of, seed=0) for file in files)
         values.append(one - whole)
     return float(100 * np.std(np.mean(values, axis=0), ddof=1))
 

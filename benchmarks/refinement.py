@@ -9,10 +9,10 @@ named, the teacher's own at 8 bits elsewhere; their metric is that on the search
 """
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -184,8 +184,9 @@ def build(
 
 def tune(context: RunContext, network: QuantizedNetwork, epochs: int) -> None:
     """Fine-tunes as the card says, for so many epochs."""
-    settings: dict[str, Any] = {**finetuning_settings(context), "epochs": epochs}
-    finetune(network, context.teacher, context.splits.train, **settings, seed=0, task=context.task)
+    values = finetuning_settings(context)
+    values["settings"] = dataclasses.replace(values["settings"], epochs=epochs)
+    finetune(network, context.teacher, context.splits.train, **values, seed=0)
 
 
 def some(images: Images, every: int) -> Images:

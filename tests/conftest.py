@@ -1,4 +1,8 @@
-"""Shapes in signatures are checked while testing; real data is found or the test is skipped with a reason."""
+"""Shapes in signatures are checked while testing; real data is found or the test is skipped with a reason.
+
+The library looks for data in `$EVO_QNAS_DATA` alone; tests set it to `../shared/data` beside the checkout where it is
+absent.
+"""
 
 import os
 from pathlib import Path
@@ -8,13 +12,15 @@ from jaxtyping import install_import_hook
 
 _HOOK = install_import_hook("evo_qnas", "beartype.beartype")
 
-_ROOT = Path(__file__).resolve().parent.parent
+_BESIDE = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+if _BESIDE.is_dir():
+    os.environ.setdefault("EVO_QNAS_DATA", str(_BESIDE))
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data, `$EVO_QNAS_DATA` or `../shared/data`; skips where it is absent."""
-    folder = Path(os.environ.get("EVO_QNAS_DATA", _ROOT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("EVO_QNAS_DATA", _BESIDE))
     if not folder.is_dir():
         pytest.skip(f"needs the real data at {folder} (or set EVO_QNAS_DATA)")
     return folder

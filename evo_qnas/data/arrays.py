@@ -1,11 +1,14 @@
 """Data sets that are arrays already: three `.npz` files."""
 
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import torch
 
+from evo_qnas.data.card import DataCard
 from evo_qnas.data.images import Images, Splits
+from evo_qnas.data.sources import DataSource
 from evo_qnas.errors import DataError
 
 
@@ -48,3 +51,15 @@ def _read_arrays(path: Path) -> Images:
     if not np.isfinite(pixels).all():
         raise DataError(f"{path}: pixels must be finite")
     return Images(pixels=torch.from_numpy(pixels.astype(np.float32)), labels=torch.from_numpy(labels.astype(np.int64)))
+
+
+@final
+class Arrays(DataSource):
+    """Three `.npz` files."""
+
+    about = "train.npz, search.npz and test.npz with normalised pixels and labels, in data.folder"
+    keys = frozenset({"folder"})
+
+    def load(self, card: DataCard, *, cache: Path | None, jobs: int) -> Splits:
+        """See `load_arrays_splits`."""
+        return load_arrays_splits(card.folder)

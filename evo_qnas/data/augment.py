@@ -1,4 +1,4 @@
-"""Random flips, scales, crops and colours of labelled images: pure functions on batches."""
+"""Random shifts, flips, scales, crops and colours of labelled images: pure functions on batches."""
 
 import math
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from torch.nn import functional
 
 from evo_qnas.data.images import IGNORE
 
+# Shares of red, green and blue in the luma of ITU-R BT.601.
 _GREY = (0.299, 0.587, 0.114)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """What `augment` may do to an image.
+    """Limits of what `augment` does to an image.
 
     Attributes:
         flip: mirror left and right in half of the cases.
@@ -36,6 +37,22 @@ class Augmentation:
     saturation: float = 0.0
 
 
+def shift(
+    pixels: Float[torch.Tensor, "n c h w"], most: int, generator: torch.Generator
+) -> Float[torch.Tensor, "n c h w"]:
+    """Images moved by up to `most` pixels each way, the border filled with its own pixels."""
+    if most == 0:
+        return pixels
+    n, _, height, width = pixels.shape
+    padded = functional.pad(pixels, (most, most, most, most), mode="replicate")
+    moves = torch.randint(0, 2 * most + 1, (2, n, 1), generator=generator)
+    rows = (moves[0] + torch.arange(height))[:, None, :, None]
+    columns = (moves[1] + torch.arange(width))[:, None, None, :]
+    images = torch.arange(n)[:, None, None, None]
+    channels = torch.arange(pixels.shape[1])[None, :, None, None]
+    return padded[images, channels, rows, columns]
+
+
 def augment(
     pixels: Float[torch.Tensor, "n 3 h w"],
     labels: Int[torch.Tensor, "n h w"],
@@ -47,7 +64,7 @@ def augment(
     Args:
         pixels: normalised, so that 0 is the mean and 1 the deviation of a colour; stay unchanged.
         labels: class of each pixel, `IGNORE` for none; stay unchanged.
-        settings: what may be done.
+        settings: the limits.
         generator: on the CPU; the draws do not depend on the device of the images, nor one kind on another's settings.
     """
     draws = torch.rand((7, len(pixels)), generator=generator, dtype=torch.float64)
@@ -78,13 +95,13 @@ def _recolour(
 def _coordinates(
     size: tuple[int, int], settings: Augmentation, draws: Float[torch.Tensor, "4 n"]
 ) -> tuple[Float[torch.Tensor, "n a"], Float[torch.Tensor, "n b"]]:
-    """Which row and column of the image each row and column of the outcome shows; pixel centres are whole numbers."""
+    """Row and column of the image at each row and column of the result; pixel centres are whole numbers."""
     smallest, largest = (math.log(factor) for factor in settings.scale)
     scale = torch.exp(smallest + (largest - smallest) * draws[0])
     axes = []
-    for length, wanted, draw in zip(size, settings.crop or size, draws[1:3], strict=True):
-        start = torch.round(draw * (scale * length - wanted))
-        axes.append((torch.arange(wanted) + 0.5 + start[:, None]) / scale[:, None] - 0.5)
+    for length, side, draw in zip(size, settings.crop or size, draws[1:3], strict=True):
+        start = torch.round(draw * (scale * length - side))
+        axes.append((torch.arange(side) + 0.5 + start[:, None]) / scale[:, None] - 0.5)
     y, x = axes
     if settings.flip:
         x = torch.where(draws[3, :, None] < 0.5, size[1] - 1 - x, x)
@@ -110,13 +127,13 @@ def _nearest(
     height, width = labels.shape[1:]
     row, column = torch.floor(y + 0.5).long(), torch.floor(x + 0.5).long()
     image = torch.arange(len(labels), device=labels.device)[:, None, None]
-    found = labels[image, row.clamp(0, height - 1)[:, :, None], column.clamp(0, width - 1)[:, None, :]]
-    return found.masked_fill(~_inside((height, width), y, x), IGNORE)
+    nearest = labels[image, row.clamp(0, height - 1)[:, :, None], column.clamp(0, width - 1)[:, None, :]]
+    return nearest.masked_fill(~_inside((height, width), y, x), IGNORE)
 
 
 def _inside(
     size: tuple[int, int], y: Float[torch.Tensor, "n a"], x: Float[torch.Tensor, "n b"]
 ) -> Bool[torch.Tensor, "n a b"]:
-    """Which of the places lie on a pixel of the image."""
+    """True where a position lies on a pixel of the image."""
     on_y, on_x = ((part >= -0.5) & (part < length - 0.5) for part, length in zip((y, x), size, strict=True))
     return on_y[:, :, None] & on_x[:, None, :]

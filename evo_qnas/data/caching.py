@@ -18,8 +18,11 @@ Item = tuple[UInt8[np.ndarray, "3 h w"], UInt8[np.ndarray, "h w"]]
 Arrays = tuple[UInt8[np.ndarray, "n 3 h w"], UInt8[np.ndarray, "n h w"]]
 Make = Callable[[int], Item]
 
+# Images a job: few enough for the bar to move and the first to judge the rest by.
 _CHUNK = 16
+# Worker processes that import torch are to be repaid by what they save.
 _STARTING_SECONDS = 10.0
+# A file that nobody has written to for an hour belongs to no process that lives.
 _STALE_SECONDS = 3600.0
 
 
@@ -38,7 +41,7 @@ def make_arrays(
         jobs: worker processes.
 
     Raises:
-        DataError: `make` raised it, or the disk has not enough room.
+        DataError: `make` raised it, or the disk has not enough space.
     """
     shapes = ((count, 3, *size), (count, *size))
     if cache is None:
@@ -107,7 +110,7 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."] | No
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> None:
-    """An empty array file with its room on the disk: writing to a mapped file on a full disk would end the process."""
+    """An empty array file with its space on the disk: writing to a mapped file on a full disk would end the process."""
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
     if hasattr(os, "posix_fallocate"):
         with path.open("rb+") as handle:

@@ -1,8 +1,13 @@
 """CamVid in the layout of the SegNet tutorial: road scenes with 11 classes."""
 
+from pathlib import Path
+from typing import final
+
 from evo_qnas.data.card import DataCard
-from evo_qnas.data.images import IGNORE
+from evo_qnas.data.files import load_listing
+from evo_qnas.data.images import IGNORE, Splits
 from evo_qnas.data.listing import (
+    FILE_KEYS,
     IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
     LabelCoding,
@@ -12,6 +17,7 @@ from evo_qnas.data.listing import (
     ordered,
     paired,
 )
+from evo_qnas.data.sources import DataSource
 
 CLASSES = (
     "sky",
@@ -26,6 +32,7 @@ CLASSES = (
     "pedestrian",
     "bicyclist",
 )
+# Of the label images of the SegNet tutorial.
 _VOID = 11
 
 
@@ -50,3 +57,15 @@ def list_camvid(card: DataCard) -> Listing:
     values = [(value, value) for value in range(len(CLASSES))]
     coding = LabelCoding(names=CLASSES, codes=(*values, (_VOID, IGNORE), (IGNORE, IGNORE)))
     return Listing(parts=parts, coding=coding)
+
+
+@final
+class CamVid(DataSource):
+    """CamVid in the layout of the SegNet tutorial."""
+
+    about = "road scenes in the layout of the SegNet tutorial, in data.folder; 11 classes a pixel"
+    keys = FILE_KEYS
+
+    def load(self, card: DataCard, *, cache: Path | None, jobs: int) -> Splits:
+        """See `list_camvid`."""
+        return load_listing(list_camvid(card), card, cache=cache, jobs=jobs)

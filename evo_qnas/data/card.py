@@ -18,7 +18,7 @@ PerChannel = tuple[float, float, float]
 class ClassCard(Card):
     """One entry of `data.classes`: a name and what stands for it in the label images.
 
-    Entries of one name make one class. Without `value` or `colour` the class has the value of its place in the list.
+    Entries of one name make one class. Without `value` or `colour` the class has the value of its index in the list.
     """
 
     name: str
@@ -27,8 +27,8 @@ class ClassCard(Card):
 
     @model_validator(mode="before")
     @classmethod
-    def _plain_name(cls, given: Any) -> Any:
-        return {"name": given} if isinstance(given, str) else given
+    def _plain_name(cls, entry: Any) -> Any:
+        return {"name": entry} if isinstance(entry, str) else entry
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "ClassCard":
@@ -49,8 +49,8 @@ class DataCard(Card):
     """`[data]`: which images, and how they are split. Keys that a data set has no use for stay out.
 
     Attributes:
-        name: one of `loading.DATASETS`.
-        folder: where the images lie; None for `$EVO_QNAS_DATA/<name>`, else `../shared/data/<name>` beside a checkout.
+        name: one of `sources.DATA_SOURCES`.
+        folder: where the images lie; None for `$EVO_QNAS_DATA/<name>`.
         search_share: share of the images (where there is no search part: of the train images) that scores choices.
         test_share: share of the images for final validation, where there is no test part.
         split_seed: decides which image goes where, and which streets are generated.
@@ -67,6 +67,7 @@ class DataCard(Card):
         mean: of the channels red, green, blue in 0..1, None for ImageNet's.
         std: the same.
         cache: where decoded images are kept, None for `data/` in the run folder.
+        options: further settings of a data source of another package; ours have none.
     """
 
     name: str
@@ -87,6 +88,7 @@ class DataCard(Card):
     mean: PerChannel | None = None
     std: PerChannel | None = None
     cache: Path | None = None
+    options: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _fits_together(self) -> "DataCard":

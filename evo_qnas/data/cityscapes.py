@@ -2,10 +2,24 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import final
 
 from evo_qnas.data.card import DataCard
-from evo_qnas.data.images import IGNORE
-from evo_qnas.data.listing import LabelCoding, Listing, Pair, dataset_folder, files_by_key, ordered, paired, share_of
+from evo_qnas.data.files import load_listing
+from evo_qnas.data.images import IGNORE, Splits
+from evo_qnas.data.listing import (
+    FILE_KEYS,
+    SPLIT_KEYS,
+    LabelCoding,
+    Listing,
+    Pair,
+    dataset_folder,
+    files_by_key,
+    ordered,
+    paired,
+    share_of,
+)
+from evo_qnas.data.sources import DataSource
 from evo_qnas.errors import DataError
 
 CLASSES = (
@@ -29,6 +43,7 @@ CLASSES = (
     "motorcycle",
     "bicycle",
 )
+# `id` of the 19 classes with a `trainId`, in its order, of cityscapesscripts.helpers.labels; ids run from 0 to 33.
 _LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 _ALL_LABEL_IDS = 34
 _IMAGE = "_leftImg8bit"
@@ -62,7 +77,7 @@ def list_cityscapes(card: DataCard) -> Listing:
 
 
 def _ending(folder: Path) -> str:
-    """How the names of the label images end."""
+    """Ending of the names of the label images."""
     for ending in _LABELS:
         if next(folder.rglob(f"*{ending}.png"), None) is not None:
             return ending
@@ -94,10 +109,22 @@ def _groups(pairs: Mapping[str, Pair], share: float) -> dict[str, list[str]]:
 
 
 def _coding(*, train_ids: bool) -> LabelCoding:
-    """What the values of the label images stand for."""
+    """Meaning of the values of the label images."""
     if train_ids:
         codes = [(value, value) for value in range(len(CLASSES))]
     else:
         known = dict(zip(_LABEL_IDS, range(len(CLASSES)), strict=True))
         codes = [(value, known.get(value, IGNORE)) for value in range(_ALL_LABEL_IDS)]
     return LabelCoding(names=CLASSES, codes=(*codes, (IGNORE, IGNORE)))
+
+
+@final
+class Cityscapes(DataSource):
+    """Cityscapes in its own folder layout."""
+
+    about = "street scenes in leftImg8bit/ and gtFine/ of data.folder; 19 classes a pixel"
+    keys = FILE_KEYS | SPLIT_KEYS
+
+    def load(self, card: DataCard, *, cache: Path | None, jobs: int) -> Splits:
+        """See `list_cityscapes`."""
+        return load_listing(list_cityscapes(card), card, cache=cache, jobs=jobs)

@@ -78,7 +78,7 @@ def _shown(image: Image.Image) -> str:
 
 
 def _values(label: Image.Image, path: Path, coding: LabelCoding, size: Size) -> Int[np.ndarray, "h w"]:
-    """One whole number per pixel at the wanted size: the value, or the packed colour."""
+    """One whole number per pixel at the target size: the value, or the packed colour."""
     if coding.colours:
         if label.mode not in {"RGB", "RGBA", "P"}:
             raise DataError(f"label image {path} has the mode {label.mode}, the classes have colours: give them values")

@@ -1,10 +1,17 @@
 """The 1,797 handwritten digits of 8 x 8 pixels that ship with scikit-learn."""
 
+from pathlib import Path
+from typing import final
+
 import numpy as np
 import torch
 
+from evo_qnas.data.card import DataCard
 from evo_qnas.data.images import Images, Splits
+from evo_qnas.data.listing import SPLIT_KEYS
+from evo_qnas.data.sources import DataSource
 
+# Of all pixels 0..16 of the set.
 _MEAN, _STD = 4.8842, 6.0168
 
 
@@ -30,3 +37,15 @@ def load_digits_splits(*, search_share: float, test_share: float, seed: int) -> 
     targets = torch.from_numpy(labels.astype(np.int64))
     parts = [Images(pixels=pixels[np.sort(part)], labels=targets[np.sort(part)]) for part in (train, search, test)]
     return Splits(train=parts[0], search=parts[1], test=parts[2], classes=tuple(str(d) for d in range(10)))
+
+
+@final
+class Digits(DataSource):
+    """The digits of scikit-learn."""
+
+    about = "1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn; 10 classes"
+    keys = SPLIT_KEYS | {"test_share"}
+
+    def load(self, card: DataCard, *, cache: Path | None, jobs: int) -> Splits:
+        """See `load_digits_splits`."""
+        return load_digits_splits(search_share=card.search_share, test_share=card.test_share, seed=card.split_seed)

@@ -14,8 +14,10 @@ from evo_qnas.data.decoding import Size, decode, size_of
 from evo_qnas.data.images import Images, Splits
 from evo_qnas.data.listing import LabelCoding, Listing, Pair
 
+# Of ImageNet's train images in 0..1, as torchvision's pretrained networks take them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# Raised where the same files are decoded to other values.
 _FORMAT = 1
 
 
@@ -53,11 +55,11 @@ def _decoded(pairs: Sequence[Pair], size: Size, coding: LabelCoding, resize: boo
 
 def _fingerprint(pairs: Sequence[Pair], size: Size, coding: LabelCoding) -> str:
     """A hex digest of all that decoded images depend on: names, lengths and times of the files, size, coding."""
-    told = [
+    stats = [
         (path.parent.name, path.name, status.st_size, status.st_mtime_ns)
         for pair in pairs
         for path in (pair.image, pair.label)
         for status in [path.stat()]
     ]
-    text = json.dumps([_FORMAT, size, coding.codes, coding.colours, told])
+    text = json.dumps([_FORMAT, size, coding.codes, coding.colours, stats])
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import final
 
 from evo_qnas.data.card import DataCard
-from evo_qnas.data.images import IGNORE
+from evo_qnas.data.files import load_listing
+from evo_qnas.data.images import IGNORE, Splits
 from evo_qnas.data.listing import (
+    FILE_KEYS,
     IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
+    SPLIT_KEYS,
     LabelCoding,
     Listing,
     Pair,
@@ -17,9 +21,22 @@ from evo_qnas.data.listing import (
     paired,
     share_of,
 )
+from evo_qnas.data.sources import DataSource
 from evo_qnas.errors import DataError
 
 _NAMES = {"train": ("train", "training"), "search": ("search", "val", "validation"), "test": ("test", "testing")}
+_OWN_KEYS = frozenset(
+    {
+        "test_share",
+        "classes",
+        "ignore",
+        "ignore_colours",
+        "image_folder",
+        "label_folder",
+        "image_ending",
+        "label_ending",
+    }
+)
 
 
 def list_folder(card: DataCard) -> Listing:
@@ -50,7 +67,7 @@ def list_folder(card: DataCard) -> Listing:
 
 
 def coding_of(card: DataCard) -> LabelCoding:
-    """What label values stand for, from `data.classes` and what is ignored.
+    """Meaning of label values, from `data.classes` and what is ignored.
 
     Raises:
         DataError: there is no class list, values and colours are mixed, or one value stands for two classes.
@@ -60,13 +77,13 @@ def coding_of(card: DataCard) -> LabelCoding:
     colours = card.classes[0].colour is not None
     names = tuple(dict.fromkeys(entry.name for entry in card.classes))
     codes: dict[int, int] = {}
-    for place, entry in enumerate(card.classes):
+    for index, entry in enumerate(card.classes):
         if (entry.colour is not None) != colours:
             raise DataError(f"data.classes: class {entry.name!r} breaks the rule that all or none have a colour")
-        code = _packed(entry.colour) if entry.colour is not None else place if entry.value is None else entry.value
+        code = _packed(entry.colour) if entry.colour is not None else index if entry.value is None else entry.value
         if codes.setdefault(code, names.index(entry.name)) != names.index(entry.name):
-            given = entry.colour if colours else code
-            raise DataError(f"data.classes: {given} stands for {names[codes[code]]!r} and for {entry.name!r}")
+            shown = entry.colour if colours else code
+            raise DataError(f"data.classes: {shown} stands for {names[codes[code]]!r} and for {entry.name!r}")
     for ignored in (card.ignore_colours if colours else card.ignore) or []:
         code = ignored if isinstance(ignored, int) else _packed(ignored)
         if codes.setdefault(code, IGNORE) != IGNORE:
@@ -143,3 +160,15 @@ def _completed(known: Mapping[str, set[str]], pairs: Mapping[str, Pair], card: D
 
 def _drawn(keys: set[str], share: float, *, seed: int) -> set[str]:
     return share_of({key: [key] for key in keys}, share, seed=seed, what="data.folder")
+
+
+@final
+class Folder(DataSource):
+    """Any folder of images and label images."""
+
+    about = "images/ and labels/ of data.folder, with data.classes; a class a pixel"
+    keys = FILE_KEYS | SPLIT_KEYS | _OWN_KEYS
+
+    def load(self, card: DataCard, *, cache: Path | None, jobs: int) -> Splits:
+        """See `list_folder`."""
+        return load_listing(list_folder(card), card, cache=cache, jobs=jobs)

@@ -6,10 +6,11 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Integer, Num
+from jaxtyping import Float, Num
 
 from evo_qnas.errors import DataError
 
+# As in Cityscapes and PASCAL VOC.
 IGNORE = 255
 
 
@@ -20,22 +21,27 @@ class Images:
 
     Attributes:
         pixels: (n, channels, height, width), as stored: float32 and normalised, or uint8; may be memory-mapped.
-        labels: (n,) int64 for classification, (n, height, width) uint8 for segmentation with `IGNORE` left out.
+        labels: (n,) int64 for classification, (n, height, width) uint8 for segmentation with `IGNORE` left out, floats
+            of any shape for a task of numbers.
         mean: per channel, of uint8 pixels divided by 255; () for float32.
         std: the same.
     """
 
     pixels: Num[torch.Tensor, "n c h w"]
-    labels: Integer[torch.Tensor, "n *map"]
+    labels: Num[torch.Tensor, "n *map"]
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def take(self, chosen: Any) -> tuple[Float[torch.Tensor, "k c h w"], Int[torch.Tensor, "k *map"]]:
-        """Normalised float32 pixels and int64 labels of the images that `chosen` (indices or a slice) names."""
-        return self.normalised(self.pixels[chosen]), self.labels[chosen].long()
+    def take(self, chosen: Any) -> tuple[Float[torch.Tensor, "k c h w"], Num[torch.Tensor, "k *map"]]:
+        """Normalised float32 pixels and labels of the images that `chosen` (indices or a slice) names.
+
+        Labels that are integers become int64, floats keep their type.
+        """
+        labels = self.labels[chosen]
+        return self.normalised(self.pixels[chosen]), labels if labels.is_floating_point() else labels.long()
 
     def normalised(self, pixels: Num[torch.Tensor, "k c h w"]) -> Float[torch.Tensor, "k c h w"]:
         """Stored pixels as float32, uint8 ones with `mean` and `std` taken out."""
@@ -44,7 +50,7 @@ class Images:
         mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
         return (pixels.float() / 255.0 - mean) / std
 
-    def parts(self, size: int) -> Iterator[tuple[Float[torch.Tensor, "k c h w"], Int[torch.Tensor, "k *map"]]]:
+    def parts(self, size: int) -> Iterator[tuple[Float[torch.Tensor, "k c h w"], Num[torch.Tensor, "k *map"]]]:
         """All images in order, `size` at a time, as `take` gives them."""
         for start in range(0, len(self), size):
             yield self.take(slice(start, start + size))

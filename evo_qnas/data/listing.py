@@ -1,4 +1,4 @@
-"""Which image file goes with which label file, in which part, and what its values mean: nothing is decoded yet."""
+"""Image files, their label files, their part and the meaning of label values: nothing is decoded yet."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,9 @@ from evo_qnas.errors import DataError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 LABEL_SUFFIXES = (".png", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".gif")
 PARTS = ("train", "search", "test")
-_BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data"  # beside a checkout, where tests look too
+# Keys of `[data]` that every data set of image files uses, and those of one whose parts are drawn.
+FILE_KEYS = frozenset({"folder", "height", "width", "mean", "std", "cache"})
+SPLIT_KEYS = frozenset({"split_seed", "search_share"})
 
 
 @final
@@ -29,7 +31,7 @@ class Pair:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelCoding:
-    """What the values of label images stand for.
+    """Meaning of the values of label images.
 
     Attributes:
         names: class names.
@@ -57,21 +59,20 @@ class Listing:
 
 
 def dataset_folder(card: DataCard, layout: str) -> Path:
-    """The folder of the data set: `data.folder`, `$EVO_QNAS_DATA/<name>` or `../shared/data/<name>` of a checkout.
+    """The folder of the data set: `data.folder`, else `$EVO_QNAS_DATA/<name>`.
 
     Args:
         card: the data card.
         layout: what the folder must contain, for the error.
 
     Raises:
-        DataError: none exists.
+        DataError: neither is given, or it does not exist.
     """
     root = os.environ.get("EVO_QNAS_DATA")
-    named = card.folder or (Path(root) / card.name if root else None)
     # Where data.folder is given nothing else will do: images of another folder would be a silent mistake.
-    for folder in [named] if card.folder else [named, _BESIDE / card.name]:
-        if folder is not None and folder.is_dir():
-            return folder
+    named = card.folder or (Path(root) / card.name if root else None)
+    if named is not None and named.is_dir():
+        return named
     where = f"the data folder {named} does not exist" if named else "no data folder is given"
     raise DataError(
         f"{where}: set data.folder to a folder with {layout}, or EVO_QNAS_DATA to the folder above {card.name}/"
@@ -86,16 +87,16 @@ def files_by_key(folder: Path, suffixes: Sequence[str], *, ending: str = "") -> 
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in suffixes or not path.stem.endswith(ending) or path.name.startswith("."):
             continue
         relative = path.relative_to(folder)
         key = relative.with_name(path.stem.removesuffix(ending)).as_posix()
-        if key in found:
-            raise DataError(f"{found[key]} and {path.name} would be one image: remove or rename one of them")
-        found[key] = path
-    return found
+        if key in files:
+            raise DataError(f"{files[key]} and {path.name} would be one image: remove or rename one of them")
+        files[key] = path
+    return files
 
 
 def paired(images: Mapping[str, Path], labels: Mapping[str, Path], *, where: tuple[Path, Path]) -> dict[str, Pair]:
@@ -137,11 +138,11 @@ def share_of(groups: Mapping[str, Sequence[str]], share: float, *, seed: int, wh
     if len(groups) < 2:
         raise DataError(f"{what} needs at least two images to split, there are {len(groups)}")
     names = sorted(groups)
-    wanted = share * sum(len(members) for members in groups.values())
+    target = share * sum(len(members) for members in groups.values())
     chosen: set[str] = set()
-    for place in np.random.Generator(np.random.PCG64(seed)).permutation(len(names))[:-1]:
-        members = groups[names[place]]
-        if chosen and abs(len(chosen) + len(members) - wanted) >= abs(len(chosen) - wanted):
+    for index in np.random.Generator(np.random.PCG64(seed)).permutation(len(names))[:-1]:
+        members = groups[names[index]]
+        if chosen and abs(len(chosen) + len(members) - target) >= abs(len(chosen) - target):
             continue
         chosen.update(members)
     return chosen

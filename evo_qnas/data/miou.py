@@ -37,19 +37,23 @@ def mean_iou(matrix: Int[torch.Tensor, "classes classes"]) -> float:
 
 
 def mean_of_iou(
-    hits: Int[torch.Tensor, " classes"], labelled: Int[torch.Tensor, " classes"], taken: Int[torch.Tensor, " classes"]
+    hits: Int[torch.Tensor, " classes"],
+    labelled: Int[torch.Tensor, " classes"],
+    predicted: Int[torch.Tensor, " classes"],
 ) -> float:
-    """`mean_iou` from pixels per class that were found right, that are labelled so and that were taken for it.
+    """`mean_iou` from pixels per class that are right, that are labelled so and that are predicted so.
 
     Raises:
         DataError: no pixel is labelled.
     """
     if not int(labelled.sum()):
         raise DataError("the mean IoU needs at least one labelled pixel: all labels of the split are ignored")
-    return float(_iou(hits, labelled, taken).nanmean())
+    return float(_iou(hits, labelled, predicted).nanmean())
 
 
 def _iou(
-    hits: Int[torch.Tensor, " classes"], labelled: Int[torch.Tensor, " classes"], taken: Int[torch.Tensor, " classes"]
+    hits: Int[torch.Tensor, " classes"],
+    labelled: Int[torch.Tensor, " classes"],
+    predicted: Int[torch.Tensor, " classes"],
 ) -> Float[torch.Tensor, " classes"]:
-    return hits.double() / (taken + labelled - hits)
+    return hits.double() / (predicted + labelled - hits)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evo_qnas.data import listing
 from evo_qnas.data.cityscapes import CLASSES
 
 Write = Callable[..., None]
@@ -18,7 +17,6 @@ def _no_data_elsewhere(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureR
     """Only tests of the real data may find data outside of their own folder."""
     if "real_data" not in request.fixturenames:
         monkeypatch.delenv("EVO_QNAS_DATA", raising=False)
-        monkeypatch.setattr(listing, "_BESIDE", Path("nowhere"))
 
 
 def write_image(path: Path, rng: np.random.Generator, size: tuple[int, int] = (12, 16)) -> np.ndarray:

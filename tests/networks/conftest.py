@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Images, Splits
 from evo_qnas.networks.models.teachers import InvertedResidualClassifier
-from evo_qnas.networks.training.training import train_classifier
+from evo_qnas.networks.tasks.classification import Classification
+from evo_qnas.networks.tasks.settings import TeacherSettings
 
 STAGES = [
     {"channels": 8, "expansion": 2, "depth": 1, "stride": 1},
@@ -40,17 +41,9 @@ def _trained(labelled: Images) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         network = InvertedResidualClassifier(channels=1, classes=4, stem=8, stages=STAGES, head=16)
-    train_classifier(
-        network,
-        labelled,
-        epochs=20,
-        batch_size=32,
-        learning_rate=1e-2,
-        weight_decay=1e-4,
-        shift_pixels=0,
-        label_smoothing=0.0,
-        seed=0,
-    )
+    settings = TeacherSettings(epochs=20, batch_size=32, learning_rate=1e-2, weight_decay=1e-4)
+    splits = Splits(train=labelled, search=labelled, test=labelled, classes=("0", "1", "2", "3"))
+    Classification().train_teacher(network, splits, settings, seed=0)
     return network
 
 

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from evo_qnas.networks.tasks.classification import Classification
 from evo_qnas.pipeline.validation import keep_validated, ranked
 from evo_qnas.problem import TableProblem
 from evo_qnas.search import search
 from evo_qnas.summary import ValidatedNetwork
 from evo_qnas.tables.generate import generate_tables
+
+TASK = Classification()
 
 
 def network(name: str, metric: float, size: int, images: int = 1000, **more: Any) -> ValidatedNetwork:
@@ -28,18 +31,18 @@ def network(name: str, metric: float, size: int, images: int = 1000, **more: Any
 
 def test_dominated_networks_name_the_best_that_beats_them() -> None:
     networks = [network("a", 0.99, 100), network("b", 0.98, 50), network("c", 0.97, 80), network("d", 0.98, 60)]
-    assert [one.dominated_by for one in ranked(networks)] == [None, None, "b", "b"]
+    assert [one.dominated_by for one in ranked(networks, TASK)] == [None, None, "b", "b"]
 
 
 def test_equal_networks_do_not_dominate_each_other() -> None:
     networks = [network("a", 0.9, 50), network("b", 0.9, 50)]
-    assert [one.dominated_by for one in ranked(networks)] == [None, None]
+    assert [one.dominated_by for one in ranked(networks, TASK)] == [None, None]
 
 
 def test_ties_follow_standard_errors() -> None:
     """0.90 on 400 images has a standard error of 0.015: 0.90 and 0.93 (0.0128) differ by 1.52 errors of 0.0197."""
     few, fewer = (
-        ranked([network("a", 0.90, 10, images), network("b", 0.93, 20, images), network("c", 0.97, 30, images)])
+        ranked([network("a", 0.90, 10, images), network("b", 0.93, 20, images), network("c", 0.97, 30, images)], TASK)
         for images in (400, 100)
     )
     assert [one.tied_with for one in few] == [("b",), ("a",), ()]
@@ -51,14 +54,14 @@ def test_the_same_images_tell_networks_apart_that_independent_ones_would_not() -
     a, b = torch.zeros(400, dtype=torch.int32), torch.zeros(400, dtype=torch.int32)
     a[:360], b[:372] = 1, 1
     networks = [network("a", 0.90, 10, 400), network("b", 0.93, 20, 400)]
-    results = ranked(networks, baseline="b", outcomes={"a": a, "b": b})
+    results = ranked(networks, TASK, baseline="b", outcomes={"a": a, "b": b})
     assert [one.tied_with for one in results] == [(), ()]
     lead = results[0].minus_teacher_int8
     assert lead is not None
     assert lead.metric == pytest.approx(-0.03)
     assert lead.stderr == pytest.approx(np.sqrt((0.03 - 0.03**2) / 400))
     assert results[1].minus_teacher_int8 is None
-    unpaired = ranked(networks, baseline="b", outcomes={"a": a})
+    unpaired = ranked(networks, TASK, baseline="b", outcomes={"a": a})
     assert [one.tied_with for one in unpaired] == [("b",), ("a",)]
     assert unpaired[0].minus_teacher_int8 is not None
     assert unpaired[0].minus_teacher_int8.stderr is None
@@ -70,8 +73,8 @@ def test_a_network_without_an_error_is_tied_with_none() -> None:
         network("b", 0.51, 20, metric_stderr=0.01),
         network("c", 0.52, 30, metric_stderr=None),
     ]
-    assert [one.tied_with for one in ranked(networks)] == [("b",), ("a",), ()]
-    assert ranked([]) == ()
+    assert [one.tied_with for one in ranked(networks, TASK)] == [("b",), ("a",), ()]
+    assert ranked([], TASK) == ()
 
 
 def test_validated_networks_are_kept_in_the_archive_once(tmp_path: Path) -> None:
@@ -79,7 +82,7 @@ def test_validated_networks_are_kept_in_the_archive_once(tmp_path: Path) -> None
     archive = search(TableProblem(generate_tables(3)), evaluations=50, path=path)
     genome = tuple(archive.front.genomes[0].tolist())
     more = {"genome": genome, "metric_before_finetune": 0.8, "metric_search_split": 0.85, "round": 2}
-    networks = ranked([network("a", 0.9, 10, **more)])
+    networks = ranked([network("a", 0.9, 10, **more)], TASK)
     kept = keep_validated(archive, networks)
     assert dict(kept.validated[0].before) == {"metric": 0.8}
     assert kept.validated[0].after["metric_search_split"] == 0.85

@@ -16,8 +16,7 @@ from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.models.weights import load_weights
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
-from evo_qnas.networks.tasks.base import accuracy
-from evo_qnas.networks.tasks.uncertainty import difference_stderr, metric_of
+from evo_qnas.networks.tasks.classification import Classification, accuracy
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.tables import Tables
@@ -122,10 +121,10 @@ def test_a_stored_network_gives_the_accuracy_of_the_summary(
         load_weights(folder / "networks" / identity / "outcomes.safetensors")[0]["outcomes"]
         for identity in (entry["id"], "teacher_int8")
     )
-    assert metric_of(counts) == entry["metric"]
+    assert Classification().metric_of(counts) == entry["metric"]
     assert entry["minus_teacher_int8"] == {
         "metric": entry["metric"] - summary["teacher_int8"]["metric"],
-        "stderr": difference_stderr(counts, whole, seed=card.seed),
+        "stderr": Classification().difference(counts, whole, seed=card.seed)[1],
     }
 
 

@@ -4,7 +4,7 @@
 - `layout`, `light`, `camera`: what a scene is drawn from.
 - `backdrop`, `ground`, `fronts`, `houses`: sky, road and sidewalks, what lines the street.
 - `traffic`, `walkways`, `painting`: what drives, stands and walks; `vehicles`, `bystanders` its sprites.
-- `canvas`, `drawing`, `materials`, `textures`, `dice`: how it is painted and drawn.
+- `canvas`, `drawing`, `materials`, `textures`, `sampler`: how it is painted and drawn.
 """
 
 from evo_qnas.data.streets.loading import load_streets

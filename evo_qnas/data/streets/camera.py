@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from evo_qnas.data.streets.dice import Dice
+from evo_qnas.data.streets.sampler import Sampler
 
 
 @final
@@ -28,21 +28,21 @@ class Camera:
     above: float
 
     def column(self, x: float, z: float) -> float:
-        """Where x at depth z is seen."""
+        """Column of the image that shows x at depth z."""
         return self.centre + self.focal * x / z
 
     def row(self, y: float, z: float) -> float:
-        """Where height y at depth z is seen."""
+        """Row of the image that shows height y at depth z."""
         return self.horizon + self.focal * (self.above - y) / z
 
 
-def draw_camera(dice: Dice, height: int, width: int) -> Camera:
+def draw_camera(sampler: Sampler, height: int, width: int) -> Camera:
     """A camera as behind a windscreen, looking a little to one side."""
     return Camera(
         height=height,
         width=width,
-        focal=width * dice.between(0.75, 1.05),
-        centre=width * dice.around(0.5, 0.16),
-        horizon=height * dice.around(0.44, 0.07),
-        above=dice.between(1.15, 1.7),
+        focal=width * sampler.between(0.75, 1.05),
+        centre=width * sampler.around(0.5, 0.16),
+        horizon=height * sampler.around(0.44, 0.07),
+        above=sampler.between(1.15, 1.7),
     )

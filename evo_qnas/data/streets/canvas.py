@@ -16,7 +16,7 @@ Classes = UInt8[np.ndarray, " materials"]
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvas:
-    """What is painted on, in place.
+    """An image and its labels that are painted on, in place.
 
     Attributes:
         camera: places things.
@@ -32,7 +32,7 @@ class Canvas:
     haze: Float[np.ndarray, "3"]
     thickness: float
 
-    def seen(self, palette: Palette, z: float) -> Palette:
+    def hazed(self, palette: Palette, z: float) -> Palette:
         """Colours as they look from a depth."""
         part = np.float32(z / (z + self.thickness))
         return palette * (1 - part) + self.haze * part
@@ -70,7 +70,7 @@ class Canvas:
         if columns is None or rows is None:
             return
         there = (slice(rows[0], rows[0] + len(rows[1])), slice(columns[0], columns[0] + len(columns[1])))
-        self._put(sprite[rows[1][:, None], columns[1]], there, self.seen(palette, z), classes)
+        self._put(sprite[rows[1][:, None], columns[1]], there, self.hazed(palette, z), classes)
 
     def along(
         self, sprite: Sprite, palette: Palette, classes: Classes, *, x: float, z: float, size: tuple[float, float]
@@ -106,7 +106,7 @@ class Canvas:
         patch = sprite[down.astype(np.intp), across]
         patch[outside] = 0
         there = (slice(top, bottom), slice(first, last))
-        self._put(patch, there, self.seen(palette, z + size[0] / 2), classes)
+        self._put(patch, there, self.hazed(palette, z + size[0] / 2), classes)
 
     def shade(self, *, x: float, z: float, size: tuple[float, float], strength: float) -> None:
         """Darkens the ground below a thing of a width and length, metres."""
@@ -128,7 +128,7 @@ def _first(position: float) -> int:
 
 
 def _cells(start: float, length: float, most: int, cells: int) -> tuple[int, np.ndarray] | None:
-    """First pixel and, for each pixel, the cell of the sprite; None where nothing is to be seen."""
+    """First pixel and, for each pixel, the cell of the sprite; None where nothing is visible."""
     first, last = max(0, _first(start)), min(most, _first(start + length))
     if first >= last:
         return None

@@ -1,4 +1,4 @@
-"""Flat shapes on a grid of materials, from which sprites are drawn; places are shares of width and height."""
+"""Flat shapes on a grid of materials, from which sprites are drawn; positions are shares of width and height."""
 
 from typing import final
 

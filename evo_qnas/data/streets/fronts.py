@@ -1,4 +1,4 @@
-"""What lines the street: houses, hedges, walls, fences as upright planes that run ahead, painted by columns."""
+"""Fronts that line the street: houses, hedges, walls, fences as upright planes that run ahead, painted by columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Piece:
         height: metres; 0 shows what is behind.
         gap: shows the near wall of the next piece, which faces the camera.
         wall: colour.
-        opening: colour of windows, or of what is seen between the bars of a fence.
+        opening: colour of windows, or of what shows between the bars of a fence.
         roof: colour of the upmost metre.
         pitch: metres from window to window or from bar to bar, 0 for none.
         storey: metres from one row of windows to the next.
@@ -46,7 +46,7 @@ class Piece:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Columns:
-    """Which piece each column of the image shows, at which depth (metres) and how far along it (metres)."""
+    """The piece that each column of the image shows, its depth (metres) and how far along the piece (metres)."""
 
     piece: np.ndarray
     depth: np.ndarray
@@ -84,7 +84,7 @@ def paint_fronts(
     slot = columns.piece * 3 + opened + 2 * (heights > top - np.float32(0.7))
     there = slice(0, len(rows))
     grain = tile()[(heights * 23).astype(np.intp) & WRAP, (columns.along * 23).astype(np.intp) & WRAP]
-    painted = _seen(canvas, pieces)[slot] + (grain * (6 + 10 * table[:, 3]))[..., None]
+    painted = _hazed(canvas, pieces)[slot] + (grain * (6 + 10 * table[:, 3]))[..., None]
     clear = (canvas.thickness / (columns.depth + canvas.thickness)).astype(np.float32)[:, None]
     painted = painted * (columns.gain[:, None] * clear) + canvas.haze * (1 - clear)
     np.copyto(canvas.colours[there], painted, where=shown[..., None])
@@ -93,7 +93,7 @@ def paint_fronts(
 
 
 def _fraction(numbers: np.ndarray) -> np.ndarray:
-    """What is behind the point."""
+    """Things behind the point."""
     return np.asarray(numbers - np.floor(numbers))
 
 
@@ -103,7 +103,7 @@ def _columns(
     right: tuple[float, Sequence[Piece]],
     light: Light,
 ) -> _Columns:
-    """What each column shows."""
+    """Contents of each column."""
     camera = canvas.camera
     across = np.arange(camera.width) + (0.5 - camera.centre)
     on_left = across < 0
@@ -127,6 +127,6 @@ def _table(pieces: Sequence[Piece]) -> Float[np.ndarray, "pieces 4"]:
     return np.array([(p.height, p.pitch, p.storey, p.rough) for p in pieces], dtype=np.float32)
 
 
-def _seen(canvas: Canvas, pieces: Sequence[Piece]) -> Float[np.ndarray, "slots 3"]:
+def _hazed(canvas: Canvas, pieces: Sequence[Piece]) -> Float[np.ndarray, "slots 3"]:
     """Colours of wall, opening, roof (twice: an opening never reaches the roof) of each piece."""
     return np.concatenate([np.stack([piece.wall, piece.opening, piece.roof]) for piece in pieces])

@@ -1,9 +1,9 @@
-"""How a street is laid out: how wide its parts are, where they lie, where a side street crosses. Metres throughout."""
+"""Layout of a street: width and position of its parts, and the side street that crosses. Metres throughout."""
 
 from dataclasses import dataclass
 from typing import final
 
-from evo_qnas.data.streets.dice import Dice
+from evo_qnas.data.streets.sampler import Sampler
 
 
 @final
@@ -52,36 +52,36 @@ class Layout:
     end: float
 
 
-def draw_layout(dice: Dice) -> Layout:
+def draw_layout(sampler: Sampler) -> Layout:
     """A street: narrow between houses, or wide with several lanes."""
-    wide = dice.chance(0.35)
-    lane = dice.between(2.9, 3.5)
-    off = dice.around(0.0, 0.5)
-    ahead = 2 if wide and dice.chance(0.7) else 1
-    back = 0 if not wide and dice.chance(0.2) else ahead
-    place = dice.whole(0, ahead - 1)
-    lanes = tuple((number - place) * lane - off for number in range(ahead))
+    wide = sampler.chance(0.35)
+    lane = sampler.between(2.9, 3.5)
+    off = sampler.around(0.0, 0.5)
+    ahead = 2 if wide and sampler.chance(0.7) else 1
+    back = 0 if not wide and sampler.chance(0.2) else ahead
+    own = sampler.whole(0, ahead - 1)
+    lanes = tuple((number - own) * lane - off for number in range(ahead))
     oncoming = tuple(lanes[0] - number * lane for number in range(1, back + 1))
-    right = _side(dice, lanes[-1] + lane / 2, wide=wide)
-    left = _side(dice, -(oncoming[-1] if oncoming else lanes[0]) + lane / 2, wide=wide)
-    crossing = dice.between(9.0, 45.0) if dice.chance(0.4) else None
+    right = _side(sampler, lanes[-1] + lane / 2, wide=wide)
+    left = _side(sampler, -(oncoming[-1] if oncoming else lanes[0]) + lane / 2, wide=wide)
+    crossing = sampler.between(9.0, 45.0) if sampler.chance(0.4) else None
     return Layout(
         left=left,
         right=right,
         lanes=lanes,
         oncoming=oncoming,
         lane=lane,
-        rails=(oncoming or lanes)[0] if wide and dice.chance(0.7) else None,
-        crossing=None if crossing is None else (crossing, crossing + dice.between(6.0, 12.0)),
-        end=dice.between(55.0, 160.0),
+        rails=(oncoming or lanes)[0] if wide and sampler.chance(0.7) else None,
+        crossing=None if crossing is None else (crossing, crossing + sampler.between(6.0, 12.0)),
+        end=sampler.between(55.0, 160.0),
     )
 
 
-def _side(dice: Dice, edge: float, *, wide: bool) -> Side:
+def _side(sampler: Sampler, edge: float, *, wide: bool) -> Side:
     """A side whose driving lanes end at `edge`."""
-    parking = dice.between(2.0, 2.4) if dice.chance(0.55) else 0.0
-    kerb = edge + parking + dice.between(0.1, 0.5)
-    verge = kerb + (dice.between(1.0, 3.0) if dice.chance(0.3) else 0.0)
-    walk = verge + dice.between(1.6, 5.0 if wide else 3.4)
-    front = walk + (dice.between(1.5, 9.0) if dice.chance(0.45) else 0.05)
+    parking = sampler.between(2.0, 2.4) if sampler.chance(0.55) else 0.0
+    kerb = edge + parking + sampler.between(0.1, 0.5)
+    verge = kerb + (sampler.between(1.0, 3.0) if sampler.chance(0.3) else 0.0)
+    walk = verge + sampler.between(1.6, 5.0 if wide else 3.4)
+    front = walk + (sampler.between(1.5, 9.0) if sampler.chance(0.45) else 0.05)
     return Side(kerb=kerb, verge=verge, walk=walk, front=front, parking=parking)

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from evo_qnas.data.streets.dice import Dice, Number
+from evo_qnas.data.streets.sampler import Number, Sampler
 
 Colour = Float[np.ndarray, "3"]
 
@@ -44,22 +44,22 @@ def colour(red: Number, green: Number, blue: Number) -> Colour:
     return np.array([red, green, blue], dtype=np.float32)
 
 
-def draw_light(dice: Dice) -> Light:
+def draw_light(sampler: Sampler) -> Light:
     """Sun, cloud or dusk."""
-    sunny, dusk = dice.chance(0.45), dice.chance(0.15)
-    grey = dice.between(150, 235)
-    exposure = dice.between(0.35, 0.65) if dusk else dice.between(0.65, 1.15)
-    warm = dice.around(0.0, 0.12)
-    blue = dice.between(0.5, 1.0) if sunny else dice.between(0.0, 0.15)
-    bright = dice.chance(0.5)
+    sunny, dusk = sampler.chance(0.45), sampler.chance(0.15)
+    grey = sampler.between(150, 235)
+    exposure = sampler.between(0.35, 0.65) if dusk else sampler.between(0.65, 1.15)
+    warm = sampler.around(0.0, 0.12)
+    blue = sampler.between(0.5, 1.0) if sunny else sampler.between(0.0, 0.15)
+    bright = sampler.chance(0.5)
     return Light(
         zenith=colour(grey - 110 * blue, grey - 55 * blue, grey + 15 * blue),
         haze=colour(grey + 12, grey + 14, grey + 16),
-        clouds=dice.between(5, 40),
+        clouds=sampler.between(5, 40),
         sides=((1.15, 0.72) if bright else (0.72, 1.15)) if sunny and not dusk else (0.97, 0.93),
-        sun=dice.between(0.35, 0.6) if sunny and not dusk else 0.0,
-        shadow=(1 if bright else -1) * dice.between(0.5, 7.0) if dice.chance(0.7) else 0.0,
+        sun=sampler.between(0.35, 0.6) if sunny and not dusk else 0.0,
+        shadow=(1 if bright else -1) * sampler.between(0.5, 7.0) if sampler.chance(0.7) else 0.0,
         tint=exposure * colour(1 + warm, 1.0, 1 - warm),
-        thickness=dice.between(35, 90) if dice.chance(0.15) else dice.between(120, 420),
-        noise=dice.between(2.0, 14.0) if dusk else dice.between(1.0, 7.0),
+        thickness=sampler.between(35, 90) if sampler.chance(0.15) else sampler.between(120, 420),
+        noise=sampler.between(2.0, 14.0) if dusk else sampler.between(1.0, 7.0),
     )

@@ -1,7 +1,8 @@
-"""Generated scenes as a data set: how many are wanted, at the size of the card."""
+"""Generated scenes as a data set, as many and as large as the card says."""
 
 import functools
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import torch
@@ -12,10 +13,12 @@ from evo_qnas.data.cityscapes import CLASSES
 from evo_qnas.data.files import normalised_images
 from evo_qnas.data.images import Splits
 from evo_qnas.data.listing import PARTS
+from evo_qnas.data.sources import DataSource
 from evo_qnas.data.streets.scene import draw_scene
 
 DEFAULT_SIZE = (64, 128)
 DEFAULT_COUNTS = CountsCard(train=2000, search=300, test=400)
+# Raised where the same seed draws another scene.
 _VERSION = 1
 
 
@@ -26,7 +29,7 @@ def load_streets(card: DataCard, *, cache: Path | None, jobs: int) -> Splits:
     images leave the first ones as they are. Sizes from about 48 x 96 on show what they should.
 
     Args:
-        card: size (64 x 128 where none is given), counts, seed, normalisation.
+        card: size (64 x 128 by default), counts, seed, normalisation.
         cache: folder of the scenes once drawn; None keeps them in memory.
         jobs: processes that draw.
     """
@@ -45,3 +48,15 @@ def load_streets(card: DataCard, *, cache: Path | None, jobs: int) -> Splits:
 
 def _scene(seed: tuple[int, int], size: tuple[int, int], index: int) -> Item:
     return draw_scene(np.random.Generator(np.random.PCG64([*seed, index])), size)
+
+
+@final
+class Streets(DataSource):
+    """Generated street scenes."""
+
+    about = "street scenes generated from a seed, the classes of Cityscapes; needs no files"
+    keys = frozenset({"split_seed", "height", "width", "images", "mean", "std", "cache"})
+
+    def load(self, card: DataCard, *, cache: Path | None, jobs: int) -> Splits:
+        """See `load_streets`."""
+        return load_streets(card, cache=cache, jobs=jobs)

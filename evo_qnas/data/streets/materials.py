@@ -1,4 +1,4 @@
-"""What sprites are made of, its colours, and the class that each material has on each kind of thing."""
+"""Materials of sprites, their colours, and the class that each material has on each kind of thing."""
 
 from enum import IntEnum
 

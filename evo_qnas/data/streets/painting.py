@@ -8,9 +8,9 @@ from typing import final
 import numpy as np
 
 from evo_qnas.data.streets.canvas import Canvas, Palette, Sprite
-from evo_qnas.data.streets.dice import Dice, Number
 from evo_qnas.data.streets.light import Light, colour
 from evo_qnas.data.streets.materials import KINDS, Material, base_palette
+from evo_qnas.data.streets.sampler import Number, Sampler
 from evo_qnas.data.streets.vehicles import Vehicle
 
 _PALETTE = base_palette()
@@ -58,20 +58,20 @@ def repainted(changes: dict[Material, tuple[Number, Number, Number]], gain: Numb
     return palette * np.float32(gain)
 
 
-def vehicle(kind: Vehicle, dice: Dice, light: Light, *, x: float, z: float, ahead: bool) -> Thing:
+def vehicle(kind: Vehicle, sampler: Sampler, light: Light, *, x: float, z: float, ahead: bool) -> Thing:
     """A vehicle whose middle drives at x and whose nearest end is at z; `ahead` shows its back.
 
     Args:
         kind: which.
-        dice: for its colour.
+        sampler: for its colour.
         light: for shadow and sides.
         x: of its middle, metres.
         z: of its nearest end, metres; may be behind the camera.
         ahead: it drives away from the camera.
     """
-    body: tuple[Number, Number, Number] = dice.one_of(_BODIES)
+    body: tuple[Number, Number, Number] = sampler.one_of(_BODIES)
     if kind.kind in {"bus", "train"}:
-        body = (dice.between(40, 230), dice.between(40, 230), dice.between(40, 230))
+        body = (sampler.between(40, 230), sampler.between(40, 230), sampler.between(40, 230))
     lamps = (185.0, 35.0, 32.0) if ahead else (235.0, 235.0, 220.0)
     changes = {Material.body: body, Material.lamp: lamps}
     end, flank = repainted(changes), repainted(changes, light.sides[0 if x < 0 else 1] * 0.88)
@@ -131,23 +131,23 @@ def _paint_standing(
     canvas.upright(sprite, palette, KINDS[kind], x=x, z=z, y=y, size=size)
 
 
-def dressed(dice: Dice) -> Palette:
+def dressed(sampler: Sampler) -> Palette:
     """Colours of someone's skin, hair and clothes, and of what is ridden."""
-    skin, hair = dice.between(0.45, 1.05), dice.between(0.4, 3.2)
+    skin, hair = sampler.between(0.45, 1.05), sampler.between(0.4, 3.2)
     return repainted(
         {
             Material.skin: (205 * skin, 158 * skin, 132 * skin),
             Material.hair: (50 * hair, 38 * hair, 30 * hair),
-            Material.top: _cloth(dice, 30, 190),
-            Material.trousers: _cloth(dice, 25, 110),
-            Material.trim: _cloth(dice, 25, 120),
-            Material.frame: _cloth(dice, 30, 150),
-            Material.body: _cloth(dice, 30, 160),
+            Material.top: _cloth(sampler, 30, 190),
+            Material.trousers: _cloth(sampler, 25, 110),
+            Material.trim: _cloth(sampler, 25, 120),
+            Material.frame: _cloth(sampler, 30, 150),
+            Material.body: _cloth(sampler, 30, 160),
         }
     )
 
 
-def _cloth(dice: Dice, low: Number, high: Number) -> tuple[Number, Number, Number]:
+def _cloth(sampler: Sampler, low: Number, high: Number) -> tuple[Number, Number, Number]:
     """A colour of clothes or paint."""
-    grey, swing = dice.between(low, high), dice.between(0, 60)
-    return grey + dice.around(0, swing), grey + dice.around(0, swing), grey + dice.around(0, swing)
+    grey, swing = sampler.between(low, high), sampler.between(0, 60)
+    return grey + sampler.around(0, swing), grey + sampler.around(0, swing), grey + sampler.around(0, swing)

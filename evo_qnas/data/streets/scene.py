@@ -7,7 +7,6 @@ from evo_qnas.data.images import IGNORE
 from evo_qnas.data.streets.backdrop import paint_distance, paint_sky
 from evo_qnas.data.streets.camera import draw_camera
 from evo_qnas.data.streets.canvas import Canvas
-from evo_qnas.data.streets.dice import Dice
 from evo_qnas.data.streets.fronts import paint_fronts
 from evo_qnas.data.streets.ground import paint_ground
 from evo_qnas.data.streets.houses import draw_fences, draw_houses
@@ -15,6 +14,7 @@ from evo_qnas.data.streets.layout import Layout, draw_layout
 from evo_qnas.data.streets.light import Light, draw_light
 from evo_qnas.data.streets.materials import class_of
 from evo_qnas.data.streets.painting import paint_all
+from evo_qnas.data.streets.sampler import Sampler
 from evo_qnas.data.streets.textures import TILE, WRAP, tile
 from evo_qnas.data.streets.traffic import draw_traffic
 from evo_qnas.data.streets.walkways import draw_gardens, draw_walkways
@@ -36,57 +36,57 @@ def draw_scene(
         rng: decides everything.
         size: (height, width), pixels.
     """
-    dice = Dice(rng)
-    light, layout = draw_light(dice), draw_layout(dice)
+    sampler = Sampler(rng)
+    light, layout = draw_light(sampler), draw_layout(sampler)
     canvas = Canvas(
-        camera=draw_camera(dice, *size),
+        camera=draw_camera(sampler, *size),
         colours=np.empty((*size, 3), dtype=np.float32),
         labels=np.empty(size, dtype=np.uint8),
         haze=light.haze,
         thickness=light.thickness,
     )
-    paint_sky(canvas, light, dice)
-    paint_ground(canvas, layout, light, dice)
-    paint_distance(canvas, layout, dice)
-    _paint_sides(canvas, layout, light, dice)
-    paint_all(canvas, draw_traffic(layout, dice, light) + draw_walkways(layout, dice))
-    if dice.chance(0.3):
-        _paint_hood(canvas, dice)
-    return _photographed(canvas, light, dice).transpose(2, 0, 1).copy(), canvas.labels
+    paint_sky(canvas, light, sampler)
+    paint_ground(canvas, layout, light, sampler)
+    paint_distance(canvas, layout, sampler)
+    _paint_sides(canvas, layout, light, sampler)
+    paint_all(canvas, draw_traffic(layout, sampler, light) + draw_walkways(layout, sampler))
+    if sampler.chance(0.3):
+        _paint_hood(canvas, sampler)
+    return _photographed(canvas, light, sampler).transpose(2, 0, 1).copy(), canvas.labels
 
 
-def _paint_sides(canvas: Canvas, layout: Layout, light: Light, dice: Dice) -> None:
+def _paint_sides(canvas: Canvas, layout: Layout, light: Light, sampler: Sampler) -> None:
     """Houses, what grows before them, and fences."""
-    houses = [draw_houses(layout, dice) for _ in range(2)]
+    houses = [draw_houses(layout, sampler) for _ in range(2)]
     paint_fronts(canvas, (layout.left.front, houses[0]), (layout.right.front, houses[1]), light)
-    paint_all(canvas, draw_gardens(layout, dice))
-    fences = [draw_fences(layout, side, dice) for side in (layout.left, layout.right)]
+    paint_all(canvas, draw_gardens(layout, sampler))
+    fences = [draw_fences(layout, side, sampler) for side in (layout.left, layout.right)]
     if max(map(len, fences)) > 1:
         paint_fronts(canvas, (layout.left.walk, fences[0]), (layout.right.walk, fences[1]), light)
 
 
-def _paint_hood(canvas: Canvas, dice: Dice) -> None:
+def _paint_hood(canvas: Canvas, sampler: Sampler) -> None:
     """The front of the camera's own car at the lower edge, which has no class."""
     camera = canvas.camera
-    high, middle = camera.height * dice.between(0.04, 0.14), camera.width * dice.around(0.5, 0.05)
+    high, middle = camera.height * sampler.between(0.04, 0.14), camera.width * sampler.around(0.5, 0.05)
     away = (np.arange(camera.width) - middle) * (2.0 / camera.width)
     first = max(0, int(camera.height - high))
     shown = np.arange(first, camera.height)[:, None] >= camera.height - high * (1 - away * away)
-    grey = np.float32(dice.between(20, 150))
+    grey = np.float32(sampler.between(20, 150))
     np.copyto(canvas.colours[first:], grey, where=shown[..., None])
     np.copyto(canvas.labels[first:], np.uint8(IGNORE), where=shown)
 
 
-def _photographed(canvas: Canvas, light: Light, dice: Dice) -> UInt8[np.ndarray, "h w 3"]:
+def _photographed(canvas: Canvas, light: Light, sampler: Sampler) -> UInt8[np.ndarray, "h w 3"]:
     """Leaves get grain, the light its tint, the lens its blur, the sensor its noise."""
     picture, (height, width) = canvas.colours, canvas.labels.shape
     rows, columns = (
-        (np.arange(length) * (TILE / 2 / height) * 4 + dice.between(0, TILE)).astype(np.intp) & WRAP
+        (np.arange(length) * (TILE / 2 / height) * 4 + sampler.between(0, TILE)).astype(np.intp) & WRAP
         for length in (height, width)
     )
     grain = tile()[rows[:, None], columns] * _GRAIN[canvas.labels]
     picture = _blurred((picture + grain[..., None]) * light.tint)
-    noise = np.frombuffer(dice.rng.bytes(picture.size), dtype=np.uint8).reshape(picture.shape)
+    noise = np.frombuffer(sampler.rng.bytes(picture.size), dtype=np.uint8).reshape(picture.shape)
     picture += noise * np.float32(light.noise / 74) - np.float32(light.noise * 127.5 / 74)
     return np.asarray(np.minimum(np.maximum(picture, 0), 255).astype(np.uint8))
 

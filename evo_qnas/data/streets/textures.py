@@ -5,6 +5,7 @@ import functools
 import numpy as np
 from jaxtyping import Float
 
+# Side of a texture in pixels, which repeats.
 TILE = 256
 WRAP = TILE - 1  # n & WRAP is n modulo TILE, many times faster
 
@@ -22,9 +23,9 @@ def tile() -> Float[np.ndarray, "256 256"]:
 def _smooth(coarse: Float[np.ndarray, "cells cells"]) -> Float[np.ndarray, "256 256"]:
     """A coarse grid stretched to the tile, bilinearly and around the edges."""
     cells = len(coarse)
-    place = np.arange(TILE, dtype=np.float32) * np.float32(cells / TILE)
-    low = place.astype(np.intp)
-    part = place - low.astype(np.float32)
+    position = np.arange(TILE, dtype=np.float32) * np.float32(cells / TILE)
+    low = position.astype(np.intp)
+    part = position - low.astype(np.float32)
     high = (low + 1) % cells
     rows = coarse[low] * (1 - part)[:, None] + coarse[high] * part[:, None]
     return np.asarray(rows[:, low] * (1 - part) + rows[:, high] * part)

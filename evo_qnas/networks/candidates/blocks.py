@@ -1,4 +1,4 @@
-"""Cutting a teacher into blocks, and putting other modules in their place."""
+"""Cutting a teacher into blocks, and replacing them by other modules."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class BlockShape:
 
     @property
     def stride(self) -> int:
-        """How many times smaller the output map is than the input map (1 where they are no maps)."""
+        """Factor by which the output map is smaller than the input map (1 where they are no maps)."""
         if len(self.inputs) < 3 or len(self.outputs) < 3 or not self.outputs[-1]:
             return 1
         return max(1, round(self.inputs[-1] / self.outputs[-1]))
@@ -59,15 +59,15 @@ def find_blocks(
         for other in names:
             if name.startswith(f"{other}."):
                 raise NetworkError(f"block {name!r} lies inside block {other!r}: name one of the two")
-    with torch.no_grad(), recording(teacher, names) as seen:
+    with torch.no_grad(), recording(teacher, names) as recorded:
         teacher.eval()(example)
     shapes = []
     for name in names:
-        if name not in seen:
+        if name not in recorded:
             raise NetworkError(f"block {name!r} is never called when the teacher runs")
-        taken, given = seen[name]
+        before, after = recorded[name]
         dilation = _dilation(teacher.get_submodule(name))
-        inputs, outputs = tuple(taken.shape[1:]), tuple(given.shape[1:])
+        inputs, outputs = tuple(before.shape[1:]), tuple(after.shape[1:])
         shapes.append(BlockShape(name=name, inputs=inputs, outputs=outputs, dilation=dilation))
     return tuple(shapes)
 
@@ -77,32 +77,32 @@ def _dilation(block: nn.Module) -> int:
     convolutions = [
         module for module in block.modules() if isinstance(module, nn.Conv2d) and max(module.kernel_size) > 1
     ]
-    found = sorted(int(module.dilation[0]) for module in convolutions)
-    return found[len(found) // 2] if found else 1
+    dilations = sorted(int(module.dilation[0]) for module in convolutions)
+    return dilations[len(dilations) // 2] if dilations else 1
 
 
 @contextmanager
 def recording(teacher: nn.Module, names: Sequence[str]) -> Iterator[dict[str, tuple[torch.Tensor, torch.Tensor]]]:
     """Yields a dict that each run of the teacher fills with (input, output) of every named block."""
-    seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+    recorded: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     calls: dict[str, int] = {}
 
     def note(name: str) -> Callable[..., None]:
         def hook(_module: nn.Module, arguments: tuple[object, ...], output: object) -> None:
-            taken = arguments[0] if len(arguments) == 1 else None
-            if not isinstance(taken, torch.Tensor) or not isinstance(output, torch.Tensor):
+            entering = arguments[0] if len(arguments) == 1 else None
+            if not isinstance(entering, torch.Tensor) or not isinstance(output, torch.Tensor):
                 raise NetworkError(f"block {name!r} must take one tensor and give one tensor")
             calls[name] = calls.get(name, 0) + 1
             if calls[name] > 1:
                 raise NetworkError(f"block {name!r} is called more than once in one run of the teacher")
-            seen[name] = (taken, output)
+            recorded[name] = (entering, output)
 
         return hook
 
     handles = [teacher.register_forward_hook(lambda *_: calls.clear())]
     handles += [teacher.get_submodule(name).register_forward_hook(note(name)) for name in names]
     try:
-        yield seen
+        yield recorded
     finally:
         for handle in handles:
             handle.remove()

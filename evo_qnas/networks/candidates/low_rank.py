@@ -12,7 +12,7 @@ from evo_qnas.networks.models.deeplab import AtrousPyramid
 def low_rank(block: nn.Module, keep: int, multiple: int = 8, *, width: int = 100) -> nn.Module | None:
     """A copy of a block whose atrous pyramids read their wide branches from one shared 1 x 1 reduction.
 
-    The weights of all those branches, one row per output channel, place and branch and one column per input channel,
+    The weights of all those branches, one row per output channel, tap and branch and one column per input channel,
     are factorised by a truncated singular value decomposition; the rank is the number of channels that are left. A
     pyramid that follows a linear bottleneck reads channels that vary together, so that half of them lose little. None
     where no pyramid with wide branches is there, or nothing would go: of the reduction, or of a width below 100.
@@ -49,16 +49,16 @@ def _factorise(pyramid: AtrousPyramid, keep: int, multiple: int) -> bool:
     layers = [module for module in wide if isinstance(module, nn.Conv2d)]
     if not layers or not isinstance(pyramid.reduce, nn.Identity) or any(layer.groups > 1 for layer in layers):
         return False
-    taken = layers[0].in_channels
-    rank = kept_channels(taken, keep, multiple)
-    if rank >= taken:
+    channels = layers[0].in_channels
+    rank = kept_channels(channels, keep, multiple)
+    if rank >= channels:
         return False
     weights = [layer.weight.permute(0, 2, 3, 1) for layer in layers]
-    rows = torch.cat([weight.reshape(-1, taken) for weight in weights]).double()
+    rows = torch.cat([weight.reshape(-1, channels) for weight in weights]).double()
     left, strength, right = torch.linalg.svd(rows, full_matrices=False)
     # Both factors get the root of each strength, so that neither leaves its quantizer channels of very unlike range.
     root = strength[:rank].sqrt()
-    reduction = nn.Conv2d(taken, rank, 1, bias=False).to(layers[0].weight)
+    reduction = nn.Conv2d(channels, rank, 1, bias=False).to(layers[0].weight)
     reduction.weight.copy_((root[:, None] * right[:rank])[:, :, None, None])
     shares = (left[:, :rank] * root).split([weight[..., 0].numel() for weight in weights])
     for layer, weight, share in zip(layers, weights, shares, strict=True):

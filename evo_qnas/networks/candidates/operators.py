@@ -1,8 +1,10 @@
 """Candidate operators: from cards to modules that fit a block."""
 
+import copy
+import inspect
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,14 +14,10 @@ from torch import nn
 from evo_qnas.cards import Card, find_card, load_python_card, nearest, read_toml, validate
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.candidates.blocks import BlockShape
-from evo_qnas.networks.candidates.low_rank import low_rank
-from evo_qnas.networks.candidates.pruning import inherit, pruned
-from evo_qnas.networks.models.deeplab import AtrousPyramid
-from evo_qnas.networks.models.layers import depthwise_separable, fused_inverted_residual, inverted_residual
+from evo_qnas.networks.candidates.builders import BUILDERS, Builder
+from evo_qnas.networks.candidates.pruning import inherit
 
 TEACHER = "teacher"
-
-Builder = Callable[..., nn.Module | None]
 
 
 class OperatorCard(Card):
@@ -41,84 +39,19 @@ class OperatorCard(Card):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """One candidate operator: its label in tables and what builds it for a block (None where it does not fit)."""
+    """One candidate operator.
+
+    Attributes:
+        label: its name in tables.
+        builder: `build(shape, **parameters)`, gives a module for a block, None where it does not fit.
+        parameters: of the builder.
+        takes_block: whether the builder takes the teacher's own block too, as `block`.
+    """
 
     label: str
     builder: Builder
     parameters: Mapping[str, Any]
-
-
-def _stack(layer: Callable[..., nn.Module]) -> Builder:
-    """A builder of `depth` such layers, the first of which takes the stride and the change of channels.
-
-    They keep the dilation of the block that they may replace, unless a card gives one.
-    """
-
-    def build(shape: BlockShape, *, depth: int = 1, dilation: int = 0, **parameters: int) -> nn.Module | None:
-        if len(shape.inputs) != 3 or len(shape.outputs) != 3:
-            return None
-        width, layers = shape.inputs[0], []
-        for index in range(depth):
-            stride = shape.stride if index == 0 else 1
-            rate = dilation or shape.dilation
-            layers.append(layer(width, shape.outputs[0], stride=stride, dilation=rate, **parameters))
-            width = shape.outputs[0]
-        return nn.Sequential(*layers)
-
-    return build
-
-
-def _separable_pyramid(shape: BlockShape, *, rate: int, divide: int = 1) -> nn.Module | None:
-    """An atrous pyramid of depthwise-separable branches with the rates 1, 2 and 3 times `rate`."""
-    if len(shape.inputs) != 3 or shape.inputs[1:] != shape.outputs[1:]:
-        return None
-    width = max(8, shape.outputs[0] // divide)
-    return AtrousPyramid(
-        shape.inputs[0], shape.outputs[0], rates=[rate, 2 * rate, 3 * rate], hidden=width, separable=True
-    )
-
-
-def _pruned(
-    shape: BlockShape, *, keep: int, multiple: int, spare: int = 0, block: nn.Module | None = None
-) -> nn.Module | None:
-    """A narrower copy of the teacher's block."""
-    _check_width(keep, multiple)
-    if spare not in {0, 1}:
-        raise ValueError(f"spare is 0 (narrow everything) or 1, got {spare}")
-    return None if block is None else pruned(block, keep, multiple, spare=bool(spare))
-
-
-def _low_rank(
-    shape: BlockShape, *, keep: int, multiple: int, width: int = 100, block: nn.Module | None = None
-) -> nn.Module | None:
-    """A copy of the teacher's block with its wide convolutions factorised."""
-    _check_width(keep, multiple)
-    if not 0 < width <= 100:
-        raise ValueError(f"width is a share in percent between 1 and 100, got {width}")
-    return None if block is None else low_rank(block, keep, multiple, width=width)
-
-
-def _check_width(keep: int, multiple: int) -> None:
-    if not 0 < keep < 100:
-        raise ValueError(f"keep is a share in percent between 1 and 99, got {keep}")
-    if multiple < 1:
-        raise ValueError(f"multiple is a number of channels of at least 1, got {multiple}")
-
-
-def _identity(shape: BlockShape) -> nn.Module | None:
-    return nn.Identity() if shape.inputs == shape.outputs else None
-
-
-BUILDERS: dict[str, Builder] = {
-    "inverted_residual": _stack(inverted_residual),
-    "fused_inverted_residual": _stack(fused_inverted_residual),
-    "depthwise_separable": _stack(depthwise_separable),
-    "separable_pyramid": _separable_pyramid,
-    "pruned": _pruned,
-    "low_rank": _low_rank,
-    "identity": _identity,
-}
-_OF_THE_TEACHER = (_pruned, _low_rank)
+    takes_block: bool = False
 
 
 def load_operators(card: str, parameters: Mapping[str, Sequence[int]]) -> tuple[Operator, ...]:
@@ -126,7 +59,8 @@ def load_operators(card: str, parameters: Mapping[str, Sequence[int]]) -> tuple[
 
     Args:
         card: name or path of a TOML card, or of a Python card with `LABEL`, `DEFAULTS` and
-            `build(shape, **parameters) -> nn.Module | None`.
+            `build(shape, **parameters) -> nn.Module | None`, or `build(shape, *, block, **parameters)` to be given the
+            teacher's own block, which must stay as it is.
         parameters: values per parameter; those absent take the card's defaults.
 
     Raises:
@@ -138,34 +72,39 @@ def load_operators(card: str, parameters: Mapping[str, Sequence[int]]) -> tuple[
         names = [name for name in ("LABEL", "DEFAULTS", "build") if name not in vars(module)]
         if names:
             raise CardError(f"operator card {path} lacks {', '.join(names)}")
+        if not callable(module.build):
+            raise CardError(f"operator card {path}: build is no function, got {module.build!r}")
+        if "block" in module.DEFAULTS:
+            raise CardError(f"operator card {path}: a parameter cannot be called 'block', which is the teacher's block")
         label, defaults, builder = str(module.LABEL), dict(module.DEFAULTS), module.build
     else:
-        found = validate(OperatorCard, read_toml(path), f"operator card {path.name}")
-        if found.builder not in BUILDERS:
+        content = validate(OperatorCard, read_toml(path), f"operator card {path.name}")
+        if content.builder not in BUILDERS:
             raise CardError(
-                f"operator card {path.name}: builder = {found.builder!r}; {nearest(found.builder, list(BUILDERS))}"
+                f"operator card {path.name}: builder = {content.builder!r}; {nearest(content.builder, list(BUILDERS))}"
             )
-        label, defaults, builder = found.label, found.defaults, BUILDERS[found.builder]
+        label, defaults, builder = content.label, content.defaults, BUILDERS[content.builder]
     return _combine(card, label, defaults, builder, parameters)
 
 
 def _combine(
-    card: str, label: str, defaults: Mapping[str, Sequence[int]], builder: Builder, given: Mapping[str, Sequence[int]]
+    card: str, label: str, defaults: Mapping[str, Sequence[int]], builder: Builder, named: Mapping[str, Sequence[int]]
 ) -> tuple[Operator, ...]:
     """One operator for each combination of parameter values."""
-    for name, values in given.items():
+    for name, values in named.items():
         if name not in defaults and name != "dilation":
             raise CardError(f"operator {card!r} has no parameter {name!r}; {nearest(name, list(defaults))}")
         if not values:
             raise CardError(f"operator {card!r}: {name} is empty, name at least one value")
-    merged = {**defaults, **given}
+    takes_block = "block" in inspect.signature(builder).parameters
+    merged = {**defaults, **named}
     operators = []
     for values in itertools.product(*merged.values()):
         chosen = dict(zip(merged, values, strict=True))
         text = label.format(**chosen)
         if "dilation" in chosen and chosen["dilation"] != 1 and "{dilation}" not in label:
             text += f"_r{chosen['dilation']}"
-        operators.append(Operator(label=text, builder=builder, parameters=chosen))
+        operators.append(Operator(label=text, builder=builder, parameters=chosen, takes_block=takes_block))
     twice = [text for text, count in Counter(operator.label for operator in operators).items() if count > 1]
     if twice:
         raise CardError(
@@ -180,14 +119,14 @@ def build_candidate(
 ) -> nn.Module | None:
     """The operator for a block, in evaluation mode; None where it does not fit the shapes.
 
-    Weights are fresh and depend on the seed alone, not on what else was built before; `pruned` and
-    `low_rank` operators keep the teacher's.
+    Weights are fresh and depend on the seed alone, not on what else was built before; operators that take the teacher's
+    block, such as `pruned` and `low_rank`, may keep the teacher's.
 
     Args:
         operator: what to build.
         shape: of the block.
         seed: of fresh weights.
-        block: the teacher's own block; without it there are no `pruned` and `low_rank` ones.
+        block: the teacher's own block, stays as it is; without it no operator fits that takes it.
         inherited: start from the weights of `block` wherever name and shape are the same.
 
     Raises:
@@ -196,21 +135,74 @@ def build_candidate(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            of_teacher = {"block": block} if operator.builder in _OF_THE_TEACHER else {}
-            module = operator.builder(shape, **operator.parameters, **of_teacher)
+            module = _built(operator, shape, block)
             if module is None:
                 return None
             if inherited and block is not None:
                 inherit(module, block)
-            with torch.no_grad():
-                given = tuple(module.eval()(torch.zeros(2, *shape.inputs)).shape[1:])
+            outputs = _output_shape(module, shape)
         except (RuntimeError, TypeError, ValueError) as error:
             raise NetworkError(
                 f"operator {operator.label!r} cannot be built for block {shape.name!r} "
                 f"({shape.inputs} -> {shape.outputs}): {error}"
             ) from error
-    if given != shape.outputs:
+    if outputs != shape.outputs:
         raise NetworkError(
-            f"operator {operator.label!r} gives {given} for block {shape.name!r}, which needs {shape.outputs}"
+            f"operator {operator.label!r} gives {outputs} for block {shape.name!r}, which needs {shape.outputs}"
         )
     return module
+
+
+def candidate_labels(
+    operators: Sequence[Operator], shape: BlockShape, *, block: nn.Module | None = None
+) -> tuple[str, ...]:
+    """Labels of the operators that fit a block, in their order: those for which `build_candidate` gives a module.
+
+    Modules are built on torch's meta device, where tensors have shapes and no values, so that no weights are drawn,
+    copied or factorised. An operator that needs values to say whether it fits is built as a whole.
+
+    Args:
+        operators: those that are offered.
+        shape: of the block.
+        block: the teacher's own block, stays as it is.
+
+    Raises:
+        NetworkError: as `build_candidate`.
+    """
+    bare = None if block is None else _without_values(block)
+    return tuple(operator.label for operator in operators if _fits(operator, shape, block, bare))
+
+
+def _fits(operator: Operator, shape: BlockShape, block: nn.Module | None, bare: nn.Module | None) -> bool:
+    """True where a module can be built; `bare` is the block without values."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            module = _built(operator, shape, bare)
+            if module is None or _output_shape(module, shape) == shape.outputs:
+                return module is not None
+    except Exception:  # a card's code may fail in any way without values; with them it is judged below
+        pass
+    return build_candidate(operator, shape, seed=0, block=block) is not None
+
+
+def _built(operator: Operator, shape: BlockShape, block: nn.Module | None) -> nn.Module | None:
+    """Module of the builder; none where it takes a block and there is none."""
+    if not operator.takes_block:
+        return operator.builder(shape, **operator.parameters)
+    return None if block is None else operator.builder(shape, block=block, **operator.parameters)
+
+
+@torch.no_grad()
+def _output_shape(module: nn.Module, shape: BlockShape) -> tuple[int, ...]:
+    """Shape of the module's output for the block's input, without the batch."""
+    return tuple(module.eval()(torch.zeros(2, *shape.inputs)).shape[1:])
+
+
+def _without_values(block: nn.Module) -> nn.Module:
+    """A copy of a block on the meta device; its values are not copied on the way."""
+    known: dict[int, Any] = {}
+    for parameter in block.parameters():
+        bare = torch.empty_like(parameter, device="meta")
+        known[id(parameter)] = nn.Parameter(bare, requires_grad=parameter.requires_grad)
+    known |= {id(buffer): torch.empty_like(buffer, device="meta") for buffer in block.buffers()}
+    return copy.deepcopy(block, known)

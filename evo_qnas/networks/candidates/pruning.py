@@ -14,6 +14,7 @@ from evo_qnas.networks.models.deeplab import AtrousPyramid
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.BatchNorm2d)
 
+# Points of the numeric integral over -4 .. 4 standard deviations.
 _GRID = 129
 
 
@@ -36,7 +37,7 @@ class Hidden:
 
     @property
     def width(self) -> int:
-        """How many channels there are."""
+        """Number of channels."""
         return self.filtering.out_channels
 
     @property
@@ -48,9 +49,9 @@ class Hidden:
 def hidden_channels(block: nn.Module) -> tuple[Hidden, ...]:
     """Every inverted residual of a block: 1 x 1, one filter per channel, 1 x 1, in the order of registration."""
     layers = [module for module in block.modules() if isinstance(module, (nn.Conv2d, nn.BatchNorm2d))]
-    places = [index for index, module in enumerate(layers) if isinstance(module, nn.Conv2d)]
-    found = []
-    for first, second, third in zip(places, places[1:], places[2:], strict=False):
+    positions = [index for index, module in enumerate(layers) if isinstance(module, nn.Conv2d)]
+    hidden = []
+    for first, second, third in zip(positions, positions[1:], positions[2:], strict=False):
         a, b, c = layers[first], layers[second], layers[third]
         if not (isinstance(a, nn.Conv2d) and isinstance(b, nn.Conv2d) and isinstance(c, nn.Conv2d)):
             continue
@@ -58,13 +59,13 @@ def hidden_channels(block: nn.Module) -> tuple[Hidden, ...]:
         if alone and a.groups == c.groups == 1 and a.kernel_size == c.kernel_size == (1, 1):
             between = layers[first + 1 : second] + layers[second + 1 : third]
             norms = tuple(module for module in between if isinstance(module, nn.BatchNorm2d))
-            found.append(Hidden(expanding=a, filtering=b, projecting=c, norms=norms))
-    return tuple(found)
+            hidden.append(Hidden(expanding=a, filtering=b, projecting=c, norms=norms))
+    return tuple(hidden)
 
 
 @torch.no_grad()
 def importance(hidden: Hidden) -> Float[torch.Tensor, " width"]:
-    """How much each hidden channel moves the block's output, see `channel_importance`; (width,)."""
+    """Influence of each hidden channel on the block's output, see `channel_importance`; (width,)."""
     last = hidden.norms[-1] if hidden.norms else None
     return channel_importance(hidden.projecting.weight, hidden.filtering.weight, last)
 
@@ -96,7 +97,7 @@ def channel_importance(
     return spread * read
 
 
-def pruned(block: nn.Module, keep: int, multiple: int = 8, *, spare: bool = False) -> nn.Module | None:
+def pruned(block: nn.Module, keep: int, multiple: int = 8, *, skip_sensitive: bool = False) -> nn.Module | None:
     """A copy of a block that keeps `keep` percent of the channels which nothing outside sees, the most important.
 
     These are the hidden channels of inverted residuals and those that the branches of an atrous pyramid give. None
@@ -107,9 +108,9 @@ def pruned(block: nn.Module, keep: int, multiple: int = 8, *, spare: bool = Fals
         keep: percent, 1..99.
         multiple: numbers of channels are rounded to multiples of it, for the sake of a device's vector instructions: 72
             channels can cost more time than 96.
-        spare: leave whole what a block cannot do without or what costs little: inverted residuals with no shortcut,
-            whose channels are all that passes, and branches of a pyramid that see one place or the map's mean. What
-            that gains stands in `results/reference/camvid/README.md`.
+        skip_sensitive: leave whole what a block cannot do without or what costs little: inverted residuals with no
+            shortcut, whose channels are all that passes, and branches of a pyramid that see one pixel or the map's
+            mean. What that gains stands in `results/reference/camvid/README.md`.
 
     Example:
         >>> from evo_qnas.networks.models.layers import inverted_residual
@@ -120,14 +121,14 @@ def pruned(block: nn.Module, keep: int, multiple: int = 8, *, spare: bool = Fals
     narrow = copy.deepcopy(block)
     cut = False
     for hidden in hidden_channels(narrow):
-        spared = spare and not hidden.residual
-        chosen = None if spared else _most_important(importance(hidden), keep, multiple)
+        skipped = skip_sensitive and not hidden.residual
+        chosen = None if skipped else _most_important(importance(hidden), keep, multiple)
         if chosen is not None:
             _keep(hidden, chosen)
             cut = True
     for module in narrow.modules():
         if isinstance(module, AtrousPyramid):
-            cut |= _narrow_pyramid(module, keep, multiple, spare=spare)
+            cut |= _narrow_pyramid(module, keep, multiple, skip_sensitive=skip_sensitive)
     return narrow if cut else None
 
 
@@ -139,12 +140,12 @@ def kept_channels(width: int, keep: int, multiple: int) -> int:
 def _most_important(
     values: Float[torch.Tensor, " width"], keep: int, multiple: int
 ) -> Int[torch.Tensor, " count"] | None:
-    """Places of the channels to keep, in order; None where all stay."""
+    """Indices of the channels to keep, in order; None where all stay."""
     count = kept_channels(len(values), keep, multiple)
     return None if count >= len(values) else torch.sort(torch.topk(values, count).indices).values
 
 
-def _narrow_pyramid(pyramid: AtrousPyramid, keep: int, multiple: int, *, spare: bool) -> bool:
+def _narrow_pyramid(pyramid: AtrousPyramid, keep: int, multiple: int, *, skip_sensitive: bool) -> bool:
     """Keeps the most important channels of each branch; whether any went."""
     reader = _last(pyramid.project, nn.Conv2d)
     kept, start, cut = [], 0, False
@@ -153,8 +154,8 @@ def _narrow_pyramid(pyramid: AtrousPyramid, keep: int, multiple: int, *, spare: 
         width = maker.out_channels
         read = reader.weight[:, start : start + width]
         windows = [max(module.kernel_size) for module in branch.modules() if isinstance(module, nn.Conv2d)]
-        spared = spare and max(windows) == 1
-        chosen = None if spared else _most_important(channel_importance(read, maker.weight, norm), keep, multiple)
+        skipped = skip_sensitive and max(windows) == 1
+        chosen = None if skipped else _most_important(channel_importance(read, maker.weight, norm), keep, multiple)
         if chosen is not None:
             _narrow_outputs(maker, norm, chosen)
             cut = True

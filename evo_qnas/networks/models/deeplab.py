@@ -22,46 +22,46 @@ class AtrousPyramid(nn.Module):
         branches: the 1 x 1 branch, then those of 3 x 3.
         reduce: what the 3 x 3 branches read, the map itself unless `networks.low_rank` put a 1 x 1 convolution there.
         pool: the branch of the map's mean.
-        project: from all channels of the branches to those given.
+        project: from all channels of the branches to those of the output.
     """
 
     def __init__(
-        self, taken: int, given: int, *, rates: list[int], hidden: int | None = None, separable: bool = False
+        self, inputs: int, outputs: int, *, rates: list[int], hidden: int | None = None, separable: bool = False
     ) -> None:
         """Builds the module.
 
         Args:
-            taken: channels in.
-            given: channels out.
+            inputs: channels of the input.
+            outputs: channels of the output.
             rates: dilation of each 3 x 3 branch, in pixels of the map.
-            hidden: channels of each branch; `given` where None.
+            hidden: channels of each branch; `outputs` where None.
             separable: 3 x 3 branches of a depthwise and a 1 x 1 convolution.
         """
         super().__init__()
-        width = hidden or given
-        branches: list[nn.Module] = [conv_bn(taken, width)]
+        width = hidden or outputs
+        branches: list[nn.Module] = [conv_bn(inputs, width)]
         for rate in rates:
             if separable:
-                filtered = conv_bn(taken, taken, kernel=3, groups=taken, dilation=rate)
-                branches.append(nn.Sequential(filtered, conv_bn(taken, width)))
+                filtered = conv_bn(inputs, inputs, kernel=3, groups=inputs, dilation=rate)
+                branches.append(nn.Sequential(filtered, conv_bn(inputs, width)))
             else:
-                branches.append(conv_bn(taken, width, kernel=3, dilation=rate))
+                branches.append(conv_bn(inputs, width, kernel=3, dilation=rate))
         self.branches = nn.ModuleList(branches)
         self.reduce: nn.Module = nn.Identity()
-        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv_bn(taken, width))
-        self.project = conv_bn(width * (len(branches) + 1), given)
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), conv_bn(inputs, width))
+        self.project = conv_bn(width * (len(branches) + 1), outputs)
 
-    def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n given h w"]:
+    def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n outputs h w"]:
         """`(n, channels, height, width)` in, the same map with other channels out."""
-        seen, mean = self.branch_maps(x)
+        maps, mean = self.branch_maps(x)
         spread = mean.expand(-1, -1, x.shape[2], x.shape[3])
-        joined: torch.Tensor = self.project(torch.cat([*seen, spread], dim=1))
+        joined: torch.Tensor = self.project(torch.cat([*maps, spread], dim=1))
         return joined
 
     def branch_maps(
         self, x: Float[torch.Tensor, "n c h w"]
     ) -> tuple[list[Float[torch.Tensor, "n _ h w"]], Float[torch.Tensor, "n _ 1 1"]]:
-        """What the branches give, in their order, and the branch of the map's mean, one place."""
+        """Outputs of the branches, in their order, and of the branch of the map's mean, one pixel."""
         mean: torch.Tensor = self.pool(x)
         reduced = self.reduce(x)
         return [branch(reduced if index else x) for index, branch in enumerate(self.branches)], mean

@@ -8,13 +8,13 @@ from torch import nn
 
 
 def conv_bn(
-    taken: int, given: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, dilation: int = 1, act: bool = True
+    inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, dilation: int = 1, act: bool = True
 ) -> nn.Sequential:
     """Convolution without bias, BatchNorm and, where `act`, ReLU6; the map keeps its size up to the stride."""
     padding = dilation * (kernel // 2)
     layers: list[nn.Module] = [
-        nn.Conv2d(taken, given, kernel, stride, padding, dilation, groups, bias=False),
-        nn.BatchNorm2d(given),
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False),
+        nn.BatchNorm2d(outputs),
     ]
     if act:
         layers.append(nn.ReLU6())
@@ -35,46 +35,46 @@ class Residual(nn.Module):
         return total
 
 
-def _with_shortcut(body: nn.Module, taken: int, given: int, stride: int) -> nn.Module:
-    return Residual(body) if stride == 1 and taken == given else body
+def _with_shortcut(body: nn.Module, inputs: int, outputs: int, stride: int) -> nn.Module:
+    return Residual(body) if stride == 1 and inputs == outputs else body
 
 
 def inverted_residual(
-    taken: int, given: int, *, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
+    inputs: int, outputs: int, *, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
 ) -> nn.Module:
     """Expand, filter each channel, project; with a shortcut where the shapes allow.
 
     Source: Sandler et al. 2018, MobileNetV2, figure 4; at expansion 1 the expanding convolution is left out.
     """
-    hidden = taken * expansion
-    layers: list[nn.Module] = [] if expansion == 1 else [conv_bn(taken, hidden)]
+    hidden = inputs * expansion
+    layers: list[nn.Module] = [] if expansion == 1 else [conv_bn(inputs, hidden)]
     layers += [
         conv_bn(hidden, hidden, kernel=kernel, stride=stride, groups=hidden, dilation=dilation),
-        conv_bn(hidden, given, act=False),
+        conv_bn(hidden, outputs, act=False),
     ]
-    return _with_shortcut(nn.Sequential(*layers), taken, given, stride)
+    return _with_shortcut(nn.Sequential(*layers), inputs, outputs, stride)
 
 
 def fused_inverted_residual(
-    taken: int, given: int, *, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
+    inputs: int, outputs: int, *, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
 ) -> nn.Module:
     """One full convolution that expands and filters, then a projection; shortcut where the shapes allow.
 
     Source: Tan & Le 2021, EfficientNetV2, figure 2; at expansion 1 a single convolution with ReLU6.
     """
-    hidden = taken * expansion
-    first = conv_bn(taken, hidden if expansion > 1 else given, kernel=kernel, stride=stride, dilation=dilation)
-    body = nn.Sequential(first, conv_bn(hidden, given, act=False)) if expansion > 1 else first
-    return _with_shortcut(body, taken, given, stride)
+    hidden = inputs * expansion
+    first = conv_bn(inputs, hidden if expansion > 1 else outputs, kernel=kernel, stride=stride, dilation=dilation)
+    body = nn.Sequential(first, conv_bn(hidden, outputs, act=False)) if expansion > 1 else first
+    return _with_shortcut(body, inputs, outputs, stride)
 
 
-def depthwise_separable(taken: int, given: int, *, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+def depthwise_separable(inputs: int, outputs: int, *, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Module:
     """A convolution per channel with ReLU6, then a projection; shortcut where the shapes allow.
 
     Source: Howard et al. 2017, MobileNets, with the linear projection of MobileNetV2.
     """
     body = nn.Sequential(
-        conv_bn(taken, taken, kernel=kernel, stride=stride, groups=taken, dilation=dilation),
-        conv_bn(taken, given, act=False),
+        conv_bn(inputs, inputs, kernel=kernel, stride=stride, groups=inputs, dilation=dilation),
+        conv_bn(inputs, outputs, act=False),
     )
-    return _with_shortcut(body, taken, given, stride)
+    return _with_shortcut(body, inputs, outputs, stride)

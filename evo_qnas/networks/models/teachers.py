@@ -158,7 +158,7 @@ def start_teacher(teacher: nn.Module, path: Path) -> tuple[int, int]:
         path: as for `load_teacher`.
 
     Returns:
-        How many tensors were taken, and how many the teacher has.
+        Number of tensors taken over, and of all that the teacher has.
 
     Raises:
         NetworkError: the file is missing or unreadable, or nothing in it fits.

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from evo_qnas.data import Images
 from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
@@ -17,10 +16,10 @@ from evo_qnas.networks.training.refine import Refined, with_refined
 
 @torch.no_grad()
 def teacher_outputs(teacher: nn.Module, images: Images) -> torch.Tensor:
-    """(n, classes, *places) log-probabilities of the teacher for all images."""
+    """Outputs of the teacher for all images, as they are."""
     teacher.eval()
     size = evaluation_batch(images.pixels)
-    return torch.cat([functional.log_softmax(teacher(pixels), dim=1) for pixels, _ in images.parts(size)])
+    return torch.cat([teacher(pixels) for pixels, _ in images.parts(size)])
 
 
 @torch.no_grad()
@@ -91,8 +90,8 @@ def _divergence(
     for (pixels, labels), wanted in zip(images.parts(size), outputs.split(size), strict=True):
         logits = network(pixels)
         if measure == "kl":
-            apart = functional.kl_div(functional.log_softmax(logits, dim=1), wanted, reduction="none", log_target=True)
-            parts.append(apart.sum(dim=1).flatten(1).mean(dim=1) if apart.ndim > 2 else apart.sum(dim=1))
+            apart = task.match(logits, wanted)
+            parts.append(apart.flatten(1).mean(dim=1) if apart.ndim > 1 else apart)
         else:
             each = [
                 task.loss(logits[row : row + 1], labels[row : row + 1])

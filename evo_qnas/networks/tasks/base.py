@@ -1,159 +1,197 @@
-"""What a network is for: its loss, its metric, and how its output meets labels."""
+"""The interface of tasks, their registry, and running a network over examples."""
 
 from abc import ABC, abstractmethod
-from typing import final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Num
 from torch import nn
-from torch.nn import functional
 
-from evo_qnas.data import IGNORE, Images
-from evo_qnas.data.miou import confusion, mean_iou
-from evo_qnas.errors import NetworkError
+from evo_qnas.data import Images, Splits
+from evo_qnas.errors import CardError, NetworkError
+from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
+from evo_qnas.registry import Registry
 
+Outcomes = Num[torch.Tensor, "examples *numbers"]
+
+# Bounds of memory: 2**20 pixels are one image of 1024 x 1024, and small images are at most 512.
 _MOST_IMAGES, _MOST_PIXELS = 512, 2**20
 
 
 def evaluation_batch(images: torch.Tensor) -> int:
-    """How many images of this shape (n, c, h, w) to run at once: 512 small ones, fewer large ones."""
+    """Number of images of this shape (n, c, h, w) to run at once: 512 small ones, fewer large ones."""
     pixels = int(images.shape[-1] * images.shape[-2]) if images.ndim == 4 else 1
     return max(1, min(_MOST_IMAGES, _MOST_PIXELS // max(1, pixels)))
 
 
-@torch.no_grad()
-def accuracy(network: nn.Module, images: Images) -> float:
-    """Share of the images whose largest logit is their label, 0..1."""
-    right = 0
-    for pixels, labels in images.parts(evaluation_batch(images.pixels)):
-        right += int((network(pixels).argmax(dim=1) == labels).sum())
-    return right / len(images)
-
-
 class Task(ABC):
-    """What a run needs to know of a task. Logits are (n, classes, *places), labels (n, *map).
+    """All that depends on what networks are for: training, loss, metric, and how sure a metric is.
+
+    Outputs are what a network gives, targets what its metric and loss compare them with: tensors in our own tasks, any
+    nest of tensors in others. An entry of `TASKS` or of the entry points `evo_qnas.tasks`; has no state, so that worker
+    processes make their own. What it must keep is tested by `networks.testing.tasks.TaskContract`.
 
     Attributes:
-        name: as in a card.
-        metric_name: what `metric` gives, in words.
+        name: as in a card and in `TASKS`.
+        metric_name: the metric in words.
+        unit: `%` where the metric is a share 0..1, which people are shown times 100; else its unit, "" for none.
+        maximize: whether a larger metric is a better one.
     """
 
     name: str
     metric_name: str
+    unit: str
+    maximize: bool
 
     @abstractmethod
-    def loss(
+    def check_settings(self, training: TeacherSettings, finetuning: FinetuningSettings) -> None:
+        """Refuses settings that cannot be meant for this task.
+
+        Raises:
+            NetworkError: with the key as it stands in a card, and what to use instead.
+        """
+
+    @abstractmethod
+    def training_steps(self, settings: TeacherSettings, examples: int) -> int:
+        """Steps that `train_teacher` takes on so many examples."""
+
+    @abstractmethod
+    def train_teacher(
         self,
-        logits: Float[torch.Tensor, "n classes *places"],
-        labels: Int[torch.Tensor, "n *map"],
+        network: nn.Module,
+        splits: Splits,
+        settings: TeacherSettings,
         *,
-        class_weights: Float[torch.Tensor, " classes"] | None = None,
-        label_smoothing: float = 0.0,
-    ) -> Float[torch.Tensor, ""]:
-        """Cross-entropy, mean over what is labelled."""
+        seed: int,
+        device: str = "cpu",
+        checkpoint: Path | None = None,
+        fingerprint: str = "",
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> list[float]:
+        """Trains `network` in place on the train part; gives the metric on the search part each time it was measured.
+
+        Equal seeds give equal weights, bit for bit, also over a stop and a checkpoint. The network ends on the CPU in
+        evaluation mode.
+
+        Args:
+            network: with fresh weights, or those to start from.
+            splits: the test part is not looked at.
+            settings: that passed `check_settings`.
+            seed: decides order and augmentation.
+            device: where to train.
+            checkpoint: file for the state of the training, deleted at the end; a task may do without.
+            fingerprint: a checkpoint of another fingerprint is not continued.
+            advance: called with the number of steps done.
+        """
 
     @abstractmethod
-    def predict(
-        self, logits: Float[torch.Tensor, "n classes *places"], size: tuple[int, ...]
-    ) -> Int[torch.Tensor, "n *map"]:
-        """The most likely class of each image or pixel, for labels of `size`."""
+    def augment(
+        self, inputs: Any, targets: Any, settings: TeacherSettings | FinetuningSettings, generator: torch.Generator
+    ) -> tuple[Any, Any]:
+        """A batch changed at random as the settings say; the arguments stay unchanged."""
 
     @abstractmethod
-    def metric(self, network: nn.Module, images: Images) -> float:
-        """How good a network is on labelled images, 0..1, larger is better."""
+    def target_weights(self, splits: Splits, balance: float) -> Any:
+        """Weights for `loss` that balance the targets of the train part; None for a balance of 0."""
+
+    @abstractmethod
+    def loss(self, outputs: Any, targets: Any, *, weights: Any = None) -> torch.Tensor:
+        """Mean loss of a batch, a scalar with gradient; finite also where nothing is labelled.
+
+        Args:
+            outputs: of a network.
+            targets: of the same examples.
+            weights: by `target_weights`, on the device of the outputs.
+        """
+
+    @abstractmethod
+    def match(self, outputs: Any, teacher_outputs: Any, *, temperature: float = 1.0) -> torch.Tensor:
+        """Distance of outputs from the teacher's, (n, *positions), at least 0 and 0 for equal ones.
+
+        Its mean over everything is a loss; its mean over all axes but the first is the distance of each example.
+
+        Args:
+            outputs: of a network.
+            teacher_outputs: for the same inputs; without gradient.
+            temperature: softening of probabilities; a task without them leaves it aside.
+        """
+
+    @abstractmethod
+    def agreement(self, outputs: Any, other: Any) -> torch.Tensor:
+        """1 (or True) where two outputs for the same inputs mean the same, (n, *positions)."""
+
+    @abstractmethod
+    def outcomes(self, network: nn.Module, data: Images) -> Outcomes:
+        """Numbers of each example, on the CPU, from which metric, standard error and differences follow.
+
+        Args:
+            network: in evaluation mode.
+            data: at least one example.
+
+        Raises:
+            NetworkError: there is no example.
+        """
+
+    @abstractmethod
+    def metric(self, network: nn.Module, data: Images) -> float:
+        """Quality of a network on labelled data: to the last bit `metric_of` its outcomes."""
+
+    @abstractmethod
+    def metric_of(self, outcomes: Outcomes) -> float:
+        """The metric of outcomes."""
+
+    @abstractmethod
+    def stderr(self, outcomes: Outcomes, *, seed: int) -> float:
+        """Standard error of `metric_of`, as the examples are a sample; `seed` is that of resamples, if there are."""
+
+    @abstractmethod
+    def difference(self, one: Outcomes, other: Outcomes, *, seed: int) -> tuple[float, float]:
+        """Metric of one network minus that of another, and the standard error, each example paired with itself.
+
+        Networks err on the same examples, so that their difference is surer than either metric.
+
+        Args:
+            one: by `outcomes`.
+            other: of the same examples in the same order.
+            seed: of resamples, if there are.
+
+        Raises:
+            NetworkError: the outcomes are not of equally many examples and numbers.
+        """
 
 
-@final
-class Classification(Task):
-    """One label per image; the metric is the share of right ones."""
-
-    name = "classification"
-    metric_name = "accuracy"
-
-    def loss(
-        self,
-        logits: Float[torch.Tensor, "n classes *places"],
-        labels: Int[torch.Tensor, "n *map"],
-        *,
-        class_weights: Float[torch.Tensor, " classes"] | None = None,
-        label_smoothing: float = 0.0,
-    ) -> Float[torch.Tensor, ""]:
-        """Cross-entropy."""
-        return functional.cross_entropy(logits, labels, weight=class_weights, label_smoothing=label_smoothing)
-
-    def predict(
-        self, logits: Float[torch.Tensor, "n classes *places"], size: tuple[int, ...]
-    ) -> Int[torch.Tensor, "n *map"]:
-        """The largest logit's class."""
-        return logits.argmax(dim=1)
-
-    def metric(self, network: nn.Module, images: Images) -> float:
-        """Accuracy."""
-        return accuracy(network, images)
+TASKS: Registry[Task] = Registry(
+    "task",
+    "evo_qnas.tasks",
+    Task,
+    {
+        "classification": "evo_qnas.networks.tasks.classification:Classification",
+        "segmentation": "evo_qnas.networks.tasks.segmentation:Segmentation",
+    },
+    error=CardError,
+)
 
 
-@final
-class Segmentation(Task):
-    """One label per pixel; the metric is the mean intersection over union, as `evo_qnas.data.miou` counts it.
+def is_better(task: Task, value: float, best: float) -> bool:
+    """True where a metric is strictly better than another."""
+    return value > best if task.maximize else value < best
 
-    Logits may have any resolution: they are up-sampled bilinearly to that of the labels, so that a network need not
-    carry the up-sampling itself.
+
+@torch.no_grad()
+def outcomes_of(network: nn.Module, data: Images, each: Callable[[Any, Any], Outcomes]) -> Outcomes:
+    """Outcomes of all examples, a few at a time, on the CPU.
+
+    Args:
+        network: in evaluation mode.
+        data: at least one example.
+        each: outcomes of a batch from the network's outputs and the targets.
+
+    Raises:
+        NetworkError: there is no example.
     """
-
-    name = "segmentation"
-    metric_name = "mIoU"
-
-    def loss(
-        self,
-        logits: Float[torch.Tensor, "n classes *places"],
-        labels: Int[torch.Tensor, "n *map"],
-        *,
-        class_weights: Float[torch.Tensor, " classes"] | None = None,
-        label_smoothing: float = 0.0,
-    ) -> Float[torch.Tensor, ""]:
-        """Cross-entropy over pixels, those labelled `IGNORE` left out; 0 where none is labelled."""
-        if not bool((labels != IGNORE).any()):
-            return logits.sum() * 0.0
-        return functional.cross_entropy(
-            upsampled(logits, tuple(labels.shape[1:])),
-            labels,
-            weight=class_weights,
-            label_smoothing=label_smoothing,
-            ignore_index=IGNORE,
-        )
-
-    def predict(
-        self, logits: Float[torch.Tensor, "n classes *places"], size: tuple[int, ...]
-    ) -> Int[torch.Tensor, "n *map"]:
-        """The largest logit's class at each pixel, after up-sampling."""
-        return upsampled(logits, size).argmax(dim=1)
-
-    @torch.no_grad()
-    def metric(self, network: nn.Module, images: Images) -> float:
-        """Mean intersection over union."""
-        return mean_iou(self.confusion(network, images))
-
-    @torch.no_grad()
-    def confusion(self, network: nn.Module, images: Images) -> Int[torch.Tensor, "classes classes"]:
-        """How often each label (row) was taken for each class (column) over all pixels."""
-        total: torch.Tensor | None = None
-        for pixels, labels in images.parts(evaluation_batch(images.pixels)):
-            logits = network(pixels)
-            found = self.predict(logits, tuple(labels.shape[1:]))
-            counted = confusion(found, labels, logits.shape[1])
-            total = counted if total is None else total + counted
-        if total is None:
-            raise NetworkError("a metric needs at least one image")
-        return total
-
-
-def upsampled(
-    logits: Float[torch.Tensor, "n classes h w"], size: tuple[int, ...]
-) -> Float[torch.Tensor, "n classes height width"]:
-    """Logits at the resolution `size`, bilinear with aligned pixel areas."""
-    if tuple(logits.shape[2:]) == tuple(size):
-        return logits
-    return functional.interpolate(logits, size=list(size), mode="bilinear", align_corners=False)
-
-
-TASKS: dict[str, Task] = {task.name: task for task in (Classification(), Segmentation())}
+    parts = [each(network(inputs), targets) for inputs, targets in data.parts(evaluation_batch(data.pixels))]
+    if not parts:
+        raise NetworkError("a metric needs at least one image")
+    return torch.cat(parts).cpu()

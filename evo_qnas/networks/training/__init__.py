@@ -1,1 +1,4 @@
-"""Training: teachers, distillation of candidates, refinement, fine-tuning."""
+"""Training of blocks and chosen networks: distillation of candidates, refinement, fine-tuning.
+
+Teachers are trained by their task, see `networks.tasks`.
+"""

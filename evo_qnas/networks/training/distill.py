@@ -9,13 +9,13 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.data import Images
+from evo_qnas.data.batches import batches
 from evo_qnas.networks.acceleration.convolutions import fast_convolutions
 from evo_qnas.networks.acceleration.devices import Precision, autocast, channels_last, to_rest, to_training
 from evo_qnas.networks.candidates.blocks import recording
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.features import Features
 from evo_qnas.networks.training.noise import noise_to_signal
-from evo_qnas.networks.training.training import batches
 
 
 def _parts(images: Images | torch.Tensor) -> Iterator[torch.Tensor]:
@@ -31,17 +31,17 @@ def block_features(
     teacher: nn.Module, block: str, images: Images | Float[torch.Tensor, "n c h w"], *, device: str = "cpu"
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The teacher's feature maps before and after a block for all images, in memory on the CPU; float32."""
-    taken: list[torch.Tensor] = []
-    given: list[torch.Tensor] = []
+    inputs: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
     teacher.to(device).eval()
-    with recording(teacher, [block]) as seen:
+    with recording(teacher, [block]) as recorded:
         for part in _parts(images):
             teacher(part.to(device))
             # A ReLU in place further on must not reach into what was recorded.
-            taken.append(seen[block][0].detach().clone().cpu())
-            given.append(seen[block][1].detach().clone().cpu())
+            inputs.append(recorded[block][0].detach().clone().cpu())
+            outputs.append(recorded[block][1].detach().clone().cpu())
     teacher.to("cpu")
-    return torch.cat(taken), torch.cat(given)
+    return torch.cat(inputs), torch.cat(outputs)
 
 
 def distill(
@@ -94,21 +94,21 @@ def distill(
     generator = torch.Generator().manual_seed(seed)
     with fast_convolutions(learning.values()):
         for step, chosen in enumerate(batches(len(features), batch_size, steps, generator)):
-            taken, wanted = (channels_last(part.to(device)) for part in features.take(chosen))
+            inputs, targets = (channels_last(part.to(device)) for part in features.take(chosen))
             optimizer.zero_grad(set_to_none=True)
-            seen = []
+            step_losses = []
             for lane, module in enumerate(learning.values()):
                 with lanes.lane(lane):
                     with autocast(precision, device):
-                        output = module(taken)
-                    loss = noise_to_signal(wanted, output.float(), variance).mean()
+                        output = module(inputs)
+                    loss = noise_to_signal(targets, output.float(), variance).mean()
                     loss.backward()
-                    seen.append(loss.detach())
+                    step_losses.append(loss.detach())
             lanes.join()
             optimizer.step()
             schedule.step()
             if step >= steps - tail:
-                losses.append(torch.stack(seen))
+                losses.append(torch.stack(step_losses))
             advance(len(learning))
     for module in learning.values():
         to_rest(module)
@@ -126,7 +126,7 @@ class _Lanes:
         self.device = device
 
     def lane(self, index: int) -> AbstractContextManager[Any]:
-        """What work of a candidate runs in; it waits for the batch that the main stream prepares."""
+        """Context in which a candidate's work runs; it waits for the batch that the main stream prepares."""
         if not self.streams:
             return nullcontext()
         self.streams[index].wait_stream(torch.cuda.current_stream(self.device))
@@ -139,5 +139,5 @@ class _Lanes:
 
 
 def candidate_steps(candidates: Sequence[nn.Module], steps: int) -> int:
-    """How many candidate-steps `distill` takes for these candidates."""
+    """Number of candidate-steps that `distill` takes for these candidates."""
     return steps * sum(1 for module in candidates if list(module.parameters()))

@@ -26,7 +26,7 @@ Maps = Float[torch.Tensor, "k ..."]
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSettings:
-    """How the teacher's features reach the candidates.
+    """Settings of how the teacher's features reach the candidates.
 
     Attributes:
         cache: `memory` and `disk` run the teacher once over the images, `none` once per batch.
@@ -96,10 +96,10 @@ class TeacherFeatures(Features):
     def take(self, chosen: torch.Tensor) -> tuple[Maps, Maps]:
         """Inputs and outputs of the chosen images, float32."""
         pixels, _ = self.images.take(chosen)
-        with recording(self.teacher, [self.block]) as seen:
+        with recording(self.teacher, [self.block]) as recorded:
             self.teacher(pixels.to(self.device))
-            taken, given = seen[self.block]
-            return taken.detach().clone(), given.detach().clone()
+            inputs, outputs = recorded[self.block]
+            return inputs.detach().clone(), outputs.detach().clone()
 
 
 def features_bytes(shapes: Sequence[BlockShape], images: int, dtype: str) -> int:
@@ -130,26 +130,26 @@ def cache_features(
         fingerprint: goes into the files, for `open_features`.
         device: where the teacher runs.
     """
-    places = {shape.name: _room(shape, len(images), settings.dtype, folder) for shape in shapes}
+    storage = {shape.name: _reserved(shape, len(images), settings.dtype, folder) for shape in shapes}
     moments: dict[str, Any] = {}
-    for start, seen in _runs(teacher, [shape.name for shape in shapes], images, device):
-        for name, (taken, given) in seen.items():
-            for room, values in zip(places[name], (taken, given), strict=True):
-                room[start : start + len(values)].copy_(values)
-            moments[name] = moments.get(name, 0.0) + _moments(given)
-    found = {}
-    for name, (inputs, targets) in places.items():
-        found[name] = StoredFeatures(inputs, targets, _variance(moments[name]))
+    for start, recorded in _runs(teacher, [shape.name for shape in shapes], images, device):
+        for name, pair in recorded.items():
+            for target, values in zip(storage[name], pair, strict=True):
+                target[start : start + len(values)].copy_(values)
+            moments[name] = moments.get(name, 0.0) + _moments(pair[1])
+    stored = {}
+    for name, (inputs, targets) in storage.items():
+        stored[name] = StoredFeatures(inputs, targets, _variance(moments[name]))
         if folder is not None:
             content = {
                 "fingerprint": fingerprint,
                 "dtype": settings.dtype,
                 "inputs": list(inputs.shape),
                 "targets": list(targets.shape),
-                "variance": found[name].variance.tolist(),
+                "variance": stored[name].variance.tolist(),
             }
             write_text(folder / f"{name}.json", json.dumps(content))
-    return found
+    return stored
 
 
 def open_features(folder: Path, block: str, fingerprint: str) -> StoredFeatures | None:
@@ -186,8 +186,8 @@ def output_variances(
 _PARTS = ("inputs", "targets")
 
 
-def _room(shape: BlockShape, count: int, dtype: str, folder: Path | None) -> tuple[Maps, Maps]:
-    """Where the inputs and outputs of a block will lie."""
+def _reserved(shape: BlockShape, count: int, dtype: str, folder: Path | None) -> tuple[Maps, Maps]:
+    """Tensors that the inputs and outputs of a block will fill."""
     sizes = ((count, *shape.inputs), (count, *shape.outputs))
     if folder is None:
         return torch.empty(sizes[0], dtype=DTYPES[dtype]), torch.empty(sizes[1], dtype=DTYPES[dtype])
@@ -213,13 +213,13 @@ def _mapped(path: Path, shape: Sequence[int], dtype: str) -> Maps:
 def _runs(
     teacher: nn.Module, blocks: Sequence[str], images: Images, device: str
 ) -> Iterator[tuple[int, Mapping[str, tuple[torch.Tensor, torch.Tensor]]]]:
-    """Runs the teacher over all images; gives the index of the first image and what each block took and gave."""
+    """Runs the teacher over all images; gives the first image's index, and inputs and outputs of each block."""
     teacher.to(device).eval()
     start = 0
-    with recording(teacher, blocks) as seen:
+    with recording(teacher, blocks) as recorded:
         for pixels, _ in images.parts(min(64, evaluation_batch(images.pixels))):
             teacher(pixels.to(device))
-            yield start, seen
+            yield start, recorded
             start += len(pixels)
     teacher.to("cpu")
 

@@ -8,15 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from evo_qnas.data.batches import batches
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.acceleration.devices import channels_last, to_rest, to_training
 from evo_qnas.networks.quantization.correction import moments
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
-from evo_qnas.networks.quantization.quantizers import QuantizedLayer, Step
+from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.features import Features
 from evo_qnas.networks.training.noise import noise_to_signal
-from evo_qnas.networks.training.training import batches
+from evo_qnas.networks.training.optimizers import quantized_optimizer
 
 Key = TypeVar("Key", bound=Hashable)
 Refined = Mapping[str, torch.Tensor]
@@ -25,7 +26,7 @@ Refined = Mapping[str, torch.Tensor]
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refinement:
-    """How candidates are refined.
+    """Settings of refinement.
 
     Attributes:
         steps: training steps.
@@ -69,22 +70,20 @@ def refine(
         return {}
     for network in networks.values():
         to_training(network, device).eval()
-    layers = [layer for network in networks.values() for layer in network.layers]
-    thetas = [m.theta for network in networks.values() for m in network.modules() if isinstance(m, Step)]
-    weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias) if parameter is not None]
-    optimizer = torch.optim.Adam(
-        [{"params": weights, "lr": settings.learning_rate}, {"params": thetas, "lr": settings.step_learning_rate}],
-        fused=True,
+    optimizer, schedule = quantized_optimizer(
+        list(networks.values()),
+        learning_rate=settings.learning_rate,
+        step_learning_rate=settings.step_learning_rate,
+        steps=settings.steps,
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=settings.steps)
     variance = features.variance.to(device)
     generator = torch.Generator().manual_seed(seed)
     total = torch.zeros(len(networks), dtype=torch.float64)
     for chosen in batches(len(features), settings.batch_size, settings.steps, generator):
-        taken, wanted = (channels_last(part.to(device)) for part in features.take(chosen))
+        inputs, targets = (channels_last(part.to(device)) for part in features.take(chosen))
         optimizer.zero_grad(set_to_none=True)
         for index, network in enumerate(networks.values()):
-            loss = noise_to_signal(wanted, network(taken), variance).mean()
+            loss = noise_to_signal(targets, network(inputs), variance).mean()
             loss.backward()
             total[index] += loss.detach().cpu()
         optimizer.step()
@@ -95,7 +94,7 @@ def refine(
 
 
 def refined_tensors(network: QuantizedNetwork, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What refinement found for the layers of a block, by their place in it: float weight, bias, step, output moments.
+    """Result of refinement for the layers of a block, by their index in it: float weight, bias, step, output moments.
 
     Args:
         network: refined; its activations are in floats afterwards.
@@ -125,18 +124,18 @@ def take_refined(layers: Sequence[QuantizedLayer], tensors: Refined) -> None:
         NetworkError: the tensors are those of another block.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wanted: dict[str, tuple[int, ...]] = {}
+    expected: dict[str, tuple[int, ...]] = {}
     for index, layer in enumerate(layers):
         outputs = (len(layer.weight),)
         own = {name: tuple(tensor.shape) for name, tensor in _parts(layer).items()}
-        wanted |= {
+        expected |= {
             f"{index:03d}.{name}": shape for name, shape in (own | {"mean": outputs, "deviation": outputs}).items()
         }
-    odd = sorted(name for name in {*shapes, *wanted} if shapes.get(name) != wanted.get(name))
+    odd = sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
     if odd:
         raise NetworkError(
             f"refined weights do not fit this block: {odd[0]!r} has the shape {shapes.get(odd[0])}, "
-            f"the block needs {wanted.get(odd[0])}: delete the files in refined/ and run the card again"
+            f"the block needs {expected.get(odd[0])}: delete the files in refined/ and run the card again"
         )
     for index, layer in enumerate(layers):
         own_tensors = {name: tensors[f"{index:03d}.{name}"] for name in (*_parts(layer), "mean", "deviation")}

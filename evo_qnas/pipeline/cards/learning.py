@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from evo_qnas.cards import Card
 from evo_qnas.data import Augmentation
 from evo_qnas.networks.acceleration.devices import Precision
+from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.networks.training.features import FeatureSettings
-from evo_qnas.networks.training.segmentation import SegmentationTraining
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
@@ -61,11 +61,7 @@ class FullSizeTraining(Card):
 
 
 class TeacherTraining(Card):
-    """`[teacher.training]`: see `networks.training.train_classifier` and `networks.segmentation.SegmentationTraining`.
-
-    `shift_pixels` is for classification; `class_balance`, `average`, `validate_every`, `augmentation`, `full_size` for
-    segmentation.
-    """
+    """`[teacher.training]`: see `networks.tasks.settings.TeacherSettings`; each task says what it uses."""
 
     epochs: Count = 16
     batch_size: Count = 64
@@ -81,21 +77,12 @@ class TeacherTraining(Card):
     full_size: FullSizeTraining | None = None
 
     @property
-    def all_epochs(self) -> int:
-        """Passes over the images, those at full size included."""
-        return self.epochs + (0 if self.full_size is None else self.full_size.epochs)
-
-    @property
-    def for_classification(self) -> dict[str, Any]:
-        """Keyword arguments of `train_classifier`."""
-        return self.model_dump(exclude={"class_balance", "average", "validate_every", "augmentation", "full_size"})
-
-    @property
-    def for_segmentation(self) -> SegmentationTraining:
-        """Settings of `train_segmenter`."""
-        values = self.model_dump(exclude={"shift_pixels", "augmentation", "full_size"})
-        augmentation = Augmentation() if self.augmentation is None else self.augmentation.values
-        plain = SegmentationTraining(**values, augmentation=augmentation)
+    def values(self) -> TeacherSettings:
+        """The same as a plain value."""
+        plain = TeacherSettings(
+            **self.model_dump(exclude={"augmentation", "full_size"}),
+            augmentation=None if self.augmentation is None else self.augmentation.values,
+        )
         further = self.full_size
         if further is None:
             return plain
@@ -185,3 +172,11 @@ class FinetuningCard(Card):
     @classmethod
     def _whole(cls, augmentation: AugmentationCard | None) -> AugmentationCard | None:
         return None if augmentation is None else _whole_images(augmentation)
+
+    @property
+    def values(self) -> FinetuningSettings:
+        """The same as a plain value."""
+        return FinetuningSettings(
+            **self.model_dump(exclude={"augmentation"}),
+            augmentation=None if self.augmentation is None else self.augmentation.values,
+        )

@@ -4,11 +4,12 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
+from evo_qnas.networks.tasks.base import TASKS
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
 from evo_qnas.pipeline.cards.search import FurtherSearch, PredictorCard, SearchCard, Share
@@ -91,7 +92,7 @@ class OperatorUse(Card):
 class ProblemCard(Card):
     """A card of `problems/`: one whole run."""
 
-    task: Literal["classification", "segmentation"]
+    task: Annotated[str, AfterValidator(TASKS.require)]
     seed: Annotated[int, Field(ge=0)] = 0
     threads: Count = 1
     data: DataCard
@@ -111,12 +112,8 @@ class ProblemCard(Card):
 
     @model_validator(mode="after")
     def _fits_the_task(self) -> "ProblemCard":
-        """Augmentation is of the kind that the task's labels allow; what one section names, the others have."""
-        for name, settings in (("teacher.training", self.teacher.training), ("finetuning", self.finetuning)):
-            if self.task == "classification" and settings.augmentation is not None:
-                raise ValueError(f"{name}.augmentation is for segmentation: classification has {name}.shift_pixels")
-            if self.task == "segmentation" and settings.shift_pixels:
-                raise ValueError(f"{name}.shift_pixels is for classification: segmentation has {name}.augmentation")
+        """Settings of training are those that the task can use; what one section names, the others have."""
+        TASKS.get(self.task).check_settings(self.teacher.training.values, self.finetuning.values)
         for block in {block for use in self.operators for block in use.blocks} - set(self.blocks.names):
             raise ValueError(f"operators: no block is called {block!r}; {nearest(block, self.blocks.names)}")
         if any(search.rounds is not None for search in self.searches.values()):

@@ -9,7 +9,7 @@ from torch import nn
 
 from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import BlockShape
-from evo_qnas.networks.candidates.operators import TEACHER, Operator, build_candidate, load_operators
+from evo_qnas.networks.candidates.operators import TEACHER, Operator, build_candidate, candidate_labels, load_operators
 from evo_qnas.networks.models.weights import load_weights
 from evo_qnas.pipeline.cards.problem import ProblemCard
 from evo_qnas.pipeline.context.digests import seed_of
@@ -116,8 +116,8 @@ class Candidates:
         return modules
 
     def labels(self, block: str) -> tuple[str, ...]:
-        """Labels of the operators that fit a block."""
-        return tuple(self.build(block))
+        """Labels of the operators that fit a block; no weights are made for it."""
+        return candidate_labels(self.offers.of(block), self.shape(block), block=self.own(block))
 
     def weightless(self, block: str) -> frozenset[str]:
         """Labels of the operators of a block that have no parameters."""

@@ -68,7 +68,7 @@ class RunContext:
     @property
     def task(self) -> Task:
         """What the networks are for."""
-        return TASKS[self.card.task]
+        return TASKS.get(self.card.task)
 
     @property
     def fixed_bits(self) -> Bits:

@@ -22,6 +22,6 @@ class RankingStage(Stage):
     def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
         """The state with ranked networks."""
         outcomes = stored_outcomes(context, state.networks)
-        networks = ranked(state.networks, baseline=BASELINE, outcomes=outcomes, seed=context.card.seed)
+        networks = ranked(state.networks, context.task, baseline=BASELINE, outcomes=outcomes, seed=context.card.seed)
         archive = keep_validated(required(state.archive, "archive"), networks)
         return state.having(networks=networks, archive=archive)

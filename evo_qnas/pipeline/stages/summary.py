@@ -63,7 +63,7 @@ def summarize(context: RunContext, state: RunState, *, seconds: dict[str, float]
     return RunSummary(
         card=context.name,
         task=context.card.task,
-        metric=Metric(name=task.metric_name, maximize=True),
+        metric=Metric(name=task.metric_name, maximize=task.maximize),
         seconds=seconds,
         teacher_float=FloatTeacher(
             metric=task.metric(context.teacher, splits.test),

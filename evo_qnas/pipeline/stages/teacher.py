@@ -7,8 +7,6 @@ from torch import nn
 from evo_qnas.networks.acceleration.devices import prepare_process
 from evo_qnas.networks.models.teachers import load_teacher, start_teacher
 from evo_qnas.networks.models.weights import save_weights
-from evo_qnas.networks.training.segmentation import train_segmenter
-from evo_qnas.networks.training.training import train_classifier
 from evo_qnas.pipeline.context import RunContext, made_from, seed_of
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
 from evo_qnas.progress import progress_bar
@@ -46,31 +44,19 @@ def make_teacher(context: RunContext) -> None:
 
 def _train(context: RunContext, teacher: nn.Module) -> None:
     """Trains a teacher with every core: there is one job."""
-    training, train = context.card.teacher.training, context.splits.train
-    label, start = "teacher", context.card.teacher.start
+    settings, label, start = context.card.teacher.training.values, "teacher", context.card.teacher.start
     if start is not None:
         fitting, known = start_teacher(teacher, start)
         label = f"teacher, from {fitting} of {known} tensors of {start.name}"
-    seed = seed_of("teacher order", context.card.seed)
     prepare_process(context.card.teacher.threads or context.card.threads)
-    batch = min(training.batch_size, len(train))
-    segments = context.card.task == "segmentation"
-    epochs = training.all_epochs if segments else training.epochs
-    with progress_bar(label, epochs * (len(train) // batch)) as advance:
-        if not segments:
-            train_classifier(
-                teacher, train, **training.for_classification, seed=seed, device=context.device, advance=advance
-            )
-        else:
-            train_segmenter(
-                teacher,
-                train,
-                context.splits.search,
-                classes=len(context.splits.classes),
-                settings=training.for_segmentation,
-                seed=seed,
-                device=context.device,
-                checkpoint=context.paths.checkpoint,
-                fingerprint=context.fingerprints.teacher,
-                advance=advance,
-            )
+    with progress_bar(label, context.task.training_steps(settings, len(context.splits.train))) as advance:
+        context.task.train_teacher(
+            teacher,
+            context.splits,
+            settings,
+            seed=seed_of("teacher order", context.card.seed),
+            device=context.device,
+            checkpoint=context.paths.checkpoint,
+            fingerprint=context.fingerprints.teacher,
+            advance=advance,
+        )

@@ -1,27 +1,27 @@
 """Validated networks against each other: which are dominated after all, and which cannot be told apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
-import torch
-from jaxtyping import Int
 
 from evo_qnas.archive import Archive, Validated
-from evo_qnas.networks.tasks.uncertainty import difference_stderr
+from evo_qnas.networks.tasks.base import Outcomes, Task
 from evo_qnas.pareto import nondominated
 from evo_qnas.summary import Difference, ValidatedNetwork
 
 _NORMAL = 1.96  # a 95 % interval of a normal distribution
-_AFTER = ("metric", "metric_search_split", "metric_stderr", "size_bytes", "round")
+Paired = Callable[[Outcomes, Outcomes], tuple[float, float]]
 
-Outcomes = Mapping[str, Int[torch.Tensor, "images *counts"]]
+_AFTER = ("metric", "metric_search_split", "metric_stderr", "size_bytes", "round")
 
 
 def ranked(
     networks: Sequence[ValidatedNetwork],
+    task: Task,
     *,
     baseline: str | None = None,
-    outcomes: Outcomes | None = None,
+    outcomes: Mapping[str, Outcomes] | None = None,
     seed: int = 0,
 ) -> tuple[ValidatedNetwork, ...]:
     """The networks with `dominated_by`, `tied_with` and `minus_teacher_int8`.
@@ -34,6 +34,7 @@ def ranked(
 
     Args:
         networks: validated on the same images.
+        task: gives the direction of the metric and the errors of differences.
         baseline: id of the INT8 teacher.
         outcomes: by id, all of the same images.
         seed: of the resamples.
@@ -41,7 +42,9 @@ def ranked(
     if not networks:
         return ()
     known = {} if outcomes is None else outcomes
-    points = np.array([[1.0 - network.metric, network.size_bytes] for network in networks], dtype=np.float64)
+    difference = partial(task.difference, seed=seed)
+    sign = -1.0 if task.maximize else 1.0
+    points = np.array([[sign * network.metric, network.size_bytes] for network in networks], dtype=np.float64)
     front = nondominated(points)
     whole = next((network for network in networks if network.id == baseline), None)
     results = []
@@ -52,11 +55,11 @@ def ranked(
         tied = tuple(
             other.id
             for other, kept in zip(networks, front, strict=True)
-            if kept and other is not network and _tied(network, other, _paired(network, other, known, seed))
+            if kept and other is not network and _tied(network, other, _paired(network, other, known, difference))
         )
         lead = None
         if whole is not None and network is not whole:
-            lead = Difference(metric=network.metric - whole.metric, stderr=_paired(network, whole, known, seed))
+            lead = Difference(metric=network.metric - whole.metric, stderr=_paired(network, whole, known, difference))
         dominated_by = networks[int(best[0])].id if len(best) else None
         results.append(network.having(dominated_by=dominated_by, tied_with=tied, minus_teacher_int8=lead))
     return tuple(results)
@@ -84,11 +87,13 @@ def keep_validated(archive: Archive, networks: Sequence[ValidatedNetwork]) -> Ar
     return archive if same else archive.add_validation(*entries)
 
 
-def _paired(one: ValidatedNetwork, other: ValidatedNetwork, known: Outcomes, seed: int) -> float | None:
+def _paired(
+    one: ValidatedNetwork, other: ValidatedNetwork, known: Mapping[str, Outcomes], difference: Paired
+) -> float | None:
     """Standard error of the difference of two metrics on the same images, None without the outcomes of both."""
     if one.id not in known or other.id not in known:
         return None
-    return difference_stderr(known[one.id], known[other.id], seed=seed)
+    return difference(known[one.id], known[other.id])[1]
 
 
 def _tied(one: ValidatedNetwork, other: ValidatedNetwork, spread: float | None) -> bool:

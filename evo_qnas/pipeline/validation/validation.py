@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-import torch
-from jaxtyping import Int
 
 from evo_qnas.files import write_text
 from evo_qnas.networks.integer.reference import in_integers
 from evo_qnas.networks.models.weights import load_weights, save_weights
 from evo_qnas.networks.quantization.costs import costs_of
-from evo_qnas.networks.tasks.uncertainty import metric_of, metric_stderr, outcomes
+from evo_qnas.networks.tasks.base import Outcomes
 from evo_qnas.networks.training.finetune import finetune
-from evo_qnas.networks.training.segmentation import class_weights
 from evo_qnas.pipeline.context import RunContext, made_from, read_json, seed_of, to_json
 from evo_qnas.pipeline.context.paths import OUTCOMES
 from evo_qnas.pipeline.jobs import in_jobs
@@ -27,16 +24,11 @@ Item = tuple[str, tuple[int, ...], tuple[BlockChoice, ...]]
 
 def finetuning_settings(context: RunContext) -> dict[str, Any]:
     """Keyword arguments of `finetune` from the card."""
-    settings = context.card.finetuning
-    values = settings.model_dump(exclude={"augmentation", "class_balance", "keep"})
+    settings = context.card.finetuning.values
+    values: dict[str, Any] = {"settings": settings, "task": context.task}
     if settings.keep == "best":
         values["watched"] = context.splits.search
-    if settings.augmentation is not None:
-        values["augmentation"] = settings.augmentation.values
-    if settings.class_balance:
-        train, classes = context.splits.train, len(context.splits.classes)
-        values["class_weights"] = class_weights(train, classes, settings.class_balance)
-    return values
+    return {**values, "weights": context.task.target_weights(context.splits, settings.class_balance)}
 
 
 @final
@@ -68,18 +60,17 @@ class Validation:
             context.splits.train,
             **finetuning_settings(context),
             seed=seed_of("finetuning", context.card.seed),
-            task=context.task,
             device=context.device,
         )
         deployed = in_integers(quantized, test.take(slice(0, 1))[0])
-        counts = outcomes(context.task, deployed, test)
+        counts = context.task.outcomes(deployed, test)
         network = ValidatedNetwork(
             id=identity,
             genome=genome,
             blocks=choices,
             metric_before_finetune=before,
-            metric=metric_of(counts),
-            metric_stderr=metric_stderr(counts, seed=context.card.seed),
+            metric=context.task.metric_of(counts),
+            metric_stderr=context.task.stderr(counts, seed=context.card.seed),
             metric_search_split=context.task.metric(deployed, context.splits.search),
             size_bytes=costs_of(quantized.layers, quantized.quantizers, 8).size_bytes,
         )
@@ -109,15 +100,13 @@ def _predicted(tables: Tables, genome: Sequence[int]) -> dict[str, float]:
     return {name: float(tables.total(name, row)[0]) for name in tables.columns}
 
 
-def stored_outcomes(
-    context: RunContext, networks: Sequence[ValidatedNetwork]
-) -> dict[str, Int[torch.Tensor, "images *counts"]]:
+def stored_outcomes(context: RunContext, networks: Sequence[ValidatedNetwork]) -> dict[str, Outcomes]:
     """Outcomes on the test images by id, of those validated networks whose file is there and of this metric."""
     stored = {}
     for network in networks:
         path = context.paths.network(network.id) / OUTCOMES
         if path.is_file():
             counts = load_weights(path)[0]["outcomes"]
-            if metric_of(counts) == network.metric:
+            if context.task.metric_of(counts) == network.metric:
                 stored[network.id] = counts
     return stored

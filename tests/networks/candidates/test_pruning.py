@@ -107,29 +107,29 @@ def test_pyramids_lose_the_channels_that_do_nothing(separable: bool) -> None:
     assert all(p.grad is not None and p.grad.shape == p.shape for p in narrow.parameters())
 
 
-def test_layers_without_a_shortcut_are_spared() -> None:
+def test_layers_without_a_shortcut_are_skipped() -> None:
     changing = inverted_residual(8, 12, kernel=3, expansion=4)
     halving = inverted_residual(12, 12, kernel=3, expansion=4, stride=2)
     repeating = inverted_residual(12, 12, kernel=3, expansion=4)
     block = nn.Sequential(changing, halving, repeating).eval()
     assert [hidden.residual for hidden in hidden_channels(block)] == [False, False, True]
-    narrow = pruned(block, 50, spare=True)
+    narrow = pruned(block, 50, skip_sensitive=True)
     assert narrow is not None
     assert [hidden.width for hidden in hidden_channels(narrow)] == [32, 48, 24]
     everything = pruned(block, 50)
     assert everything is not None
     assert [hidden.width for hidden in hidden_channels(everything)] == [16, 24, 24]
     assert torch.equal(narrow[0](pixels()), changing.eval()(pixels()))
-    assert pruned(nn.Sequential(changing, halving).eval(), 50, spare=True) is None
+    assert pruned(nn.Sequential(changing, halving).eval(), 50, skip_sensitive=True) is None
 
 
 @pytest.mark.parametrize("separable", [False, True])
-def test_branches_of_one_place_and_of_the_mean_are_spared(separable: bool) -> None:
+def test_branches_of_one_place_and_of_the_mean_are_skipped(separable: bool) -> None:
     pyramid = AtrousPyramid(8, 16, rates=[1, 2], separable=separable).eval()
     with torch.no_grad():
         for branch in (1, 2):
             pyramid.project[0].weight[:, 16 * branch : 16 * branch + 8] = 0.0
-    narrow = pruned(pyramid, 50, spare=True)
+    narrow = pruned(pyramid, 50, skip_sensitive=True)
     assert isinstance(narrow, AtrousPyramid)
     assert narrow.project[0].weight.shape == (16, 16 + 8 + 8 + 16, 1, 1)
     assert torch.equal(narrow.branches[0](pixels()), pyramid.branches[0](pixels()))
@@ -180,13 +180,13 @@ def test_cards_offer_pruned_blocks_where_there_is_a_teacher() -> None:
     (none,) = load_operators("pruned", {"keep": [50], "multiple": [0]})
     with pytest.raises(NetworkError, match="multiple is a number of channels of at least 1, got 0"):
         build_candidate(none, SHAPE, seed=0, block=stack(2))
-    (none,) = load_operators("pruned_residual", {"keep": [50], "spare": [2]})
-    with pytest.raises(NetworkError, match=r"spare is 0 \(narrow everything\) or 1, got 2"):
+    (none,) = load_operators("pruned_residual", {"keep": [50], "skip_sensitive": [2]})
+    with pytest.raises(NetworkError, match=r"skip_sensitive is 0 \(narrow everything\) or 1, got 2"):
         build_candidate(none, SHAPE, seed=0, block=stack(2))
-    (spared,) = load_operators("pruned_residual", {"keep": [50]})
-    assert spared.label == "pruned_residual_50"
+    (residual,) = load_operators("pruned_residual", {"keep": [50]})
+    assert residual.label == "pruned_residual_50"
     block = nn.Sequential(inverted_residual(8, 8, kernel=3, expansion=4, stride=1), *stack(1)).eval()
-    made = build_candidate(spared, SHAPE, seed=0, block=block)
+    made = build_candidate(residual, SHAPE, seed=0, block=block)
     assert made is not None
     assert [hidden.width for hidden in hidden_channels(made)] == [16, 16]
     with pytest.raises(

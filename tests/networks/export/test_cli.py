@@ -13,7 +13,7 @@ from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
 from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.networks.quantization.costs import costs_of
-from evo_qnas.networks.tasks.base import accuracy
+from evo_qnas.networks.tasks.classification import accuracy
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.context import to_json
 from evo_qnas.pipeline.stored import export_stored, open_run, stored_network

@@ -20,7 +20,7 @@ from evo_qnas.networks.export.onnx.runtime import Kernels, open_session
 from evo_qnas.networks.export.onnx.sizes import FileSizes, file_sizes
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import Bits, QuantizedNetwork
-from evo_qnas.networks.tasks.base import accuracy
+from evo_qnas.networks.tasks.classification import accuracy
 from tests.networks.export.conftest import quantized, quantized_teacher, random_network, written
 
 

@@ -44,7 +44,7 @@ def score(
         calibration=calibration,
         images=images,
         outputs=teacher_outputs(teacher, images),
-        task=TASKS["classification"],
+        task=TASKS.get("classification"),
         measure=measure,
     )
 

@@ -1,10 +1,13 @@
 import copy
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Images, Splits
+from evo_qnas.data.augment import shift
+from evo_qnas.data.batches import batches
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
 from evo_qnas.networks.candidates.blocks import assemble, find_blocks
@@ -13,12 +16,12 @@ from evo_qnas.networks.models.teachers import InvertedResidualClassifier, build_
 from evo_qnas.networks.models.weights import load_weights, save_weights
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.networks.scoring.local import assemble_quantized, score_operator
-from evo_qnas.networks.tasks.base import accuracy
+from evo_qnas.networks.tasks.classification import Classification, accuracy
+from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.networks.training.distill import block_features, candidate_steps, distill
 from evo_qnas.networks.training.features import StoredFeatures
 from evo_qnas.networks.training.finetune import finetune
 from evo_qnas.networks.training.noise import channel_variance, noise_to_signal
-from evo_qnas.networks.training.training import batches, shift, train_classifier
 
 SETTINGS = {"steps": 120, "batch_size": 16, "learning_rate": 1e-2, "weight_decay": 0.0, "seed": 0}
 
@@ -156,14 +159,15 @@ def test_training_and_fine_tuning_learn_and_repeat_exactly(teacher: nn.Module, l
     Two bits alone take the accuracy to 0.37 .. 0.76, fine-tuning brings it to 0.98 or more.
     """
     data = labelled
-    options = {"batch_size": 32, "shift_pixels": 1, "seed": 4}
-    training = {"epochs": 40, "learning_rate": 1e-2, "weight_decay": 1e-4, "label_smoothing": 0.1}
+    splits = Splits(train=data, search=data, test=data, classes=("0", "1", "2", "3"))
+    options: dict[str, Any] = {"batch_size": 32, "shift_pixels": 1}
+    training = TeacherSettings(epochs=40, learning_rate=1e-2, weight_decay=1e-4, label_smoothing=0.1, **options)
     first = build_teacher("inverted_residual_classifier", PARAMETERS)
     second = build_teacher("inverted_residual_classifier", PARAMETERS)
     before = accuracy(first, data)
     second.load_state_dict(first.state_dict())
     for network in (first, second):
-        train_classifier(network, data, **training, **options)
+        Classification().train_teacher(network, splits, training, seed=4)
     assert all(
         torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     )
@@ -172,9 +176,11 @@ def test_training_and_fine_tuning_learn_and_repeat_exactly(teacher: nn.Module, l
     bits = {"stages.0": Bits(weight=2, activation=4)}
     network = assemble_quantized(teacher, {}, bits, Bits(weight=2, activation=4), data.pixels)
     rough = accuracy(network, data)
-    tuning = {"epochs": 20, "learning_rate": 5e-3, "step_learning_rate": 1e-2, "temperature": 2.0, "teacher_share": 0.5}
+    tuning = FinetuningSettings(
+        epochs=20, learning_rate=5e-3, step_learning_rate=1e-2, temperature=2.0, teacher_share=0.5, **options
+    )
     codes = [layer.weight_codes() for layer in network.layers]
-    finetune(network, teacher, data, **tuning, **options)
+    finetune(network, teacher, data, tuning, task=Classification(), seed=4)
     assert accuracy(network, data) > max(0.85, rough + 0.05)
     assert any(not torch.equal(a, layer.weight_codes()) for a, layer in zip(codes, network.layers, strict=True))
 

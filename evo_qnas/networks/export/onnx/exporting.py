@@ -15,7 +15,7 @@ from evo_qnas.networks.export.onnx.sizes import FileSizes, file_sizes
 from evo_qnas.networks.export.onnx.translate import to_onnx
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.tasks.base import accuracy
+from evo_qnas.networks.tasks.classification import accuracy
 
 PACKAGES = ("onnx", "onnxruntime")
 # Below 8 bits one step of a code is larger, so a tie rounded the other way moves a logit further.

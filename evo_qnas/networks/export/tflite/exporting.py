@@ -15,7 +15,7 @@ from evo_qnas.networks.export.tflite.translate import to_tflite
 from evo_qnas.networks.integer.reference import in_integers
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.tasks.base import accuracy
+from evo_qnas.networks.tasks.classification import accuracy
 
 PACKAGES = ("ai-edge-litert",)
 # The runtime rounds sums, means and new steps in its own way, by up to one step of a code; see `export_tflite`.

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from evo_qnas.data import IGNORE, Augmentation, Images
+from evo_qnas.data import IGNORE, Augmentation, Images, Splits
 from evo_qnas.errors import DataError, NetworkError
 from evo_qnas.networks.candidates.blocks import find_blocks
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
@@ -17,9 +17,11 @@ from evo_qnas.networks.models.deeplab import DeepLabV3
 from evo_qnas.networks.models.teachers import load_teacher
 from evo_qnas.networks.quantization.quantize import Bits
 from evo_qnas.networks.scoring.local import assemble_quantized
-from evo_qnas.networks.tasks.base import TASKS, Classification, Segmentation, evaluation_batch, upsampled
+from evo_qnas.networks.tasks.balance import class_weights
+from evo_qnas.networks.tasks.base import evaluation_batch
+from evo_qnas.networks.tasks.segmentation import Segmentation, upsampled
+from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.networks.training.finetune import finetune
-from evo_qnas.networks.training.segmentation import SegmentationTraining, class_weights, train_segmenter
 
 STAGES = [
     {"channels": 8, "expansion": 1, "depth": 1, "stride": 1},
@@ -50,7 +52,7 @@ def scenes(count: int, seed: int = 1) -> Images:
     return Images(pixels=pixels, labels=labels, mean=(0.3, 0.3, 0.3), std=(0.2, 0.2, 0.2))
 
 
-SETTINGS = SegmentationTraining(
+SETTINGS = TeacherSettings(
     epochs=6,
     batch_size=8,
     learning_rate=1e-2,
@@ -59,6 +61,17 @@ SETTINGS = SegmentationTraining(
     validate_every=2,
     augmentation=Augmentation(flip=True, crop=(16, 24)),
 )
+
+TUNING = FinetuningSettings(
+    epochs=3, batch_size=8, learning_rate=3e-3, step_learning_rate=1e-2, temperature=2.0, teacher_share=0.5
+)
+
+
+def train_segmenter(
+    network: nn.Module, train: Images, validation: Images, *, settings: TeacherSettings, seed: int, **more: Any
+) -> list[float]:
+    splits = Splits(train=train, search=validation, test=validation, classes=("sky", "ground", "box"))
+    return Segmentation().train_teacher(network, splits, settings, seed=seed, **more)
 
 
 class Fixed(nn.Module):
@@ -91,8 +104,6 @@ def test_logits_of_any_resolution_meet_the_labels() -> None:
     coarse = torch.tensor([[[[0.0, 4.0]]]])
     assert torch.allclose(upsampled(coarse, (1, 4)), torch.tensor([[[[0.0, 1.0, 3.0, 4.0]]]]))
     assert upsampled(coarse, (1, 2)) is coarse
-    assert set(TASKS) == {"classification", "segmentation"}
-    assert Classification().predict(torch.tensor([[1.0, 2.0]]), ()).tolist() == [1]
 
 
 def test_large_images_run_few_at_a_time() -> None:
@@ -136,7 +147,7 @@ def test_training_learns_and_goes_on_from_a_checkpoint(tmp_path: Path, monkeypat
     train, validation = scenes(24), scenes(8, seed=2)
     whole, broken = small(), small()
     before = Segmentation().metric(copy.deepcopy(whole).eval(), validation)
-    options = {"classes": 3, "settings": SETTINGS, "seed": 5}
+    options: dict[str, Any] = {"settings": SETTINGS, "seed": 5}
     history = train_segmenter(whole, train, validation, **options)
     assert len(history) == 3
     assert max(history) > before + 0.2
@@ -171,7 +182,7 @@ def test_training_in_bfloat16_learns_and_keeps_weights_in_float32() -> None:
         network = small()
         before = Segmentation().metric(copy.deepcopy(network).eval(), validation)
         settings = dataclasses.replace(SETTINGS, precision=precision)
-        found.append(train_segmenter(network, train, validation, classes=3, settings=settings, seed=5))
+        found.append(train_segmenter(network, train, validation, settings=settings, seed=5))
         assert max(found[-1]) > before + 0.2  # 0.41 .. 0.58 more here
         assert all(parameter.dtype is torch.float32 for parameter in network.parameters())
     assert found[0] != found[1]
@@ -182,10 +193,10 @@ def test_training_goes_on_at_full_size_also_after_a_stop(stop_at: int, done: lis
     further = dataclasses.replace(SETTINGS, epochs=4, learning_rate=3e-3, augmentation=Augmentation(flip=True))
     settings = dataclasses.replace(SETTINGS, full_size=further)
     train, validation, path = scenes(24), scenes(8, seed=2), tmp_path / "checkpoint.safetensors"
-    options = {"classes": 3, "settings": settings, "seed": 5}
+    options: dict[str, Any] = {"settings": settings, "seed": 5}
     whole, broken, resumed = small(), small(), small(seed=3)
     history = train_segmenter(whole, train, validation, **options)
-    first = train_segmenter(small(), train, validation, classes=3, settings=SETTINGS, seed=5)
+    first = train_segmenter(small(), train, validation, settings=SETTINGS, seed=5)
     assert (len(history), history[:3]) == (5, first)
     assert Segmentation().metric(whole, validation) == max(history)
     taken = 0
@@ -218,7 +229,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path) -> None
             raise KeyboardInterrupt
         done.append(steps)
 
-    options = {"classes": 3, "settings": SETTINGS, "seed": 5, "checkpoint": path}
+    options: dict[str, Any] = {"settings": SETTINGS, "seed": 5, "checkpoint": path}
     with pytest.raises(KeyboardInterrupt):
         train_segmenter(small(), scenes(24), scenes(8), **options, fingerprint="a", advance=stop)
     assert path.exists()
@@ -230,7 +241,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path) -> None
 def test_fine_tuning_helps_a_coarse_segmenter() -> None:
     train = scenes(24)
     teacher = small()
-    train_segmenter(teacher, train, scenes(8, seed=2), classes=3, settings=SETTINGS, seed=5)
+    train_segmenter(teacher, train, scenes(8, seed=2), settings=SETTINGS, seed=5)
     coarse = Bits(weight=2, activation=4)
     network = assemble_quantized(teacher, {}, {"stages.2": coarse}, coarse, train.take(slice(0, 8))[0])
     rough = Segmentation().metric(network, train)
@@ -238,16 +249,10 @@ def test_fine_tuning_helps_a_coarse_segmenter() -> None:
         network,
         teacher,
         train,
-        epochs=6,
-        batch_size=8,
-        learning_rate=3e-3,
-        step_learning_rate=1e-2,
-        temperature=2.0,
-        teacher_share=0.5,
+        dataclasses.replace(TUNING, epochs=6, learning_rate=3e-3, augmentation=Augmentation(flip=True)),
         seed=1,
         task=Segmentation(),
-        augmentation=Augmentation(flip=True),
-        class_weights=class_weights(train, 3, 0.5),
+        weights=class_weights(train, 3, 0.5),
     )
     assert Segmentation().metric(network, train) > rough + 0.05
 
@@ -256,24 +261,15 @@ def test_fine_tuning_ends_with_its_best_state_on_the_images_it_watches() -> None
     """At a rate that ruins the network the start is best; at a sensible one a later state is, and both are kept."""
     train, watched = scenes(24), scenes(8, seed=2)
     teacher = small()
-    train_segmenter(teacher, train, watched, classes=3, settings=SETTINGS, seed=5)
+    train_segmenter(teacher, train, watched, settings=SETTINGS, seed=5)
     coarse = Bits(weight=2, activation=4)
-    options: dict[str, Any] = {
-        "epochs": 3,
-        "batch_size": 8,
-        "step_learning_rate": 1e-2,
-        "temperature": 2.0,
-        "teacher_share": 0.5,
-        "seed": 1,
-        "task": Segmentation(),
-    }
     found: dict[tuple[float, bool], float] = {}
     for rate in (3e-3, 1.0):
         for keep in (False, True):
             network = assemble_quantized(teacher, {}, {"stages.2": coarse}, coarse, train.take(slice(0, 8))[0])
             before = Segmentation().metric(network, watched)
-            kept = {"watched": watched} if keep else {}
-            finetune(network, teacher, train, learning_rate=rate, **options, **kept)
+            settings = dataclasses.replace(TUNING, learning_rate=rate)
+            finetune(network, teacher, train, settings, seed=1, task=Segmentation(), watched=watched if keep else None)
             found[rate, keep] = Segmentation().metric(network, watched)
     assert found[1.0, False] < before
     assert found[1.0, True] == before

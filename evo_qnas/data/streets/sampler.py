@@ -8,12 +8,13 @@ import numpy as np
 Thing = TypeVar("Thing")
 Number = int | float
 
+# Uniform numbers made at once.
 _TRANCHE = 256
 
 
 @final
 @no_type_check  # a run-time checker of types would make tests of scenes many times slower
-class Dice:
+class Sampler:
     """Draws from uniform numbers that are made many at a time, since a single draw by numpy costs microseconds."""
 
     def __init__(self, rng: np.random.Generator) -> None:

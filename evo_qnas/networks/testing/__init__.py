@@ -1,0 +1,1 @@
+"""Contracts that a task, operator or data source of your own must meet, as test classes to inherit from."""
