@@ -18,7 +18,7 @@ from scipy import stats
 from torch import nn
 
 from evo_qnas.networks.candidates.operators import TEACHER
-from evo_qnas.networks.export.common.latency import measure_latency
+from evo_qnas.networks.export import RUNTIMES, Timing
 from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.pipeline import load_card
 from evo_qnas.pipeline.cards.problem import LatencyCard
@@ -81,7 +81,9 @@ def second_measurement(place: Workplace, tables: Tables, settings: LatencyCard) 
     writer = UnitFile(place)
     files = {name: writer.path(unit) for name, unit in units.items() if unit.block and name in first}
     record = place.folder / "latency" / "second.jsonl"
-    second = measure_latency(files, seed=1, rounds=settings.rounds, threads=settings.threads, record=record)
+    second = RUNTIMES.get("onnx").measure(
+        files, Timing(seed=1, rounds=settings.rounds, threads=settings.threads, record=record)
+    )
     pairs = {name: (first[name], second[name].milliseconds) for name in files}
     found = {"all blocks": stats.kendalltau(*np.array(list(pairs.values())).T).statistic}
     for block in tables.blocks:

@@ -9,7 +9,7 @@ import tomlkit
 
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
-from evo_qnas.networks.export import missing_packages
+from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.pipeline.searching import check_search
 from evo_qnas.pipeline.workplace import Workplace
 
@@ -29,7 +29,7 @@ def check_card(place: Workplace, *, anew: bool) -> None:
     for shape in place.shapes:
         place.candidates(shape.name)
     check_search(place)
-    missing = missing_packages()
+    missing = RUNTIMES.get("onnx").missing()
     if place.card.latency is not None and missing:
         raise CardError(
             f"[latency] of the card needs {' and '.join(missing)}, not installed here: pip install 'evo-qnas[onnx]', "

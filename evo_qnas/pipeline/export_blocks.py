@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from evo_qnas.files import write_bytes, write_text
-from evo_qnas.networks.export import measure_blocks_script
+from evo_qnas.networks.export import block_runtime
 from evo_qnas.pipeline.latency_files import Unit, UnitFile, grouped, timed_bits
 from evo_qnas.pipeline.stages import in_jobs
 from evo_qnas.pipeline.workplace import Workplace
@@ -41,7 +41,7 @@ def export_blocks(place: Workplace, tables: Tables, folder: Path, *, jobs: int) 
     header = ["file", "block", "operator", "weight_bits", "activation_bits"]
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     write_text(folder / MANIFEST, text.getvalue())
-    write_text(folder / SCRIPT, measure_blocks_script())
+    write_text(folder / SCRIPT, block_runtime("onnx").measuring_script())
     return count
 
 

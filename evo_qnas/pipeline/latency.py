@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.candidates.operators import TEACHER
-from evo_qnas.networks.export import require_packages
-from evo_qnas.networks.export.common.latency import Latency, measure_latency, processor
+from evo_qnas.networks.export import RUNTIMES, Latency, Timing
+from evo_qnas.networks.export.common.latency import processor
 from evo_qnas.pipeline.calibrating import agreements, number_or_none, random_genomes
 from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.costs import with_costs
@@ -54,7 +54,7 @@ def measure_tables(
     Raises:
         NetworkError: a package is missing, or an operation cannot be exported.
     """
-    require_packages("measuring latency tables")
+    RUNTIMES.get("onnx").require("measuring latency tables")
     path = output or place.folder / "tables.h5"
     stamp = place.folder / "latency" / "latency.json"
     fingerprint = digest("latency", place.tables_fingerprint, settings.model_dump(mode="json"), str(path))
@@ -135,8 +135,7 @@ class Measurement:
         start = place.folder / "latency" / "files" / "start.onnx"
         write_bytes(start, start_model().SerializeToString(deterministic=True))
         with progress_bar("latency rounds", settings.rounds) as advance:
-            times = measure_latency(
-                {START: start, **files},
+            timing = Timing(
                 seed=seed_of("latency", place.card.seed) % 2**31,
                 rounds=settings.rounds,
                 threads=settings.threads,
@@ -144,6 +143,7 @@ class Measurement:
                 fingerprint=digest("rounds", place.tables_fingerprint, processor(), version("onnxruntime")),
                 advance=advance,
             )
+            times = RUNTIMES.get("onnx").measure({START: start, **files}, timing)
         nothing = Latency(milliseconds=0.0, spread=0.0, rounds=settings.rounds)
         return {**dict.fromkeys(units, nothing), **times}
 

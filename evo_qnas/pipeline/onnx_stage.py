@@ -9,8 +9,8 @@ from typing import Any
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_bytes, write_text
-from evo_qnas.networks.export import export_network, missing_packages
-from evo_qnas.networks.export.common.latency import ROUNDS, measure_latency
+from evo_qnas.networks.export import RUNTIMES, Timing, export
+from evo_qnas.networks.export.common.latency import TUNING
 from evo_qnas.networks.export.onnx.float_model import float_to_onnx
 from evo_qnas.pipeline.exporting import stored_network
 from evo_qnas.pipeline.stages import in_jobs
@@ -28,7 +28,7 @@ def export_networks(place: Workplace, entries: Sequence[dict[str, Any]], *, jobs
     thread, all networks measured in turn in one process, so that they compare; it is the one number of a run that a
     second run of the same card does not give again exactly.
     """
-    if missing_packages():
+    if RUNTIMES.get("onnx").missing():
         return
     names = [str(entry["id"]) for entry in entries]
     found = in_jobs(_Export(place), names, place=place, jobs=jobs, label="networks exported", names=names)
@@ -72,9 +72,10 @@ class _Export:
         known = read_json(folder / "onnx.json", fingerprint)
         if known is not None and (folder / "model.onnx").is_file():
             return dict(known["onnx"])
-        onnx = export_network(
+        onnx = export(
             network,
             folder / "model.onnx",
+            "onnx",
             images=self.place.splits.test,
             metric=self.place.task.metric,
             seed=seed_of("export", self.place.card.seed) % 2**31,
@@ -93,8 +94,9 @@ def _latencies(place: Workplace, names: Sequence[str]) -> dict[str, tuple[float,
     if known is None:
         teacher = _float_teacher(place)
         timed = paths if teacher is None else {**paths, FLOAT: teacher}
-        with progress_bar("latency rounds", ROUNDS) as advance:
-            times = measure_latency(timed, seed=seed_of("latency", place.card.seed), rounds=ROUNDS, advance=advance)
+        with progress_bar("latency rounds", TUNING.rounds) as advance:
+            timing = Timing(seed=seed_of("latency", place.card.seed), advance=advance)
+            times = RUNTIMES.get("onnx").measure(timed, timing)
         known = {"fingerprint": fingerprint, "ms": {name: [t.milliseconds, t.spread] for name, t in times.items()}}
         write_text(stamp, to_json(known))
     return {name: (float(values[0]), float(values[1])) for name, values in known["ms"].items()}
