@@ -12,9 +12,9 @@ from torch import nn
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.export import Part
-from evo_qnas.networks.export.onnx.builder import GraphBuilder
 from evo_qnas.networks.export.onnx.compose import compose
 from evo_qnas.networks.export.onnx.float_model import float_to_onnx
+from evo_qnas.networks.export.onnx.idle import idle_model
 from evo_qnas.networks.export.onnx.translate import part_to_onnx
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.pipeline.costs import block_facts, fixed_facts
@@ -175,11 +175,7 @@ def block_models(
 
 def start_model() -> Any:
     """A model that does nothing: what every run costs before a kernel starts."""
-    builder = GraphBuilder()
-    builder.expose("input", "image", "UINT8", (1, 1, 1))
-    builder.node("Identity", "image", output="logits")
-    builder.expose("output", "logits", "UINT8", (1, 1, 1))
-    return builder.model(functions=[])
+    return idle_model()
 
 
 def network_unit(kind: Kind, blocks: Sequence[Block], genome: Sequence[int]) -> Unit:

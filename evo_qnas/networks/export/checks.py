@@ -14,7 +14,7 @@ from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
 
 def check_file(runtime: Runtime, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> dict[str, Any]:
-    """What is found about a file of any runtime that can run it: what `Runtime.check` gives, before `failures`.
+    """Findings about a file of any runtime that can run it: what `Runtime.check` gives, before `failures`.
 
     It holds `metric`, `max_abs_diff`, `argmax_agreement` (against torch in integers on the images), `torch_metric`,
     `convolutions` and `integer_convolutions`, `packed_bytes` (`size_bytes` of the network), `file_bytes`,

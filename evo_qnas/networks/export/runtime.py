@@ -43,7 +43,7 @@ class Kernels:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """How far a file may be from torch in integers before a check fails.
+    """Largest distances of a file from torch in integers with which it passes its checks.
 
     Attributes:
         agreement: least share of places with the same largest logit, where all activations have 8 bits.
@@ -62,7 +62,7 @@ class Tolerance:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSettings:
-    """How an exported network is checked.
+    """Settings of the checks of an exported network.
 
     Attributes:
         images: labelled images to compare on.
@@ -139,7 +139,10 @@ class Runtime(ABC):
 
     @abstractmethod
     def check(self, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> dict[str, Any]:
-        """What is found about a file that `write` wrote: the network's entry in `summary.json`; see `check_file`."""
+        """The network's entry in `summary.json`: findings about a file that `write` wrote, see `check_file`.
+
+        It holds `failures`: one sentence for each check that was not met.
+        """
 
     def open(self, path: Path, *, threads: int = 1) -> Any:
         """A session of a file, for `run`.

@@ -69,7 +69,7 @@ class Timing:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """How long one run of a network takes.
+    """Duration of one run of a network.
 
     Attributes:
         milliseconds: on one thread the 10 % quantile over the rounds of the thread's CPU time, which leaves out what

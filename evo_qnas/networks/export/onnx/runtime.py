@@ -87,9 +87,9 @@ class OnnxRuntime(BlockRuntime):
         return measure_latency(files, timing, prepare)
 
     def check(self, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> dict[str, Any]:
-        """What `check_file` finds, and more.
+        """The findings of `check_file`, and more.
 
-        Beside it: `float_agreement` (of the arg max with the float network that is trained, see there),
+        Beside them: `float_agreement` (of the arg max with the float network that is trained, see there),
         `default_session` (metric and agreement as a session without `session.x64quantprecision` gives them here),
         `reference_equal` (bit for bit on random inputs, None where the reference lacks an operation), `constant_bytes`
         and `graph_bytes` of the file, `logits` (classes and map size that the file gives). `packed_bytes` is counted

@@ -55,7 +55,7 @@ class TfliteRuntime(Runtime):
         return measure_latency(files, timing, prepare)
 
     def check(self, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> dict[str, Any]:
-        """What `check_file` finds, and `plain_kernels`.
+        """The findings of `check_file`, and `plain_kernels`.
 
         These are metric and agreement without XNNPACK, as a device without it computes.
         """
