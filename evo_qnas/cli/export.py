@@ -50,7 +50,7 @@ def export(
         ) from error
     target = find_runtime(output, runtime)
     target.require("evo-qnas export")
-    entry = export_stored(folder, network, output, runtime=target.name, upsample=upsample)
+    entry = export_stored(folder, network, output, runtime=runtime, upsample=upsample)
     console = Console(highlight=False)
     _show(console, output, rows_of(target, entry, open_run(folder).task.metric_name))
     if entry["failures"]:

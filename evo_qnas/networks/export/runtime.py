@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -83,7 +83,8 @@ class Runtime(ABC):
     Contract: a module that defines one imports the runtime's packages inside its methods only, so that runtimes can be
     listed where they are not installed. A file depends on the network and the arguments of `write` alone. A compiler
     that runs nothing here sets `runs = False`, keeps `open` and `run` as they are, checks the file that it was given
-    (or what it was made from), and may answer `measure` with its estimate.
+    (or what it was made from), and may answer `measure` with its estimate. A family of devices is one class and an
+    instance for each device.
 
     Attributes:
         name: under which it is registered.
@@ -97,15 +98,15 @@ class Runtime(ABC):
         runs: its files can be opened and run here.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    about: ClassVar[str]
-    suffix: ClassVar[str]
-    owns_suffix: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]]
-    install: ClassVar[str]
-    tolerance: ClassVar[Tolerance]
-    runs: ClassVar[bool] = True
+    name: str
+    title: str
+    about: str
+    suffix: str
+    owns_suffix: bool = True
+    packages: tuple[str, ...]
+    install: str
+    tolerance: Tolerance
+    runs: bool = True
 
     @abstractmethod
     def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:

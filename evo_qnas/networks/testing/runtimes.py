@@ -148,7 +148,7 @@ class RuntimeContract(ABC):
     def test_missing_packages_are_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The sentence names the packages and the way out, and nothing is written."""
         runtime = self.make_runtime()
-        monkeypatch.setattr(type(runtime), "packages", ("evo-qnas-no-such-package",))
+        monkeypatch.setattr(runtime, "packages", ("evo-qnas-no-such-package",))
         assert runtime.missing() == ("evo-qnas-no-such-package",)
         images = Images(pixels=self.images(), labels=torch.zeros(_IMAGES, dtype=torch.int64))
         path = tmp_path / f"network{runtime.suffix}"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,13 +22,13 @@ from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, Quant
 
 
 class PlainRuntime(Runtime):
-    name: ClassVar[str] = "plain"
-    title: ClassVar[str] = "the integer reference"
-    about: ClassVar[str] = "stored tensors and the graph as JSON"
-    suffix: ClassVar[str] = ".xyz"
-    packages: ClassVar[tuple[str, ...]] = ("safetensors",)
-    install: ClassVar[str] = "plain-runtime"
-    tolerance: ClassVar[Tolerance] = Tolerance(agreement=1.0, agreement_few_bits=1.0, metric=0.0, steps=0)
+    name = "plain"
+    title = "the integer reference"
+    about = "stored tensors and the graph as JSON"
+    suffix = ".xyz"
+    packages = ("safetensors",)
+    install = "plain-runtime"
+    tolerance = Tolerance(agreement=1.0, agreement_few_bits=1.0, metric=0.0, steps=0)
 
     def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:
         require_calibrated(network)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import pytest
 import torch
@@ -61,15 +61,15 @@ class TestPlain(RuntimeContract):
 class Estimator(Runtime):
     """A compiler of TFLite files: it runs nothing and estimates."""
 
-    name: ClassVar[str] = "estimator"
-    title: ClassVar[str] = "the estimator"
-    about: ClassVar[str] = "counts bytes"
-    suffix: ClassVar[str] = ".tflite"
-    owns_suffix: ClassVar[bool] = False
-    packages: ClassVar[tuple[str, ...]] = ()
-    install: ClassVar[str] = "estimator"
-    tolerance: ClassVar[Tolerance] = Tolerance(agreement=1.0, agreement_few_bits=1.0, metric=0.0, steps=0)
-    runs: ClassVar[bool] = False
+    name = "estimator"
+    title = "the estimator"
+    about = "counts bytes"
+    suffix = ".tflite"
+    owns_suffix = False
+    packages = ()
+    install = "estimator"
+    tolerance = Tolerance(agreement=1.0, agreement_few_bits=1.0, metric=0.0, steps=0)
+    runs = False
 
     def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:
         PlainRuntime().write(network, path)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -33,13 +33,13 @@ class OnnxRuntime(BlockRuntime):
     a code is larger, so a tie rounded the other way moves a logit further.
     """
 
-    name: ClassVar[str] = "onnx"
-    title: ClassVar[str] = "ONNX Runtime"
-    about: ClassVar[str] = "ONNX files with packed integer weights, in integer kernels of ONNX Runtime"
-    suffix: ClassVar[str] = ".onnx"
-    packages: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
-    install: ClassVar[str] = "evo-qnas[onnx]"
-    tolerance: ClassVar[Tolerance] = Tolerance(agreement=0.999, agreement_few_bits=0.998, metric=0.002, steps=0)
+    name = "onnx"
+    title = "ONNX Runtime"
+    about = "ONNX files with packed integer weights, in integer kernels of ONNX Runtime"
+    suffix = ".onnx"
+    packages = ("onnx", "onnxruntime")
+    install = "evo-qnas[onnx]"
+    tolerance = Tolerance(agreement=0.999, agreement_few_bits=0.998, metric=0.002, steps=0)
 
     def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:
         """Writes a network's ONNX file, see `to_onnx`."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
@@ -26,13 +26,13 @@ class TfliteRuntime(Runtime):
     other codes than ONNX Runtime by a step or two: the same answers, not the same bits. The tolerance allows for that.
     """
 
-    name: ClassVar[str] = "tflite"
-    title: ClassVar[str] = "TFLite"
-    about: ClassVar[str] = "TFLite files with int8 codes, in LiteRT with XNNPACK"
-    suffix: ClassVar[str] = ".tflite"
-    packages: ClassVar[tuple[str, ...]] = ("ai-edge-litert",)
-    install: ClassVar[str] = "evo-qnas[tflite]"
-    tolerance: ClassVar[Tolerance] = Tolerance(agreement=0.98, agreement_few_bits=0.98, metric=0.005, steps=1)
+    name = "tflite"
+    title = "TFLite"
+    about = "TFLite files with int8 codes, in LiteRT with XNNPACK"
+    suffix = ".tflite"
+    packages = ("ai-edge-litert",)
+    install = "evo-qnas[tflite]"
+    tolerance = Tolerance(agreement=0.98, agreement_few_bits=0.98, metric=0.005, steps=1)
 
     def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:
         """Writes a network's TFLite file, see `to_tflite`."""
