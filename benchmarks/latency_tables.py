@@ -18,7 +18,7 @@ from scipy import stats
 from torch import nn
 
 from evo_qnas.networks.candidates.operators import TEACHER
-from evo_qnas.networks.export.common.latency import measure_latency
+from evo_qnas.networks.export import RUNTIMES, Timing
 from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.pipeline import load_card
 from evo_qnas.pipeline.cards.problem import LatencyCard
@@ -80,10 +80,12 @@ def second_measurement(context: RunContext, tables: Tables, settings: LatencyCar
     names = json.loads(lines[0])["names"]
     first = dict(zip(names, np.quantile([json.loads(line) for line in lines[1:]], 0.1, axis=0), strict=True))
     units = Measurement(context=context, tables=tables, settings=settings).units("int8")
-    writer = UnitFile(context)
+    writer = UnitFile(context, settings.runtime)
     files = {name: writer.path(unit) for name, unit in units.items() if unit.block and name in first}
     record = context.folder / "latency" / "second.jsonl"
-    second = measure_latency(files, seed=1, rounds=settings.rounds, threads=settings.threads, record=record)
+    second = RUNTIMES.get("onnx").measure(
+        files, Timing(seed=1, rounds=settings.rounds, threads=settings.threads, record=record)
+    )
     pairs = {name: (first[name], second[name].milliseconds) for name in files}
     found = {"all blocks": stats.kendalltau(*np.array(list(pairs.values())).T).statistic}
     for block in tables.blocks:

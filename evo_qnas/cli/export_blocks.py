@@ -29,7 +29,7 @@ def export_blocks(
 ) -> None:
     """Exports blocks."""
     try:
-        from evo_qnas.networks.export import require_packages
+        from evo_qnas.networks.export import RUNTIMES
         from evo_qnas.pipeline.jobs import default_jobs
         from evo_qnas.pipeline.latency import export_blocks as write
         from evo_qnas.pipeline.stored import open_run
@@ -41,7 +41,7 @@ def export_blocks(
         ) from error
     from evo_qnas.tables import Tables
 
-    require_packages("evo-qnas export-blocks")
+    RUNTIMES.get("onnx").require("evo-qnas export-blocks")
     context = open_run(folder)
-    count = write(context, Tables.load(context.folder / "tables.h5"), output, jobs=jobs or default_jobs())
+    count = write(context, Tables.load(context.paths.tables), output, jobs=jobs or default_jobs())
     typer.echo(f"{output}: {count} files, manifest.csv, measure_blocks.py")

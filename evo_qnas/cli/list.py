@@ -26,6 +26,7 @@ class What(StrEnum):
     algorithms = "algorithms"
     objectives = "objectives"
     datasets = "datasets"
+    runtimes = "runtimes"
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(what: Annotated[What, typer.Argument(help="What to list.", show_default=False)]) -> None:
-    """Names and one line each of the problems, operators, algorithms, objectives or data sets there are."""
+    """Names and one line each of the problems, operators, algorithms, objectives, data sets or runtimes there are."""
     rows = _rows(what)
     width = max((len(name) for name in rows), default=0)
     for name, text in rows.items():
@@ -56,6 +57,10 @@ def _rows(what: What) -> dict[str, str]:
         from evo_qnas.data import DATASETS
 
         return dict(DATASETS)
+    if what is What.runtimes:
+        from evo_qnas.networks.export import RUNTIMES
+
+        return {name: runtime.about for name, runtime in RUNTIMES.items()}
     return _OBJECTIVES
 
 

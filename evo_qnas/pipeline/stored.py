@@ -8,8 +8,7 @@ from typing import Any
 from evo_qnas.cards import nearest
 from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import assemble
-from evo_qnas.networks.export import export_network
-from evo_qnas.networks.export.tflite import export_tflite
+from evo_qnas.networks.export import export
 from evo_qnas.networks.models.weights import load_weights
 from evo_qnas.networks.quantization.quantize import Policy, QuantizedNetwork, quantize
 from evo_qnas.pipeline.cards.problem import load_card
@@ -66,18 +65,18 @@ def restore_network(context: RunContext, choices: Sequence[BlockChoice], weights
     return network
 
 
-def export_stored(folder: Path, identity: str, path: Path, *, upsample: bool = False) -> dict[str, Any]:
-    """Exports a validated network and checks it on the run's test images.
+def export_stored(
+    folder: Path, identity: str, path: Path, *, runtime: str | None = None, upsample: bool = False
+) -> dict[str, Any]:
+    """Exports a validated network and checks it on the run's test images, see `export`.
 
-    As TFLite where the path ends so, see `export_tflite`, else as ONNX, see `export_network`.
+    Args:
+        folder: of the run.
+        identity: of the network.
+        path: file to write.
+        runtime: name of the runtime; None for the one that owns the ending of `path`.
+        upsample: keep the up-sampling of logits at the end of the network.
     """
     context, network, _ = stored_network(folder, identity)
-    export = export_tflite if is_tflite(path) else export_network
-    return export(
-        network, path, images=context.splits.test, metric=context.task.metric, upsample=upsample, seed=context.card.seed
-    )
-
-
-def is_tflite(path: Path) -> bool:
-    """Whether a file of this name is to be a TFLite file."""
-    return path.suffix.lower() == ".tflite"
+    task, images, seed = context.task, context.splits.test, context.card.seed
+    return export(network, path, runtime, images=images, metric=task.metric, upsample=upsample, seed=seed)

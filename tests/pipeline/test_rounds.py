@@ -33,7 +33,7 @@ def run(folder: Path, changes: list[str], **options: Any) -> dict[str, Any]:
 def test_rounds_propose_measure_and_resume(
     measure: str, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evo_qnas.pipeline.stages.export.missing_packages", lambda: ["onnx"])
+    monkeypatch.setattr("evo_qnas.networks.export.runtime.missing_of", lambda _packages: ("onnx",))
     changes = [*small, *ROUNDS, f'predictor.measure="{measure}"']
     summary = run(tmp_path, changes)
     assert [entry["round"] for entry in summary["rounds"]] == [2, 3]

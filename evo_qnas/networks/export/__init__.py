@@ -1,26 +1,45 @@
-"""ONNX export of quantized networks, their parity with torch, their size and their latency. Needs the extra `onnx`.
+"""Export of quantized networks to files of runtimes, their parity with torch, their size and their latency.
 
-- `export_network`: writes a network's ONNX file, checks it, gives its `onnx` entry of `summary.json`.
-- `missing_packages`, `require_packages`: what has to be installed for that.
-- `tflite`: the same for TFLite, with the extra of that name.
-- `measure_blocks`: a script to copy to a device.
-- `compose`: networks from the models of their parts; `float_model`: float networks.
-- `translate`: from the captured graph to an ONNX model (`moves`, `floats`, `values`, `packed`, `builder`).
-- `runtime`: sessions of ONNX Runtime and the kernels they use.
-- `sizes`: what the bytes of a file are.
-- `parity`: an exported network against torch and against the integer reference.
-- `latency`: how long networks take, measured side by side.
+- `export`: writes a network's file for a runtime, checks it, gives its entry of `summary.json`.
+- `Runtime`, `BlockRuntime`: the interfaces, and their values `Kernels`, `Tolerance`, `CheckSettings`, `Part`, `Timing`,
+  `Latency`. A package adds its own by the entry points `evo_qnas.runtimes`; `RuntimeContract` tests it.
+- `RUNTIMES`, `find_runtime`, `block_runtime`: the runtimes by name, or by the ending of a file.
+- `check_file`, `failures`, `rows_of`: checks that all runtimes share, and how they are shown.
+- `onnx`: ONNX files and ONNX Runtime, extra `onnx`. `tflite`: TFLite files and LiteRT, extra `tflite`.
+- `common`: arguments of operations, limits of codes, layout operations, parity, latency.
 
-Nothing here imports onnx or onnxruntime before it is called.
+Nothing here imports onnx, onnxruntime or ai_edge_litert before it is called.
 """
 
-from pathlib import Path
+from evo_qnas.networks.export.checks import check_file, failures, rows_of
+from evo_qnas.networks.export.common.latency import Latency, Timing
+from evo_qnas.networks.export.common.parts import Part
+from evo_qnas.networks.export.exporting import export
+from evo_qnas.networks.export.runtime import (
+    RUNTIMES,
+    BlockRuntime,
+    CheckSettings,
+    Kernels,
+    Runtime,
+    Tolerance,
+    block_runtime,
+    find_runtime,
+)
 
-from evo_qnas.networks.export.onnx.exporting import export_network, missing_packages, require_packages
-
-__all__ = ["export_network", "measure_blocks_script", "missing_packages", "require_packages"]
-
-
-def measure_blocks_script() -> str:
-    """The text of the script that measures exported blocks on a device; it stands alone."""
-    return (Path(__file__).parent / "common" / "measure_blocks.py").read_text(encoding="utf-8")
+__all__ = [
+    "RUNTIMES",
+    "BlockRuntime",
+    "CheckSettings",
+    "Kernels",
+    "Latency",
+    "Part",
+    "Runtime",
+    "Timing",
+    "Tolerance",
+    "block_runtime",
+    "check_file",
+    "export",
+    "failures",
+    "find_runtime",
+    "rows_of",
+]

@@ -1,1 +1,1 @@
-"""Contracts that a task, operator or data source of your own must meet, as test classes to inherit from."""
+"""Contracts that extensions of the network half must meet, as test classes to inherit from."""

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
+from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.tasks.base import TASKS
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
@@ -40,8 +41,13 @@ class QuantizationCard(Card):
 
 
 class LatencyCard(Card):
-    """`[latency]`: what is measured between tables and search; without this section nothing is."""
+    """`[latency]`: measured between tables and search; without this section nothing is.
 
+    Attributes:
+        runtime: whose kernels are timed, one that writes blocks.
+    """
+
+    runtime: Annotated[str, AfterValidator(RUNTIMES.require)] = "onnx"
     rounds: Annotated[int, Field(ge=10)] = 200
     threads: Count = 1
     networks: Annotated[int, Field(ge=4)] = 48

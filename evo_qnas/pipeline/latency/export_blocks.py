@@ -5,7 +5,6 @@ import io
 from pathlib import Path
 
 from evo_qnas.files import write_bytes, write_text
-from evo_qnas.networks.export import measure_blocks_script
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.latency.units import Unit, UnitFile, grouped, timed_bits
@@ -15,7 +14,7 @@ from evo_qnas.tables.measured import FIXED
 SCRIPT, MANIFEST = "measure_blocks.py", "manifest.csv"
 
 
-def export_blocks(context: RunContext, tables: Tables, folder: Path, *, jobs: int) -> int:
+def export_blocks(context: RunContext, tables: Tables, folder: Path, *, jobs: int, runtime: str = "onnx") -> int:
     """Writes every choice's block as ONNX with codes in and out, a manifest and the script that measures them.
 
     Choices whose kernels are the same share a file: all weight bits, and all activation bits below 8. An operator that
@@ -24,7 +23,7 @@ def export_blocks(context: RunContext, tables: Tables, folder: Path, *, jobs: in
     Raises:
         NetworkError: an operation has no translation.
     """
-    writer, units = UnitFile(context), _units(tables)
+    writer, units = UnitFile(context, runtime), _units(tables)
     groups = grouped(units)
     in_jobs(writer, groups, context=context, jobs=jobs, label="blocks exported")
     rows, count = [], 0
@@ -32,7 +31,7 @@ def export_blocks(context: RunContext, tables: Tables, folder: Path, *, jobs: in
         source = writer.path(unit)
         block, operator = (FIXED, "") if unit.fixed else (unit.block, unit.operator)
         label = "fixed" if unit.fixed else f"{block}_{operator}_a{unit.bits[1]}"
-        name = f"{count:04d}_{label}.onnx" if source.is_file() else ""
+        name = f"{count:04d}_{label}{writer.writer.suffix}" if source.is_file() else ""
         if name:
             write_bytes(folder / name, source.read_bytes())
             count += 1
@@ -41,7 +40,7 @@ def export_blocks(context: RunContext, tables: Tables, folder: Path, *, jobs: in
     header = ["file", "block", "operator", "weight_bits", "activation_bits"]
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     write_text(folder / MANIFEST, text.getvalue())
-    write_text(folder / SCRIPT, measure_blocks_script())
+    write_text(folder / SCRIPT, writer.writer.measuring_script())
     return count
 
 

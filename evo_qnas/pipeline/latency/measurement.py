@@ -1,8 +1,7 @@
-"""Latency tables: blocks and whole networks timed in ONNX Runtime, and the columns that tables get from it."""
+"""Latency tables: blocks and whole networks timed in a runtime, and the columns that tables get from it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
@@ -10,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import CardError
-from evo_qnas.files import write_bytes, write_text
+from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.operators import TEACHER
-from evo_qnas.networks.export import require_packages
-from evo_qnas.networks.export.common.latency import Latency, measure_latency, processor
+from evo_qnas.networks.export import Latency, Timing, block_runtime
+from evo_qnas.networks.export.common.latency import processor
 from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
 from evo_qnas.pipeline.jobs import in_jobs
@@ -26,7 +25,6 @@ from evo_qnas.pipeline.latency.units import (
     check_units,
     grouped,
     network_unit,
-    start_model,
     timed_bits,
 )
 from evo_qnas.progress import progress_bar
@@ -48,13 +46,13 @@ def measure_tables(
         context: a run with trained blocks.
         tables: its tables.
         settings: `[latency]` of a card.
-        jobs: processes that write ONNX files; the measuring itself is done by one.
+        jobs: processes that write the files; the measuring itself is done by one.
         output: where to write the tables; None for `tables.h5` of the run.
 
     Raises:
         NetworkError: a package is missing, or an operation cannot be exported.
     """
-    require_packages("measuring latency tables")
+    block_runtime(settings.runtime).require("measuring latency tables")
     path = output or context.paths.tables
     stamp = context.paths.latency / "latency.json"
     fingerprint = digest("latency", context.fingerprints.tables, settings.model_dump(mode="json"), str(path))
@@ -123,7 +121,10 @@ class Measurement:
         context, settings = self.context, self.settings
         units = {name: unit for kind in kinds for name, unit in self.units(kind).items()}
         composed = {name: unit for name, unit in units.items() if unit.kind == "int8" and unit.choices}
-        writer, groups = UnitFile(context), grouped(unit for name, unit in units.items() if name not in composed)
+        writer, groups = (
+            UnitFile(context, settings.runtime),
+            grouped(unit for name, unit in units.items() if name not in composed),
+        )
         written = in_jobs(writer, groups, context=context, jobs=jobs, label="networks and blocks exported")
         files = {
             unit.name: writer.path(unit)
@@ -132,24 +133,22 @@ class Measurement:
             if there
         }
         files |= {name: writer.compose(unit, self._parts(unit)) for name, unit in composed.items()}
-        start = context.paths.latency / "files" / "start.onnx"
-        write_bytes(start, start_model().SerializeToString(deterministic=True))
         with progress_bar("latency rounds", settings.rounds) as advance:
-            times = measure_latency(
-                {START: start, **files},
+            timing = Timing(
                 seed=seed_of("latency", context.card.seed) % 2**31,
                 rounds=settings.rounds,
                 threads=settings.threads,
                 record=context.paths.latency / "rounds.jsonl",
-                fingerprint=digest("rounds", context.fingerprints.tables, processor(), version("onnxruntime")),
+                fingerprint=digest("rounds", context.fingerprints.tables, processor(), writer.writer.versions()),
                 advance=advance,
             )
+            times = writer.writer.measure({START: writer.idle(), **files}, timing)
         nothing = Latency(milliseconds=0.0, spread=0.0, rounds=settings.rounds)
         return {**dict.fromkeys(units, nothing), **times}
 
     def costs(self, tables: Tables) -> Tables:
         """Tables with what is counted instead of measured: peak memory, models of devices."""
-        context, writer = self.context, UnitFile(self.context)
+        context, writer = self.context, UnitFile(self.context, self.settings.runtime)
         facts = {
             (block.name, label[0]): writer.facts(
                 Unit(kind="int8", block=block.name, operator=label[0], bits=timed_bits(block)[label])
@@ -211,18 +210,23 @@ class Measurement:
         shape = "x".join(str(size) for size in self.context.example.shape[1:])
         shared = "; one time per operator for all weight bits, and for activation bits of 8 and of fewer"
         return (
-            f"measured: ONNX Runtime {version('onnxruntime')}, {'INT8' if kind == 'int8' else 'FP32'}, "
+            f"measured: {self._runtime()}, {'INT8' if kind == 'int8' else 'FP32'}, "
             f"{threads} thread{'s' if threads > 1 else ''}, {processor()}, one image {shape}, "
             f"{self.settings.rounds} rounds{shared if kind == 'int8' else '; one time per operator'}; "
             f"calibrated on {fitted} whole networks ({found.model})"
         )
+
+    def _runtime(self) -> str:
+        """The runtime and the versions of its packages."""
+        runtime = block_runtime(self.settings.runtime)
+        return f"{runtime.title} ({', '.join(' '.join(pair) for pair in runtime.versions().items())})"
 
     def _details(
         self, kind: Kind, times: Mapping[str, Latency], found: Calibration, fixed: float | None
     ) -> dict[str, Any]:
         """How the numbers came about."""
         details: dict[str, Any] = {
-            "runtime": f"onnxruntime {version('onnxruntime')}",
+            "runtime": self._runtime(),
             "processor": processor(),
             "threads": self.settings.threads,
             "rounds": self.settings.rounds,

@@ -1,4 +1,4 @@
-"""The ONNX files that latency tables are measured on: blocks, the fixed part, and networks put together from them."""
+"""The files that latency tables are measured on: blocks, the fixed part, and networks put together from them."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,14 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 import torch
-from torch import nn
 
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.candidates.blocks import assemble
-from evo_qnas.networks.export.onnx.builder import GraphBuilder
-from evo_qnas.networks.export.onnx.compose import compose
-from evo_qnas.networks.export.onnx.float_model import float_to_onnx
-from evo_qnas.networks.export.onnx.translate import Part, part_to_onnx
+from evo_qnas.networks.export import BlockRuntime, Part, block_runtime
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.pipeline.context import RunContext, digest, seed_of
 from evo_qnas.pipeline.latency.counted import block_facts, fixed_facts
@@ -72,27 +68,42 @@ def timed_bits(block: Block) -> dict[tuple[str, int, int], tuple[int, int]]:
     }
 
 
+@final
 @dataclass(frozen=True)
 class UnitFile:
-    """Writes the files of units of one network or operator to `latency/`; sent to worker processes."""
+    """Writes the files of units of one network or operator to `latency/files/`; sent to worker processes.
+
+    Attributes:
+        context: the run.
+        runtime: name of the runtime whose files they are.
+    """
 
     context: RunContext
+    runtime: str
+
+    @property
+    def writer(self) -> BlockRuntime:
+        """The runtime.
+
+        Raises:
+            NetworkError: there is none of this name, or it writes whole networks only.
+        """
+        return block_runtime(self.runtime)
 
     def path(self, unit: Unit) -> Path:
-        """Where it lies: the name says what it was made from."""
-        made_from = digest("latency file 2", self.context.fingerprints.tables, unit.name)
-        return self.context.paths.latency / "files" / f"{made_from}.onnx"
+        """Path of a unit's file: the name says what it was made from."""
+        name = digest("latency file", self.context.fingerprints.tables, unit.name)
+        return self.context.paths.latency / "files" / f"{name}{self.writer.suffix}"
 
+    @torch.no_grad()
     def __call__(self, units: Sequence[Unit]) -> list[bool]:
-        """Whether each has something to run: an operator that does nothing has no file but an empty mark."""
+        """True for each unit that has something to run: an operator that does nothing has an empty mark for a file."""
         missing = [unit for unit in units if not (self.path(unit).is_file() or self._mark(unit).is_file())]
-        for unit, (model, facts) in zip(missing, self.models(missing) if missing else (), strict=True):
-            if facts:
-                write_text(self._facts(unit), json.dumps(facts))
-            if model is None:
-                write_bytes(self._mark(unit), b"")
-            else:
-                write_bytes(self.path(unit), model.SerializeToString(deterministic=True))
+        if missing and (missing[0].choices or missing[0].fixed):
+            for unit in missing:
+                self._write_network(unit)
+        elif missing:
+            self._write_block(missing)
         return [self.path(unit).is_file() for unit in units]
 
     def _mark(self, unit: Unit) -> Path:
@@ -102,22 +113,34 @@ class UnitFile:
         return self.path(unit).with_suffix(".json")
 
     def facts(self, unit: Unit) -> dict[str, Any]:
-        """What is known of a quantized block or of the fixed part, see `costs`; its file has to be written."""
-        found: dict[str, Any] = json.loads(self._facts(unit).read_text(encoding="utf-8"))
-        return found
+        """Facts of a quantized block or of the fixed part, see `counted`; its file has to be written."""
+        content: dict[str, Any] = json.loads(self._facts(unit).read_text(encoding="utf-8"))
+        return content
 
-    @torch.no_grad()
-    def models(self, units: Sequence[Unit]) -> list[tuple[Any | None, dict[str, Any]]]:
-        """The ONNX models of units, None where one has nothing to run, and what `costs` wants to know of them."""
+    def _write_block(self, units: Sequence[Unit]) -> None:
+        """Writes a block at each unit's bits, with codes in and out where it is quantized."""
         context, first = self.context, units[0]
-        if first.choices or first.fixed:
-            return [self._network(unit) for unit in units]
         module = context.candidates.trained(first.block, first.operator)
         generator = torch.Generator().manual_seed(seed_of("latency inputs", context.card.seed, first.block) % 2**31)
         inputs = torch.randn(_IMAGES, *context.shape(first.block).inputs, generator=generator)
-        return block_models(module, inputs, kind=first.kind, bits=[unit.bits for unit in units])
+        network = quantize(module, inputs[:2], Policy(fixed=EIGHT))
+        facts = block_facts(network)
+        idle = len(network.quantizers) < 2 and not any(n.op == "call_function" for n in network.graph.graph.nodes)
+        for unit in units:
+            if unit.kind == "int8":
+                write_text(self._facts(unit), json.dumps(facts))
+            if idle:
+                write_bytes(self._mark(unit), b"")
+            elif unit.kind == "fp32":
+                self.writer.write_float(module, inputs, self.path(unit))
+            else:
+                weight, activation = unit.bits
+                network.set_bits(Bits(weight=weight or 8, activation=activation or 8))
+                network.calibrate([inputs])
+                self.writer.write_part(network, self.path(unit), Part(codes=True))
 
-    def _network(self, unit: Unit) -> tuple[Any, dict[str, Any]]:
+    def _write_network(self, unit: Unit) -> None:
+        """Writes a whole float network, or the fixed part of the quantized teacher."""
         context = self.context
         names = [shape.name for shape in context.shapes]
         images = context.splits.train.take(slice(0, _IMAGES))[0]
@@ -125,11 +148,13 @@ class UnitFile:
         modules = {name: context.candidates.trained(name, operator) for name, (operator, _, _) in rows.items()}
         network = assemble(context.teacher, modules)
         if unit.kind == "fp32":
-            return float_to_onnx(network, images), {}
+            self.writer.write_float(network, images, self.path(unit))
+            return
         bits = dict.fromkeys(names, context.fixed_bits)
-        made = quantize(network, images[:2], Policy(fixed=context.fixed_bits, blocks=bits))
-        made.calibrate([images])
-        return part_to_onnx(made, Part(blocks=tuple(names))), fixed_facts(made, names)
+        quantized = quantize(network, images[:2], Policy(fixed=context.fixed_bits, blocks=bits))
+        quantized.calibrate([images])
+        write_text(self._facts(unit), json.dumps(fixed_facts(quantized, names)))
+        self.writer.write_part(quantized, self.path(unit), Part(blocks=tuple(names)))
 
     def compose(self, unit: Unit, parts: Mapping[str, Unit]) -> Path:
         """Writes the file of a whole INT8 network from those of its parts; gives its path.
@@ -138,47 +163,18 @@ class UnitFile:
             unit: the network.
             parts: per block the unit that is its choice.
         """
-        import onnx
-
         path = self.path(unit)
         if not path.is_file():
             files = {block: self.path(part) for block, part in parts.items()}
-            models = {block: onnx.load(file) if file.is_file() else None for block, file in files.items()}
-            whole = compose(onnx.load(self.path(Unit(kind="int8", fixed=True))), models)
-            write_bytes(path, whole.SerializeToString(deterministic=True))
+            fixed = self.path(Unit(kind="int8", fixed=True))
+            self.writer.compose(fixed, {block: file if file.is_file() else None for block, file in files.items()}, path)
         return path
 
-
-def block_models(
-    module: nn.Module, inputs: torch.Tensor, *, kind: Kind, bits: Sequence[tuple[int, int]]
-) -> list[tuple[Any | None, dict[str, Any]]]:
-    """A block as an ONNX model at each pair of bits, with codes in and out, None where it does nothing; and its facts.
-
-    Raises:
-        NetworkError: an operation has no translation.
-    """
-    if kind == "fp32":
-        model = float_to_onnx(module, inputs)
-        return [(model if any(node.op_type != "Identity" for node in model.graph.node) else None, {})] * len(bits)
-    made = quantize(module, inputs[:2], Policy(fixed=EIGHT))
-    facts = block_facts(made)
-    if len(made.quantizers) < 2 and not any(node.op == "call_function" for node in made.graph.graph.nodes):
-        return [(None, facts)] * len(bits)
-    models: list[tuple[Any | None, dict[str, Any]]] = []
-    for weight, activation in bits:
-        made.set_bits(Bits(weight=weight or 8, activation=activation or 8))
-        made.calibrate([inputs])
-        models.append((part_to_onnx(made, Part(codes=True)), facts))
-    return models
-
-
-def start_model() -> Any:
-    """A model that does nothing: what every run costs before a kernel starts."""
-    builder = GraphBuilder()
-    builder.end("input", "image", "UINT8", (1, 1, 1))
-    builder.node("Identity", "image", output="logits")
-    builder.end("output", "logits", "UINT8", (1, 1, 1))
-    return builder.model(functions=[])
+    def idle(self) -> Path:
+        """Writes a network that does nothing: what every run costs before a kernel starts; gives its path."""
+        path = self.context.paths.latency / "files" / f"start{self.writer.suffix}"
+        self.writer.write_idle(path)
+        return path
 
 
 def network_unit(kind: Kind, blocks: Sequence[Block], genome: Sequence[int]) -> Unit:

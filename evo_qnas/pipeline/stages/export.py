@@ -3,15 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.files import write_bytes, write_text
-from evo_qnas.networks.export import export_network, missing_packages
-from evo_qnas.networks.export.common.latency import ROUNDS, measure_latency
-from evo_qnas.networks.export.onnx.float_model import float_to_onnx
+from evo_qnas.files import write_text
+from evo_qnas.networks.export import RUNTIMES, Timing, block_runtime, export
+from evo_qnas.networks.export.common.latency import TUNING
 from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
@@ -20,6 +18,7 @@ from evo_qnas.progress import progress_bar
 from evo_qnas.summary import ValidatedNetwork
 
 FLOAT = "teacher_float"
+RUNTIME = "onnx"  # of the files that a run leaves
 _LATENCY = "latency.json"
 
 
@@ -48,7 +47,7 @@ def export_networks(
     thread, all networks measured in turn in one process, so that they compare; it is the one number of a run that a
     second run of the same card does not give again exactly.
     """
-    if missing_packages():
+    if RUNTIMES.get(RUNTIME).missing():
         return tuple(networks)
     names = [network.id for network in networks]
     entries = in_jobs(_Export(context), names, context=context, jobs=jobs, label="networks exported", names=names)
@@ -74,10 +73,9 @@ def _float_teacher(context: RunContext) -> Path | None:
     """The float teacher as ONNX, for its latency; None where an operation of a foreign teacher has no translation."""
     path = context.paths.networks / f"{FLOAT}.onnx"
     try:
-        model = float_to_onnx(context.teacher, context.example)
+        block_runtime(RUNTIME).write_float(context.teacher, context.example, path)
     except NetworkError:
         return None
-    write_bytes(path, model.SerializeToString(deterministic=True))
     return path
 
 
@@ -90,13 +88,14 @@ class _Export:
     def __call__(self, identity: str) -> dict[str, Any]:
         folder = self.context.paths.network(identity)
         _, network, stored = stored_network(self.context.folder, identity)
-        fingerprint = digest("onnx", stored["fingerprint"], version("onnx"), version("onnxruntime"))
+        fingerprint = digest(RUNTIME, stored["fingerprint"], RUNTIMES.get(RUNTIME).versions())
         known = read_json(folder / "onnx.json", fingerprint)
         if known is not None and (folder / "model.onnx").is_file():
             return dict(known["onnx"])
-        onnx = export_network(
+        onnx = export(
             network,
             folder / "model.onnx",
+            RUNTIME,
             images=self.context.splits.test,
             metric=self.context.task.metric,
             seed=seed_of("export", self.context.card.seed) % 2**31,
@@ -115,9 +114,9 @@ def _latencies(context: RunContext, names: Sequence[str]) -> dict[str, tuple[flo
     if known is None:
         teacher = _float_teacher(context)
         timed = paths if teacher is None else {**paths, FLOAT: teacher}
-        seed = seed_of("latency", context.card.seed)
-        with progress_bar("latency rounds", ROUNDS) as advance:
-            times = measure_latency(timed, seed=seed, rounds=ROUNDS, advance=advance)
+        with progress_bar("latency rounds", TUNING.rounds) as advance:
+            timing = Timing(seed=seed_of("latency", context.card.seed), advance=advance)
+            times = RUNTIMES.get(RUNTIME).measure(timed, timing)
         known = {"fingerprint": fingerprint, "ms": {name: [t.milliseconds, t.spread] for name, t in times.items()}}
         write_text(stamp, to_json(known))
     return {name: (float(values[0]), float(values[1])) for name, values in known["ms"].items()}

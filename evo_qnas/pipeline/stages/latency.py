@@ -3,7 +3,7 @@
 from typing import final
 
 from evo_qnas.errors import CardError
-from evo_qnas.networks.export import missing_packages
+from evo_qnas.networks.export import block_runtime
 from evo_qnas.pipeline.context import RunContext, digest
 from evo_qnas.pipeline.latency import measure_tables
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
@@ -21,11 +21,12 @@ class LatencyStage(Stage):
 
     def check(self, context: RunContext) -> None:
         """Refuses `[latency]` where the runtime's packages are missing."""
-        missing = missing_packages()
+        runtime = block_runtime(required(context.card.latency, "[latency] section").runtime)
+        missing = runtime.missing()
         if missing:
             raise CardError(
                 f"[latency] of the card needs {' and '.join(missing)}, not installed here: "
-                "pip install 'evo-qnas[onnx]', or remove the section"
+                f"pip install '{runtime.install}', or remove the section"
             )
 
     def fingerprint(self, context: RunContext) -> str:

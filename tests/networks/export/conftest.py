@@ -39,7 +39,7 @@ def written(network: QuantizedNetwork, folder: Path) -> Path:
 
 
 def in_runtime(path: Path, pixels: torch.Tensor, **options: Any) -> torch.Tensor:
-    from evo_qnas.networks.export.onnx.runtime import open_session, run
+    from evo_qnas.networks.export.onnx.sessions import open_session, run
 
     return torch.from_numpy(run(open_session(path, **options), pixels.numpy()))
 

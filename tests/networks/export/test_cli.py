@@ -1,6 +1,7 @@
 """`evo-qnas export` on a run folder."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from evo_qnas.cli import app
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
+from evo_qnas.networks.export.onnx.runtime import OnnxRuntime
 from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.tasks.classification import accuracy
@@ -67,7 +69,8 @@ def test_a_stored_network_is_exported_with_its_accuracy(validated: tuple[Path, d
 def test_a_failed_check_is_printed_and_ends_with_one(
     validated: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evo_qnas.networks.export.onnx.exporting.AGREEMENT_FEWER_BITS", 1.1)
+    strict = replace(OnnxRuntime.tolerance, agreement_few_bits=1.1)
+    monkeypatch.setattr(OnnxRuntime, "tolerance", strict)
     result = CliRunner().invoke(
         app, ["export", str(validated[0]), "--network", IDENTITY, "-o", str(tmp_path / "m.onnx")]
     )

@@ -1,6 +1,8 @@
 """The file's sizes, its parity with torch, its latency, and the entry of summary.json."""
 
 import gzip
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.common.latency import measure_latency
-from evo_qnas.networks.export.common.parity import Parity, compare, equals_reference
-from evo_qnas.networks.export.onnx import exporting
-from evo_qnas.networks.export.onnx.exporting import export_network, failures
-from evo_qnas.networks.export.onnx.runtime import Kernels, open_session
-from evo_qnas.networks.export.onnx.sizes import FileSizes, file_sizes
+from evo_qnas.networks.export import RUNTIMES, Timing, export
+from evo_qnas.networks.export.checks import failures
+from evo_qnas.networks.export.common.parity import compare, equals_reference
+from evo_qnas.networks.export.onnx.runtime import OnnxRuntime, own_failures
+from evo_qnas.networks.export.onnx.sessions import open_session, run
+from evo_qnas.networks.export.onnx.sizes import file_sizes
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import Bits, QuantizedNetwork
 from evo_qnas.networks.tasks.classification import accuracy
@@ -78,7 +80,7 @@ def test_the_teacher_gives_torchs_answers(
     network = quantized_teacher(teacher, labelled.pixels, weight, activation)
     path = tmp_path / "out" / "model.onnx"
     path.parent.mkdir()
-    entry = export_network(network, path, images=labelled, latency=False)
+    entry = export(network, path, images=labelled, latency=False)
     assert entry["failures"] == []
     assert entry["reference_equal"] is True
     assert entry["argmax_agreement"] == 1.0
@@ -93,84 +95,87 @@ def test_another_network_than_the_exported_one_is_noticed(
 ) -> None:
     path = written(small, tmp_path)
     rng = np.random.default_rng(0)
-    assert equals_reference(small, path, labelled, rng) is True
+    logits_of = partial(run, open_session(path))
+    assert equals_reference(small, logits_of, labelled, rng) is True
     small.layers[1].weight.data[0] += 1.0
-    parity = compare(small, path, labelled, metric=accuracy)
+    parity = compare(small, logits_of, labelled, metric=accuracy)
     assert parity.max_abs_diff > 0.1
     assert parity.argmax_agreement < 0.9
-    assert equals_reference(small, path, labelled, rng) is False
+    assert equals_reference(small, logits_of, labelled, rng) is False
 
 
-def sizes(packed: int) -> FileSizes:
-    return FileSizes(file=1, compressed=1, packed=packed, constants=0, graph=0)
-
-
-def parity(**changes: float) -> Parity:
-    return Parity(**{"metric": 0.9, "torch_metric": 0.9, "max_abs_diff": 0.0, "argmax_agreement": 1.0, **changes})
-
-
-GOOD = Kernels(convolutions=2, integer_convolutions=2, linear=1, integer_linear=1)
+GOOD = {
+    "metric": 0.9,
+    "torch_metric": 0.9,
+    "argmax_agreement": 1.0,
+    "convolutions": 2,
+    "integer_convolutions": 2,
+    "reference_equal": True,
+}
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"parity": parity(argmax_agreement=0.9979)}, "argmax agreement with torch is 0.9979, below 0.998"),
-        ({"parity": parity(metric=0.8975)}, "the metric is 0.8975, in torch 0.9000"),
-        (
-            {"used": Kernels(convolutions=3, integer_convolutions=1, linear=0, integer_linear=0)},
-            "2 of 3 convolutions run in float",
-        ),
-        ({"reference": False}, "differ on random inputs"),
-        ({"packed": 7}, "the file packs 7 bytes of tensors, size_bytes is"),
+        ({"argmax_agreement": 0.9979}, "argmax agreement with torch is 0.9979, below 0.998"),
+        ({"metric": 0.8975}, "the metric is 0.8975, in torch 0.9000"),
+        ({"convolutions": 3, "integer_convolutions": 1}, "2 of 3 convolutions run in float"),
+        ({"reference_equal": False}, "differ on random inputs"),
+        ({"packed_bytes": 7}, "the file packs 7 bytes of tensors, size_bytes is"),
     ],
     ids=["agreement", "metric", "kernels", "reference", "size"],
 )
 def test_every_check_fails_with_one_sentence(small: QuantizedNetwork, changes: dict[str, Any], text: str) -> None:
     size = costs_of(small.layers, small.quantizers, 8).size_bytes
-    given = {"parity": parity(), "used": GOOD, "packed": size, "reference": True, **changes}
-    found = failures(small, given["parity"], given["used"], sizes(given["packed"]), given["reference"])
+
+    def sentences(**changes: Any) -> list[str]:
+        entry = {**GOOD, "packed_bytes": size, **changes}
+        return failures(small, entry, OnnxRuntime.tolerance) + own_failures(small, entry)
+
+    found = sentences(**changes)
     assert len(found) == 1
     assert text in found[0]
-    assert failures(small, parity(), GOOD, sizes(size), None) == []
+    assert sentences(reference_equal=None) == []
 
 
 def test_latency_is_measured_for_every_file(tmp_path: Path, small: QuantizedNetwork) -> None:
-    path = written(small, tmp_path)
-    found = measure_latency({"a": path, "b": path}, seed=0, rounds=10)
+    path, runtime = written(small, tmp_path), RUNTIMES.get("onnx")
+    found = runtime.measure({"a": path, "b": path}, Timing(seed=0, rounds=10))
     assert set(found) == {"a", "b"}
     assert all(entry.milliseconds > 0 and entry.spread >= 0 and entry.rounds == 10 for entry in found.values())
-    with pytest.raises(NetworkError, match="rounds = 3 gives no quantile: take at least 10"):
-        measure_latency({"a": path}, seed=0, rounds=3)
+    with pytest.raises(NetworkError, match=r"rounds = 3 gives no quantile: take at least 10"):
+        runtime.measure({"a": path}, Timing(seed=0, rounds=3))
 
 
 def test_a_missing_package_is_named(
     tmp_path: Path, labelled: Images, small: QuantizedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "PACKAGES", ("onnx", "no_such_runtime"))
+    monkeypatch.setattr(OnnxRuntime, "packages", ("onnx", "no_such_runtime"))
     with pytest.raises(
-        NetworkError, match=r"needs no_such_runtime, not installed here: pip install 'evo-qnas\[onnx\]'"
+        NetworkError,
+        match=r"ONNX Runtime needs no_such_runtime, not installed here: pip install 'evo-qnas\[onnx\]'",
     ):
-        export_network(small, tmp_path / "model.onnx", images=labelled)
+        export(small, tmp_path / "model.onnx", images=labelled)
     assert not (tmp_path / "model.onnx").exists()
 
 
 def test_a_killed_measurement_loses_at_most_a_round(tmp_path: Path, small: QuantizedNetwork) -> None:
-    path, record = written(small, tmp_path), tmp_path / "rounds.jsonl"
-    given = {"files": {"a": path, "b": path}, "seed": 1, "rounds": 12, "record": record, "fingerprint": "x"}
-    whole = measure_latency(**given)
+    path, record, runtime = written(small, tmp_path), tmp_path / "rounds.jsonl", RUNTIMES.get("onnx")
+    files = {"a": path, "b": path}
+    timing = Timing(seed=1, rounds=12, record=record, fingerprint="x")
+    whole = runtime.measure(files, timing)
     lines = record.read_bytes().splitlines(keepends=True)
     assert len(lines) == 13
     done: list[int] = []
-    assert measure_latency(**given, advance=done.append) == whole
+    assert runtime.measure(files, replace(timing, advance=done.append)) == whole
     assert (done, record.read_bytes()) == ([12], b"".join(lines))
     # Killed while it wrote the tenth round: nine are kept as they are.
     record.write_bytes(b"".join(lines[:10]) + lines[10][: len(lines[10]) // 2])
     done.clear()
-    measure_latency(**given, advance=done.append)
+    runtime.measure(files, replace(timing, advance=done.append))
     assert done == [9, 1, 1, 1]
     assert record.read_bytes().splitlines(keepends=True)[:10] == lines[:10]
     assert len(record.read_bytes().splitlines()) == 13
-    # Rounds of something else are not taken.
-    measure_latency(**{**given, "fingerprint": "y"})
+    # Rounds of something else are not taken over.
+    runtime.measure(files, replace(timing, fingerprint="y"))
     assert record.read_bytes().splitlines(keepends=True)[1] != lines[1]

@@ -1,4 +1,4 @@
-"""Parts of networks: blocks with codes at their ends, the fixed part, networks put together again, float twins."""
+"""Parts of networks: blocks with codes in and out, the fixed part, whole networks from their parts, float networks."""
 
 from pathlib import Path
 
@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.export import Part
 from evo_qnas.networks.export.onnx.compose import compose
 from evo_qnas.networks.export.onnx.float_model import float_to_onnx
-from evo_qnas.networks.export.onnx.runtime import open_session, optimized_operations, run
-from evo_qnas.networks.export.onnx.translate import Part, part_to_onnx, to_onnx
+from evo_qnas.networks.export.onnx.sessions import open_session, optimized_operations, run
+from evo_qnas.networks.export.onnx.translate import part_to_onnx, to_onnx
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from tests.networks.export.conftest import EIGHT
 from tests.networks.export.test_segmentation import SIZE, DeepLabLike
@@ -47,10 +48,10 @@ def saved(model: onnx.ModelProto, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("bits", [EIGHT, Bits(weight=3, activation=4)], ids=["8", "fewer"])
-def test_a_block_takes_and_gives_codes(bits: Bits, tmp_path: Path) -> None:
+def test_a_block_has_codes_in_and_out(bits: Bits, tmp_path: Path) -> None:
     model = block(DeepLabLike().body, 8, (12, 20), bits)
-    ends = [*model.graph.input, *model.graph.output]
-    assert [(end.name, end.type.tensor_type.elem_type) for end in ends] == [("image", 2), ("logits", 2)]
+    tensors = [*model.graph.input, *model.graph.output]
+    assert [(tensor.name, tensor.type.tensor_type.elem_type) for tensor in tensors] == [("image", 2), ("logits", 2)]
     operations = optimized_operations(saved(model, tmp_path / "block.onnx"))
     assert operations["QLinearConv"] == 6
     assert operations["QLinearAdd"] == 1
@@ -59,9 +60,9 @@ def test_a_block_takes_and_gives_codes(bits: Bits, tmp_path: Path) -> None:
     assert (operations["Clip"] > 0) == (bits.activation < 8)
 
 
-def test_the_fixed_part_takes_what_blocks_give(network: QuantizedNetwork, tmp_path: Path) -> None:
+def test_the_fixed_part_reads_the_outputs_of_blocks(network: QuantizedNetwork, tmp_path: Path) -> None:
     model = part_to_onnx(network, Part(blocks=BLOCKS))
-    assert [given.name for given in model.graph.input] == ["image", "from_body", "from_project"]
+    assert [tensor.name for tensor in model.graph.input] == ["image", "from_body", "from_project"]
     assert len(model.graph.output) == 3
     whole = optimized_operations(saved(to_onnx(network), tmp_path / "whole.onnx"))
     part = optimized_operations(saved(model, tmp_path / "part.onnx"))
@@ -103,13 +104,13 @@ def test_a_float_network_gives_what_torch_gives(tmp_path: Path) -> None:
         module = DeepLabLike().eval()
     path = saved(float_to_onnx(module, images(), upsample=True), tmp_path / "float.onnx")
     with torch.no_grad():
-        wanted = module(images()).numpy()
-    np.testing.assert_allclose(run(open_session(path), images().numpy()), wanted, atol=1e-5)
+        target = module(images()).numpy()
+    np.testing.assert_allclose(run(open_session(path), images().numpy()), target, atol=1e-5)
     small = saved(float_to_onnx(module, images()), tmp_path / "small.onnx")
     assert run(open_session(small), images().numpy()).shape == (4, 5, 12, 20)
     head = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)).eval()
     sample = torch.randn(4, 1, 6, 6)
     with torch.no_grad():
-        wanted = head(sample).numpy()
+        target = head(sample).numpy()
     found = run(open_session(saved(float_to_onnx(head, sample), tmp_path / "head.onnx")), sample.numpy())
-    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    np.testing.assert_allclose(found, target, atol=1e-6)

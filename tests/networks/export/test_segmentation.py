@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from evo_qnas.data import Images
 from evo_qnas.networks.capture.graph import ATEN, last_upsampling
-from evo_qnas.networks.export.onnx.exporting import export_network
-from evo_qnas.networks.export.onnx.runtime import kernels, optimized_operations
+from evo_qnas.networks.export import export
+from evo_qnas.networks.export.onnx.sessions import kernels, optimized_operations
 from evo_qnas.networks.export.onnx.translate import to_onnx
 from evo_qnas.networks.integer.reference import InIntegers, run_in_integers
 from evo_qnas.networks.integer.upsampling import bilinear
@@ -100,11 +100,11 @@ def test_the_logits_are_quantized_and_their_upsampling_is_not(tmp_path: Path) ->
     with torch.no_grad():
         full = network(images)
     small = in_runtime(written(network, tmp_path), images)
-    wanted = functional.interpolate(small, size=SIZE, mode="bilinear")
+    target = functional.interpolate(small, size=SIZE, mode="bilinear")
     step = float(network.quantizers[-1].step().detach())
-    assert full.shape == wanted.shape == (6, 5, *SIZE)
-    assert float((full - wanted).abs().max()) <= 2.001 * step
-    assert float(((full - wanted).abs() > 1e-3 * step).float().mean()) < 0.02
+    assert full.shape == target.shape == (6, 5, *SIZE)
+    assert float((full - target).abs().max()) <= 2.001 * step
+    assert float(((full - target).abs() > 1e-3 * step).float().mean()) < 0.02
 
 
 @pytest.mark.parametrize("upsample", [False, True])
@@ -118,7 +118,7 @@ def test_the_entry_compares_pixels(upsample: bool, tmp_path: Path) -> None:
 
     shown = Images(pixels=images, labels=torch.zeros(6, dtype=torch.int64))
     path = tmp_path / "m.onnx"
-    entry = export_network(network, path, images=shown, metric=share, upsample=upsample, latency=False)
+    entry = export(network, path, images=shown, metric=share, upsample=upsample, latency=False)
     assert entry["torch_metric"] == 1.0
     assert entry["metric"] == pytest.approx(entry["argmax_agreement"])
     assert entry["argmax_agreement"] > 0.999 if upsample else entry["argmax_agreement"] == 1.0
@@ -145,17 +145,17 @@ def test_nearest_upsampling_at_the_end_is_left_out_as_well(tmp_path: Path) -> No
     path = tmp_path / "whole.onnx"
     path.write_bytes(to_onnx(network, upsample=True).SerializeToString())
     with torch.no_grad():
-        wanted = network(sample)
-    assert in_runtime(path, sample).shape == wanted.shape == (16, 3, 24, 24)
+        target = network(sample)
+    assert in_runtime(path, sample).shape == target.shape == (16, 3, 24, 24)
 
 
 @pytest.mark.parametrize("corners", [False, True])
 @pytest.mark.parametrize(
-    ("size", "wanted"), [((8, 12), (16, 24)), ((7, 9), (31, 45)), ((1, 5), (3, 5)), ((6, 4), (1, 1))]
+    ("size", "target"), [((8, 12), (16, 24)), ((7, 9), (31, 45)), ((1, 5), (3, 5)), ((6, 4), (1, 1))]
 )
-def test_bilinear_is_that_of_the_definition(corners: bool, size: tuple[int, int], wanted: tuple[int, int]) -> None:
+def test_bilinear_is_that_of_the_definition(corners: bool, size: tuple[int, int], target: tuple[int, int]) -> None:
     maps = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    given = bilinear(maps.numpy(), wanted, corners=corners)
+    given = bilinear(maps.numpy(), target, corners=corners)
     assert given.dtype == np.float32
-    expected = functional.interpolate(maps, size=wanted, mode="bilinear", align_corners=corners)
+    expected = functional.interpolate(maps, size=target, mode="bilinear", align_corners=corners)
     assert np.allclose(given, expected.numpy(), atol=1e-5)

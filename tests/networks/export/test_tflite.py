@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from evo_qnas.cli import app
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.export import export
 from evo_qnas.networks.export.common import packages
 from evo_qnas.networks.export.common.parity import InRuntime
-from evo_qnas.networks.export.tflite import export_tflite
 from evo_qnas.networks.integer.reference import run_in_integers
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
@@ -55,7 +55,7 @@ def pixels(*shape: int) -> torch.Tensor:
 
 
 def in_tflite(network: QuantizedNetwork, images: torch.Tensor, folder: Path, *, delegate: bool = True) -> np.ndarray:
-    from evo_qnas.networks.export.tflite.runtime import open_interpreter, run
+    from evo_qnas.networks.export.tflite.interpreters import open_interpreter, run
     from evo_qnas.networks.export.tflite.translate import to_tflite
 
     path = folder / "model.tflite"
@@ -63,11 +63,11 @@ def in_tflite(network: QuantizedNetwork, images: torch.Tensor, folder: Path, *, 
     return run(open_interpreter(path, delegate=delegate), images.numpy())
 
 
-def steps_apart(network: QuantizedNetwork, images: torch.Tensor, given: np.ndarray) -> np.ndarray:
+def distances(network: QuantizedNetwork, images: torch.Tensor, given: np.ndarray) -> np.ndarray:
     """Distance of logits from the integer reference, in steps of the last quantizer."""
-    wanted = run_in_integers(network, images).numpy()
-    assert given.shape == wanted.shape
-    return np.rint(np.abs(given - wanted) / network.quantizers[-1].step().item())
+    target = run_in_integers(network, images).numpy()
+    assert given.shape == target.shape
+    return np.rint(np.abs(given - target) / network.quantizers[-1].step().item())
 
 
 @needs_tflite
@@ -116,9 +116,9 @@ def test_few_bits_limit_codes_on_both_ends(tmp_path: Path, weight: int, activati
         given = in_tflite(network, images, tmp_path, delegate=delegate)
         codes = np.rint(given / last.step().item()) + int(last.zero_point)
         assert (codes.min(), codes.max()) == (0, 2**activation - 1)
-        apart = steps_apart(network, images, given)
-        assert apart.max() <= 1
-        assert (apart == 0).mean() > (0.98 if delegate else 0.7)
+        steps = distances(network, images, given)
+        assert steps.max() <= 1
+        assert (steps == 0).mean() > (0.98 if delegate else 0.7)
 
 
 @needs_tflite
@@ -126,13 +126,13 @@ def test_few_bits_limit_codes_on_both_ends(tmp_path: Path, weight: int, activati
 def test_random_networks_of_mixed_bits_give_the_references_answers(tmp_path: Path, seed: int) -> None:
     """Kernels round additions, means and new steps in fixed point; one step of a 2-bit code is a third of its range."""
     network, images = random_network(seed)
-    apart = steps_apart(network, images, in_tflite(network, images, tmp_path))
-    assert (apart <= 1).mean() > 0.97
-    assert (apart == 0).mean() > 0.4
+    steps = distances(network, images, in_tflite(network, images, tmp_path))
+    assert (steps <= 1).mean() > 0.97
+    assert (steps == 0).mean() > 0.4
 
 
 GROUPS: dict[str, list[Function]] = {
-    "moves": [
+    "layout": [
         lambda x: torch.flatten(x, 1).reshape(-1, 7, 4, 9)[:, :, 1:],
         lambda x: torch.cat([x[:, 1:, 1:6:2, :4], x[:, :2, 1:-1:2, -4:]], 1),
         lambda x: functional.pad(x, (1, 2, 0, 3)),
@@ -173,10 +173,10 @@ def test_operations_keep_the_layout_of_maps(tmp_path: Path, group: str) -> None:
     images = pixels(3, 3, 7, 9)
     given = in_tflite(network, images, tmp_path)
     with torch.no_grad():
-        wanted = network(images).numpy()
-    assert given.shape == wanted.shape
+        target = network(images).numpy()
+    assert given.shape == target.shape
     step = network.quantizers[-1].step().item()
-    assert np.abs(given - wanted).max() < 3.5 * step
+    assert np.abs(given - target).max() < 3.5 * step
 
 
 @needs_tflite
@@ -192,9 +192,9 @@ def test_convolutions_pad_as_torch_does(tmp_path: Path, stride: int, groups: int
     )
     network = quantized(module, pixels(16, 4, 10, 11))
     images = pixels(4, 4, 10, 11)
-    apart = steps_apart(network, images, in_tflite(network, images, tmp_path))
-    assert apart.max() <= 2
-    assert (apart == 0).mean() > 0.9
+    steps = distances(network, images, in_tflite(network, images, tmp_path))
+    assert steps.max() <= 2
+    assert (steps == 0).mean() > 0.9
 
 
 @needs_tflite
@@ -216,7 +216,7 @@ def test_what_tflite_cannot_is_named(function: Callable[[torch.Tensor], torch.Te
 
 @needs_tflite
 def test_files_that_are_none_get_one_sentence(tmp_path: Path, teacher: nn.Module, images: torch.Tensor) -> None:
-    from evo_qnas.networks.export.tflite.runtime import open_interpreter
+    from evo_qnas.networks.export.tflite.interpreters import open_interpreter
     from evo_qnas.networks.export.tflite.translate import to_tflite
 
     with pytest.raises(NetworkError, match=r"there is no TFLite file .*absent\.tflite"):
@@ -235,7 +235,7 @@ def test_the_teacher_gives_torchs_answers(
 ) -> None:
     network = quantized_teacher(teacher, labelled.pixels, weight, activation)
     path = tmp_path / "model.tflite"
-    entry = export_tflite(network, path, images=labelled, latency=weight == 8)
+    entry = export(network, path, images=labelled, latency=weight == 8)
     assert entry["failures"] == []
     assert entry["integer_convolutions"] == entry["convolutions"] == 11
     assert entry["argmax_agreement"] > 0.97
@@ -246,7 +246,7 @@ def test_the_teacher_gives_torchs_answers(
 
 @needs_tflite
 def test_a_file_can_give_logits_in_full_size(tmp_path: Path) -> None:
-    from evo_qnas.networks.export.tflite.runtime import open_interpreter, run
+    from evo_qnas.networks.export.tflite.interpreters import open_interpreter, run
     from evo_qnas.networks.export.tflite.translate import to_tflite
 
     module = seeded(lambda: Lambda(lambda x: functional.interpolate(x, size=(14, 18), mode="bilinear")))

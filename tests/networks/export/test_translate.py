@@ -12,7 +12,7 @@ from torch.nn import functional
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.onnx.builder import DOMAIN, GraphBuilder
 from evo_qnas.networks.export.onnx.packed import unpack_function, weight_codes
-from evo_qnas.networks.export.onnx.runtime import kernels, open_session, optimized_operations
+from evo_qnas.networks.export.onnx.sessions import kernels, open_session, optimized_operations
 from evo_qnas.networks.export.onnx.translate import to_onnx
 from evo_qnas.networks.integer.reference import run_in_integers
 from evo_qnas.networks.quantization.packing import packed_bytes

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.onnx.runtime import open_session
+from evo_qnas.networks.export.onnx.sessions import open_session
 from evo_qnas.networks.integer import reference
 from evo_qnas.networks.integer.reference import Centred, InIntegers, Total, in_integers, run_in_integers
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork

@@ -1,1 +1,1 @@
-"""What all runtimes share: parity, latency, packages."""
+"""Parts that all runtimes share: arguments of operations, limits of codes, parity, latency, packages."""

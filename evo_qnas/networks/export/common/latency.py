@@ -1,4 +1,4 @@
-"""Latency of ONNX files in ONNX Runtime, measured side by side in rounds that survive a kill."""
+"""Latency of files, measured side by side in rounds that survive a kill."""
 
 import json
 import platform
@@ -12,25 +12,71 @@ import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.onnx.runtime import open_session
 
-ROUNDS = 60
-_WARM_UP = 3
-_QUANTILE = 0.1
-_LEAST_NS = 2_000_000
+# Opens a file for a number of threads; gives a function that runs it once on a random input.
+Prepare = Callable[[Path, int, np.random.Generator], Callable[[], object]]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Numbers of the measurement.
+
+    Rounds and quantile are those at which measurements agree: of 20 random networks on one thread, timed in turn in
+    random order, the 10 % quantile of CPU time over 60 rounds came out in the same order again with Kendall's tau 0.87,
+    the mean of ten wall times in a row under load with 0.28. `benchmarks/latency_tables.py` measures that for blocks.
+
+    Attributes:
+        rounds: unless more are asked for.
+        least_rounds: below, the quantile would be the least time.
+        quantile: of the rounds' times on one thread.
+        warm_up: runs before the first round, in which a runtime allocates its memory; the last one gives `repeats`.
+        least_ns: of one measurement: a file is run so often that the clock's step and cost vanish in it.
+    """
+
+    rounds: int = 60
+    least_rounds: int = 10
+    quantile: float = 0.1
+    warm_up: int = 3
+    least_ns: int = 2_000_000
+
+
+TUNING = Tuning()
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """One measurement of several files.
+
+    Attributes:
+        seed: draws orders and inputs.
+        rounds: of every file.
+        threads: of one run.
+        record: a file that keeps the rounds done; the same measurement after a kill goes on with the next round.
+        fingerprint: what the rounds in `record` depend on beside names, seed and threads.
+        advance: called with the number of rounds done.
+    """
+
+    seed: int
+    rounds: int = TUNING.rounds
+    threads: int = 1
+    record: Path | None = None
+    fingerprint: str = ""
+    advance: Callable[[int], None] = lambda _: None
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """How long one run of a network takes.
+    """Duration of one run of a network.
 
     Attributes:
         milliseconds: on one thread the 10 % quantile over the rounds of the thread's CPU time, which leaves out what
             other programs take; on several threads the least wall time.
         spread: half the distance between the 5 % and the 15 % quantile; of wall times between the least and the 10 %
             quantile.
-        rounds: rounds measured.
+        rounds: rounds measured, 0 for a compiler's estimate.
     """
 
     milliseconds: float
@@ -42,60 +88,47 @@ def latency_of(times: Float[np.ndarray, " rounds"], *, threads: int = 1) -> Late
     """The robust statistic of one file's times.
 
     Example:
-        >>> found = latency_of(np.arange(101.0))
-        >>> (round(found.milliseconds, 6), round(found.spread, 6), found.rounds)
+        >>> latency = latency_of(np.arange(101.0))
+        >>> (round(latency.milliseconds, 6), round(latency.spread, 6), latency.rounds)
         (10.0, 5.0, 101)
     """
+    quantile = TUNING.quantile
     if threads > 1:
-        middle, high = np.quantile(times, [0.0, _QUANTILE])
+        middle, high = np.quantile(times, [0.0, quantile])
         return Latency(milliseconds=float(middle), spread=float(high - middle) / 2, rounds=len(times))
-    low, middle, high = np.quantile(times, [_QUANTILE / 2, _QUANTILE, 1.5 * _QUANTILE])
+    low, middle, high = np.quantile(times, [quantile / 2, quantile, 1.5 * quantile])
     return Latency(milliseconds=float(middle), spread=float(high - low) / 2, rounds=len(times))
 
 
-def measure_latency(
-    files: Mapping[str, Path],
-    *,
-    seed: int,
-    rounds: int = ROUNDS,
-    threads: int = 1,
-    exact: bool = False,
-    record: Path | None = None,
-    fingerprint: str = "",
-    advance: Callable[[int], None] = lambda _: None,
-) -> dict[str, Latency]:
+def measure_latency(files: Mapping[str, Path], timing: Timing, prepare: Prepare) -> dict[str, Latency]:
     """Latency of each file for one image, the files in a new random order in every round.
 
     Args:
         files: by name.
-        seed: draws orders and inputs.
-        rounds: how often each file is measured.
-        threads: threads of one run.
-        exact: as in `open_session`; off, as a plain session runs.
-        record: a file that keeps the rounds done; the same call after a kill goes on with the next round.
-        fingerprint: what the rounds in `record` depend on beside names, seed and threads.
-        advance: called with the number of rounds done.
+        timing: rounds, threads and the record.
+        prepare: opens a file in its runtime.
 
     Raises:
-        NetworkError: `rounds` is below 10, or a file cannot be loaded.
+        NetworkError: there are too few rounds, or a file cannot be loaded.
     """
-    if rounds < 10:
-        raise NetworkError(f"rounds = {rounds} gives no quantile: take at least 10")
+    rounds, threads, record = timing.rounds, timing.threads, timing.record
+    if rounds < TUNING.least_rounds:
+        raise NetworkError(f"rounds = {rounds} gives no quantile: take at least {TUNING.least_rounds}")
     names = list(files)
-    head = {"fingerprint": fingerprint, "names": names, "seed": seed, "threads": threads}
+    head = {"fingerprint": timing.fingerprint, "names": names, "seed": timing.seed, "threads": threads}
     known = [] if record is None else _read_rounds(record, head)
-    advance(min(len(known), rounds))
+    timing.advance(min(len(known), rounds))
     if len(known) < rounds:
-        runs = [_Run(path, exact, threads, np.random.default_rng(seed)) for path in files.values()]
+        runs = [_Run(prepare(path, threads, np.random.default_rng(timing.seed)), threads) for path in files.values()]
         while len(known) < rounds:
-            rng = np.random.default_rng([seed, len(known)])
+            rng = np.random.default_rng([timing.seed, len(known)])
             times = np.empty(len(names))
             for index in rng.permutation(len(names)):
                 times[index] = runs[index].milliseconds()
             known.append(times.tolist())
             if record is not None:
                 _write_round(record, head, known)
-            advance(1)
+            timing.advance(1)
     columns = np.array(known[:rounds]).T
     return {name: latency_of(column, threads=threads) for name, column in zip(names, columns, strict=True)}
 
@@ -122,7 +155,7 @@ def _write_round(record: Path, head: dict[str, Any], rounds: list[list[float]]) 
 
 
 def processor() -> str:
-    """The processor's name as the system tells it."""
+    """The processor's name as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -134,29 +167,20 @@ def processor() -> str:
 class _Run:
     """One file, warmed up, with as many runs per measurement as the clock needs."""
 
-    def __init__(self, path: Path, exact: bool, threads: int, rng: np.random.Generator) -> None:
-        self.session: Any = open_session(path, exact=exact, threads=threads)
+    def __init__(self, run: Callable[[], object], threads: int) -> None:
+        self.run = run
         self.clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
-        self.feed = {given.name: _random(given, rng) for given in self.session.get_inputs()}
         self.repeats = 1
-        for _ in range(_WARM_UP):
-            taken = self._time()
-        self.repeats = max(1, round(_LEAST_NS / max(1, taken)))
+        for _ in range(TUNING.warm_up):
+            duration = self._time()
+        self.repeats = max(1, round(TUNING.least_ns / max(1, duration)))
 
     def _time(self) -> int:
         start = self.clock()
         for _ in range(self.repeats):
-            self.session.run(None, self.feed)
+            self.run()
         return self.clock() - start
 
     def milliseconds(self) -> float:
         """Mean time of one run."""
         return self._time() / self.repeats / 1e6
-
-
-def _random(given: Any, rng: np.random.Generator) -> np.ndarray:
-    """One random image, or map of codes, for an input of a session."""
-    shape = (1, *given.shape[1:])
-    if given.type == "tensor(uint8)":
-        return rng.integers(0, 256, shape, dtype=np.uint8)
-    return rng.standard_normal(shape, dtype=np.float32)

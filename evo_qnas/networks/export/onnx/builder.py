@@ -8,6 +8,7 @@ from jaxtyping import Shaped
 # BitwiseAnd needs 18; ONNX Runtime 1.14 and later read both.
 OPSET, IR_VERSION = 18, 8
 DOMAIN = "evo_qnas"
+Side = Literal["input", "output"]
 
 
 @final
@@ -18,7 +19,7 @@ class GraphBuilder:
         nodes: in the order in which they were added.
         constants: by name.
         operations: the operation that gives each tensor.
-        ends: names, element types and shapes of one image (or map) of inputs and outputs.
+        signature: names, element types and shapes of one image (or map) of inputs and outputs.
         notes: texts that the model carries.
     """
 
@@ -26,10 +27,7 @@ class GraphBuilder:
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
         self.operations: dict[str, str] = {}
-        self.ends: dict[Literal["input", "output"], list[tuple[str, str, tuple[int, ...]]]] = {
-            "input": [],
-            "output": [],
-        }
+        self.signature: dict[Side, list[tuple[str, str, tuple[int, ...]]]] = {"input": [], "output": []}
         self.notes: dict[str, str] = {}
         self._shared: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0
@@ -59,7 +57,7 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(operation, inputs, [output], domain=domain, **attributes))
         return output
 
-    def end(self, side: Literal["input", "output"], name: str, kind: str, shape: tuple[int, ...]) -> str:
+    def expose(self, side: Side, name: str, kind: str, shape: tuple[int, ...]) -> str:
         """Makes a tensor an input or output of any batch size; gives its name.
 
         Args:
@@ -68,8 +66,8 @@ class GraphBuilder:
             kind: `FLOAT` or `UINT8`.
             shape: without the batch.
         """
-        if all(known != name for known, _, _ in self.ends[side]):
-            self.ends[side].append((name, kind, shape))
+        if all(known != name for known, _, _ in self.signature[side]):
+            self.signature[side].append((name, kind, shape))
         return name
 
     def rename(self, old: str, new: str) -> None:
@@ -89,14 +87,16 @@ class GraphBuilder:
         import onnx
         from onnx import TensorProto, helper
 
-        ends = {
+        signature = {
             side: [
                 helper.make_tensor_value_info(name, TensorProto.DataType.Value(kind), ["n", *shape])
-                for name, kind, shape in found
+                for name, kind, shape in tensors
             ]
-            for side, found in self.ends.items()
+            for side, tensors in self.signature.items()
         }
-        graph = helper.make_graph(self.nodes, "network", ends["input"], ends["output"], list(self.constants.values()))
+        graph = helper.make_graph(
+            self.nodes, "network", signature["input"], signature["output"], list(self.constants.values())
+        )
         opsets = [helper.make_opsetid("", OPSET)]
         if functions:
             opsets.append(helper.make_opsetid(DOMAIN, 1))

@@ -1,4 +1,4 @@
-"""Whole networks put together from the models of their parts: what assembling and exporting them anew would give."""
+"""Whole networks from the models of their parts: the same models as assembling and exporting them anew."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.onnx.builder import DOMAIN, IR_VERSION, OPSET
 
-TAKES = "takes/"
+# Notes of a fixed part's model: this and the name of a block, and the tensor that the block reads.
+INPUT_NOTE = "takes/"
 
 
-def given_by(block: str) -> str:
-    """The input of a fixed part's model that stands for what a block gives."""
+def output_name(block: str) -> str:
+    """The input of a fixed part's model that stands for the output of a block."""
     return f"from_{block}"
 
 
@@ -22,32 +23,34 @@ def compose(fixed: Any, blocks: Mapping[str, Any | None]) -> Any:
         blocks: per block its model with codes in and out (`Part(codes=True)`), None where the block does nothing.
 
     Raises:
-        NetworkError: the fixed part does not name what a block takes.
+        NetworkError: the fixed part does not name the input of a block.
     """
     import onnx
     from onnx import helper
 
-    takes = {
-        entry.key.removeprefix(TAKES): entry.value for entry in fixed.metadata_props if entry.key.startswith(TAKES)
+    inputs = {
+        entry.key.removeprefix(INPUT_NOTE): entry.value
+        for entry in fixed.metadata_props
+        if entry.key.startswith(INPUT_NOTE)
     }
     nodes, constants = [_renamed(node, {}) for node in fixed.graph.node], list(fixed.graph.initializer)
     functions = {function.name: function for function in fixed.functions}
     for block, model in blocks.items():
-        if block not in takes:
-            raise NetworkError(f"the fixed part does not know the block {block!r}: it has {', '.join(takes)}")
+        if block not in inputs:
+            raise NetworkError(f"the fixed part does not know the block {block!r}: it has {', '.join(inputs)}")
         if model is None:
-            nodes.append(helper.make_node("Identity", [takes[block]], [given_by(block)]))
+            nodes.append(helper.make_node("Identity", [inputs[block]], [output_name(block)]))
             continue
-        ends = {"image": takes[block], "logits": given_by(block)}
-        names = _Prefixed(f"{block}/", ends)
+        signature = {"image": inputs[block], "logits": output_name(block)}
+        names = _Prefixed(f"{block}/", signature)
         nodes += [_renamed(node, names) for node in model.graph.node]
         constants += [_constant(tensor, names[tensor.name]) for tensor in model.graph.initializer]
         functions |= {function.name: function for function in model.functions}
     graph = helper.make_graph(
         _in_order(nodes, {"image", *(tensor.name for tensor in constants)}),
         "network",
-        [given for given in fixed.graph.input if given.name == "image"],
-        [given for given in fixed.graph.output if given.name == "logits"],
+        [tensor for tensor in fixed.graph.input if tensor.name == "image"],
+        [tensor for tensor in fixed.graph.output if tensor.name == "logits"],
         constants,
     )
     opsets = [helper.make_opsetid("", OPSET), *([helper.make_opsetid(DOMAIN, 1)] if functions else [])]
@@ -108,6 +111,6 @@ def _in_order(nodes: Iterable[Any], known: set[str]) -> list[Any]:
             raise NetworkError(f"{rest[0].op_type} reads {list(rest[0].input)}, which no part gives")
         ordered += ready
         known.update(name for node in ready for name in node.output)
-        taken = {id(node) for node in ready}
-        rest = [node for node in rest if id(node) not in taken]
+        placed = {id(node) for node in ready}
+        rest = [node for node in rest if id(node) not in placed]
     return ordered

@@ -1,4 +1,4 @@
-"""A float network as an ONNX model: what quantized networks are timed against."""
+"""Float networks as ONNX models, against which quantized networks are timed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,6 @@ from torch import fx, nn
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import (
     ACTIVATIONS,
-    ATEN,
     CONVOLUTIONS,
     LINEAR,
     arguments_of,
@@ -18,14 +17,16 @@ from evo_qnas.networks.capture.graph import (
     last_upsampling,
     value,
 )
+from evo_qnas.networks.export.common.arguments import (
+    activation_limits,
+    convolution_arguments,
+    gives_tensor,
+    result_of,
+    static_shape,
+)
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
 from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
-from evo_qnas.networks.export.onnx.layers import activation_limits, convolution_arguments
-from evo_qnas.networks.export.onnx.moves import MOVE_TABLE, static_shape
-from evo_qnas.networks.export.onnx.values import Codes
-from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
-
-_PADS = (ATEN.pad.default, ATEN.constant_pad_nd.default)
+from evo_qnas.networks.export.onnx.layout import LAYOUT_TABLE
 
 
 def float_to_onnx(network: nn.Module, example: Float[torch.Tensor, "n ..."], *, upsample: bool = False) -> Any:
@@ -44,32 +45,29 @@ def float_to_onnx(network: nn.Module, example: Float[torch.Tensor, "n ..."], *, 
     builder, names = GraphBuilder(), dict[fx.Node, str]()
     for node in graph.graph.nodes:
         if node.op == "placeholder":
-            names[node] = builder.end("input", "image", "FLOAT", static_shape(node)[1:])
+            names[node] = builder.expose("input", "image", "FLOAT", static_shape(node)[1:])
         elif node == left_out or node.op == "output":
-            given: Any = node.args[0]
-            result = given[0] if isinstance(given, (tuple, list)) else given
+            result = result_of(node)
             builder.node("Identity", names[result], output="logits")
-            builder.end("output", "logits", "FLOAT", static_shape(result)[1:])
+            builder.expose("output", "logits", "FLOAT", static_shape(result)[1:])
             return builder.model(functions=[])
-        elif node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor):
+        elif gives_tensor(node):
             names[node] = _operation(builder, graph, node, names)
     raise NetworkError("the network has no output")
 
 
 def _operation(builder: GraphBuilder, graph: fx.GraphModule, node: fx.Node, names: Mapping[fx.Node, str]) -> str:
-    """The name of what an operation gives."""
+    """The name of an operation's output."""
     arguments: list[Any] = [_named(builder, graph, names, argument) for argument in arguments_of(node)]
     if node.target in (*CONVOLUTIONS, *LINEAR, *ACTIVATIONS):
         return _layer(builder, graph, node, arguments)
-    if node.target in MOVE_TABLE and node.target not in _PADS:
-        # Moves look at nothing but the name.
-        source = Codes(name=arguments[0], quantizer=ActivationQuantizer(name="", block="", bits=8))
-        return MOVE_TABLE[node.target](builder, source, node, arguments)
+    if node.target in LAYOUT_TABLE:
+        return LAYOUT_TABLE[node.target](builder, arguments[0], node, arguments)
     if node.target in FLOAT_TABLE:
-        found = FLOAT_TABLE[node.target](builder, node, arguments)
-        if found.shape is None:
-            return found.name
-        return builder.node("Reshape", found.name, builder.constant(found.shape, "int64"))
+        floats = FLOAT_TABLE[node.target](builder, node, arguments)
+        if floats.shape is None:
+            return floats.name
+        return builder.node("Reshape", floats.name, builder.constant(floats.shape, "int64"))
     raise NetworkError(f"{node.target} ({node.name}) has no ONNX translation in floats")
 
 
@@ -93,7 +91,7 @@ def _layer(builder: GraphBuilder, graph: fx.GraphModule, node: fx.Node, argument
         low, high = activation_limits(node)
         if (low, high) == (0.0, float("inf")):
             return builder.node("Relu", arguments[0])
-        return builder.node("Clip", arguments[0], *(builder.constant(end, "float32") for end in (low, high)))
+        return builder.node("Clip", arguments[0], *(builder.constant(limit, "float32") for limit in (low, high)))
     weights = value(graph, node.args[1])
     if weights is None:
         raise NetworkError(f"the weights of {node.name} are computed while the network runs: they cannot be stored")

@@ -8,8 +8,9 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN, source_of
+from evo_qnas.networks.export.common.arguments import adaptive_kernel, mean_axes, pair, static_shape
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
-from evo_qnas.networks.export.onnx.moves import pair, resize, static_shape
+from evo_qnas.networks.export.onnx.layout import resize
 from evo_qnas.networks.export.onnx.values import Floats
 
 # Tensor arguments arrive as names of float tensors, everything else as it stands in the graph.
@@ -67,7 +68,7 @@ def _clamp(builder: GraphBuilder, _node: fx.Node, arguments: Sequence[Any]) -> F
 def _mean(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
     source, axes, keep = arguments[:3]
     rank = len(source_of(node).meta["val"].shape)
-    chosen = sorted(int(axis) % rank for axis in (axes if axes is not None else range(rank)))
+    chosen = mean_axes(axes, rank)
     if chosen == list(range(2, rank)):
         # The integer kernel keeps the axes, so the codes lose them afterwards.
         return Floats(name=builder.node("GlobalAveragePool", source), shape=None if keep else static_shape(node))
@@ -75,13 +76,10 @@ def _mean(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Flo
 
 
 def _adaptive_mean(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
-    taken = static_shape(source_of(node))[2:]
-    given = static_shape(node)[2:]
-    if given == (1, 1):
+    result = static_shape(node)[2:]
+    if result == (1, 1):
         return Floats(name=builder.node("GlobalAveragePool", arguments[0]))
-    if any(size % wanted for size, wanted in zip(taken, given, strict=True)):
-        raise NetworkError(f"{node.name} averages {taken} to {given}: only whole shares can be exported")
-    kernel = [size // wanted for size, wanted in zip(taken, given, strict=True)]
+    kernel = adaptive_kernel(node, static_shape(source_of(node))[2:], result)
     return Floats(name=builder.node("AveragePool", arguments[0], kernel_shape=kernel, strides=kernel))
 
 

@@ -19,12 +19,12 @@ def weight_codes(builder: GraphBuilder, layer: QuantizedLayer) -> str:
         return builder.stored(f"{layer.name}.codes", codes.numpy(force=True).astype("int8"))
     stream = pack(codes, layer.bits).numpy()[:, None]
     packed = builder.stored(f"{layer.name}.codes", stream)
-    places = [[2**place] for place in range(layer.bits - 1, -1, -1)]
-    places[0] = [-places[0][0]]
+    values = [[2**bit] for bit in range(layer.bits - 1, -1, -1)]
+    values[0] = [-values[0][0]]
     return builder.node(
         UNPACK,
         packed,
-        builder.constant(places, "int32"),
+        builder.constant(values, "int32"),
         builder.constant(tuple(codes.shape), "int64"),
         domain=DOMAIN,
     )
@@ -33,7 +33,7 @@ def weight_codes(builder: GraphBuilder, layer: QuantizedLayer) -> str:
 def unpack_function() -> Any:
     """The ONNX function `Unpack(packed, places, shape)`: standard operations on constants, folded at load.
 
-    `packed` is (bytes, 1) uint8, `places` (bits, 1) int32 what each bit counts, `shape` (dimensions,) int64.
+    `packed` is (bytes, 1) uint8, `places` (bits, 1) int32 the value of each bit, `shape` (dimensions,) int64.
     """
     from onnx import parser
 

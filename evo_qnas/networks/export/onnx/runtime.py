@@ -1,95 +1,145 @@
-"""Sessions of ONNX Runtime on the CPU, and which kernels they use."""
+"""ONNX files and ONNX Runtime."""
 
-import tempfile
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import torch
 from jaxtyping import Float
+from torch import nn
 
-from evo_qnas.errors import NetworkError
-
-_BATCH = 256
-_ERRORS_ONLY = 3
-_INTEGER = {"QLinearConv": "convolutions", "QGemm": "linear", "QLinearMatMul": "linear"}
-_FLOAT = {"Conv": "convolutions", "FusedConv": "convolutions", "Gemm": "linear", "MatMul": "linear"}
+from evo_qnas.files import write_bytes
+from evo_qnas.networks.export.checks import check_file, failures, stored_bytes
+from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
+from evo_qnas.networks.export.common.parity import equals_reference, float_agreement, other_session, same_logits
+from evo_qnas.networks.export.common.parts import Part
+from evo_qnas.networks.export.onnx.compose import compose
+from evo_qnas.networks.export.onnx.float_model import float_to_onnx
+from evo_qnas.networks.export.onnx.idle import idle_model
+from evo_qnas.networks.export.onnx.sessions import kernels, open_session, prepare, run
+from evo_qnas.networks.export.onnx.sizes import file_sizes
+from evo_qnas.networks.export.onnx.translate import part_to_onnx
+from evo_qnas.networks.export.runtime import BlockRuntime, CheckSettings, Kernels, Tolerance
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kernels:
-    """Layers of an optimised graph, and how many of them run in integer kernels."""
+class OnnxRuntime(BlockRuntime):
+    """ONNX files in ONNX Runtime on the CPU.
 
-    convolutions: int
-    integer_convolutions: int
-    linear: int
-    integer_linear: int
-
-
-def open_session(path: Path, *, exact: bool = True, threads: int = 1, optimized: Path | None = None) -> Any:
-    """A CPU session of an ONNX file.
-
-    Args:
-        path: the file.
-        exact: on x86-64 processors without VNNI, sums of two 8-bit products overflow 16 bits and are cut off; `exact`
-            sets `session.x64quantprecision`, which avoids that at some cost of time. Elsewhere it changes nothing.
-        threads: threads of one run.
-        optimized: where to write the optimised graph.
-
-    Raises:
-        NetworkError: the file is missing or ONNX Runtime cannot load it.
+    Logits are those of torch in integers bit for bit on most networks, so little is tolerated: below 8 bits one step of
+    a code is larger, so a tie rounded the other way moves a logit further.
     """
-    import onnxruntime
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
 
-    if not path.is_file():
-        raise NetworkError(f"there is no ONNX file {path}")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.x64quantprecision", str(int(exact)))
-    if optimized is not None:
-        options.optimized_model_filepath = str(optimized)
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
-        raise NetworkError(f"ONNX Runtime cannot load {path}: {str(error).splitlines()[0]}") from error
+    name = "onnx"
+    title = "ONNX Runtime"
+    about = "ONNX files with packed integer weights, in integer kernels of ONNX Runtime"
+    suffix = ".onnx"
+    packages = ("onnx", "onnxruntime")
+    install = "evo-qnas[onnx]"
+    tolerance = Tolerance(agreement=0.999, agreement_few_bits=0.998, metric=0.002, steps=0)
+
+    def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:
+        """Writes a network's ONNX file, see `to_onnx`."""
+        self.write_part(network, path, Part(upsample=upsample))
+
+    def write_part(self, network: QuantizedNetwork, path: Path, part: Part) -> None:
+        """Writes the ONNX file of a part, see `part_to_onnx`."""
+        _save(part_to_onnx(network, part), path)
+
+    def write_float(
+        self, network: nn.Module, example: Float[torch.Tensor, "n ..."], path: Path, *, upsample: bool = False
+    ) -> None:
+        """Writes the ONNX file of a float network, see `float_to_onnx`."""
+        _save(float_to_onnx(network, example, upsample=upsample), path)
+
+    def write_idle(self, path: Path) -> None:
+        """Writes the ONNX file of a network that does nothing."""
+        _save(idle_model(), path)
+
+    def compose(self, fixed: Path, blocks: Mapping[str, Path | None], path: Path) -> None:
+        """Writes the ONNX file of a whole network from those of its parts, see `compose`."""
+        import onnx
+
+        models = {block: None if file is None else onnx.load(file) for block, file in blocks.items()}
+        _save(compose(onnx.load(fixed), models), path)
+
+    def measuring_script(self) -> str:
+        """The text of `measure_blocks.py`."""
+        return (Path(__file__).parent / "measure_blocks.py").read_text(encoding="utf-8")
+
+    def open(self, path: Path, *, threads: int = 1) -> Any:
+        """A session of ONNX Runtime with exact sums, see `open_session`."""
+        return open_session(path, threads=threads)
+
+    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
+        """The logits of images, computed in batches."""
+        return run(session, images)
+
+    def kernels(self, path: Path) -> Kernels:
+        """The layers of the graph as ONNX Runtime optimises it."""
+        return kernels(path)
+
+    def measure(self, files: Mapping[str, Path], timing: Timing) -> dict[str, Latency]:
+        """Latency of each file, interleaved, as a session of the defaults runs it."""
+        return measure_latency(files, timing, prepare)
+
+    def check(self, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> dict[str, Any]:
+        """The findings of `check_file`, and more.
+
+        Beside them: `float_agreement` (of the arg max with the float network that is trained, see there),
+        `default_session` (metric and agreement as a session without `session.x64quantprecision` gives them here),
+        `reference_equal` (bit for bit on random inputs, None where the reference lacks an operation), `constant_bytes`
+        and `graph_bytes` of the file, `logits` (classes and map size that the file gives). `packed_bytes` is counted
+        in the file.
+        """
+        images, exact = settings.images, open_session(path)
+        logits_of = partial(run, exact)
+        entry = check_file(self, network, path, settings)
+        plain = {"metric": entry["metric"], "argmax_agreement": entry["argmax_agreement"]}
+        default = partial(run, open_session(path, exact=False))
+        if not same_logits(logits_of, default, images):
+            plain = other_session(network, default, images, metric=settings.metric)
+        sizes = file_sizes(path)
+        entry |= {
+            "float_agreement": float_agreement(network, logits_of, images),
+            "default_session": plain,
+            "reference_equal": equals_reference(network, logits_of, images, np.random.default_rng(settings.seed)),
+            "packed_bytes": sizes.packed,
+            "constant_bytes": sizes.constants,
+            "graph_bytes": sizes.graph,
+            "logits": [int(size) for size in exact.get_outputs()[0].shape[1:]],
+        }
+        return {**entry, "failures": failures(network, entry, self.tolerance) + own_failures(network, entry)}
+
+    def details(self, entry: Mapping[str, Any], metric: str) -> list[tuple[str, str]]:
+        """Rows of what ONNX Runtime's `check` adds."""
+        texts = {True: "bit for bit", False: "no", None: "the reference lacks an operation"}
+        rows = [
+            ("agreement with the float network of the training", f"{entry['float_agreement']:.2%}"),
+            ("equals the integer reference", texts[entry["reference_equal"]]),
+            ("logits of one image", " x ".join(str(size) for size in entry["logits"])),
+            ("constants and graph", f"{entry['constant_bytes']:,} B + {entry['graph_bytes']:,} B"),
+        ]
+        plain = entry["default_session"]
+        if plain["argmax_agreement"] < entry["argmax_agreement"]:
+            text = f"agreement {plain['argmax_agreement']:.2%}, {metric} {plain['metric']:.2%} on this processor"
+            rows.append(("without session.x64quantprecision", text))
+        return rows
 
 
-def run(session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-    """The logits of images, computed in batches."""
-    parts = [
-        session.run(["logits"], {"image": images[start : start + _BATCH]})[0] for start in range(0, len(images), _BATCH)
-    ]
-    return np.concatenate(parts)
+def _save(model: Any, path: Path) -> None:
+    write_bytes(path, model.SerializeToString(deterministic=True))
 
 
-def optimized_operations(path: Path, *, exact: bool = True) -> Counter[str]:
-    """How often each operation stands in the graph that ONNX Runtime makes of a file."""
-    import onnx
-
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "optimized.onnx"
-        open_session(path, exact=exact, optimized=place)
-        model = onnx.load(place)
-    return Counter(node.op_type for node in model.graph.node)
-
-
-def kernels(path: Path, *, exact: bool = True) -> Kernels:
-    """The layers of a file's optimised graph."""
-    found = optimized_operations(path, exact=exact)
-    counts = {"convolutions": 0, "linear": 0}
-    integer = dict(counts)
-    for name, count in found.items():
-        if name in _INTEGER:
-            integer[_INTEGER[name]] += count
-        if name in _INTEGER or name in _FLOAT:
-            counts[{**_INTEGER, **_FLOAT}[name]] += count
-    return Kernels(
-        convolutions=counts["convolutions"],
-        integer_convolutions=integer["convolutions"],
-        linear=counts["linear"],
-        integer_linear=integer["linear"],
-    )
+def own_failures(network: QuantizedNetwork, entry: Mapping[str, Any]) -> list[str]:
+    """Sentences of the checks that only ONNX files pass through."""
+    sentences = []
+    stored = stored_bytes(network)
+    if entry["packed_bytes"] != stored:
+        sentences.append(f"the file packs {entry['packed_bytes']} bytes of tensors, size_bytes is {stored}")
+    if entry["reference_equal"] is False:
+        sentences.append("ONNX Runtime and the integer reference differ on random inputs")
+    return sentences

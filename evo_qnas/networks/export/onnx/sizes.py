@@ -1,11 +1,11 @@
-"""What the bytes of an ONNX file are: packed tensors of the network, constants of the graph, the graph itself."""
+"""The bytes of an ONNX file: packed tensors of the network, constants of the graph, the graph itself."""
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.export.checks import compressed_bytes
 
 
 @final
@@ -51,7 +51,7 @@ def file_sizes(path: Path) -> FileSizes:
     constants = sum(bytes_of.values()) - packed
     return FileSizes(
         file=len(content),
-        compressed=len(gzip.compress(content, compresslevel=9, mtime=0)),
+        compressed=compressed_bytes(content),
         packed=packed,
         constants=constants,
         graph=len(content) - packed - constants,
@@ -61,16 +61,16 @@ def file_sizes(path: Path) -> FileSizes:
 def _packed_names(nodes: Any, constants: dict[str, int]) -> set[str]:
     """Names of the constants that are tensors of the network."""
     unpacked = {node.output[0]: node.input[0] for node in nodes if node.op_type == "Unpack"}
-    found: set[str] = set()
+    names: set[str] = set()
     for node in nodes:
         if node.op_type == "QuantizeLinear":
-            found.update(node.input[1:3])
+            names.update(node.input[1:3])
         elif node.op_type == "DequantizeLinear":
             codes = unpacked.get(node.input[0], node.input[0])
             if codes in constants:
                 # A bias's scale is no constant: the graph multiplies it from the input's step and the weight's scale.
-                found.update(name for name in (codes, node.input[1]) if name in constants)
-    return found
+                names.update(name for name in (codes, node.input[1]) if name in constants)
+    return names
 
 
 def _tensor_bytes(tensor: Any) -> int:

@@ -146,8 +146,8 @@ class TfliteBuilder:
         import flatbuffers
 
         schema = self.schema
-        ends = [[schema.TensorMapT(name=n, tensorIndex=i)] for n, i in (("image", image), ("logits", logits))]
-        # Readers of files older than 2020 look for small numbers of operators in a place of their own.
+        maps = [[schema.TensorMapT(name=n, tensorIndex=i)] for n, i in (("image", image), ("logits", logits))]
+        # Readers of files older than 2020 look for small numbers of operators in a field of their own.
         codes = [
             schema.OperatorCodeT(deprecatedBuiltinCode=min(number, 127), builtinCode=number, version=version)
             for number, version in self._codes
@@ -155,7 +155,7 @@ class TfliteBuilder:
         graph = schema.SubGraphT(
             name="network", tensors=self.tensors, inputs=[image], outputs=[logits], operators=self.operators
         )
-        signature = schema.SignatureDefT(signatureKey="serving_default", inputs=ends[0], outputs=ends[1])
+        signature = schema.SignatureDefT(signatureKey="serving_default", inputs=maps[0], outputs=maps[1])
         model = schema.ModelT(
             version=3,
             description="evo_qnas",

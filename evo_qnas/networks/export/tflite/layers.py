@@ -9,13 +9,13 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import LINEAR
-from evo_qnas.networks.export.onnx.layers import convolution_arguments
+from evo_qnas.networks.export.common.arguments import convolution_arguments
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
-from evo_qnas.networks.export.tflite.values import Codes, Pending, shape_of, stored_shape
+from evo_qnas.networks.export.tflite.values import Int8Codes, Pending, shape_of, stored_shape
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
 
-def layer(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: Codes) -> Pending:
+def layer(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: Int8Codes) -> Pending:
     """A layer whose result waits for its quantizer.
 
     Raises:
@@ -28,7 +28,7 @@ def layer(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: 
     return _convolution(builder, node, layer, source)
 
 
-def _linear(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: Codes) -> Pending:
+def _linear(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: Int8Codes) -> Pending:
     shape = shape_of(node)
     if len(shape) == 4:
         raise NetworkError(f"the linear layer {layer.name} works on four axes: flatten two of them for TFLite")
@@ -37,7 +37,7 @@ def _linear(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source
     return Pending(code="FULLY_CONNECTED", inputs=inputs, shape=shape, options=options, fuses=True)
 
 
-def _convolution(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: Codes) -> Pending:
+def _convolution(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: Int8Codes) -> Pending:
     strides, pads, dilations, groups = convolution_arguments(layer.weight.shape, layer.arguments)
     codes = layer.weight_codes().numpy(force=True)
     shape = shape_of(node)
@@ -62,7 +62,7 @@ def _convolution(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, s
 
 
 def _inputs(
-    builder: TfliteBuilder, layer: QuantizedLayer, source: Codes, codes: np.ndarray, *, axis: int
+    builder: TfliteBuilder, layer: QuantizedLayer, source: Int8Codes, codes: np.ndarray, *, axis: int
 ) -> tuple[int, int, int]:
     """Tensors that a layer reads: activations, weights, bias (zeros where there is none: old readers ask for one).
 
@@ -71,24 +71,24 @@ def _inputs(
     steps = layer.step().numpy(force=True)
     content = np.ascontiguousarray(codes.astype(np.int8)).tobytes()
     weights = builder.tensor(f"{layer.name}.codes", codes.shape, "INT8", step=steps, axis=axis, content=content)
-    found = layer.bias_codes()
-    bias = np.zeros(len(steps), dtype=np.int32) if found is None else found.numpy(force=True).astype(np.int32)
+    stored = layer.bias_codes()
+    bias = np.zeros(len(steps), dtype=np.int32) if stored is None else stored.numpy(force=True).astype(np.int32)
     step = np.float32(source.step) * steps
     name = f"{layer.name}.bias"
     return source.tensor, weights, builder.tensor(name, bias.shape, "INT32", step=step, content=bias.tobytes())
 
 
 def mode_of(
-    taken: Sequence[int], given: Sequence[int], kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int]
+    source: Sequence[int], result: Sequence[int], kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int]
 ) -> str | None:
     """TFLite's name for a padding, None where it has none and an operator has to pad before.
 
     Args:
-        taken: map size.
-        given: map size behind the kernel.
+        source: map size.
+        result: map size behind the kernel.
         kernel: its size with dilation.
         strides: of the kernel.
-        pads: beginnings of both axes, then ends.
+        pads: beginnings of both axes, then endings.
 
     Example:
         >>> mode_of((8, 8), (8, 8), (3, 3), (1, 1), (1, 1, 1, 1)), mode_of((8, 8), (6, 6), (3, 3), (1, 1), (0, 0, 0, 0))
@@ -99,8 +99,8 @@ def mode_of(
     if not any(pads):
         return "VALID"
     for axis in (0, 1):
-        total = max(0, (given[axis] - 1) * strides[axis] + kernel[axis] - taken[axis])
-        if given[axis] != -(-taken[axis] // strides[axis]) or pads[axis] != total // 2:
+        total = max(0, (result[axis] - 1) * strides[axis] + kernel[axis] - source[axis])
+        if result[axis] != -(-source[axis] // strides[axis]) or pads[axis] != total // 2:
             return None
         # What the last kernel does not reach is no padding.
         if pads[axis + 2] < total - total // 2:
@@ -108,7 +108,9 @@ def mode_of(
     return "SAME"
 
 
-def padded(builder: TfliteBuilder, source: Codes, before: Sequence[int], after: Sequence[int], code: int) -> Codes:
+def padded(
+    builder: TfliteBuilder, source: Int8Codes, before: Sequence[int], after: Sequence[int], code: int
+) -> Int8Codes:
     """Maps with a rim of a code."""
     height, width = source.shape[2:]
     shape = (*source.shape[:2], height + before[0] + after[0], width + before[1] + after[1])

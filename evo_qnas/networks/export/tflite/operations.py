@@ -7,22 +7,22 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN
-from evo_qnas.networks.export.onnx.moves import pair
+from evo_qnas.networks.export.common.arguments import adaptive_kernel, mean_axes, pair
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
-from evo_qnas.networks.export.tflite.moves import moved, pooled
-from evo_qnas.networks.export.tflite.values import Codes, Pending, shape_of, stored_axis, stored_shape
+from evo_qnas.networks.export.tflite.layout import pooled, relaid
+from evo_qnas.networks.export.tflite.values import Int8Codes, Pending, shape_of, stored_axis, stored_shape
 
 Operation = Callable[[TfliteBuilder, fx.Node, Sequence[Any]], Pending]
 
 
-def _requantized(source: Codes) -> Pending:
+def _requantized(source: Int8Codes) -> Pending:
     return Pending(code="QUANTIZE", inputs=(source.tensor,), shape=source.shape)
 
 
 def _pairwise(code: str, options: str) -> Operation:
     def translate(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Pending:
         first, second, *rest = arguments
-        if not isinstance(first, Codes) or not isinstance(second, Codes) or any(scale != 1 for scale in rest):
+        if not isinstance(first, Int8Codes) or not isinstance(second, Int8Codes) or any(scale != 1 for scale in rest):
             raise NetworkError(f"{node.name} computes with a number that is no activation: TFLite has no such operator")
         if len(first.shape) != len(second.shape):
             raise NetworkError(
@@ -44,7 +44,7 @@ def _cat(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Pen
 def _mean(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Pending:
     source, axes, keep = arguments[:3]
     rank = len(source.shape)
-    chosen = sorted(int(axis) % rank for axis in (axes if axes is not None else range(rank)))
+    chosen = mean_axes(axes, rank)
     if rank == 4 and not keep and chosen != [2, 3]:
         raise NetworkError(f"{node.name} is a mean over axes {chosen}: TFLite's files have maps, keep the axes")
     inputs = (source.tensor, builder.numbers(sorted(stored_axis(axis, rank) for axis in chosen)))
@@ -58,9 +58,7 @@ def _adaptive_mean(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[An
         options = builder.schema.ReducerOptionsT(keepDims=True)
         inputs = (source.tensor, builder.numbers([1, 2]))
         return Pending(code="MEAN", inputs=inputs, shape=shape, options=options)
-    if any(size % wanted for size, wanted in zip(source.shape[2:], shape[2:], strict=True)):
-        raise NetworkError(f"{node.name} averages {source.shape[2:]} to {shape[2:]}: only whole shares can be exported")
-    kernel = [size // wanted for size, wanted in zip(source.shape[2:], shape[2:], strict=True)]
+    kernel = adaptive_kernel(node, source.shape[2:], shape[2:])
     return _requantized(pooled(builder, source, node, (kernel, kernel, 0), "AVERAGE_POOL_2D"))
 
 
@@ -78,11 +76,11 @@ def _bilinear(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -
     source, shape = arguments[0], shape_of(node)
     size = builder.numbers(shape[2:])
     options = bilinear_options(builder, corners=bool(arguments[2]))
-    return _requantized(moved(builder, source, shape, "RESIZE_BILINEAR", inputs=(size,), options=options))
+    return _requantized(relaid(builder, source, shape, "RESIZE_BILINEAR", inputs=(size,), options=options))
 
 
 def bilinear_options(builder: TfliteBuilder, *, corners: bool) -> Any:
-    """How positions are reckoned."""
+    """Options of how positions are computed."""
     return builder.schema.ResizeBilinearOptionsT(alignCorners=corners, halfPixelCenters=not corners)
 
 
@@ -99,7 +97,7 @@ def _in_floats(code: str) -> Operation:
     return translate
 
 
-def as_floats(builder: TfliteBuilder, source: Codes, name: str = "floats") -> int:
+def as_floats(builder: TfliteBuilder, source: Int8Codes, name: str = "floats") -> int:
     """The float tensor that codes stand for."""
     output = builder.tensor(name, stored_shape(source.shape), "FLOAT32")
     return builder.operator("DEQUANTIZE", (source.tensor,), output)

@@ -1,85 +1,70 @@
-"""TFLite files on the CPU: as a torch module, which kernels they ask for, how long one image takes."""
+"""TFLite files and LiteRT."""
 
-import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
 
-from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.common.latency import Latency, latency_of
-from evo_qnas.networks.export.onnx.runtime import Kernels
+from evo_qnas.files import write_bytes
+from evo_qnas.networks.export.checks import check_file, failures
+from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
+from evo_qnas.networks.export.common.parity import other_session
+from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, Tolerance
+from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
+from evo_qnas.networks.export.tflite.translate import to_tflite
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
-_WARM_UP = 3
-_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
+@final
+class TfliteRuntime(Runtime):
+    """TFLite files in LiteRT on the CPU.
 
-def open_interpreter(path: Path, *, delegate: bool = True) -> Any:
-    """An interpreter of a TFLite file on one thread, ready to run one image.
-
-    Args:
-        path: the file.
-        delegate: with XNNPACK, as the runtime does by itself; off, with the kernels that every build has.
-
-    Raises:
-        NetworkError: the file is missing or the runtime cannot load it.
+    Its kernels round additions, means and changes of a step in fixed point, each build in its own way, so a file gives
+    other codes than ONNX Runtime by a step or two: the same answers, not the same bits. The tolerance allows for that.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    if not path.is_file():
-        raise NetworkError(f"there is no TFLite file {path}")
-    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    kernels = OpResolverType.BUILTIN if delegate else plain
-    try:
-        interpreter = Interpreter(str(path), num_threads=1, experimental_op_resolver_type=kernels)
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise NetworkError(f"the TFLite runtime cannot load {path}: {error}") from error
-    return interpreter
+    name = "tflite"
+    title = "TFLite"
+    about = "TFLite files with int8 codes, in LiteRT with XNNPACK"
+    suffix = ".tflite"
+    packages = ("ai-edge-litert",)
+    install = "evo-qnas[tflite]"
+    tolerance = Tolerance(agreement=0.98, agreement_few_bits=0.98, metric=0.005, steps=1)
 
+    def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:
+        """Writes a network's TFLite file, see `to_tflite`."""
+        write_bytes(path, to_tflite(network, upsample=upsample))
 
-def run(interpreter: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-    """The logits of images, one after the other; both as torch has them, channels first."""
-    given, taken = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    found = []
-    for index in range(len(images)):
-        image = images[index : index + 1]
-        interpreter.set_tensor(given["index"], np.moveaxis(image, 1, -1) if image.ndim == 4 else image)
-        interpreter.invoke()
-        found.append(interpreter.get_tensor(taken["index"]))
-    logits = np.concatenate(found)
-    return np.ascontiguousarray(np.moveaxis(logits, -1, 1)) if logits.ndim == 4 else logits
+    def open(self, path: Path, *, threads: int = 1) -> Any:
+        """An interpreter with the runtime's own choice of kernels."""
+        return open_interpreter(path, threads=threads)
 
+    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
+        """The logits of images, one after the other."""
+        return run(session, images)
 
-def kernels(content: bytes) -> Kernels:
-    """The layers of a file, and how many of them read and write integers, which decides on their kernels."""
-    from ai_edge_litert import schema_py_generated as schema
+    def kernels(self, path: Path) -> Kernels:
+        """The layers of a file by the types of their tensors, which decide on their kernels."""
+        return kernels(path.read_bytes())
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
-    graph = model.subgraphs[0]
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    counts = {"convolutions": 0, "integer_convolutions": 0, "linear": 0, "integer_linear": 0}
-    for operator in graph.operators:
-        name = names[model.operatorCodes[operator.opcodeIndex].builtinCode]
-        if name not in (*_CONVOLUTIONS, "FULLY_CONNECTED"):
-            continue
-        kind = "convolutions" if name in _CONVOLUTIONS else "linear"
-        ends = [*operator.inputs[:2], *operator.outputs]
-        counts[kind] += 1
-        counts[f"integer_{kind}"] += all(graph.tensors[index].type == schema.TensorType.INT8 for index in ends)
-    return Kernels(**counts)
+    def measure(self, files: Mapping[str, Path], timing: Timing) -> dict[str, Latency]:
+        """Latency of each file, interleaved, with the runtime's own choice of kernels."""
+        return measure_latency(files, timing, prepare)
 
+    def check(self, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> dict[str, Any]:
+        """The findings of `check_file`, and `plain_kernels`.
 
-def measure(path: Path, *, rounds: int, seed: int) -> Latency:
-    """CPU time of one random image on one thread, with the runtime's own choice of kernels."""
-    interpreter = open_interpreter(path)
-    given = interpreter.get_input_details()[0]
-    image = np.random.default_rng(seed).standard_normal(given["shape"], dtype=np.float32)
-    interpreter.set_tensor(given["index"], image)
-    times = np.empty(_WARM_UP + rounds)
-    for index in range(len(times)):
-        start = time.process_time_ns()
-        interpreter.invoke()
-        times[index] = (time.process_time_ns() - start) / 1e6
-    return latency_of(times[_WARM_UP:])
+        These are metric and agreement without XNNPACK, as a device without it computes.
+        """
+        entry = check_file(self, network, path, settings)
+        plain = partial(run, open_interpreter(path, delegate=False))
+        entry["plain_kernels"] = other_session(network, plain, settings.images, metric=settings.metric)
+        return {**entry, "failures": failures(network, entry, self.tolerance)}
+
+    def details(self, entry: Mapping[str, Any], metric: str) -> list[tuple[str, str]]:
+        """A row of what LiteRT's `check` adds."""
+        plain = entry["plain_kernels"]
+        return [("without XNNPACK", f"agreement {plain['argmax_agreement']:.2%}, {metric} {plain['metric']:.2%}")]

@@ -7,36 +7,38 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ACTIVATIONS, ATEN, arguments_of, last_upsampling, source_of
-from evo_qnas.networks.export.onnx.layers import activation_limits
-from evo_qnas.networks.export.onnx.values import code_limits
+from evo_qnas.networks.export.common.arguments import (
+    narrowed_limits,
+    not_quantized,
+    require_calibrated,
+    result_of,
+)
+from evo_qnas.networks.export.common.codes import code_limits
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.layers import layer
-from evo_qnas.networks.export.tflite.moves import MOVE_TABLE
+from evo_qnas.networks.export.tflite.layout import LAYOUT_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE, as_floats, bilinear_options
-from evo_qnas.networks.export.tflite.values import Codes, Pending, offset_of, shape_of, stored_shape
+from evo_qnas.networks.export.tflite.values import Int8Codes, Pending, Value, offset_of, shape_of, stored_shape
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
-
-Value = Codes | Pending
 
 
 def to_tflite(network: QuantizedNetwork, *, upsample: bool = False) -> bytes:
     """A TFLite file of a calibrated network: input `image` and output `logits`, float32, maps with channels last.
 
     Codes, steps, zero points and biases are the network's own; activations become int8. Where the network ends in
-    up-sampling of its logits, the file ends before it unless `upsample`, see `to_onnx`.
+    up-sampling of its logits, the file ends before it unless `upsample`, see `Runtime.write`.
 
     Raises:
         NetworkError: the network is not calibrated, or an operation has no translation.
     """
-    if not all(module.active for module in (*network.layers, *network.quantizers)):
-        raise NetworkError("the network is not calibrated: call calibrate or restore before exporting it")
+    require_calibrated(network)
     return _Translation(network, upsample).content()
 
 
 @final
 class _Translation:
-    """The state of one translation: the file so far, and what each node of the network became."""
+    """The state of one translation: the file so far, and the value of each node of the network in it."""
 
     def __init__(self, network: QuantizedNetwork, upsample: bool) -> None:
         self.graph, self.upsample = network.graph, upsample
@@ -59,15 +61,14 @@ class _Translation:
             elif node.op == "call_function" and "val" in node.meta and not isinstance(node.meta["val"], (int, float)):
                 self.values[node] = self._function(node)
             elif node.op == "output":
-                given: Any = node.args[0]
-                return self._finish(given[0] if isinstance(given, (tuple, list)) else given, None)
+                return self._finish(result_of(node), None)
         raise NetworkError("the network has no output")
 
     def _finish(self, result: fx.Node, last: fx.Node | None) -> bytes:
-        found, builder = self.values[result], self.builder
-        if not isinstance(found, Codes):
+        codes, builder = self.values[result], self.builder
+        if not isinstance(codes, Int8Codes):
             raise NetworkError("the network's output is not quantized")
-        logits = as_floats(builder, found, "logits" if last is None else "floats")
+        logits = as_floats(builder, codes, "logits" if last is None else "floats")
         if last is not None:
             shape = shape_of(last)
             output = builder.tensor("logits", stored_shape(shape), "FLOAT32")
@@ -81,21 +82,21 @@ class _Translation:
         return builder.content(image=self.image, logits=logits)
 
     def _module(self, node: fx.Node) -> Value:
-        module = self.graph.get_submodule(str(node.target))
         source = self.values[source_of(node)]
-        if isinstance(module, ActivationQuantizer):
-            return self._quantize(module, source)
-        if isinstance(module, QuantizedLayer) and isinstance(source, Codes):
+        module = self.graph.get_submodule(str(node.target))
+        if isinstance(module, QuantizedLayer) and isinstance(source, Int8Codes):
             return layer(self.builder, node, module, source)
-        raise NetworkError(f"{node.name} is neither a quantizer nor a layer with a quantized input")
+        if not isinstance(module, ActivationQuantizer):
+            raise not_quantized(node)
+        return self._quantize(module, source)
 
-    def _quantize(self, quantizer: ActivationQuantizer, source: Value) -> Codes:
-        """Adds the operator that waited, which gives int8 codes, and what limits them where it cannot."""
-        if isinstance(source, Codes):
+    def _quantize(self, quantizer: ActivationQuantizer, source: Value) -> Int8Codes:
+        """The codes of the operator that was pending, and of one more that limits them where it cannot."""
+        if isinstance(source, Int8Codes):
             source = Pending(code="QUANTIZE", inputs=(source.tensor,), shape=source.shape)
         low, high = code_limits(quantizer, source.low, source.high)
-        made = self._given(quantizer, source.shape, offset_of(high))
-        inputs = [part.tensor for part in self._alike(source.parts, made)] or source.inputs
+        made = self._codes(quantizer, source.shape, offset_of(high))
+        inputs = [part.tensor for part in self._requantized(source.parts, made)] or source.inputs
         least = low + made.offset
         if source.fuses and least == made.zero > -128:
             source.options.fusedActivationFunction = self.builder.schema.ActivationFunctionType.RELU
@@ -103,29 +104,29 @@ class _Translation:
         self.builder.operator(source.code, inputs, made.tensor, source.options)
         if least == -128:
             return made
-        limited = self._given(quantizer, source.shape, made.offset)
+        limited = self._codes(quantizer, source.shape, made.offset)
         code = self.builder.codes(least, made.step, made.zero)
         options = self.builder.schema.MaximumMinimumOptionsT()
         self.builder.operator("MAXIMUM", (made.tensor, code), limited.tensor, options)
         return limited
 
-    def _given(self, quantizer: ActivationQuantizer, shape: tuple[int, ...], offset: int) -> Codes:
+    def _codes(self, quantizer: ActivationQuantizer, shape: tuple[int, ...], offset: int) -> Int8Codes:
         """A new tensor for a quantizer's codes."""
-        made = Codes(tensor=-1, shape=shape, quantizer=quantizer, offset=offset)
+        made = Int8Codes(tensor=-1, shape=shape, quantizer=quantizer, offset=offset)
         name = quantizer.name
         tensor = self.builder.tensor(name, stored_shape(shape), "INT8", step=made.step, zero=made.zero)
         return replace(made, tensor=tensor)
 
-    def _alike(self, parts: tuple[Codes, ...], wanted: Codes) -> list[Codes]:
+    def _requantized(self, parts: tuple[Int8Codes, ...], whole: Int8Codes) -> list[Int8Codes]:
         """Parts of a concatenation with the step and zero point of the whole."""
-        found = []
+        results = []
         for part in parts:
             made = part
-            if (part.step, part.zero) != (wanted.step, wanted.zero):
-                made = self._given(wanted.quantizer, part.shape, wanted.offset)
+            if (part.step, part.zero) != (whole.step, whole.zero):
+                made = self._codes(whole.quantizer, part.shape, whole.offset)
                 self.builder.operator("QUANTIZE", (part.tensor,), made.tensor)
-            found.append(made)
-        return found
+            results.append(made)
+        return results
 
     def _argument(self, argument: Any) -> Any:
         if isinstance(argument, (list, tuple)):
@@ -137,16 +138,15 @@ class _Translation:
         source = arguments[0]
         if node.target in ACTIVATIONS:
             return self._activation(node, source)
-        if node.target in MOVE_TABLE and isinstance(source, Codes):
-            return MOVE_TABLE[node.target](self.builder, source, node, arguments)
-        if node.target in OPERATION_TABLE and isinstance(source, (Codes, list)):
+        if node.target in LAYOUT_TABLE and isinstance(source, Int8Codes):
+            return LAYOUT_TABLE[node.target](self.builder, source, node, arguments)
+        if node.target in OPERATION_TABLE and isinstance(source, (Int8Codes, list)):
             return OPERATION_TABLE[node.target](self.builder, node, arguments)
         raise NetworkError(f"{node.target} ({node.name}) has no translation to TFLite; export the network as ONNX")
 
     def _activation(self, node: fx.Node, source: Value) -> Pending:
         """A ReLU or ReLU6: limits for the quantizer behind it."""
-        low, high = activation_limits(node)
-        if isinstance(source, Codes):
+        if isinstance(source, Int8Codes):
             source = Pending(code="QUANTIZE", inputs=(source.tensor,), shape=source.shape)
-        ends = [min(max(end, low), high) for end in (source.low, source.high)]
-        return replace(source, low=ends[0], high=ends[1])
+        low, high = narrowed_limits(node, source.low, source.high)
+        return replace(source, low=low, high=high)

@@ -1,4 +1,4 @@
-"""What a node of the network gives while it is translated to TFLite, and how its codes become int8."""
+"""Values of nodes while a network is translated to TFLite, and how their codes become int8."""
 
 from dataclasses import dataclass
 from math import inf
@@ -6,7 +6,7 @@ from typing import Any, final
 
 from torch import fx
 
-from evo_qnas.networks.export.onnx.moves import static_shape
+from evo_qnas.networks.export.common.arguments import static_shape
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
 Shape = tuple[int, ...]
@@ -14,7 +14,7 @@ Shape = tuple[int, ...]
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Codes:
+class Int8Codes:
     """An int8 tensor in the file: codes of a quantizer plus an offset.
 
     Attributes:
@@ -48,10 +48,10 @@ class Pending:
     Attributes:
         code: its name in the schema.
         inputs: tensors.
-        shape: of what it gives, as torch has it.
+        shape: of its output, as torch has it.
         options: the schema's options.
         fuses: it can cut negative values off by itself.
-        parts: of a concatenation, whose inputs have to have the step of what it gives.
+        parts: of a concatenation, whose inputs have to have the step of its output.
         low: lower limit from a ReLU.
         high: upper limit from a ReLU6.
     """
@@ -61,13 +61,16 @@ class Pending:
     shape: Shape
     options: Any = None
     fuses: bool = False
-    parts: tuple[Codes, ...] = ()
+    parts: tuple[Int8Codes, ...] = ()
     low: float = -inf
     high: float = inf
 
 
+Value = Int8Codes | Pending
+
+
 def offset_of(high: int) -> int:
-    """What turns a quantizer's codes into int8, for a largest code.
+    """The offset that turns a quantizer's codes into int8, for a largest code.
 
     The largest code becomes 127, where every kernel of the runtime cuts off by itself: neither fewer bits nor a ReLU6
     need an operator for it.
@@ -95,7 +98,7 @@ def stored_shape(shape: Shape) -> Shape:
 
 
 def stored_axis(axis: int, rank: int) -> int:
-    """Where an axis of a torch tensor stands in the file.
+    """The position in the file of an axis of a torch tensor.
 
     Example:
         >>> [stored_axis(axis, 4) for axis in (0, 1, -1)], stored_axis(-1, 2)

@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime
 
 HEADER = ["block", "operator", "weight_bits", "activation_bits", "mean", "spread", "device", "metric", "unit"]
+# Of one measurement: a file is run so often that the clock's step and cost vanish in it.
 LEAST_NS = 2_000_000
 
 
@@ -29,11 +30,11 @@ class Run:
         options.log_severity_level = 3
         self.session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
-        self.feed = {given.name: random_input(given, rng) for given in self.session.get_inputs()}
+        self.feed = {source.name: random_input(source, rng) for source in self.session.get_inputs()}
         self.repeats = 1
         for _ in range(3):
-            taken = self.time()
-        self.repeats = max(1, round(LEAST_NS / max(1, taken)))
+            duration = self.time()
+        self.repeats = max(1, round(LEAST_NS / max(1, duration)))
 
     def time(self) -> int:
         """Nanoseconds of all repeats."""
@@ -43,10 +44,10 @@ class Run:
         return self.clock() - start
 
 
-def random_input(given: Any, rng: np.random.Generator) -> Any:
+def random_input(source: Any, rng: np.random.Generator) -> Any:
     """One random image or map of codes."""
-    shape = (1, *given.shape[1:])
-    if given.type == "tensor(uint8)":
+    shape = (1, *source.shape[1:])
+    if source.type == "tensor(uint8)":
         return rng.integers(0, 256, shape, dtype=np.uint8)
     return rng.standard_normal(shape, dtype=np.float32)
 
@@ -58,16 +59,16 @@ def main() -> None:
     parser.add_argument("--device", required=True, help="name of this device, stands behind @ in the column")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    with (given.folder / "manifest.csv").open(encoding="utf-8", newline="") as handle:
+    arguments = parser.parse_args()
+    with (arguments.folder / "manifest.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     rng = np.random.default_rng(0)
-    runs = {row["file"]: Run(given.folder / row["file"], given.threads, rng) for row in rows if row["file"]}
+    runs = {row["file"]: Run(arguments.folder / row["file"], arguments.threads, rng) for row in rows if row["file"]}
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for done in range(given.rounds):
+    for done in range(arguments.rounds):
         for name in rng.permutation(list(runs)):
             times[name].append(runs[name].time() / runs[name].repeats / 1e6)
-        print(f"\rround {done + 1} of {given.rounds}", end="", file=sys.stderr)
+        print(f"\rround {done + 1} of {arguments.rounds}", end="", file=sys.stderr)
     print(file=sys.stderr)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(HEADER)
@@ -75,7 +76,7 @@ def main() -> None:
         low, mean, high = np.quantile(times[row["file"]], [0.05, 0.1, 0.15]) if row["file"] else (0.0, 0.0, 0.0)
         bits = [row["weight_bits"], row["activation_bits"]]
         numbers = [f"{mean:.6g}", f"{(high - low) / 2:.3g}"]
-        writer.writerow([row["block"], row["operator"], *bits, *numbers, given.device, "latency", "ms"])
+        writer.writerow([row["block"], row["operator"], *bits, *numbers, arguments.device, "latency", "ms"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Operations that only move codes, or choose among them, in TFLite."""
+"""Layout operations in TFLite: they only move codes, or choose among them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,30 +9,31 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN, source_of
-from evo_qnas.networks.export.onnx.moves import padding_code, pair
-from evo_qnas.networks.export.onnx.values import Codes as OnnxCodes
+from evo_qnas.networks.export.common.arguments import pair
+from evo_qnas.networks.export.common.codes import padding_code, padding_of
+from evo_qnas.networks.export.common.layout import IDENTITIES, PADS, RESHAPES
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.layers import mode_of, padded
-from evo_qnas.networks.export.tflite.values import Codes, Shape, shape_of, stored_axis, stored_shape
+from evo_qnas.networks.export.tflite.values import Int8Codes, Shape, shape_of, stored_axis, stored_shape
 
-Move = Callable[[TfliteBuilder, Codes, fx.Node, Sequence[Any]], Codes]
+LayoutOperation = Callable[[TfliteBuilder, Int8Codes, fx.Node, Sequence[Any]], Int8Codes]
 _LEAST = -128
 
 
-def _same(_builder: TfliteBuilder, source: Codes, _node: fx.Node, _arguments: Sequence[Any]) -> Codes:
+def _identity(_builder: TfliteBuilder, source: Int8Codes, _node: fx.Node, _arguments: Sequence[Any]) -> Int8Codes:
     return source
 
 
-def moved(
-    builder: TfliteBuilder, source: Codes, shape: Shape, code: str, *, inputs: Sequence[int] = (), options: Any
-) -> Codes:
+def relaid(
+    builder: TfliteBuilder, source: Int8Codes, shape: Shape, code: str, *, inputs: Sequence[int] = (), options: Any
+) -> Int8Codes:
     """The same codes in another shape (as torch has it)."""
     output = builder.tensor(code.lower(), stored_shape(shape), "INT8", step=source.step, zero=source.zero)
     builder.operator(code, (source.tensor, *inputs), output, options)
     return replace(source, tensor=output, shape=shape)
 
 
-def _transposed(builder: TfliteBuilder, source: Codes, order: Sequence[int]) -> Codes:
+def _transposed(builder: TfliteBuilder, source: Int8Codes, order: Sequence[int]) -> Int8Codes:
     """Axes of the tensor in the file in another order."""
     shape = [int(builder.tensors[source.tensor].shape[axis]) for axis in order]
     output = builder.tensor("transpose", shape, "INT8", step=source.step, zero=source.zero)
@@ -42,51 +43,51 @@ def _transposed(builder: TfliteBuilder, source: Codes, order: Sequence[int]) -> 
 
 
 def _keeps_order(shape: Shape) -> bool:
-    """Whether numbers lie the same way with channels last."""
+    """True where numbers have the same order with channels last."""
     return len(shape) != 4 or shape[1] == 1 or prod(shape[2:]) == 1
 
 
-def _reshape(builder: TfliteBuilder, source: Codes, node: fx.Node, _arguments: Sequence[Any]) -> Codes:
+def _reshape(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, _arguments: Sequence[Any]) -> Int8Codes:
     shape = shape_of(node)
     if not _keeps_order(source.shape):
         source = _transposed(builder, source, (0, 3, 1, 2))
     first = stored_shape(shape) if _keeps_order(shape) else shape
     output = builder.tensor("reshape", first, "INT8", step=source.step, zero=source.zero)
     # -1 lets a reader run several images at once.
-    wanted = builder.numbers([-1, *first[1:]])
+    target = builder.numbers([-1, *first[1:]])
     options = builder.schema.ReshapeOptionsT(newShape=[-1, *first[1:]])
-    builder.operator("RESHAPE", (source.tensor, wanted), output, options)
+    builder.operator("RESHAPE", (source.tensor, target), output, options)
     made = replace(source, tensor=output, shape=shape)
     return made if _keeps_order(shape) else _transposed(builder, made, (0, 2, 3, 1))
 
 
-def _slice(builder: TfliteBuilder, source: Codes, node: fx.Node, arguments: Sequence[Any]) -> Codes:
+def _slice(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, arguments: Sequence[Any]) -> Int8Codes:
     axis, start, _end, step = arguments[1:5]
     rank, shape = len(source.shape), shape_of(node)
-    place = stored_axis(int(axis), rank)
+    stored = stored_axis(int(axis), rank)
     if source_of(node).meta["val"].shape == node.meta["val"].shape:
         return source
-    if place == 0:
+    if stored == 0:
         raise NetworkError(f"{node.name} takes a part of the images: only parts of one image can be exported")
     size = source.shape[int(axis) % rank]
     first = max(0, int(start or 0) + (size if int(start or 0) < 0 else 0))
-    begin, ends, steps = [0] * rank, [int(s) for s in stored_shape(source.shape)], [1] * rank
-    begin[place], steps[place] = first, int(step)
-    ends[place] = min(size, first + shape[int(axis) % rank] * int(step))
-    inputs = [builder.numbers(values) for values in (begin, ends, steps)]
-    # The images are all taken, however many there are.
+    begin, end, steps = [0] * rank, [int(s) for s in stored_shape(source.shape)], [1] * rank
+    begin[stored], steps[stored] = first, int(step)
+    end[stored] = min(size, first + shape[int(axis) % rank] * int(step))
+    inputs = [builder.numbers(values) for values in (begin, end, steps)]
+    # All images, however many there are.
     options = builder.schema.StridedSliceOptionsT(beginMask=1, endMask=1)
-    return moved(builder, source, shape, "STRIDED_SLICE", inputs=inputs, options=options)
+    return relaid(builder, source, shape, "STRIDED_SLICE", inputs=inputs, options=options)
 
 
-def _max_pool(builder: TfliteBuilder, source: Codes, node: fx.Node, arguments: Sequence[Any]) -> Codes:
+def _max_pool(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, arguments: Sequence[Any]) -> Int8Codes:
     _, kernel, stride, padding, dilation, _ceil = arguments
     if pair(dilation) != [1, 1]:
         raise NetworkError(f"{node.name} has dilation {dilation}, which TFLite's maximum does not know: use 1")
     return pooled(builder, source, node, (kernel, stride, padding), "MAX_POOL_2D")
 
 
-def pooled(builder: TfliteBuilder, source: Codes, node: fx.Node, window: Sequence[Any], code: str) -> Codes:
+def pooled(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, window: Sequence[Any], code: str) -> Int8Codes:
     """The largest or mean code of each window (kernel, stride, padding)."""
     kernel, strides = pair(window[0]), pair(window[1] or window[0])
     before, shape = pair(window[2]), shape_of(node)
@@ -102,34 +103,30 @@ def pooled(builder: TfliteBuilder, source: Codes, node: fx.Node, window: Sequenc
         filterHeight=kernel[0],
         filterWidth=kernel[1],
     )
-    return moved(builder, source, shape, code, options=options)
+    return relaid(builder, source, shape, code, options=options)
 
 
-def _pad(builder: TfliteBuilder, source: Codes, node: fx.Node, arguments: Sequence[Any]) -> Codes:
-    widths = [int(width) for width in arguments[1]]
-    constant = node.target is ATEN.constant_pad_nd.default
-    if not constant and str(arguments[2]) != "constant":
-        raise NetworkError(
-            f"padding mode {str(arguments[2])!r} of {node.name} has no translation to TFLite: use constant"
-        )
-    if len(source.shape) != 4 or len(widths) > 4 or min(widths) < 0:
+def _pad(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, arguments: Sequence[Any]) -> Int8Codes:
+    padding = padding_of(node, arguments)
+    if padding.mode != "constant":
+        raise NetworkError(f"padding mode {padding.mode!r} of {node.name} has no translation to TFLite: use constant")
+    if len(source.shape) != 4 or len(padding.widths) > 4 or min(padding.widths) < 0:
         raise NetworkError(f"{node.name} pads other axes than those of maps, or cuts them: TFLite cannot")
-    filling = float((arguments[2] if constant else arguments[3]) or 0.0)
-    code = padding_code(OnnxCodes(name="", quantizer=source.quantizer), filling, node) + source.offset
-    left, right, top, bottom = [*widths, 0, 0][:4]
+    code = padding_code(source.quantizer, padding.filling, node) + source.offset
+    left, right, top, bottom = [*padding.widths, 0, 0][:4]
     return padded(builder, source, (top, left), (bottom, right), code)
 
 
-def _nearest(builder: TfliteBuilder, source: Codes, node: fx.Node, _arguments: Sequence[Any]) -> Codes:
+def _nearest(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, _arguments: Sequence[Any]) -> Int8Codes:
     shape = shape_of(node)
     options = builder.schema.ResizeNearestNeighborOptionsT()
-    return moved(
+    return relaid(
         builder, source, shape, "RESIZE_NEAREST_NEIGHBOR", inputs=(builder.numbers(shape[2:]),), options=options
     )
 
 
-def _expand(builder: TfliteBuilder, source: Codes, node: fx.Node, arguments: Sequence[Any]) -> Codes:
-    """A pooled map copied to every place, which is up-sampling of one place."""
+def _expand(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, arguments: Sequence[Any]) -> Int8Codes:
+    """A pooled map copied to every position, which is up-sampling of one position."""
     shape = shape_of(node)
     if source.shape == shape:
         return source
@@ -138,22 +135,12 @@ def _expand(builder: TfliteBuilder, source: Codes, node: fx.Node, arguments: Seq
     return _nearest(builder, source, node, arguments)
 
 
-MOVE_TABLE: Mapping[Any, Move] = {
-    ATEN.flatten.using_ints: _reshape,
-    ATEN.view.default: _reshape,
-    ATEN.reshape.default: _reshape,
-    ATEN.squeeze.dim: _reshape,
-    ATEN.squeeze.dims: _reshape,
-    ATEN.unsqueeze.default: _reshape,
+LAYOUT_TABLE: Mapping[Any, LayoutOperation] = {
+    **dict.fromkeys(RESHAPES, _reshape),
+    **dict.fromkeys(IDENTITIES, _identity),
+    **dict.fromkeys(PADS, _pad),
     ATEN.slice.Tensor: _slice,
-    ATEN.dropout.default: _same,
-    ATEN.dropout_.default: _same,
-    ATEN.contiguous.default: _same,
-    ATEN.clone.default: _same,
-    ATEN.alias.default: _same,
     ATEN.max_pool2d.default: _max_pool,
-    ATEN.pad.default: _pad,
-    ATEN.constant_pad_nd.default: _pad,
     ATEN.upsample_nearest2d.vec: _nearest,
     ATEN.expand.default: _expand,
 }

@@ -1,0 +1,112 @@
+"""Arguments, shapes and results of nodes of a captured graph, as runtimes ask for them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import fx
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.graph import ATEN, arguments_of
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+
+
+def require_calibrated(network: QuantizedNetwork) -> None:
+    """Refusal of a network without steps.
+
+    Raises:
+        NetworkError: the network is not calibrated.
+    """
+    if not all(module.active for module in (*network.layers, *network.quantizers)):
+        raise NetworkError("the network is not calibrated: call calibrate or restore before exporting it")
+
+
+def not_quantized(node: fx.Node) -> NetworkError:
+    """The error for a call of a module that is neither a quantizer nor a layer behind one."""
+    return NetworkError(f"{node.name} is neither a quantizer nor a layer with a quantized input")
+
+
+def gives_tensor(node: fx.Node) -> bool:
+    """True where a node is a function that gives a tensor."""
+    return node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor)
+
+
+def result_of(node: fx.Node) -> fx.Node:
+    """The node whose value the last node of a graph gives."""
+    result: Any = node.args[0]
+    first: fx.Node = result[0] if isinstance(result, (tuple, list)) else result
+    return first
+
+
+def static_shape(node: fx.Node) -> tuple[int, ...]:
+    """A node's output shape with -1 for the batch."""
+    return tuple(size if isinstance(size, int) else -1 for size in node.meta["val"].shape)
+
+
+def pair(value: Any) -> list[int]:
+    """Two numbers from one or two.
+
+    Example:
+        >>> pair(3), pair((1, 2))
+        ([3, 3], [1, 2])
+    """
+    values = [int(v) for v in value] if isinstance(value, (list, tuple)) else [int(value)]
+    return values if len(values) == 2 else values * 2
+
+
+def activation_limits(node: fx.Node) -> tuple[float, float]:
+    """Lower and upper limit of a ReLU-like node."""
+    if node.target in {ATEN.hardtanh.default, ATEN.hardtanh_.default}:
+        _, low, high = arguments_of(node)
+        return float(low), float(high)
+    return 0.0, 6.0 if node.target in {ATEN.relu6.default, ATEN.relu6_.default} else float("inf")
+
+
+def narrowed_limits(node: fx.Node, low: float, high: float) -> tuple[float, float]:
+    """Limits behind a ReLU-like node of values that were within low..high before it."""
+    least, most = activation_limits(node)
+    return min(max(low, least), most), min(max(high, least), most)
+
+
+def convolution_arguments(
+    weight: Sequence[int], arguments: Sequence[Any]
+) -> tuple[list[int], list[int], list[int], int]:
+    """Stride, padding (all beginnings, then all endings), dilation and groups of a convolution.
+
+    Args:
+        weight: shape of its weights.
+        arguments: those of the operation behind input, weight and bias.
+    """
+    axes = len(weight) - 2
+    settings: list[Any] = [*arguments, *[1, 0, 1, 1][len(arguments) :]]
+    stride, padding, dilation, groups = settings
+    strides, dilations = (pair(v)[:axes] if axes == 1 else pair(v) for v in (stride, dilation))
+    if padding == "same":
+        totals = [d * (size - 1) for d, size in zip(dilations, weight[2:], strict=True)]
+        pads = [total // 2 for total in totals] + [total - total // 2 for total in totals]
+    elif isinstance(padding, str):
+        pads = [0] * (2 * axes)
+    else:
+        pads = (pair(padding)[:axes] if axes == 1 else pair(padding)) * 2
+    return strides, pads, dilations, int(groups)
+
+
+def mean_axes(axes: Sequence[int] | None, rank: int) -> list[int]:
+    """The axes of a mean in order, none negative.
+
+    Example:
+        >>> mean_axes([-1, 2], 4), mean_axes(None, 2)
+        ([2, 3], [0, 1])
+    """
+    return sorted(int(axis) % rank for axis in (axes if axes is not None else range(rank)))
+
+
+def adaptive_kernel(node: fx.Node, source: Sequence[int], result: Sequence[int]) -> list[int]:
+    """The window of an adaptive mean from one map size to another.
+
+    Raises:
+        NetworkError: the windows are not all of one size.
+    """
+    if any(size % target for size, target in zip(source, result, strict=True)):
+        raise NetworkError(f"{node.name} averages {source} to {result}: only whole shares can be exported")
+    return [size // target for size, target in zip(source, result, strict=True)]

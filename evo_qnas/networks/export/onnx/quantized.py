@@ -1,0 +1,125 @@
+"""A graph of codes in the making: quantizers, layers, and the floats between them."""
+
+from typing import final
+
+import numpy as np
+from torch import fx
+
+from evo_qnas.networks.capture.graph import LINEAR
+from evo_qnas.networks.export.common.arguments import (
+    activation_limits,
+    convolution_arguments,
+    narrowed_limits,
+    static_shape,
+)
+from evo_qnas.networks.export.common.codes import code_limits
+from evo_qnas.networks.export.onnx.builder import GraphBuilder
+from evo_qnas.networks.export.onnx.packed import weight_codes
+from evo_qnas.networks.export.onnx.values import Floats, UInt8Codes, Value
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
+
+
+@final
+class QuantizedGraph:
+    """Nodes of a quantized network in an ONNX graph; each stored tensor has the name that `stored` gives it.
+
+    Attributes:
+        builder: of the graph.
+    """
+
+    def __init__(self) -> None:
+        self.builder = GraphBuilder()
+        self._dequantized: dict[str, str] = {}
+
+    def store(self, quantizer: ActivationQuantizer) -> tuple[str, str]:
+        """Names of the stored step and zero point of a quantizer."""
+        builder, name = self.builder, quantizer.name
+        if f"{name}.step" not in builder.constants:
+            builder.stored(f"{name}.step", quantizer.step().detach().numpy(force=True).reshape(()))
+            zero = quantizer.zero_point.numpy(force=True).astype("uint8")
+            builder.stored(f"{name}.zero_point", zero.reshape(()))
+        return f"{name}.step", f"{name}.zero_point"
+
+    def dequantize(self, codes: UInt8Codes, output: str | None = None) -> str:
+        """The name of the float tensor that codes stand for."""
+        if output is None and codes.name in self._dequantized:
+            return self._dequantized[codes.name]
+        name = codes.quantizer.name
+        parameters = (f"{name}.step", f"{name}.zero_point")
+        self._dequantized[codes.name] = self.builder.node("DequantizeLinear", codes.name, *parameters, output=output)
+        return self._dequantized[codes.name]
+
+    def quantize(self, quantizer: ActivationQuantizer, source: Value) -> UInt8Codes:
+        """QuantizeLinear, and an integer Clip where the codes do not use all of uint8."""
+        builder, parameters = self.builder, self.store(quantizer)
+        if isinstance(source, UInt8Codes):
+            source = Floats(name=self.dequantize(source))
+        codes = builder.node("QuantizeLinear", source.name, *parameters)
+        low, high = code_limits(quantizer, source.low, source.high)
+        if (low, high) != (0, 255):
+            codes = self._clip(codes, low, high)
+        if source.shape is not None:
+            codes = builder.node("Reshape", codes, builder.constant(source.shape, "int64"))
+        return UInt8Codes(name=codes, quantizer=quantizer)
+
+    def _clip(self, codes: str, low: int, high: int) -> str:
+        limits = (self.builder.constant(low, "uint8"), self.builder.constant(high, "uint8"))
+        return self.builder.node("Clip", codes, *limits)
+
+    def activation(self, node: fx.Node, source: Value) -> Floats:
+        """A ReLU or ReLU6: limits for the quantizer behind it."""
+        if isinstance(source, UInt8Codes):
+            low, high = activation_limits(node)
+            return Floats(name=self.dequantize(self._requantizable(source, low)), low=low, high=high)
+        low, high = narrowed_limits(node, source.low, source.high)
+        return Floats(name=source.name, low=low, high=high, shape=source.shape)
+
+    def _requantizable(self, codes: UInt8Codes, low: float) -> UInt8Codes:
+        """Codes that may be quantized anew right after DequantizeLinear.
+
+        ONNX Runtime merges QuantizeLinear, DequantizeLinear, QuantizeLinear, DequantizeLinear into one pair, which
+        rounds once instead of twice; an integer Clip between the first two prevents that.
+        """
+        if self.builder.operations.get(codes.name) != "QuantizeLinear":
+            return codes
+        least = int(codes.quantizer.zero_point) if low == 0.0 else 0
+        return UInt8Codes(name=self._clip(codes.name, least, 255), quantizer=codes.quantizer)
+
+    def layer(self, node: fx.Node, layer: QuantizedLayer, source: UInt8Codes) -> Floats:
+        """A convolution or linear layer on codes, with integer constants behind DequantizeLinear."""
+        builder = self.builder
+        scale = builder.stored(f"{layer.name}.scale", layer.step().detach().numpy(force=True))
+        zeros = self._zeros(layer)
+        inputs = [builder.node("DequantizeLinear", weight_codes(builder, layer), scale, zeros, axis=0)]
+        bias = layer.bias_codes()
+        if bias is not None:
+            codes = builder.stored(f"{layer.name}.bias", bias.numpy(force=True).astype("int32"))
+            step = builder.node("Mul", f"{source.quantizer.name}.step", scale)
+            inputs.append(builder.node("DequantizeLinear", codes, step, axis=0))
+        if layer.operation in LINEAR:
+            return self._linear(node, layer, source, inputs)
+        strides, pads, dilations, groups = convolution_arguments(layer.weight.shape, layer.arguments)
+        name = builder.node(
+            "Conv", self.dequantize(source), *inputs, strides=strides, pads=pads, dilations=dilations, group=groups
+        )
+        return Floats(name=name)
+
+    def _zeros(self, layer: QuantizedLayer) -> str:
+        """Zero points of a layer's weights, which ONNX Runtime's integer kernels ask for.
+
+        ONNX Runtime rewrites 8-bit weights and their zero points on processors without VNNI, which fails on zero
+        points that two layers share.
+        """
+        zeros = [0] * int(layer.weight.shape[0])
+        if layer.bits < 8:
+            return self.builder.constant(zeros, "int8")
+        return self.builder.stored(f"{layer.name}.zeros", np.array(zeros, dtype=np.int8))
+
+    def _linear(self, node: fx.Node, layer: QuantizedLayer, source: UInt8Codes, inputs: list[str]) -> Floats:
+        """Gemm, which has an integer kernel for matrices only: other shapes become matrices and back."""
+        shape = static_shape(node)
+        if len(shape) > 2:
+            rows = self.builder.constant((-1, layer.weight.shape[1]), "int64")
+            source = UInt8Codes(name=self.builder.node("Reshape", source.name, rows), quantizer=source.quantizer)
+        name = self.builder.node("Gemm", self.dequantize(source), *inputs, transB=1)
+        return Floats(name=name, shape=shape if len(shape) > 2 else None)

@@ -1,0 +1,102 @@
+"""Sessions of ONNX Runtime on the CPU, and the kernels they use."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.export.runtime import Kernels
+
+# Images of one run: bounds the memory of activations.
+_BATCH = 256
+# The severity from which ONNX Runtime logs.
+_ERRORS_ONLY = 3
+_INTEGER = {"QLinearConv": "convolutions", "QGemm": "linear", "QLinearMatMul": "linear"}
+_FLOAT = {"Conv": "convolutions", "FusedConv": "convolutions", "Gemm": "linear", "MatMul": "linear"}
+
+
+def open_session(path: Path, *, exact: bool = True, threads: int = 1, optimized: Path | None = None) -> Any:
+    """A CPU session of an ONNX file.
+
+    Args:
+        path: the file.
+        exact: on x86-64 processors without VNNI, sums of two 8-bit products overflow 16 bits and are cut off; `exact`
+            sets `session.x64quantprecision`, which avoids that at some cost of time. Elsewhere it changes nothing.
+        threads: threads of one run.
+        optimized: where to write the optimised graph.
+
+    Raises:
+        NetworkError: the file is missing or ONNX Runtime cannot load it.
+    """
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
+
+    if not path.is_file():
+        raise NetworkError(f"there is no ONNX file {path}")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.x64quantprecision", str(int(exact)))
+    if optimized is not None:
+        options.optimized_model_filepath = str(optimized)
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
+        raise NetworkError(f"ONNX Runtime cannot load {path}: {str(error).splitlines()[0]}") from error
+
+
+def run(session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
+    """The logits of images, computed in batches."""
+    parts = [
+        session.run(["logits"], {"image": images[start : start + _BATCH]})[0] for start in range(0, len(images), _BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def optimized_operations(path: Path, *, exact: bool = True) -> Counter[str]:
+    """Counts of the operations in the graph that ONNX Runtime makes of a file."""
+    import onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        optimized = Path(folder) / "optimized.onnx"
+        open_session(path, exact=exact, optimized=optimized)
+        model = onnx.load(optimized)
+    return Counter(node.op_type for node in model.graph.node)
+
+
+def kernels(path: Path, *, exact: bool = True) -> Kernels:
+    """The layers of a file's optimised graph."""
+    operations = optimized_operations(path, exact=exact)
+    counts = {"convolutions": 0, "linear": 0}
+    integer = dict(counts)
+    for name, count in operations.items():
+        if name in _INTEGER:
+            integer[_INTEGER[name]] += count
+        if name in _INTEGER or name in _FLOAT:
+            counts[{**_INTEGER, **_FLOAT}[name]] += count
+    return Kernels(
+        convolutions=counts["convolutions"],
+        integer_convolutions=integer["convolutions"],
+        linear=counts["linear"],
+        integer_linear=integer["linear"],
+    )
+
+
+def prepare(path: Path, threads: int, rng: np.random.Generator) -> Callable[[], object]:
+    """One run of a file on random images or codes, as a session of the defaults runs it."""
+    session = open_session(path, exact=False, threads=threads)
+    feed = {source.name: _random_input(source, rng) for source in session.get_inputs()}
+    return lambda: session.run(None, feed)
+
+
+def _random_input(source: Any, rng: np.random.Generator) -> np.ndarray:
+    """One random image, or map of codes, for an input of a session."""
+    shape = (1, *source.shape[1:])
+    if source.type == "tensor(uint8)":
+        return rng.integers(0, 256, shape, dtype=np.uint8)
+    return rng.standard_normal(shape, dtype=np.float32)

@@ -1,0 +1,274 @@
+"""The interface of runtimes, and what there is: ONNX Runtime, TFLite, and those that other packages register.
+
+A package adds its own by an entry point, see `evo_qnas.registry`, and tests it with `RuntimeContract`:
+
+    [project.entry-points."evo_qnas.runtimes"]
+    openvino = "my_package.openvino:OpenVinoRuntime"
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from evo_qnas.data import Images
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.export.common.latency import Latency, Timing
+from evo_qnas.networks.export.common.packages import missing_of, require
+from evo_qnas.networks.export.common.parity import Metric
+from evo_qnas.networks.export.common.parts import Part
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.networks.tasks.classification import accuracy
+from evo_qnas.registry import Registry
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernels:
+    """Layers of a file as its runtime runs them, and how many of them run in integer kernels."""
+
+    convolutions: int
+    integer_convolutions: int
+    linear: int
+    integer_linear: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """Largest distances of a file from torch in integers with which it passes its checks.
+
+    Attributes:
+        agreement: least share of places with the same largest logit, where all activations have 8 bits.
+        agreement_few_bits: the same where some have fewer.
+        metric: largest difference of the metric.
+        steps: largest difference of a logit of a network of three layers, in steps of the last quantizer; the contract
+            test holds the runtime to it.
+    """
+
+    agreement: float
+    agreement_few_bits: float
+    metric: float
+    steps: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSettings:
+    """Settings of the checks of an exported network.
+
+    Attributes:
+        images: labelled images to compare on.
+        metric: of a network on images.
+        seed: draws random inputs and the order of latency runs.
+        latency: measure latency.
+    """
+
+    images: Images
+    metric: Metric = accuracy
+    seed: int = 0
+    latency: bool = True
+
+
+class Runtime(ABC):
+    """A runtime, or a compiler, to whose files quantized networks are exported.
+
+    Contract: a module that defines one imports the runtime's packages inside its methods only, so that runtimes can be
+    listed where they are not installed. A file depends on the network and the arguments of `write` alone. A compiler
+    that runs nothing here sets `runs = False`, keeps `open` and `run` as they are, checks the file that it was given
+    (or what it was made from), and may answer `measure` with its estimate. A family of devices is one class and an
+    instance for each device.
+
+    Attributes:
+        name: under which it is registered.
+        title: as people call it, in tables and sentences.
+        about: one line for `evo-qnas list runtimes`.
+        suffix: ending of its files, with the dot, in lower case.
+        owns_suffix: a file name of that ending means this runtime where none is named; one runtime of an ending.
+        packages: that it needs, named as for pip.
+        install: what pip is asked for to get them.
+        tolerance: of its checks.
+        runs: its files can be opened and run here.
+    """
+
+    name: str
+    title: str
+    about: str
+    suffix: str
+    owns_suffix: bool = True
+    packages: tuple[str, ...]
+    install: str
+    tolerance: Tolerance
+    runs: bool = True
+
+    @abstractmethod
+    def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:
+        """Writes a network's file: input `image` and output `logits`, float32.
+
+        Args:
+            network: calibrated or restored; stays unchanged.
+            path: of the file.
+            upsample: keep the up-sampling of logits at the end of the network, which else the file ends before: it is
+                float work that can take as long as a small network, and often an application needs no full-size logits.
+
+        Raises:
+            NetworkError: the network is not calibrated, or an operation has no translation.
+        """
+
+    @abstractmethod
+    def kernels(self, path: Path) -> Kernels:
+        """The layers of a file by the kernels that run them.
+
+        Raises:
+            NetworkError: the file cannot be loaded.
+        """
+
+    @abstractmethod
+    def measure(self, files: Mapping[str, Path], timing: Timing) -> dict[str, Latency]:
+        """Latency of one image for each file, all of them in turn in every round where the runtime can.
+
+        Raises:
+            NetworkError: there are too few rounds, or a file cannot be loaded.
+        """
+
+    @abstractmethod
+    def check(self, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> dict[str, Any]:
+        """The network's entry in `summary.json`: findings about a file that `write` wrote, see `check_file`.
+
+        It holds `failures`: one sentence for each check that was not met.
+        """
+
+    def open(self, path: Path, *, threads: int = 1) -> Any:
+        """A session of a file, for `run`.
+
+        Raises:
+            NetworkError: the file is missing or cannot be loaded, or this is a compiler.
+        """
+        raise NetworkError(f"{self.title} compiles files and runs none here: {path} cannot be opened")
+
+    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
+        """The logits of any number of images, channels first as torch has them."""
+        raise NetworkError(f"{self.title} compiles files and runs none here")
+
+    def details(self, entry: Mapping[str, Any], metric: str) -> list[tuple[str, str]]:
+        """Rows, name and text, that `evo-qnas export` shows of an entry of `check` beside those of every runtime."""
+        return []
+
+    @final
+    def missing(self) -> tuple[str, ...]:
+        """The packages that are not installed."""
+        return missing_of(self.packages)
+
+    @final
+    def require(self, who: str) -> None:
+        """Refusal to go on without the packages.
+
+        Args:
+            who: subject of the sentence.
+
+        Raises:
+            NetworkError: one is not installed.
+        """
+        require(who, self.packages, install=self.install)
+
+    @final
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages by name: what files and measurements depend on beside the network."""
+        return {name: version(name) for name in self.packages}
+
+
+class BlockRuntime(Runtime):
+    """A runtime for which latency tables can be measured: it also writes blocks, the rest of a network, and floats."""
+
+    @abstractmethod
+    def write_part(self, network: QuantizedNetwork, path: Path, part: Part) -> None:
+        """Writes a part of a network.
+
+        Raises:
+            NetworkError: as `write`, or nothing is left of the part.
+        """
+
+    @abstractmethod
+    def write_float(
+        self, network: nn.Module, example: Float[torch.Tensor, "n ..."], path: Path, *, upsample: bool = False
+    ) -> None:
+        """Writes a float network with BatchNorm folded.
+
+        Raises:
+            NetworkError: the network cannot be captured, or an operation has no translation.
+        """
+
+    @abstractmethod
+    def write_idle(self, path: Path) -> None:
+        """Writes a network that does nothing: what every run costs before a kernel starts."""
+
+    @abstractmethod
+    def compose(self, fixed: Path, blocks: Mapping[str, Path | None], path: Path) -> None:
+        """Writes a whole network from the files of its parts.
+
+        Args:
+            fixed: of the fixed part, written with `Part(blocks=...)`.
+            blocks: per block its file, written with `Part(codes=True)`; None where the block does nothing.
+            path: of the whole network's file.
+
+        Raises:
+            NetworkError: the parts do not fit.
+        """
+
+    @abstractmethod
+    def measuring_script(self) -> str:
+        """The text of a script that stands alone and measures a folder of blocks on the device it is copied to."""
+
+
+RUNTIMES: Registry[Runtime] = Registry(
+    "runtime",
+    "evo_qnas.runtimes",
+    Runtime,
+    {
+        "onnx": "evo_qnas.networks.export.onnx.runtime:OnnxRuntime",
+        "tflite": "evo_qnas.networks.export.tflite.runtime:TfliteRuntime",
+    },
+    error=NetworkError,
+)
+
+
+def find_runtime(path: Path, name: str | None = None) -> Runtime:
+    """The runtime of a file to write: the one called `name`, else the one that owns the ending of the file's name.
+
+    Raises:
+        NetworkError: there is no such runtime, or none or several own the ending.
+    """
+    if name is not None:
+        return RUNTIMES.get(name)
+    owners = {key: runtime for key, runtime in RUNTIMES.items() if runtime.owns_suffix}
+    matching = [key for key, runtime in owners.items() if runtime.suffix == path.suffix.lower()]
+    if len(matching) == 1:
+        return owners[matching[0]]
+    if matching:
+        raise NetworkError(f"{path.name}: the runtimes {' and '.join(matching)} both own {path.suffix}; name one")
+    endings = ", ".join(f"{runtime.suffix} ({key})" for key, runtime in owners.items())
+    ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
+    raise NetworkError(
+        f"{path.name} {ending}, which no runtime writes unless it is named; endings with their runtimes: {endings}"
+    )
+
+
+def block_runtime(name: str) -> BlockRuntime:
+    """The runtime called `name`, for latency tables.
+
+    Raises:
+        NetworkError: there is none, or it writes whole networks only.
+    """
+    runtime = RUNTIMES.get(name)
+    if not isinstance(runtime, BlockRuntime):
+        raise NetworkError(
+            f"the runtime {name!r} writes whole networks only: latency tables need one that writes blocks"
+        )
+    return runtime

@@ -1,0 +1,79 @@
+"""Interpreters of TFLite files on the CPU, and the kernels that files ask for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.export.runtime import Kernels
+
+_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+
+
+def open_interpreter(path: Path, *, delegate: bool = True, threads: int = 1) -> Any:
+    """An interpreter of a TFLite file, ready to run one image.
+
+    Args:
+        path: the file.
+        delegate: with XNNPACK, as the runtime does by itself; off, with the kernels that every build has.
+        threads: of one run.
+
+    Raises:
+        NetworkError: the file is missing or the runtime cannot load it.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    if not path.is_file():
+        raise NetworkError(f"there is no TFLite file {path}")
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    kernels = OpResolverType.BUILTIN if delegate else plain
+    try:
+        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=kernels)
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise NetworkError(f"the TFLite runtime cannot load {path}: {error}") from error
+    return interpreter
+
+
+def run(interpreter: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
+    """The logits of images, one after the other; both as torch has them, channels first."""
+    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    parts = []
+    for index in range(len(images)):
+        image = images[index : index + 1]
+        interpreter.set_tensor(source["index"], np.moveaxis(image, 1, -1) if image.ndim == 4 else image)
+        interpreter.invoke()
+        parts.append(interpreter.get_tensor(result["index"]))
+    logits = np.concatenate(parts)
+    return np.ascontiguousarray(np.moveaxis(logits, -1, 1)) if logits.ndim == 4 else logits
+
+
+def prepare(path: Path, threads: int, rng: np.random.Generator) -> Callable[[], object]:
+    """One run of a file on a random image, with the runtime's own choice of kernels."""
+    interpreter = open_interpreter(path, threads=threads)
+    source = interpreter.get_input_details()[0]
+    interpreter.set_tensor(source["index"], rng.standard_normal(source["shape"], dtype=np.float32))
+    invoke: Callable[[], object] = interpreter.invoke
+    return invoke
+
+
+def kernels(content: bytes) -> Kernels:
+    """The layers of a file, and how many of them read and write integers, which decides on their kernels."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    graph = model.subgraphs[0]
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    counts = {"convolutions": 0, "integer_convolutions": 0, "linear": 0, "integer_linear": 0}
+    for operator in graph.operators:
+        name = names[model.operatorCodes[operator.opcodeIndex].builtinCode]
+        if name not in (*_CONVOLUTIONS, "FULLY_CONNECTED"):
+            continue
+        kind = "convolutions" if name in _CONVOLUTIONS else "linear"
+        tensors = [*operator.inputs[:2], *operator.outputs]
+        counts[kind] += 1
+        counts[f"integer_{kind}"] += all(graph.tensors[index].type == schema.TensorType.INT8 for index in tensors)
+    return Kernels(**counts)
