@@ -9,7 +9,7 @@ import numpy as np
 
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.operators import TEACHER
-from evo_qnas.networks.scoring.in_context import score_in_place, teacher_outputs
+from evo_qnas.networks.scoring.in_context import score_in_context, teacher_outputs
 from evo_qnas.networks.training.distill import block_features
 from evo_qnas.pipeline.refining import refined_weights
 from evo_qnas.pipeline.stages import in_jobs
@@ -73,7 +73,7 @@ class _InPlace:
         outputs = teacher_outputs(place.teacher, place.splits.search)
         rows: list[tuple[float, float]] = []
         for operator in [TEACHER, *place.candidates(block)]:
-            rows += score_in_place(
+            rows += score_in_context(
                 place.teacher,
                 block,
                 operator,

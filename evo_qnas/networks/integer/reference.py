@@ -44,7 +44,7 @@ class Centred:
     @property
     def step(self) -> np.float32:
         """The step, float32."""
-        return _F(self.quantizer.step().detach().item())
+        return _F(self.quantizer.scale().detach().item())
 
     @property
     def zero(self) -> int:
@@ -248,7 +248,7 @@ def _round(quantizer: ActivationQuantizer, source: Any) -> Centred:
     """Codes of a pending result, limited by bits and ReLU."""
     if isinstance(source, Centred):
         source = Pending(Reals(source.integers.numpy() * source.step))
-    step, zero = _F(quantizer.step().detach().item()), int(quantizer.zero_point)
+    step, zero = _F(quantizer.scale().detach().item()), int(quantizer.zero_point)
     top = 2**quantizer.bits - 1
     low, high = (zero + float(np.rint(np.clip(_F(limit) / step, -1e6, 1e6))) for limit in (source.low, source.high))
     least, most = (_F(np.clip(np.clip(end, 0, top), low, high)) for end in (-np.inf, np.inf))
@@ -261,7 +261,7 @@ def _round(quantizer: ActivationQuantizer, source: Any) -> Centred:
 
 def _layer(layer: QuantizedLayer, source: Centred) -> Pending:
     sums = _sums(layer, source)
-    steps = (source.step * layer.step().detach().numpy(force=True)).astype(_F)
+    steps = (source.step * layer.scale().detach().numpy(force=True)).astype(_F)
     channels = 1 if isinstance(layer.operation, type(ATEN.conv2d.default)) and layer.weight.ndim > 2 else sums.ndim - 1
     shape = [1] * sums.ndim
     shape[channels] = -1
@@ -270,7 +270,7 @@ def _layer(layer: QuantizedLayer, source: Centred) -> Pending:
 
 def _sums(layer: QuantizedLayer, source: Centred) -> Float[torch.Tensor, "..."]:
     """Sums of products of codes and bias, rounded to float32 once: exact in between, see the module."""
-    codes, bias = layer.weight_codes().cpu(), layer.bias_codes()
+    codes, bias = layer.centred_codes().cpu(), layer.bias_codes()
     largest = max(source.zero, 2**source.quantizer.bits - 1 - source.zero)
     most = codes.abs().flatten(1).sum(dim=1) * largest
     most = most if bias is None else most + bias.cpu().abs()

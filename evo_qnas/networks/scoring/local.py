@@ -11,10 +11,11 @@ from torch import nn
 
 from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
 from evo_qnas.networks.candidates.blocks import assemble, recording
-from evo_qnas.networks.quantization.correction import steadied
+from evo_qnas.networks.quantization.correction import matched_moments
 from evo_qnas.networks.quantization.costs import Costs, costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
+from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.noise import noise_to_signal
 from evo_qnas.networks.training.refine import Refined, take_refined, with_refined
@@ -58,6 +59,7 @@ def score_operator(
     variance: Float[torch.Tensor, " c"],
     input_bits: int = 8,
     refined: Mapping[int, Refined] | None = None,
+    scheme: str = DEFAULT_SCHEME,
 ) -> list[ChoiceScore]:
     """Scores of an operator at every combination of bits, in the order of weight bits, then activation bits.
 
@@ -72,8 +74,11 @@ def score_operator(
         variance: (c,) of the targets, see `channel_variance`.
         input_bits: bits of the block's input, which belongs to whatever comes before it.
         refined: weights that were refined for these weight bits, see `refine_operator`.
+        scheme: name of the quantization scheme.
     """
-    plain = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits))
+    plain = quantize(
+        module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme)
+    )
     if not plain.layers:
         score, stderr = _score(module, inputs, targets, variance)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
@@ -108,16 +113,18 @@ def _score(
     """Mean and standard error of the noise-to-signal ratio over images."""
     size = min(evaluation_batch(inputs), evaluation_batch(targets))
     parts = [
-        noise_to_signal(wanted, network(taken), variance)
-        for taken, wanted in zip(inputs.split(size), targets.split(size), strict=True)
+        noise_to_signal(target, network(part), variance)
+        for part, target in zip(inputs.split(size), targets.split(size), strict=True)
     ]
     values = torch.cat(parts).double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5)
 
 
-def fixed_costs(teacher: nn.Module, example: torch.Tensor, blocks: Sequence[str], fixed: Bits) -> Costs:
+def fixed_costs(
+    teacher: nn.Module, example: torch.Tensor, blocks: Sequence[str], fixed: Bits, *, scheme: str = DEFAULT_SCHEME
+) -> Costs:
     """Costs of everything outside the blocks, the network's input quantizer included."""
-    network = quantize(teacher, example, Policy(fixed=fixed, blocks=dict.fromkeys(blocks, fixed)))
+    network = quantize(teacher, example, Policy(fixed=fixed, blocks=dict.fromkeys(blocks, fixed), scheme=scheme))
     layers = [layer for layer in network.layers if not layer.block]
     return costs_of(layers, [q for q in network.quantizers if not q.block], fixed.activation)
 
@@ -130,6 +137,7 @@ def assemble_quantized(
     calibration: Float[torch.Tensor, "n ..."],
     *,
     refined: Mapping[str, Refined] | None = None,
+    scheme: str = DEFAULT_SCHEME,
 ) -> QuantizedNetwork:
     """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
 
@@ -143,13 +151,14 @@ def assemble_quantized(
         fixed: bits of the fixed part.
         calibration: train images.
         refined: per block the weights that were refined for its bits; blocks without are quantized as they are.
+        scheme: name of the quantization scheme.
     """
     assembled, parts = assemble(teacher, modules), calibration.split(evaluation_batch(calibration))
     kept = dict(refined or {})
     if kept or any(module is not teacher.get_submodule(name) for name, module in modules.items()):
-        with _refined_blocks(assembled, bits, kept, calibration[:2]):
+        with _refined_blocks(assembled, bits, kept, calibration[:2], scheme):
             estimate_batch_norm(assembled, parts)
-    network = quantize(assembled, calibration[:2], Policy(fixed=fixed, blocks=bits))
+    network = quantize(assembled, calibration[:2], Policy(fixed=fixed, blocks=bits, scheme=scheme))
     for block, tensors in kept.items():
         take_refined([layer for layer in network.layers if layer.block == block], tensors)
     network.calibrate(parts)
@@ -158,19 +167,19 @@ def assemble_quantized(
 
 @contextmanager
 def _refined_blocks(
-    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: torch.Tensor
+    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: torch.Tensor, scheme: str
 ) -> Iterator[None]:
     """The blocks with refined weights stand in their places, their activations in floats."""
     own = {name: network.get_submodule(name) for name in refined}
-    with torch.no_grad(), recording(network, list(refined)) as seen:
+    with torch.no_grad(), recording(network, list(refined)) as recorded:
         network(example)
     layers: list[QuantizedLayer] = []
     for name, tensors in refined.items():
-        block = quantize(own[name], seen[name][0], Policy(fixed=bits[name]))
+        block = quantize(own[name], recorded[name][0], Policy(fixed=bits[name], scheme=scheme))
         take_refined(block.layers, tensors)
         layers += block.layers
         network.set_submodule(name, block)
-    with steadied(layers, for_good=False):
+    with matched_moments(layers, for_good=False):
         yield
     for name, module in own.items():
         network.set_submodule(name, module)

@@ -11,7 +11,7 @@ from evo_qnas.data import Images
 from evo_qnas.data.augment import Augmentation, augment
 from evo_qnas.networks.acceleration.devices import OnDevice, channels_last, to_rest, to_training
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.quantization.quantizers import Step
+from evo_qnas.networks.quantization.scales import Scale
 from evo_qnas.networks.tasks.base import Classification, Task
 from evo_qnas.networks.training.training import batches, shift
 
@@ -65,7 +65,7 @@ def finetune(
     """
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * max(1, len(images) // min(batch_size, len(images)))
-    thetas = [module.theta for module in network.modules() if isinstance(module, Step)]
+    thetas = [module.theta for module in network.modules() if isinstance(module, Scale)]
     weights = [
         parameter for layer in network.layers for parameter in (layer.weight, layer.bias) if parameter is not None
     ]

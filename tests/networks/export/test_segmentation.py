@@ -101,7 +101,7 @@ def test_the_logits_are_quantized_and_their_upsampling_is_not(tmp_path: Path) ->
         full = network(images)
     small = in_runtime(written(network, tmp_path), images)
     wanted = functional.interpolate(small, size=SIZE, mode="bilinear")
-    step = float(network.quantizers[-1].step().detach())
+    step = float(network.quantizers[-1].scale().detach())
     assert full.shape == wanted.shape == (6, 5, *SIZE)
     assert float((full - wanted).abs().max()) <= 2.001 * step
     assert float(((full - wanted).abs() > 1e-3 * step).float().mean()) < 0.02

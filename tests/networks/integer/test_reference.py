@@ -19,7 +19,7 @@ from tests.networks.export.conftest import EIGHT, in_runtime, quantized, random_
 
 def set_by_hand(network: QuantizedNetwork, *ranges: tuple[float, int]) -> None:
     for quantizer, (step, zero) in zip(network.quantizers, ranges, strict=True):
-        quantizer.step.set(torch.tensor([step]))
+        quantizer.scale.set(torch.tensor([step]))
         quantizer.zero_point = torch.tensor([float(zero)])
 
 
@@ -29,7 +29,7 @@ def one_weight(weight: float, bias: float) -> QuantizedNetwork:
     layer = network.layers[0]
     layer.weight.data.fill_(weight)
     layer.bias.data.fill_(bias)
-    layer.step.set(torch.tensor([0.5]))
+    layer.scale.set(torch.tensor([0.5]))
     return network
 
 
@@ -99,7 +99,7 @@ def test_torch_stays_within_one_code_of_the_reference(teacher: nn.Module, images
     network = quantized(teacher, images)
     with torch.no_grad():
         difference = (run_in_integers(network, images) - network(images)).abs()
-    assert float(difference.max()) <= 1.001 * float(network.quantizers[-1].step().detach())
+    assert float(difference.max()) <= 1.001 * float(network.quantizers[-1].scale().detach())
     assert float((difference > 0).float().mean()) < 0.05
 
 
@@ -128,7 +128,7 @@ def test_sums_in_float32_are_those_in_float64(seed: int, monkeypatch: pytest.Mon
 
 def centred(codes: torch.Tensor, step: float, zero: int) -> Centred:
     quantizer = ActivationQuantizer(name="", block="", bits=8)
-    quantizer.step.set(torch.tensor([step]))
+    quantizer.scale.set(torch.tensor([step]))
     quantizer.zero_point = torch.tensor([float(zero)])
     return Centred(integers=codes - zero, quantizer=quantizer)
 

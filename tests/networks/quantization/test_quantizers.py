@@ -4,15 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.quantization.fitting import affine_range, weight_range, weight_scales
 from evo_qnas.networks.quantization.packing import pack, packed_bytes, unpack
 from evo_qnas.networks.quantization.quantize import Bits
-from evo_qnas.networks.quantization.quantizers import (
-    ActivationQuantizer,
-    QuantizedLayer,
-    activation_range,
-    weight_range,
-    weight_scales,
-)
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
 
 def generator(seed: int) -> torch.Generator:
@@ -56,7 +51,7 @@ def test_more_bits_leave_less_error() -> None:
 @settings(max_examples=25, deadline=None)
 def test_activation_range_holds_zero_and_leaves_a_small_error(bits: int, seed: int, shift: float) -> None:
     sample = torch.randn(4000, generator=generator(seed)) + shift
-    scale, zero = activation_range(sample, bits)
+    scale, zero = affine_range(sample, bits)
     top = 2**bits - 1
     assert 0 <= zero <= top
     codes = torch.clamp(torch.round(sample / scale) + zero, 0, top)
@@ -70,7 +65,7 @@ def test_activation_range_holds_zero_and_leaves_a_small_error(bits: int, seed: i
 
 
 def test_a_constant_zero_activation_is_quantized_to_itself() -> None:
-    assert activation_range(torch.zeros(10), 8) == (1.0, 0)
+    assert affine_range(torch.zeros(10), 8) == (1.0, 0)
 
 
 def make_layer(weight: torch.Tensor, bias: torch.Tensor | None = None, bits: int = 4) -> QuantizedLayer:
@@ -90,7 +85,7 @@ def test_gradients_of_the_step_are_those_of_lsq() -> None:
     """Esser et al. 2020, equation 3, through the logarithm: d/d theta = step * sum(grad * d wq/d step)."""
     weight = torch.randn(2, 3, 1, 1, generator=generator(1))
     layer = make_layer(weight, bits=3)
-    layer.step.set(torch.tensor([0.3, 0.7]))
+    layer.scale.set(torch.tensor([0.3, 0.7]))
     upstream = torch.randn(2, 3, 1, 1, generator=generator(2))
     (layer.quantized_weight() * upstream).sum().backward()
     low, high = weight_range(3)
@@ -104,7 +99,7 @@ def test_gradients_of_the_step_are_those_of_lsq() -> None:
                 slope, passes = round(ratio) - ratio, 1.0
             expected += slope * float(grad)
             inside.append(passes * float(grad))
-        assert float(layer.step.theta.grad[channel]) == pytest.approx(expected * step, rel=1e-4)
+        assert float(layer.scale.theta.grad[channel]) == pytest.approx(expected * step, rel=1e-4)
         assert torch.allclose(layer.weight.grad[channel].flatten(), torch.tensor(inside), atol=1e-6)
 
 
@@ -115,7 +110,7 @@ def test_weight_codes_times_scales_are_the_weights_exactly() -> None:
     low, high = weight_range(3)
     assert codes.min() >= low
     assert codes.max() <= high
-    assert torch.equal(codes.float() * layer.step().view(-1, 1, 1, 1), layer.quantized_weight())
+    assert torch.equal(codes.float() * layer.scale().view(-1, 1, 1, 1), layer.quantized_weight())
 
 
 def test_a_channel_of_zeros_keeps_its_bias_in_32_bits() -> None:
@@ -124,7 +119,7 @@ def test_a_channel_of_zeros_keeps_its_bias_in_32_bits() -> None:
     weight[1] *= 1e-3
     layer = make_layer(weight, torch.tensor([5.0, -5.0]), bits=8)
     quantizer = ActivationQuantizer(name="x", block="", bits=8)
-    quantizer.step.set(torch.tensor([1e-2]))
+    quantizer.scale.set(torch.tensor([1e-2]))
     quantizer.active = True
     layer.source = [quantizer]
     layer.fit()
@@ -145,7 +140,7 @@ def test_activation_codes_are_unsigned_and_exact() -> None:
     codes = quantizer.codes(x)
     assert codes.min() >= 0
     assert codes.max() <= 15
-    assert torch.equal((codes.float() - quantizer.zero_point) * quantizer.step(), quantizer(x))
+    assert torch.equal((codes.float() - quantizer.zero_point) * quantizer.scale(), quantizer(x))
 
 
 @given(bits=st.integers(2, 8), data=st.data())

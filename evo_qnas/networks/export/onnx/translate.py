@@ -144,18 +144,18 @@ class _Translation:
     def _store(self, quantizer: ActivationQuantizer) -> tuple[str, str]:
         """Stores step and zero point of a quantizer; gives their names."""
         builder, name = self.builder, quantizer.name
-        if f"{name}.step" not in builder.constants:
-            builder.stored(f"{name}.step", quantizer.step().detach().numpy(force=True).reshape(()))
+        if f"{name}.scale" not in builder.constants:
+            builder.stored(f"{name}.scale", quantizer.scale().detach().numpy(force=True).reshape(()))
             zero = quantizer.zero_point.numpy(force=True).astype("uint8")
             builder.stored(f"{name}.zero_point", zero.reshape(()))
-        return f"{name}.step", f"{name}.zero_point"
+        return f"{name}.scale", f"{name}.zero_point"
 
     def _dequantize(self, codes: Codes, output: str | None = None) -> str:
         """The name of the float tensor that codes stand for."""
         if output is None and codes.name in self.dequantized:
             return self.dequantized[codes.name]
         name = codes.quantizer.name
-        ends = (f"{name}.step", f"{name}.zero_point")
+        ends = (f"{name}.scale", f"{name}.zero_point")
         self.dequantized[codes.name] = self.builder.node("DequantizeLinear", codes.name, *ends, output=output)
         return self.dequantized[codes.name]
 
@@ -199,13 +199,13 @@ class _Translation:
 
     def _layer(self, node: fx.Node, layer: QuantizedLayer, source: Codes) -> Floats:
         builder = self.builder
-        scale = builder.stored(f"{layer.name}.scale", layer.step().detach().numpy(force=True))
+        scale = builder.stored(f"{layer.name}.scale", layer.scale().detach().numpy(force=True))
         zeros = self._zeros(layer)
         inputs = [builder.node("DequantizeLinear", weight_codes(builder, layer), scale, zeros, axis=0)]
         bias = layer.bias_codes()
         if bias is not None:
             codes = builder.stored(f"{layer.name}.bias", bias.numpy(force=True).astype("int32"))
-            step = builder.node("Mul", f"{source.quantizer.name}.step", scale)
+            step = builder.node("Mul", f"{source.quantizer.name}.scale", scale)
             inputs.append(builder.node("DequantizeLinear", codes, step, axis=0))
         if layer.operation in LINEAR:
             return self._linear(node, layer, source, inputs)
@@ -221,10 +221,12 @@ class _Translation:
         ONNX Runtime rewrites 8-bit weights and their zero points on processors without VNNI, which fails on zero
         points that two layers share.
         """
-        zeros = [0] * int(layer.weight.shape[0])
+        zeros = layer.zero_point.numpy(force=True).astype(np.int8)
+        if layer.scheme.has_weight_zero_points:
+            return self.builder.stored(f"{layer.name}.zero_point", zeros)
         if layer.bits < 8:
             return self.builder.constant(zeros, "int8")
-        return self.builder.stored(f"{layer.name}.zeros", np.array(zeros, dtype=np.int8))
+        return self.builder.stored(f"{layer.name}.zeros", zeros)
 
     def _linear(self, node: fx.Node, layer: QuantizedLayer, source: Codes, inputs: list[str]) -> Floats:
         """Gemm, which has an integer kernel for matrices only: other shapes become matrices and back."""
