@@ -2,6 +2,7 @@
 
 - `ProblemContract`: for every `Problem`.
 - `SchemeContract`: for every quantization `Scheme`.
+- `OperationContract`: for every `Operation`.
 
 Those of networks load torch, and are imported when they are asked for.
 """
@@ -11,10 +12,10 @@ from typing import Any
 
 from evo_qnas.testing.problems import ProblemContract
 
-__all__ = ["ProblemContract", "SchemeContract"]
+__all__ = ["OperationContract", "ProblemContract", "SchemeContract"]
 
 # By name, so that the engine imports nothing of the network half.
-_OF_NETWORKS = ("SchemeContract",)
+_OF_NETWORKS = ("OperationContract", "SchemeContract")
 
 
 def __getattr__(name: str) -> Any:

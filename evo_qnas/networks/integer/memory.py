@@ -13,21 +13,12 @@ from typing import Any, final
 import torch
 from torch import fx
 
-from evo_qnas.networks.capture.graph import ATEN, MOVES, last_upsampling
+from evo_qnas.networks.capture.graph import last_upsampling
+from evo_qnas.networks.capture.operations.operation import Role
+from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
-_ALIASES = {
-    ATEN.flatten.using_ints,
-    ATEN.view.default,
-    ATEN.reshape.default,
-    ATEN.squeeze.dim,
-    ATEN.squeeze.dims,
-    ATEN.unsqueeze.default,
-    ATEN.dropout.default,
-    ATEN.contiguous.default,
-    ATEN.alias.default,
-}
 _ANY = Bits(weight=8, activation=8)
 
 
@@ -75,10 +66,11 @@ def policy_of(blocks: Sequence[str]) -> Policy:
 
 
 def holds_codes(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a node makes a tensor of codes of its own."""
+    """True where a node makes a tensor of codes of its own."""
     if node.op == "call_module":
         return isinstance(graph.get_submodule(str(node.target)), ActivationQuantizer)
-    return node.op == "call_function" and node.target in MOVES and node.target not in _ALIASES
+    operation = operation_of(node.target) if node.op == "call_function" else None
+    return operation is not None and operation.role is Role.LAYOUT and operation.copies
 
 
 def sources_of(node: fx.Node, place: dict[fx.Node, int]) -> list[fx.Node]:

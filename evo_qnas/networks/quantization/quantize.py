@@ -13,8 +13,8 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import (
     ACTIVATIONS,
     CONVOLUTIONS,
+    LAYOUT,
     LINEAR,
-    MOVES,
     capture,
     last_upsampling,
     value,
@@ -262,7 +262,7 @@ def _is_layer(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
     """True where a node's output needs a quantizer: it computes, and its only reader is no ReLU of the same block."""
-    if not _is_layer(graph, node) and (node.op != "call_function" or node.target in MOVES):
+    if not _is_layer(graph, node) and (node.op != "call_function" or node.target in LAYOUT):
         return False
     readers = list(node.users)
     if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
@@ -281,7 +281,7 @@ def _link_biases(graph: fx.GraphModule) -> None:
         if not _is_layer(graph, node):
             continue
         source = node.args[0]
-        while source.op == "call_function" and source.target in MOVES:
+        while source.op == "call_function" and source.target in LAYOUT:
             source = source.args[0]
         producer = graph.get_submodule(str(source.target)) if source.op == "call_module" else None
         if not isinstance(producer, ActivationQuantizer):

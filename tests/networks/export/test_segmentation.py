@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from evo_qnas.data import Images
 from evo_qnas.networks.capture.graph import ATEN, last_upsampling
+from evo_qnas.networks.capture.operations.upsampling import bilinear
 from evo_qnas.networks.export.onnx.exporting import export_network
 from evo_qnas.networks.export.onnx.runtime import kernels, optimized_operations
 from evo_qnas.networks.export.onnx.translate import to_onnx
 from evo_qnas.networks.integer.reference import InIntegers, run_in_integers
-from evo_qnas.networks.integer.upsampling import bilinear
 from evo_qnas.networks.models.layers import conv_bn, inverted_residual
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize

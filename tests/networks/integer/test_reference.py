@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.operations.integers import Centred, Total
 from evo_qnas.networks.export.onnx.runtime import open_session
-from evo_qnas.networks.integer import reference
-from evo_qnas.networks.integer.reference import Centred, InIntegers, Total, in_integers, run_in_integers
+from evo_qnas.networks.integer import modules
+from evo_qnas.networks.integer.reference import InIntegers, in_integers, run_in_integers
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 from tests.networks.export.conftest import EIGHT, in_runtime, quantized, random_network, written
 
 
@@ -122,15 +122,12 @@ def test_the_network_itself_stands_in_for_an_operation_without_integer_kernel() 
 def test_sums_in_float32_are_those_in_float64(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     network, pixels = random_network(seed)
     fast = run_in_integers(network, pixels)
-    monkeypatch.setattr(reference, "_EXACT", 0)
+    monkeypatch.setattr(modules, "_EXACT", 0)
     assert torch.equal(run_in_integers(network, pixels), fast)
 
 
-def centred(codes: torch.Tensor, step: float, zero: int) -> Centred:
-    quantizer = ActivationQuantizer(name="", block="", bits=8)
-    quantizer.scale.set(torch.tensor([step]))
-    quantizer.zero_point = torch.tensor([float(zero)])
-    return Centred(integers=codes - zero, quantizer=quantizer)
+def centred(codes: torch.Tensor, scale: float, zero: int) -> Centred:
+    return Centred(integers=codes - zero, scale=np.float32(scale), zero=zero)
 
 
 def adder(path: Path) -> Path:

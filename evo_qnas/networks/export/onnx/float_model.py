@@ -16,13 +16,15 @@ from evo_qnas.networks.capture.graph import (
     arguments_of,
     capture,
     last_upsampling,
+    limits_of,
     value,
 )
+from evo_qnas.networks.capture.operations.registry import translation_of
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
 from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
-from evo_qnas.networks.export.onnx.layers import activation_limits, convolution_arguments
+from evo_qnas.networks.export.onnx.layers import convolution_arguments
 from evo_qnas.networks.export.onnx.moves import MOVE_TABLE, static_shape
-from evo_qnas.networks.export.onnx.values import Codes
+from evo_qnas.networks.export.onnx.values import Codes, Floats
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
 _PADS = (ATEN.pad.default, ATEN.constant_pad_nd.default)
@@ -61,12 +63,15 @@ def _operation(builder: GraphBuilder, graph: fx.GraphModule, node: fx.Node, name
     arguments: list[Any] = [_named(builder, graph, names, argument) for argument in arguments_of(node)]
     if node.target in (*CONVOLUTIONS, *LINEAR, *ACTIVATIONS):
         return _layer(builder, graph, node, arguments)
-    if node.target in MOVE_TABLE and node.target not in _PADS:
+    layout = translation_of(node.target, "onnx", MOVE_TABLE, layout=True)
+    if layout is not None and node.target not in _PADS:
         # Moves look at nothing but the name.
         source = Codes(name=arguments[0], quantizer=ActivationQuantizer(name="", block="", bits=8))
-        return MOVE_TABLE[node.target](builder, source, node, arguments)
-    if node.target in FLOAT_TABLE:
-        found = FLOAT_TABLE[node.target](builder, node, arguments)
+        moved: str = layout(builder, source, node, arguments)
+        return moved
+    translation = translation_of(node.target, "onnx", FLOAT_TABLE, layout=False)
+    if translation is not None:
+        found: Floats = translation(builder, node, arguments)
         if found.shape is None:
             return found.name
         return builder.node("Reshape", found.name, builder.constant(found.shape, "int64"))
@@ -90,7 +95,7 @@ def _layer(builder: GraphBuilder, graph: fx.GraphModule, node: fx.Node, argument
         product = builder.node("MatMul", arguments[0], weight)
         return product if arguments[2] is None else builder.node("Add", product, arguments[2])
     if node.target in ACTIVATIONS:
-        low, high = activation_limits(node)
+        low, high = limits_of(node)
         if (low, high) == (0.0, float("inf")):
             return builder.node("Relu", arguments[0])
         return builder.node("Clip", arguments[0], *(builder.constant(end, "float32") for end in (low, high)))

@@ -1,20 +1,9 @@
-"""What convolutions and ReLU-like nodes of a captured graph are set to."""
+"""Settings of the convolutions of a captured graph."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from torch import fx
-
-from evo_qnas.networks.capture.graph import ATEN, arguments_of
 from evo_qnas.networks.export.onnx.moves import pair
-
-
-def activation_limits(node: fx.Node) -> tuple[float, float]:
-    """Lower and upper limit of a ReLU-like node."""
-    if node.target in {ATEN.hardtanh.default, ATEN.hardtanh_.default}:
-        _, low, high = arguments_of(node)
-        return float(low), float(high)
-    return 0.0, 6.0 if node.target in {ATEN.relu6.default, ATEN.relu6_.default} else float("inf")
 
 
 def convolution_arguments(

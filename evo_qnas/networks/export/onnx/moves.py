@@ -8,9 +8,9 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN, source_of
+from evo_qnas.networks.capture.operations.upsampling import resize_scale
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
 from evo_qnas.networks.export.onnx.values import Codes
-from evo_qnas.networks.integer.upsampling import resize_scale
 
 Move = Callable[[GraphBuilder, Codes, fx.Node, Sequence[Any]], str]
 

@@ -8,11 +8,20 @@ import torch
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import ACTIVATIONS, LINEAR, arguments_of, last_upsampling, source_of, value
+from evo_qnas.networks.capture.graph import (
+    ACTIVATIONS,
+    LINEAR,
+    arguments_of,
+    last_upsampling,
+    limits_of,
+    source_of,
+    value,
+)
+from evo_qnas.networks.capture.operations.registry import translation_of
 from evo_qnas.networks.export.onnx.builder import DOMAIN, GraphBuilder
 from evo_qnas.networks.export.onnx.compose import TAKES, given_by
 from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
-from evo_qnas.networks.export.onnx.layers import activation_limits, convolution_arguments
+from evo_qnas.networks.export.onnx.layers import convolution_arguments
 from evo_qnas.networks.export.onnx.moves import MOVE_TABLE, static_shape
 from evo_qnas.networks.export.onnx.packed import unpack_function, weight_codes
 from evo_qnas.networks.export.onnx.values import Codes, Floats, code_limits
@@ -242,11 +251,14 @@ class _Translation:
         if node.target in ACTIVATIONS and source is not None:
             return self._activation(node, source)
         arguments = arguments_of(node)
-        if node.target in MOVE_TABLE and isinstance(source, Codes):
-            name = MOVE_TABLE[node.target](self.builder, source, node, arguments)
+        layout = translation_of(node.target, "onnx", MOVE_TABLE, layout=True)
+        if layout is not None and isinstance(source, Codes):
+            name = layout(self.builder, source, node, arguments)
             return Codes(name=name, quantizer=source.quantizer)
-        if node.target in FLOAT_TABLE:
-            return FLOAT_TABLE[node.target](self.builder, node, [self._float(argument) for argument in arguments])
+        translation = translation_of(node.target, "onnx", FLOAT_TABLE, layout=False)
+        if translation is not None:
+            floats: Floats = translation(self.builder, node, [self._float(argument) for argument in arguments])
+            return floats
         raise NetworkError(
             f"{node.target} ({node.name}) has no ONNX translation here: replace it by an operation that has one, "
             "or keep it outside the network"
@@ -266,7 +278,7 @@ class _Translation:
 
     def _activation(self, node: fx.Node, source: Value) -> Floats:
         """A ReLU or ReLU6: limits for the quantizer behind it."""
-        low, high = activation_limits(node)
+        low, high = limits_of(node)
         if isinstance(source, Codes):
             return Floats(name=self._dequantize(self._apart(source, low)), low=low, high=high)
         return Floats(

@@ -6,8 +6,8 @@ from typing import Any, final
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import ACTIVATIONS, ATEN, arguments_of, last_upsampling, source_of
-from evo_qnas.networks.export.onnx.layers import activation_limits
+from evo_qnas.networks.capture.graph import ACTIVATIONS, ATEN, arguments_of, last_upsampling, limits_of, source_of
+from evo_qnas.networks.capture.operations.registry import translation_of
 from evo_qnas.networks.export.onnx.values import code_limits
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.layers import layer
@@ -137,15 +137,19 @@ class _Translation:
         source = arguments[0]
         if node.target in ACTIVATIONS:
             return self._activation(node, source)
-        if node.target in MOVE_TABLE and isinstance(source, Codes):
-            return MOVE_TABLE[node.target](self.builder, source, node, arguments)
-        if node.target in OPERATION_TABLE and isinstance(source, (Codes, list)):
-            return OPERATION_TABLE[node.target](self.builder, node, arguments)
+        layout = translation_of(node.target, "tflite", MOVE_TABLE, layout=True)
+        if layout is not None and isinstance(source, Codes):
+            codes: Codes = layout(self.builder, source, node, arguments)
+            return codes
+        translation = translation_of(node.target, "tflite", OPERATION_TABLE, layout=False)
+        if translation is not None and isinstance(source, (Codes, list)):
+            pending: Pending = translation(self.builder, node, arguments)
+            return pending
         raise NetworkError(f"{node.target} ({node.name}) has no translation to TFLite; export the network as ONNX")
 
     def _activation(self, node: fx.Node, source: Value) -> Pending:
         """A ReLU or ReLU6: limits for the quantizer behind it."""
-        low, high = activation_limits(node)
+        low, high = limits_of(node)
         if isinstance(source, Codes):
             source = Pending(code="QUANTIZE", inputs=(source.tensor,), shape=source.shape)
         ends = [min(max(end, low), high) for end in (source.low, source.high)]
