@@ -37,5 +37,6 @@ def features_of(place: Workplace, block: str) -> Features:
         return found
     if settings.cache == "memory" and features_bytes([shape], len(train), settings.dtype) <= settings.budget_bytes:
         return cache_features(place.teacher, [shape], train, settings, device=place.device)[block]
-    variance = output_variance(place.teacher, block, train, device=place.device)
-    return TeacherFeatures(place.teacher, block, train, variance=variance, device=place.device)
+    axis = shape.channel_axis
+    variance = output_variance(place.teacher, block, train, channel_axis=axis, device=place.device)
+    return TeacherFeatures(place.teacher, block, train, variance=variance, channel_axis=axis, device=place.device)

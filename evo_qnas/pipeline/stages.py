@@ -209,7 +209,8 @@ class _Scoring:
         quantization = place.card.quantization
         calibration, _ = block_features(place.teacher, block, place.calibration)
         refine_block(place, block, calibration)
-        variance = output_variance(place.teacher, block, place.splits.train)
+        axis = place.shape(block).channel_axis
+        variance = output_variance(place.teacher, block, place.splits.train, channel_axis=axis)
         inputs, targets = block_features(place.teacher, block, place.splits.search)
         choices: list[dict[str, Any]] = []
         for operator in [TEACHER, *place.candidates(block)]:
@@ -222,6 +223,7 @@ class _Scoring:
                 inputs=inputs,
                 targets=targets,
                 variance=variance,
+                channel_axis=axis,
                 refined=refined_weights(place, block, operator),
             )
             choices += [dataclasses.asdict(choice) for choice in scored]

@@ -57,6 +57,7 @@ def score_operator(
     inputs: Float[torch.Tensor, "s ..."],
     targets: Float[torch.Tensor, "s ..."],
     variance: Float[torch.Tensor, " c"],
+    channel_axis: int = 1,
     input_bits: int = 8,
     refined: Mapping[int, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
@@ -72,6 +73,7 @@ def score_operator(
         inputs: block inputs of the search images, the teacher's.
         targets: block outputs of the search images, the teacher's.
         variance: (c,) of the targets, see `channel_variance`.
+        channel_axis: of the targets, see `BlockShape.channel_axis`.
         input_bits: bits of the block's input, which belongs to whatever comes before it.
         refined: weights that were refined for these weight bits, see `refine_operator`.
         scheme: name of the quantization scheme.
@@ -80,7 +82,7 @@ def score_operator(
         module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme)
     )
     if not plain.layers:
-        score, stderr = _score(module, inputs, targets, variance)
+        score, stderr = _score(module, inputs, targets, variance, channel_axis)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
         return [
             ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)
@@ -93,7 +95,7 @@ def score_operator(
         for activation in activation_bits:
             network.set_bits(Bits(weight=weight, activation=activation))
             network.calibrate_activations()
-            score, stderr = _score(network, inputs, targets, variance)
+            score, stderr = _score(network, inputs, targets, variance, channel_axis)
             scores.append(
                 ChoiceScore(
                     operator=operator,
@@ -108,12 +110,12 @@ def score_operator(
 
 
 def _score(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, variance: torch.Tensor
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, variance: torch.Tensor, channel_axis: int
 ) -> tuple[float, float]:
     """Mean and standard error of the noise-to-signal ratio over images."""
     size = min(evaluation_batch(inputs), evaluation_batch(targets))
     parts = [
-        noise_to_signal(target, network(part), variance)
+        noise_to_signal(target, network(part), variance, channel_axis)
         for part, target in zip(inputs.split(size), targets.split(size), strict=True)
     ]
     values = torch.cat(parts).double()

@@ -101,7 +101,7 @@ def distill(
                 with lanes.lane(lane):
                     with autocast(precision, device):
                         output = module(taken)
-                    loss = noise_to_signal(wanted, output.float(), variance).mean()
+                    loss = noise_to_signal(wanted, output.float(), variance, features.channel_axis).mean()
                     loss.backward()
                     seen.append(loss.detach())
             lanes.join()

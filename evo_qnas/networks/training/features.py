@@ -17,7 +17,7 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.blocks import BlockShape, recording
 from evo_qnas.networks.tasks.base import evaluation_batch
-from evo_qnas.networks.training.noise import channel_variance, variance_floor
+from evo_qnas.networks.training.noise import channel_rows, channel_variance, variance_floor
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Maps = Float[torch.Tensor, "k ..."]
@@ -44,9 +44,11 @@ class Features(ABC):
 
     Attributes:
         variance: (c,) of the outputs over all images, see `channel_variance`.
+        channel_axis: of the outputs, see `BlockShape.channel_axis`.
     """
 
     variance: Float[torch.Tensor, " c"]
+    channel_axis: int = 1
 
     @abstractmethod
     def __len__(self) -> int:
@@ -61,9 +63,11 @@ class Features(ABC):
 class StoredFeatures(Features):
     """Features that are there, in memory or in a mapped file."""
 
-    def __init__(self, inputs: Maps, targets: Maps, variance: Float[torch.Tensor, " c"] | None = None) -> None:
-        self.inputs, self.targets = inputs, targets
-        self.variance = channel_variance(targets.float()) if variance is None else variance
+    def __init__(
+        self, inputs: Maps, targets: Maps, variance: Float[torch.Tensor, " c"] | None = None, *, channel_axis: int = 1
+    ) -> None:
+        self.inputs, self.targets, self.channel_axis = inputs, targets, channel_axis
+        self.variance = channel_variance(targets.float(), channel_axis) if variance is None else variance
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -84,10 +88,11 @@ class TeacherFeatures(Features):
         images: Images,
         *,
         variance: Float[torch.Tensor, " c"],
+        channel_axis: int = 1,
         device: str = "cpu",
     ) -> None:
         self.teacher, self.block, self.images = teacher.to(device).eval(), block, images
-        self.variance, self.device = variance, device
+        self.variance, self.channel_axis, self.device = variance, channel_axis, device
 
     def __len__(self) -> int:
         return len(self.images)
@@ -132,14 +137,15 @@ def cache_features(
     """
     places = {shape.name: _room(shape, len(images), settings.dtype, folder) for shape in shapes}
     moments: dict[str, Any] = {}
+    axes = {shape.name: shape.channel_axis for shape in shapes}
     for start, seen in _runs(teacher, [shape.name for shape in shapes], images, device):
         for name, (taken, given) in seen.items():
             for room, values in zip(places[name], (taken, given), strict=True):
                 room[start : start + len(values)].copy_(values)
-            moments[name] = moments.get(name, 0.0) + _moments(given)
+            moments[name] = moments.get(name, 0.0) + _moments(given, axes[name])
     found = {}
     for name, (inputs, targets) in places.items():
-        found[name] = StoredFeatures(inputs, targets, _variance(moments[name]))
+        found[name] = StoredFeatures(inputs, targets, _variance(moments[name]), channel_axis=axes[name])
         if folder is not None:
             content = {
                 "fingerprint": fingerprint,
@@ -147,6 +153,7 @@ def cache_features(
                 "inputs": list(inputs.shape),
                 "targets": list(targets.shape),
                 "variance": found[name].variance.tolist(),
+                "channel_axis": axes[name],
             }
             write_text(folder / f"{name}.json", json.dumps(content))
     return found
@@ -161,15 +168,16 @@ def open_features(folder: Path, block: str, fingerprint: str) -> StoredFeatures 
     if content.get("fingerprint") != fingerprint:
         return None
     inputs, targets = (_mapped(folder / f"{block}.{part}", content[part], content["dtype"]) for part in _PARTS)
-    return StoredFeatures(inputs, targets, torch.tensor(content["variance"]))
+    variance, axis = torch.tensor(content["variance"]), content["channel_axis"]
+    return StoredFeatures(inputs, targets, variance, channel_axis=axis)
 
 
 @torch.no_grad()
 def output_variance(
-    teacher: nn.Module, block: str, images: Images, *, device: str = "cpu"
+    teacher: nn.Module, block: str, images: Images, *, channel_axis: int = 1, device: str = "cpu"
 ) -> Float[torch.Tensor, " c"]:
     """(c,) `channel_variance` of a block's outputs over all images, without keeping them."""
-    total = sum(_moments(seen[block][1]) for _, seen in _runs(teacher, [block], images, device))
+    total = sum(_moments(seen[block][1], channel_axis) for _, seen in _runs(teacher, [block], images, device))
     return _variance(total)
 
 
@@ -214,9 +222,9 @@ def _runs(
     teacher.to("cpu")
 
 
-def _moments(outputs: Maps) -> torch.Tensor:
+def _moments(outputs: Maps, axis: int) -> torch.Tensor:
     """(3, c) count, sum and sum of squares of each channel, float64."""
-    rows = outputs.detach().transpose(0, 1).flatten(1).double()
+    rows = channel_rows(outputs.detach(), axis).double()
     return torch.stack(
         [torch.full((len(rows),), rows.shape[1], device=rows.device), rows.sum(1), rows.square().sum(1)]
     ).cpu()

@@ -86,7 +86,7 @@ def refine(
         taken, wanted = (channels_last(part.to(device)) for part in features.take(chosen))
         optimizer.zero_grad(set_to_none=True)
         for index, network in enumerate(networks.values()):
-            loss = noise_to_signal(wanted, network(taken), variance).mean()
+            loss = noise_to_signal(wanted, network(taken), variance, features.channel_axis).mean()
             loss.backward()
             total[index] += loss.detach().cpu()
         optimizer.step()
