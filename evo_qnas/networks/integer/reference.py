@@ -5,7 +5,7 @@ Quantizers and layers are in `integer.modules`; what any other operation does in
 
 A rounding that falls the other way once in a million values reaches most values twenty layers later, so a network
 computed in floats (`QuantizedNetwork.forward`, made for training) is not what a device computes. `InIntegers` is, and
-what is validated is computed with it.
+a network is validated with it.
 """
 
 from dataclasses import replace

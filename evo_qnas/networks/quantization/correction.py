@@ -18,7 +18,7 @@ from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
 # A channel whose deviation is below a thousandth of the layer's mean deviation is hardly rescaled, and no channel is
 # rescaled by more than 4: a channel that died is not blown up into noise. Chosen, not measured; the gain of matching
-# moments is told in benchmarks/README.md, section on refinement.
+# moments is in benchmarks/README.md, section on refinement.
 _LEAST_SHARE, _MOST = 1e-3, 4.0
 
 

@@ -231,7 +231,7 @@ def _quantize_layer(graph: fx.GraphModule, node: fx.Node, policy: Policy, scheme
     bias = value(graph, node.args[2]) if len(node.args) > 2 else None
     block = policy.block_of(node)
     outputs = tuple(node.meta["val"].shape)
-    places = outputs[2:] if node.target in CONVOLUTIONS else outputs[1:-1]
+    positions = outputs[2:] if node.target in CONVOLUTIONS else outputs[1:-1]
     layer = QuantizedLayer(
         name=node.name,
         block=block,
@@ -240,7 +240,7 @@ def _quantize_layer(graph: fx.GraphModule, node: fx.Node, policy: Policy, scheme
         arguments=tuple(_plain(argument) for argument in node.args[3:]),
         weight=weight,
         bias=bias,
-        macs=int(weight.numel() * prod(int(size) for size in places)),
+        macs=int(weight.numel() * prod(int(size) for size in positions)),
         scheme=scheme,
     )
     target = f"layer_{node.name}"

@@ -18,7 +18,7 @@ from evo_qnas.networks.training.refine import Refined, with_refined
 
 @torch.no_grad()
 def teacher_outputs(teacher: nn.Module, images: Images) -> torch.Tensor:
-    """(n, classes, *places) log-probabilities of the teacher for all images."""
+    """(n, classes, *positions) log-probabilities of the teacher for all images."""
     teacher.eval()
     size = evaluation_batch(images.pixels)
     return torch.cat([functional.log_softmax(teacher(pixels), dim=1) for pixels, _ in images.parts(size)])

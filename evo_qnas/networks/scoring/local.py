@@ -171,7 +171,7 @@ def assemble_quantized(
 def _refined_blocks(
     network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: torch.Tensor, scheme: str
 ) -> Iterator[None]:
-    """The blocks with refined weights stand in their places, their activations in floats."""
+    """The blocks with refined weights replace the network's own, their activations in floats."""
     own = {name: network.get_submodule(name) for name in refined}
     with torch.no_grad(), recording(network, list(refined)) as recorded:
         network(example)

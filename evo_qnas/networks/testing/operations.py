@@ -88,7 +88,7 @@ class OperationContract(ABC):
         assert float(apart.max()) <= 1.001 * scale
 
     def test_onnx_runtime_equals_the_integers(self) -> None:
-        """Where the ONNX translation knows it, ONNX Runtime gives the integers of the reference, bit for bit."""
+        """ONNX Runtime gives the integers of the reference, bit for bit, where the operation has a translation."""
         if "onnx" not in self.operation.translations:
             return
         import onnxruntime

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,6 +10,8 @@ from evo_qnas.networks.quantization.fitting import affine_range, weight_range, w
 from evo_qnas.networks.quantization.packing import pack, packed_bytes, unpack
 from evo_qnas.networks.quantization.quantize import Bits
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.quantization.scales import Scale
+from evo_qnas.networks.quantization.scheme import SCHEMES
 
 
 def generator(seed: int) -> torch.Generator:
@@ -128,6 +132,52 @@ def test_a_channel_of_zeros_keeps_its_bias_in_32_bits() -> None:
     assert codes is not None
     assert codes.abs().max() < 2**31
     assert torch.allclose(layer.quantized_bias(), torch.tensor([5.0, -5.0]), rtol=1e-3)
+
+
+def test_a_scale_that_is_set_again_forgets_what_it_learned() -> None:
+    scale = Scale((3,), SCHEMES.get("per_channel"))
+    with torch.no_grad():
+        scale.theta.copy_(torch.tensor([0.3, -0.2, 0.0]))
+    fresh = torch.tensor([0.5, 0.25, 2.0])
+    scale.set(fresh)
+    assert torch.equal(scale(), fresh)
+    assert not bool(scale.theta.any())
+    with torch.no_grad():
+        scale.theta.add_(1.0)
+    assert torch.allclose(scale(), fresh * math.e)
+    assert torch.equal(fresh, torch.tensor([0.5, 0.25, 2.0]))
+
+
+def watched(*batches: torch.Tensor, bits: int = 4) -> ActivationQuantizer:
+    quantizer = ActivationQuantizer(name="x", block="", bits=bits)
+    quantizer.watching = True
+    for batch in batches:
+        quantizer(batch)
+    quantizer.watching = False
+    quantizer.fit()
+    return quantizer
+
+
+def test_calibration_looks_at_values_all_over_a_tensor() -> None:
+    """240,000 values and one outlier: a fit to the ends, to one channel or to a few values would be another."""
+    x = torch.randn(3, 8, 100, 100, generator=generator(8))
+    x[:, 4:] *= 3.0
+    x[0, 0, 0, 0] = 40.0
+    scale, zero = affine_range(x.flatten(), 4)
+    quantizer = watched(x)
+    (sample,) = quantizer.observed
+    assert len(sample) >= 65_536
+    assert float(sample.std()) == pytest.approx(float(x.std()), rel=0.02)
+    assert float(sample.max()) == 40.0
+    assert float(quantizer.scale().detach()) == pytest.approx(scale, rel=1e-3)
+    assert int(quantizer.zero_point) == zero
+    assert scale < 0.5 * 40.0 / 15, "the outlier alone would decide"
+
+
+def test_calibration_looks_at_every_batch() -> None:
+    small = torch.rand(2, 1000, generator=generator(9))
+    for batches in ((small, small * 10.0), (small * 10.0, small)):
+        assert 9.0 < 15 * float(watched(*batches).scale().detach()) < 10.5
 
 
 def test_activation_codes_are_unsigned_and_exact() -> None:

@@ -19,7 +19,7 @@ Integer = Callable[[fx.Node, Sequence[Any]], Any]
 
 @final
 class Role(Enum):
-    """What an operation does in a network, which decides how it is quantized.
+    """Part that an operation plays in a network, which decides how it is quantized.
 
     Attributes:
         CONVOLUTION: a layer with integer weights, outputs first; channels of its maps are the second axis.

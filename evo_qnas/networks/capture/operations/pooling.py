@@ -26,8 +26,8 @@ def _adaptive(node: fx.Node, arguments: Sequence[Any]) -> Pending:
 
 
 def _of_whole_maps(node: fx.Node, source: Centred) -> Pending:
-    places = tuple(range(2, source.integers.ndim))
-    sums = source.integers.sum(dim=places, keepdim=True)
+    axes = tuple(range(2, source.integers.ndim))
+    sums = source.integers.sum(dim=axes, keepdim=True)
     count = source.integers[0, 0].numel()
     return Pending(Mean(sums.numpy(), source.scale, count), shape=(-1, *tuple(node.meta["val"].shape)[1:]))
 
