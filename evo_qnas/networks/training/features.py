@@ -165,7 +165,7 @@ def open_features(folder: Path, block: str, fingerprint: str) -> StoredFeatures 
         content = json.loads((folder / f"{block}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if content.get("fingerprint") != fingerprint:
+    if content.get("fingerprint") != fingerprint or "channel_axis" not in content:
         return None
     inputs, targets = (_mapped(folder / f"{block}.{part}", content[part], content["dtype"]) for part in _PARTS)
     variance, axis = torch.tensor(content["variance"]), content["channel_axis"]

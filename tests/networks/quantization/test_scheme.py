@@ -1,4 +1,4 @@
-"""Schemes: ours meets the contract, and one of another package needs one file and an entry point."""
+"""Schemes: ours meets the contract, and those of another package need one file and an entry point."""
 
 import math
 from collections.abc import Iterator
@@ -29,7 +29,6 @@ def power_of_two(scale: torch.Tensor) -> torch.Tensor:
     return scale * (rounded / scale.detach())
 
 
-@final
 class PowerOfTwo(Scheme):
     """One symmetric scale for all weights of a layer, affine activations; scales are powers of two: shifts of bits."""
 
@@ -87,12 +86,41 @@ class PowerOfTwo(Scheme):
         return 5
 
 
+@final
+class AffineWeights(PowerOfTwo):
+    """The same with a zero point for the weights of a layer, so that codes cover them from the least to the largest."""
+
+    @property
+    def has_weight_zero_points(self) -> bool:
+        return True
+
+    def weight_range(self, bits: int) -> tuple[int, int]:
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+    def fit_weights(self, weight: torch.Tensor, bits: int, importance: torch.Tensor | None) -> WeightGrid:
+        first, last = self.weight_range(bits)
+        low, high = weight.detach().min().clamp(max=0.0), weight.detach().max().clamp(min=0.0)
+        scale = power_of_two((high - low) / (last - first))
+        return WeightGrid(scale=scale, zero_point=(first - torch.round(low / scale)).clamp(first, last).long())
+
+    def round_weights(self, weight: torch.Tensor, theta: torch.Tensor, grid: WeightGrid, bits: int) -> torch.Tensor:
+        first, last = self.weight_range(bits)
+        zero = int(grid.zero_point)
+        return applied(RoundWeights, weight, theta, grid.scale, CodeRange(first=first - zero, last=last - zero))
+
+    def layer_bytes(self, shape: tuple[int, ...], bits: int, *, bias: bool) -> int:
+        return super().layer_bytes(shape, bits, bias=bias) + 1
+
+
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A package that registers the scheme above."""
-    entry = EntryPoint(name="power_of_two", value=f"{__name__}:PowerOfTwo", group="evo_qnas.schemes")
+    """A package that registers the schemes above."""
+    entries = [
+        EntryPoint(name=name, value=f"{__name__}:{kind.__name__}", group="evo_qnas.schemes")
+        for name, kind in (("power_of_two", PowerOfTwo), ("affine_weights", AffineWeights))
+    ]
     registry._entries.cache_clear()
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == entry.group else [])
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries if group == entries[0].group else [])
     yield
     registry._entries.cache_clear()
 
@@ -120,20 +148,36 @@ class TestPowerOfTwo(SchemeContract):
         with torch.no_grad():
             assert torch.equal(network(images), run_in_integers(network, images))
 
-    @pytest.mark.parametrize("weight", [3, 8])
-    def test_the_runtime_equals_the_integers(self, weight: int, tmp_path: Path) -> None:
-        pytest.importorskip("onnxruntime")
-        from evo_qnas.networks.export.onnx.sizes import file_sizes
-        from tests.networks.export.conftest import in_runtime, written
 
-        network, images = self.make_network(weight=weight)
-        path = written(network, tmp_path)
-        assert torch.equal(in_runtime(path, images), run_in_integers(network, images))
-        stored = sum(tensor.numel() * tensor.element_size() for tensor in network.stored().values())
-        assert file_sizes(path).packed == stored
+class TestAffineWeights(SchemeContract):
+    name = "affine_weights"
+
+    def test_its_zero_points_are_not_zero(self) -> None:
+        assert any(bool(layer.zero_point) for layer in self.make_network()[0].layers)
+
+    def test_tflite_has_no_zero_points_of_weights(self) -> None:
+        pytest.importorskip("ai_edge_litert")
+        from evo_qnas.networks.export.tflite.translate import to_tflite
+
+        with pytest.raises(NetworkError, match=r"the weights of conv2d have zero points, TFLite knows none"):
+            to_tflite(self.make_network()[0])
+
+
+@pytest.mark.parametrize("contract", [TestPowerOfTwo, TestAffineWeights])
+@pytest.mark.parametrize("weight", [3, 8])
+def test_the_runtime_equals_the_integers(contract: type[SchemeContract], weight: int, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from evo_qnas.networks.export.onnx.sizes import file_sizes
+    from tests.networks.export.conftest import in_runtime, written
+
+    network, images = contract().make_network(weight=weight)
+    path = written(network, tmp_path)
+    assert torch.equal(in_runtime(path, images), run_in_integers(network, images))
+    stored = sum(tensor.numel() * tensor.element_size() for tensor in network.stored().values())
+    assert file_sizes(path).packed == stored
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    assert SCHEMES.names() == ("per_channel", "power_of_two")
+    assert SCHEMES.names() == ("per_channel", "affine_weights", "power_of_two")
     with pytest.raises(NetworkError, match=r"there is no scheme 'per_chanel'; the nearest are: per_channel"):
         Policy(fixed=Bits(weight=8, activation=8), scheme="per_chanel")
