@@ -52,7 +52,7 @@ def main() -> int:
         wanted = torch.cat([teacher(part) for part in pixels.split(16)])
     print(f"{len(few)} images, float mIoU {task.metric(teacher, few):.4f}")
     for bits in options.bits:
-        for name, (network.weighted_steps, network.corrected_biases) in WAYS.items():
+        for name, (network.weighted_scales, network.corrected_biases) in WAYS.items():
             network.set_bits(Bits(weight=bits, activation=8))
             network.calibrate(calibration.split(16))
             with torch.no_grad():

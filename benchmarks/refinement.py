@@ -97,7 +97,7 @@ class _Block:
                     seed=1,
                 )
                 seconds[steps] += time.process_time() - start
-                longer = plain.twin()
+                longer = plain.clone()
                 refine({0: longer}, self.features, settings, seed=1)
                 for bits in options.bits:
                     ways = [self.scores(way, bits) for way in (plain, longer, with_refined(plain, refined[bits]))]

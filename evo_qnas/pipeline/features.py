@@ -50,8 +50,9 @@ def features_of(context: RunContext, block: str) -> Features:
         return mapped
     if settings.cache == "memory" and features_bytes([shape], len(train), settings.dtype) <= settings.budget_bytes:
         return cache_features(context.teacher, [shape], train, settings, device=context.device)[block]
-    variance = output_variance(context.teacher, block, train, device=context.device)
-    return TeacherFeatures(context.teacher, block, train, variance=variance, device=context.device)
+    axis = shape.channel_axis
+    variance = output_variance(context.teacher, block, train, channel_axis=axis, device=context.device)
+    return TeacherFeatures(context.teacher, block, train, variance=variance, channel_axis=axis, device=context.device)
 
 
 @final
@@ -87,7 +88,8 @@ def record_scoring_features(context: RunContext, blocks: Sequence[str]) -> None:
     calibration = _record(context, missing, context.calibration.split(_batch(context.calibration)))
     search = context.splits.search
     recorded = _record(context, missing, (pixels for pixels, _ in search.parts(_batch(search.pixels))))
-    variances = output_variances(context.teacher, missing, context.splits.train)
+    axes = {block: context.shape(block).channel_axis for block in missing}
+    variances = output_variances(context.teacher, axes, context.splits.train)
     for block in missing:
         tensors = {
             "calibration": calibration[block][0],
@@ -107,7 +109,9 @@ def scoring_features(context: RunContext, block: str) -> ScoringFeatures:
         calibration=block_features(context.teacher, block, context.calibration)[0],
         inputs=inputs,
         targets=targets,
-        variance=output_variance(context.teacher, block, context.splits.train),
+        variance=output_variance(
+            context.teacher, block, context.splits.train, channel_axis=context.shape(block).channel_axis
+        ),
     )
 
 

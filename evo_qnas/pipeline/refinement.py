@@ -44,6 +44,7 @@ def refine_block(context: RunContext, block: str, calibration: torch.Tensor) -> 
             weight_bits=bits,
             seed=seed_of("refinement", context.card.seed, block),
             device=context.device,
+            scheme=context.card.quantization.scheme,
         )
         for width in bits:
             # An operator without layers has nothing to refine; a marker tensor keeps its file valid.

@@ -59,7 +59,7 @@ def open_run(folder: Path) -> RunContext:
 
 def restore_network(context: RunContext, choices: Sequence[BlockChoice], weights: Path) -> QuantizedNetwork:
     """The network of these choices with stored weights; modules only give the graph, so they are not calibrated."""
-    policy = Policy(fixed=context.fixed_bits, blocks=bits_of(choices))
+    policy = Policy(fixed=context.fixed_bits, blocks=bits_of(choices), scheme=context.card.quantization.scheme)
     network = quantize(assemble(context.teacher, modules_of(context, choices)), context.calibration[:2], policy)
     network.restore(load_weights(weights)[0])
     return network

@@ -82,7 +82,7 @@ def test_networks_are_built_from_refined_weights(finished: tuple[Path, Tables, d
     row = BlockChoice(block="stages.0", operator="ds_k3_d1", weight_bits=2, activation_bits=8)
     tensors, _ = load_weights(folder / "blocks" / "stages.0" / "refined" / "ds_k3_d1-w2.safetensors")
     first = next(layer for layer in build_network(context, [row]).layers if layer.block)
-    codes = torch.clamp(torch.round(tensors["000.weight"] / tensors["000.step"].view(-1, 1, 1, 1)), -2, 1)
+    codes = torch.clamp(torch.round(tensors["000.weight"] / tensors["000.scale"].view(-1, 1, 1, 1)), -2, 1)
     assert first.kept is not None
     assert float((first.weight_codes() == codes).float().mean()) > 0.99
     eight = build_network(context, [row.model_copy(update={"weight_bits": 8})])

@@ -7,6 +7,6 @@ from torch.autograd import Function
 
 
 def applied(function: type[Function], *arguments: Any) -> torch.Tensor:
-    """What an autograd function of one output gives."""
+    """The output of an autograd function that has one."""
     result: torch.Tensor = function.apply(*arguments)
     return result

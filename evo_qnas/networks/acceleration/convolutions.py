@@ -1,4 +1,4 @@
-"""Convolutions by the fastest way that is known here: what torch gives, up to the order of its sums."""
+"""Convolutions by the fastest way that is known here, equal to those of torch up to the order of their sums."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def convolve(
     bias: Float[torch.Tensor, " out"] | None,
     geometry: Geometry,
 ) -> Float[torch.Tensor, "n out a b"]:
-    """What `conv2d` gives; faster where gradients are wanted on a CPU and the layer is depthwise or 1 x 1."""
+    """The output of `conv2d`; faster where gradients are needed on a CPU and the layer is depthwise or 1 x 1."""
     if fits(x, weight, geometry):
         return depthwise(x, weight, bias, geometry)
     if _is_product(x, weight, geometry):
@@ -31,7 +31,7 @@ def convolve(
 
 
 def _is_product(x: torch.Tensor, weight: torch.Tensor, geometry: Geometry) -> bool:
-    """Whether a convolution is one product of matrices over all places, on maps laid out channel by channel.
+    """True for a convolution that is one product of matrices, on maps laid out channel by channel.
 
     torch takes one product per image for it, which costs a tenth to a third more.
     """
@@ -39,7 +39,7 @@ def _is_product(x: torch.Tensor, weight: torch.Tensor, geometry: Geometry) -> bo
 
 
 def _in_rows(x: torch.Tensor) -> bool:
-    """Whether gradients are wanted on a CPU of maps laid out channel by channel."""
+    """True where gradients are needed on a CPU of maps laid out channel by channel."""
     return (
         x.device.type == "cpu"
         and torch.is_grad_enabled()
@@ -68,7 +68,7 @@ def fast_convolutions(modules: Iterable[nn.Module]) -> Iterator[None]:
 
 
 def _fast(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """What computes the same faster; None where nothing does."""
+    """A function that computes the same faster, None where there is none."""
     if isinstance(layer, AtrousPyramid):
         projection = layer.project[0]
         if type(projection) is nn.Conv2d and projection.kernel_size == (1, 1):
@@ -82,7 +82,7 @@ def _fast(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor] | None:
 @final
 @dataclass(frozen=True, slots=True)
 class _Fast:
-    """What stands for a layer's own `forward`."""
+    """Replacement of a layer's own `forward`."""
 
     layer: nn.Conv2d
     geometry: Geometry
@@ -94,10 +94,10 @@ class _Fast:
 @final
 @dataclass(frozen=True, slots=True)
 class _FastPyramid:
-    """What stands for a pyramid's own `forward`: the projection is a sum of products, one for each branch.
+    """Replacement of a pyramid's own `forward`: the projection is a sum of products, one for each branch.
 
-    Joined, the maps would be copied, and in another layout, since the map's mean is spread over all places: a sixth of
-    a step of DeepLabV3's pyramid. The mean's share of the projection is the same for all places, and computed once.
+    Joined, the maps would be copied, and in another layout, since the map's mean is spread over all positions: a sixth
+    of a step of DeepLabV3's pyramid. The mean's share of the projection is the same everywhere, and computed once.
     """
 
     pyramid: AtrousPyramid
@@ -106,9 +106,9 @@ class _FastPyramid:
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if not _in_rows(x):
             return AtrousPyramid.forward(self.pyramid, x)
-        seen, mean = self.pyramid.branch_maps(x)
-        shares = self.projection.weight[:, :, 0, 0].split([part.shape[1] for part in (*seen, mean)], dim=1)
-        rows = [part.permute(0, 2, 3, 1).flatten(0, 2) for part in seen]
+        branches, mean = self.pyramid.branch_maps(x)
+        shares = self.projection.weight[:, :, 0, 0].split([part.shape[1] for part in (*branches, mean)], dim=1)
+        rows = [part.permute(0, 2, 3, 1).flatten(0, 2) for part in branches]
         total = functional.linear(rows[0], shares[0])
         for part, share in zip(rows[1:], shares[1:-1], strict=True):
             total = torch.addmm(total, part, share.t())

@@ -31,17 +31,17 @@ class Geometry(NamedTuple):
 
 
 def geometry_of(operation: object, arguments: tuple[object, ...]) -> Geometry | None:
-    """That of a two-dimensional convolution that has the same for rows and columns, else None."""
+    """Settings of a two-dimensional convolution that has the same for rows and columns, else None."""
     if operation is not torch.ops.aten.conv2d.default:
         return None
-    found: list[int] = []
-    for given, default in itertools.zip_longest(arguments, ([1, 1], [0, 0], [1, 1], 1)):
-        value = default if given is None else given
+    settings: list[int] = []
+    for argument, default in itertools.zip_longest(arguments, ([1, 1], [0, 0], [1, 1], 1)):
+        value = default if argument is None else argument
         pair = value if isinstance(value, list) else [value]
         if len(set(pair)) != 1 or not isinstance(pair[0], int):
             return None
-        found.append(pair[0])
-    return Geometry(*found)
+        settings.append(pair[0])
+    return Geometry(*settings)
 
 
 def depthwise(
@@ -50,7 +50,7 @@ def depthwise(
     bias: Float[torch.Tensor, " c"] | None,
     geometry: Geometry,
 ) -> Float[torch.Tensor, "n c a b"]:
-    """What `conv2d` gives; ask `fits` first."""
+    """The output of `conv2d`; ask `fits` first."""
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
@@ -58,7 +58,7 @@ def depthwise(
 
 
 def fits(x: torch.Tensor, weight: torch.Tensor, geometry: Geometry) -> bool:
-    """Whether `depthwise` may stand for this convolution and is worth it: gradients on a CPU, odd square kernel."""
+    """True where `depthwise` can replace this convolution and is worth it: gradients on a CPU, odd square kernel."""
     kernel = weight.shape[-1]
     return (
         x.device.type == "cpu"
@@ -104,7 +104,7 @@ def _of_input(gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, geo
         result: torch.Tensor = _aten(gradient, x, weight, geometry, [True, False, False])[0]
         return result
     if geometry.stride > 1:
-        # In bfloat16 a convolution of the gradient with zeros between its places is twenty times as fast.
+        # In bfloat16 a convolution of the gradient with zeros between its values is twenty times as fast.
         wide = torch.empty_like(x, memory_format=_LAST).zero_()
         wide[:, :, :: geometry.stride, :: geometry.stride] = gradient
         gradient = wide
@@ -120,20 +120,20 @@ def _of_weight(gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, ge
         result: torch.Tensor = _aten(gradient, x, weight, geometry, [False, True, False])[1]
         return result
     result, part = torch.empty_like(weight), weight[:, :, :3, :3].contiguous()
-    edge, places = kernel // 2, [(count - 1) * stride + 3 for count in gradient.shape[2:]]
+    edge, reach = kernel // 2, [(count - 1) * stride + 3 for count in gradient.shape[2:]]
     padded = functional.pad(x, (edge, edge, edge, edge))
     geometry = geometry._replace(padding=0)
     for row in range(0, kernel - 2, 2):
         for column in range(0, kernel - 2, 2):
-            moved = padded[:, :, row : row + places[0], column : column + places[1]]
+            moved = padded[:, :, row : row + reach[0], column : column + reach[1]]
             window = _aten(gradient, moved, part, geometry, [False, True, False])[1]
             result[:, :, row : row + 3, column : column + 3] = window
     return result
 
 
-def _aten(gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, geometry: Geometry, wanted: list[bool]) -> Any:
+def _aten(gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, geometry: Geometry, needed: list[bool]) -> Any:
     both = [[value, value] for value in geometry[:3]]
-    return _BACKWARD(gradient, x, weight, None, *both, False, [0, 0], geometry.groups, wanted)
+    return _BACKWARD(gradient, x, weight, None, *both, False, [0, 0], geometry.groups, needed)
 
 
 def _by_phase(x: Float[torch.Tensor, "n c h w"], dilation: int) -> Float[torch.Tensor, "m c a b"]:

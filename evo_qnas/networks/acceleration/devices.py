@@ -1,4 +1,4 @@
-"""Where a module trains, in which memory layout, and what a process that trains is set to."""
+"""Devices and memory layouts in which modules train, and settings of processes that train."""
 
 import ctypes
 import sys
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-# Of glibc's <malloc.h>.
+# Parameters of glibc's <malloc.h>, and the largest value that they take: memory is never handed back.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _MOST = 2**31 - 1
 
@@ -53,7 +53,7 @@ class OnDevice(nn.Module):
 
 @cache
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether a device has instructions that multiply bfloat16; else torch computes it the long way round.
+    """True where a device has instructions that multiply bfloat16; else torch computes it the long way round.
 
     A torch without `torch.cpu.get_capabilities` cannot tell of a CPU, and counts as no.
     """
@@ -81,7 +81,7 @@ def prepare_process(threads: int) -> None:
 
 @cache
 def keep_memory() -> bool:
-    """Lets this process use freed memory again instead of handing it back; whether its allocator can (glibc).
+    """Makes this process use freed memory again instead of handing it back; True where its allocator can (glibc).
 
     Feature maps of tens of MB come and go in every training step. By default each is mapped anew, and the system clears
     it page by page, which took up to two fifths of a candidate's step on maps of 90 x 120.

@@ -24,12 +24,14 @@ class BlockShape:
         inputs: (channels, height, width) or whatever the block takes.
         outputs: the same for what it gives.
         dilation: that of the block's convolutions with more than one tap, their median; 1 where it has none.
+        channel_axis: axis of the output's channels, images being axis 0: 1 of maps and vectors, 2 of tokens.
     """
 
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     dilation: int = 1
+    channel_axis: int = 1
 
     @property
     def stride(self) -> int:
@@ -67,8 +69,11 @@ def find_blocks(
             raise NetworkError(f"block {name!r} is never called when the teacher runs")
         before, after = recorded[name]
         dilation = _dilation(teacher.get_submodule(name))
+        channel_axis = _channel_axis(teacher.get_submodule(name), after.ndim)
         inputs, outputs = tuple(before.shape[1:]), tuple(after.shape[1:])
-        shapes.append(BlockShape(name=name, inputs=inputs, outputs=outputs, dilation=dilation))
+        shapes.append(
+            BlockShape(name=name, inputs=inputs, outputs=outputs, dilation=dilation, channel_axis=channel_axis)
+        )
     return tuple(shapes)
 
 
@@ -79,6 +84,11 @@ def _dilation(block: nn.Module) -> int:
     ]
     dilations = sorted(int(module.dilation[0]) for module in convolutions)
     return dilations[len(dilations) // 2] if dilations else 1
+
+
+def _channel_axis(block: nn.Module, rank: int) -> int:
+    """Axis of the channels in an output of `rank` axes: the last of tokens, which are no maps of 1-D convolutions."""
+    return 2 if rank == 3 and not any(isinstance(module, nn.Conv1d) for module in block.modules()) else 1
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A network as a flat graph of ATen operations with BatchNorm folded: what quantization and cost counting work on."""
 
-import math
 from typing import Any
 
 import torch
@@ -8,50 +7,25 @@ from jaxtyping import Float
 from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.operations.operation import ATEN, Role, arguments_of
+from evo_qnas.networks.capture.operations.registry import Overloads, operation_of
 
-ATEN = torch.ops.aten
-CONVOLUTIONS = (ATEN.conv2d.default, ATEN.conv2d.padding, ATEN.conv1d.default)
-LINEAR = (ATEN.linear.default,)
-ACTIVATIONS = (
-    ATEN.relu.default,
-    ATEN.relu_.default,
-    ATEN.relu6.default,
-    ATEN.relu6_.default,
-    ATEN.hardtanh.default,
-    ATEN.hardtanh_.default,
-)
-# Operations that only move values, or choose among them: their output needs no range of its own.
-MOVES = (
-    ATEN.flatten.using_ints,
-    ATEN.view.default,
-    ATEN.reshape.default,
-    ATEN.permute.default,
-    ATEN.transpose.int,
-    ATEN.squeeze.dim,
-    ATEN.squeeze.dims,
-    ATEN.unsqueeze.default,
-    ATEN.slice.Tensor,
-    ATEN.select.int,
-    ATEN.dropout.default,
-    ATEN.dropout_.default,
-    ATEN.max_pool2d.default,
-    ATEN.pad.default,
-    ATEN.constant_pad_nd.default,
-    ATEN.contiguous.default,
-    ATEN.clone.default,
-    ATEN.alias.default,
-    ATEN.upsample_nearest2d.vec,
-    ATEN.expand.default,
-)
-UPSAMPLINGS = (ATEN.upsample_bilinear2d.vec, ATEN.upsample_nearest2d.vec)
-_PLAIN = {
-    ATEN.relu_.default: ATEN.relu.default,
-    ATEN.relu6_.default: ATEN.relu6.default,
-    ATEN.hardtanh_.default: ATEN.hardtanh.default,
-    ATEN.add_.Tensor: ATEN.add.Tensor,
-    ATEN.mul_.Tensor: ATEN.mul.Tensor,
-    ATEN.dropout_.default: ATEN.dropout.default,
-}
+__all__ = [
+    "ACTIVATIONS",
+    "ATEN",
+    "CONVOLUTIONS",
+    "LAYOUT",
+    "LINEAR",
+    "arguments_of",
+    "capture",
+    "last_upsampling",
+    "limits_of",
+    "source_of",
+    "value",
+]
+
+CONVOLUTIONS, LINEAR = Overloads(Role.CONVOLUTION), Overloads(Role.LINEAR)
+ACTIVATIONS, LAYOUT = Overloads(Role.ACTIVATION), Overloads(Role.LAYOUT)
 
 
 def capture(network: nn.Module, example: Float[torch.Tensor, "n ..."]) -> fx.GraphModule:
@@ -87,20 +61,21 @@ def value(graph: fx.GraphModule, node: Any) -> torch.Tensor | None:
     """The tensor that a `get_attr` node stands for, None for anything else."""
     if not isinstance(node, fx.Node) or node.op != "get_attr":
         return None
-    place: Any = graph
+    holder: Any = graph
     for part in str(node.target).split("."):
-        place = getattr(place, part)
-    return place if isinstance(place, torch.Tensor) else None
+        holder = getattr(holder, part)
+    return holder if isinstance(holder, torch.Tensor) else None
 
 
 def last_upsampling(graph: fx.GraphModule) -> fx.Node | None:
     """The up-sampling whose result is the network's output, None where the network does not end in one.
 
-    What a segmentation network gives before it, its low-resolution logits, is what a runtime has to compute.
+    A runtime has to compute what comes before it: the low-resolution logits of a segmentation network.
     """
     output: Any = next(node for node in graph.graph.nodes if node.op == "output").args[0]
     last = output[0] if isinstance(output, (tuple, list)) else output
-    return last if last.op == "call_function" and last.target in UPSAMPLINGS else None
+    operation = operation_of(last.target) if last.op == "call_function" else None
+    return last if operation is not None and operation.resizes else None
 
 
 def source_of(node: fx.Node) -> Any:
@@ -108,38 +83,29 @@ def source_of(node: fx.Node) -> Any:
     return node.args[0]
 
 
-def arguments_of(node: fx.Node) -> list[Any]:
-    """All arguments of a node in the operation's order, defaults filled in."""
-    schema: Any = node.target._schema  # type: ignore[union-attr]  # callers pass operations of ATen alone
-    found: list[Any] = []
-    for index, argument in enumerate(schema.arguments):
-        if index < len(node.args):
-            found.append(node.args[index])
-        elif argument.name in node.kwargs:
-            found.append(node.kwargs[argument.name])
-        else:
-            found.append(argument.default_value if argument.has_default_value() else None)
-    return found
-
-
 def limits_of(node: fx.Node) -> tuple[float, float]:
-    """The values to which a ReLU, ReLU6 or hardtanh cuts its input."""
-    if node.target in {ATEN.hardtanh.default, ATEN.hardtanh_.default}:
-        low, high = arguments_of(node)[1:]
-        return float(low), float(high)
-    return 0.0, 6.0 if node.target in {ATEN.relu6.default, ATEN.relu6_.default} else math.inf
+    """The values to which an activation cuts its input.
+
+    Raises:
+        NetworkError: the node is no activation.
+    """
+    operation = operation_of(node.target)
+    if operation is None or operation.limits is None:
+        raise NetworkError(f"{node.target} ({node.name}) cuts nothing to limits")
+    return operation.limits(node)
 
 
 def _make_plain(graph: fx.GraphModule) -> None:
-    """Replaces operations that write in place by their plain twins, so that quantizers may stand between them.
+    """Replaces operations that write in place by plain ones, so that quantizers may stand between them.
 
     Up-sampling of a single value per channel (a pooled map) becomes what it is, a copy to every place.
     """
     for node in graph.graph.nodes:
-        if node.op != "call_function":
+        operation = operation_of(node.target) if node.op == "call_function" else None
+        if operation is None:
             continue
-        node.target = _PLAIN.get(node.target, node.target)
-        if node.target in UPSAMPLINGS and tuple(node.args[0].meta["val"].shape[2:]) == (1, 1):
+        node.target = operation.plain.get(node.target, node.target)
+        if operation.resizes and tuple(node.args[0].meta["val"].shape[2:]) == (1, 1):
             height, width = node.meta["val"].shape[2:]
             node.target, node.args, node.kwargs = ATEN.expand.default, (node.args[0], [-1, -1, height, width]), {}
     graph.recompile()

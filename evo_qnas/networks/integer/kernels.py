@@ -1,4 +1,4 @@
-"""What the kernels of a quantized network do: multiplications, weights read, values moved."""
+"""Work of the kernels of a quantized network: multiplications, weights read, values moved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Kernel:
     """One step of a network: a layer with its ReLU and rounding, an addition, a pooling, ...
 
     Attributes:
-        block: whose it is, "" for the fixed part.
+        block: to which it belongs, "" for the fixed part.
         macs: multiplications for one image.
-        weights: how many it reads.
+        weights: number that it reads.
         values: activations it reads and writes.
     """
 
@@ -35,12 +35,12 @@ def kernels_of(network: QuantizedNetwork, blocks: Sequence[str] = ()) -> tuple[K
     graph, policy = network.graph, policy_of(blocks)
     last = last_upsampling(graph)
     nodes = [node for node in graph.graph.nodes if holds_codes(graph, node) and node != last]
-    place = {node: index for index, node in enumerate(nodes)}
-    found = []
+    order = {node: index for index, node in enumerate(nodes)}
+    kernels = []
     for node in nodes[1:]:
         layer = _layer(graph, node)
-        read = sources_of(node, place)
-        found.append(
+        read = sources_of(node, order)
+        kernels.append(
             Kernel(
                 block=policy.block_of(node),
                 macs=0 if layer is None else layer.macs,
@@ -48,7 +48,7 @@ def kernels_of(network: QuantizedNetwork, blocks: Sequence[str] = ()) -> tuple[K
                 values=values_of(node) + sum(values_of(source) for source in read),
             )
         )
-    return tuple(found)
+    return tuple(kernels)
 
 
 def _layer(graph: fx.GraphModule, node: fx.Node) -> QuantizedLayer | None:
@@ -60,7 +60,7 @@ def _layer(graph: fx.GraphModule, node: fx.Node) -> QuantizedLayer | None:
         source = source.args[0]
         if isinstance(source, fx.Node) and holds_codes(graph, source):
             return None
-    found = (
+    module = (
         graph.get_submodule(str(source.target)) if isinstance(source, fx.Node) and source.op == "call_module" else None
     )
-    return found if isinstance(found, QuantizedLayer) else None
+    return module if isinstance(module, QuantizedLayer) else None

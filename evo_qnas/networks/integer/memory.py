@@ -1,4 +1,4 @@
-"""Peak activation memory: which tensors of codes live at once while a network runs in its order of execution.
+"""Peak activation memory: tensors of codes that live at once while a network runs in its order of execution.
 
 Counted are tensors of codes, one byte a value whatever its bits, as runtimes hold them: what a convolution, addition,
 concatenation, ... gives after its quantizer, and copies such as max-pooling, padding or nearest up-sampling. Reshaping
@@ -13,21 +13,12 @@ from typing import Any, final
 import torch
 from torch import fx
 
-from evo_qnas.networks.capture.graph import ATEN, MOVES, last_upsampling
+from evo_qnas.networks.capture.graph import last_upsampling
+from evo_qnas.networks.capture.operations.operation import Role
+from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
-_ALIASES = {
-    ATEN.flatten.using_ints,
-    ATEN.view.default,
-    ATEN.reshape.default,
-    ATEN.squeeze.dim,
-    ATEN.squeeze.dims,
-    ATEN.unsqueeze.default,
-    ATEN.dropout.default,
-    ATEN.contiguous.default,
-    ATEN.alias.default,
-}
 _ANY = Bits(weight=8, activation=8)
 
 
@@ -55,47 +46,48 @@ def tensors_of(network: QuantizedNetwork, blocks: Sequence[str] = ()) -> tuple[T
     policy = policy_of(blocks)
     last = last_upsampling(graph)
     nodes = [node for node in graph.graph.nodes if holds_codes(graph, node) and node != last]
-    place = {node: index for index, node in enumerate(nodes)}
+    order = {node: index for index, node in enumerate(nodes)}
     reads = dict.fromkeys(nodes, -1)
     for node in nodes:
-        for source in sources_of(node, place):
-            reads[source] = max(reads[source], place[node])
+        for source in sources_of(node, order):
+            reads[source] = max(reads[source], order[node])
     output = next(node for node in graph.graph.nodes if node.op == "output")
-    for source in sources_of(output, place):
+    for source in sources_of(output, order):
         reads[source] = len(nodes)
     return tuple(
-        Tensor(block=policy.block_of(node), size=values_of(node), made=place[node], last=max(place[node], reads[node]))
+        Tensor(block=policy.block_of(node), size=values_of(node), made=order[node], last=max(order[node], reads[node]))
         for node in nodes
     )
 
 
 def policy_of(blocks: Sequence[str]) -> Policy:
-    """A policy that tells which block a node belongs to."""
+    """A policy that knows the block to which a node belongs."""
     return Policy(fixed=_ANY, blocks=dict.fromkeys(blocks, _ANY))
 
 
 def holds_codes(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a node makes a tensor of codes of its own."""
+    """True where a node makes a tensor of codes of its own."""
     if node.op == "call_module":
         return isinstance(graph.get_submodule(str(node.target)), ActivationQuantizer)
-    return node.op == "call_function" and node.target in MOVES and node.target not in _ALIASES
+    operation = operation_of(node.target) if node.op == "call_function" else None
+    return operation is not None and operation.role is Role.LAYOUT and operation.copies
 
 
-def sources_of(node: fx.Node, place: dict[fx.Node, int]) -> list[fx.Node]:
+def sources_of(node: fx.Node, order: dict[fx.Node, int]) -> list[fx.Node]:
     """The tensors that a step reads: behind aliases, and behind what runs fused with it."""
-    found: list[fx.Node] = []
+    sources: list[fx.Node] = []
     waiting = list(node.all_input_nodes)
     while waiting:
         source = waiting.pop()
-        if source in place:
-            found.append(source)
+        if source in order:
+            sources.append(source)
         else:
             waiting += source.all_input_nodes
-    return found
+    return sources
 
 
 def values_of(node: fx.Node) -> int:
-    """How many values a node gives for one image: as many bytes as codes."""
+    """Number of values that a node gives for one image: as many bytes as codes."""
     value: Any = node.meta["val"]
     return prod(int(size) for size in value.shape[1:]) if isinstance(value, torch.Tensor) else 0
 
@@ -126,11 +118,11 @@ def block_peaks(network: QuantizedNetwork) -> tuple[int, int]:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What lives around a block while it runs.
+    """Memory in use around a block while it runs.
 
     Attributes:
-        others: bytes of tensors that neither the block makes nor takes.
-        kept: whether its input is read again after it.
+        others: bytes of tensors that are neither made by the block nor its input.
+        kept: its input is read again after it.
     """
 
     others: int
@@ -138,31 +130,31 @@ class Surroundings:
 
 
 def surroundings(network: QuantizedNetwork, blocks: Sequence[str]) -> tuple[dict[str, Surroundings], int]:
-    """What lives around each block of a whole network, and the peak while its fixed part runs."""
+    """Memory in use around each block of a whole network, and the peak while its fixed part runs."""
     tensors = tensors_of(network, blocks)
     live = live_bytes(tensors)
-    found = {}
+    around = {}
     for block in blocks:
         steps = [tensor.made for tensor in tensors if tensor.block == block]
         if not steps:
-            found[block] = Surroundings(others=0, kept=False)
+            around[block] = Surroundings(others=0, kept=False)
             continue
         first, end = min(steps), max(steps)
         before = [tensor for tensor in tensors if tensor.made < first and tensor.last >= first]
-        # What dies inside the block is what it takes; what it takes and lives on is found by who reads it.
+        # A tensor that dies inside the block is its input; an input that lives on is known by the nodes that read it.
         across = [tensor for tensor in before if tensor.last > end]
-        taken = _taken(network, tensors, blocks, block)
-        kept = any(tensor.made == taken for tensor in across)
-        found[block] = Surroundings(others=sum(t.size for t in across if t.made != taken), kept=kept)
+        source = _input_of(network, tensors, blocks, block)
+        kept = any(tensor.made == source for tensor in across)
+        around[block] = Surroundings(others=sum(t.size for t in across if t.made != source), kept=kept)
     fixed = [size for tensor, size in zip(tensors, live, strict=True) if not tensor.block]
-    return found, max(fixed, default=0)
+    return around, max(fixed, default=0)
 
 
-def _taken(network: QuantizedNetwork, tensors: Sequence[Tensor], blocks: Sequence[str], block: str) -> int:
-    """The step that makes what a block takes, -1 where nothing before it is read."""
+def _input_of(network: QuantizedNetwork, tensors: Sequence[Tensor], blocks: Sequence[str], block: str) -> int:
+    """The step that makes the input of a block, -1 where nothing before it is read."""
     graph = network.graph
     nodes = [node for node in graph.graph.nodes if holds_codes(graph, node) and node != last_upsampling(graph)]
-    place = {node: index for index, node in enumerate(nodes)}
+    order = {node: index for index, node in enumerate(nodes)}
     inside = {tensor.made for tensor in tensors if tensor.block == block}
-    read = {place[source] for step in inside for source in sources_of(nodes[step], place)} - inside
+    read = {order[source] for step in inside for source in sources_of(nodes[step], order)} - inside
     return max(read, default=-1)

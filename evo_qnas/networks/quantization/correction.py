@@ -1,4 +1,4 @@
-"""What calibration learns from a few images: which inputs of a layer matter, how far its output shifts.
+"""Calibration by a few images: the inputs of a layer that matter, and the shift of its output.
 
 Source: Nagel et al. 2019, Data-Free Quantization through Weight Equalization and Bias Correction, section 4.2 and
 appendix D (empirical correction, layer by layer); the weighting of weight errors by the inputs' second moments is the
@@ -16,6 +16,9 @@ from torch import nn
 
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
+# A channel whose deviation is below a thousandth of the layer's mean deviation is hardly rescaled, and no channel is
+# rescaled by more than 4: a channel that died is not blown up into noise. Chosen, not measured; the gain of matching
+# moments is in benchmarks/README.md, section on refinement.
 _LEAST_SHARE, _MOST = 1e-3, 4.0
 
 
@@ -36,14 +39,14 @@ class LayerStatistics:
 @torch.no_grad()
 def observe(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.Tensor) -> list[LayerStatistics]:
     """Statistics of the layers, which must not be active, on a batch of the network's inputs."""
-    found: dict[int, LayerStatistics] = {}
+    results: dict[int, LayerStatistics] = {}
 
     def note(layer: QuantizedLayer) -> Callable[..., None]:
         def hook(_module: nn.Module, arguments: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             squares = _per_channel(arguments[0].square(), layer)
             groups = max(1, len(squares) // layer.weight.shape[1])
             rows = squares.view(groups, -1).repeat_interleave(len(layer.weight) // groups, dim=0)
-            found[id(layer)] = LayerStatistics(squares=rows, mean=_per_channel(output, layer))
+            results[id(layer)] = LayerStatistics(squares=rows, mean=_per_channel(output, layer))
 
         return hook
 
@@ -53,7 +56,7 @@ def observe(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.T
     finally:
         for handle in handles:
             handle.remove()
-    return [found[id(layer)] for layer in layers]
+    return [results[id(layer)] for layer in layers]
 
 
 @torch.no_grad()
@@ -62,18 +65,18 @@ def correct_biases(
 ) -> None:
     """Moves each bias so that the layer's mean output is that of the float network, in the order in which they run."""
 
-    def correcting(layer: QuantizedLayer, wanted: torch.Tensor) -> Callable[..., torch.Tensor]:
+    def correcting(layer: QuantizedLayer, target: torch.Tensor) -> Callable[..., torch.Tensor]:
         def hook(_module: nn.Module, _arguments: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-            shift = wanted - _per_channel(output, layer)
+            shift = target - _per_channel(output, layer)
             layer.correct(shift)
             shape = [1] * output.ndim
-            shape[_axis(layer, output)] = -1
+            shape[layer.channel_axis(output.ndim)] = -1
             return output + shift.view(shape)
 
         return hook
 
-    pairs = [(layer, seen) for layer, seen in zip(layers, statistics, strict=True) if layer.bias is not None]
-    handles = [layer.register_forward_hook(correcting(layer, seen.mean)) for layer, seen in pairs]
+    pairs = [(layer, floats) for layer, floats in zip(layers, statistics, strict=True) if layer.bias is not None]
+    handles = [layer.register_forward_hook(correcting(layer, floats.mean)) for layer, floats in pairs]
     try:
         network(batch)
     finally:
@@ -87,10 +90,10 @@ Moments = tuple[Float[torch.Tensor, " out"], Float[torch.Tensor, " out"]]
 @torch.no_grad()
 def moments(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.Tensor) -> list[Moments]:
     """Mean and standard deviation of each output channel of the layers on a batch of the network's inputs."""
-    found: dict[int, Moments] = {}
+    results: dict[int, Moments] = {}
 
     def note(layer: QuantizedLayer, _arguments: object, output: torch.Tensor) -> None:
-        found[id(layer)] = _moments(output, layer)
+        results[id(layer)] = _moments(output, layer)
 
     handles = [layer.register_forward_hook(note) for layer in layers]
     try:
@@ -98,37 +101,38 @@ def moments(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.T
     finally:
         for handle in handles:
             handle.remove()
-    return [found[id(layer)] for layer in layers]
+    return [results[id(layer)] for layer in layers]
 
 
 @contextmanager
-def steadied(layers: Sequence[QuantizedLayer], *, for_good: bool) -> Iterator[None]:
-    """Whenever the layers' network runs in this context, refined layers give the means and deviations they had.
+def matched_moments(layers: Sequence[QuantizedLayer], *, for_good: bool) -> Iterator[None]:
+    """A context in which refined layers give the means and deviations they had, whenever their network runs.
 
     Their inputs are no longer the teacher's, so that outputs shift and shrink; a factor and a shift per channel, which
-    cost nothing on a device, undo that, as new statistics of a BatchNorm do for other layers. Layers without a bias are
-    left alone.
+    cost nothing on a device, undo that, as new statistics of a BatchNorm do for other layers. Where one scale serves
+    all channels there is no factor. Layers without a bias are left alone.
 
     Args:
         layers: of any kind.
         for_good: the layers themselves are rescaled by the first batch, else only what they give.
     """
 
-    def steady(layer: QuantizedLayer, _arguments: object, output: torch.Tensor) -> torch.Tensor:
+    def match(layer: QuantizedLayer, _arguments: object, output: torch.Tensor) -> torch.Tensor:
         mean, deviation = _moments(output, layer)
-        wanted = layer.kept or (mean, deviation)
-        # A channel that hardly moves is not blown up.
-        least = _LEAST_SHARE * wanted[1].mean()
-        share = ((wanted[1] + least) / (deviation + least)).clamp(1.0 / _MOST, _MOST)
-        shift = wanted[0] - mean * share
+        target = layer.kept or (mean, deviation)
+        least = _LEAST_SHARE * target[1].mean()
+        share = ((target[1] + least) / (deviation + least)).clamp(1.0 / _MOST, _MOST)
+        if not layer.scales_channels:
+            share = torch.ones_like(share)
+        shift = target[0] - mean * share
         if for_good:
             layer.rescale(share, shift)
         shape = [1] * output.ndim
-        shape[_axis(layer, output)] = -1
+        shape[layer.channel_axis(output.ndim)] = -1
         return output * share.view(shape) + shift.view(shape)
 
     handles = [
-        layer.register_forward_hook(steady) for layer in layers if layer.kept is not None and layer.bias is not None
+        layer.register_forward_hook(match) for layer in layers if layer.kept is not None and layer.bias is not None
     ]
     try:
         yield
@@ -142,12 +146,7 @@ def _moments(output: torch.Tensor, layer: QuantizedLayer) -> Moments:
     return mean, (_per_channel(output.square(), layer) - mean.square()).clamp_min(0.0).sqrt()
 
 
-def _axis(layer: QuantizedLayer, x: torch.Tensor) -> int:
-    """Where the channels of a layer's input or output are."""
-    return 1 if layer.weight.ndim > 2 else x.ndim - 1
-
-
 def _per_channel(x: torch.Tensor, layer: QuantizedLayer) -> Float[torch.Tensor, " channels"]:
     """Means over everything but the channels."""
-    axis = _axis(layer, x)
+    axis = layer.channel_axis(x.ndim)
     return x.mean(dim=[dim for dim in range(x.ndim) if dim != axis])

@@ -4,20 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from evo_qnas.networks.quantization.packing import packed_bytes
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
-
-SCALE_BYTES, BIAS_BYTES, ZERO_POINT_BYTES = 4, 4, 1
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What a network, or a part of it, costs.
+    """Costs of a network, or of a part of it.
 
     Attributes:
-        size_bytes: bit-packed weight codes (each layer padded to whole bytes), float32 scales, int32 biases, and per
-            activation a float32 step and one byte of zero point.
+        size_bytes: stored bytes of layers and activation quantizers, as their schemes count them: bit-packed weight
+            codes (each layer padded to whole bytes), scales, biases and zero points.
         macs: multiplications per image.
         bit_operations: macs x weight bits x activation bits of the layer's own block (HAWQ-V3's BOPs; there the bits
             are those of the layer's input, which at a block's first layer belong to the block before).
@@ -29,10 +26,8 @@ class Costs:
 
 
 def layer_bytes(layer: QuantizedLayer) -> int:
-    """Bytes of one layer's codes, scales and bias."""
-    outputs = layer.weight.shape[0]
-    bias = 0 if layer.bias is None else BIAS_BYTES * outputs
-    return packed_bytes(layer.weight.numel(), layer.bits) + SCALE_BYTES * outputs + bias
+    """Stored bytes of one layer, see `Scheme.layer_bytes`."""
+    return layer.scheme.layer_bytes(tuple(layer.weight.shape), layer.bits, bias=layer.bias is not None)
 
 
 def costs_of(
@@ -42,7 +37,7 @@ def costs_of(
     chosen = list(layers)
     return Costs(
         size_bytes=sum(layer_bytes(layer) for layer in chosen)
-        + sum(SCALE_BYTES + ZERO_POINT_BYTES for _ in quantizers),
+        + sum(quantizer.scheme.activation_bytes() for quantizer in quantizers),
         macs=sum(layer.macs for layer in chosen),
         bit_operations=sum(layer.macs * layer.bits * activation_bits for layer in chosen),
     )

@@ -11,7 +11,7 @@ from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
 
 def fuse(graph: fx.GraphModule) -> Callable[[fx.GraphModule, torch.Tensor], torch.Tensor]:
-    """What runs `graph` with its own modules, quantizers doing the work of the ReLU or ReLU6 before them."""
+    """The function that runs `graph` with its own modules, its quantizers doing the work of a ReLU before them."""
     fused = fx.GraphModule(graph, _nodes(graph))
     for node in list(fused.graph.nodes):
         quantizer = fused.get_submodule(str(node.target)) if node.op == "call_module" else None
@@ -27,7 +27,7 @@ def fuse(graph: fx.GraphModule) -> Callable[[fx.GraphModule, torch.Tensor], torc
     return running
 
 
-def twin(graph: fx.GraphModule) -> fx.GraphModule:
+def clone(graph: fx.GraphModule) -> fx.GraphModule:
     """A copy of `graph` with modules and tensors of its own."""
     parts = {
         str(node.target): graph.get_submodule(str(node.target)) if node.op == "call_module" else value(graph, node)

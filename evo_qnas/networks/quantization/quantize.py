@@ -1,4 +1,4 @@
-"""Quantizing a network: which tensor gets which bits, calibration, and the stored integers."""
+"""Quantizing a network: bits of each tensor, calibration, and the stored integers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import (
     ACTIVATIONS,
     CONVOLUTIONS,
+    LAYOUT,
     LINEAR,
-    MOVES,
     capture,
     last_upsampling,
     value,
 )
-from evo_qnas.networks.quantization.correction import correct_biases, observe, steadied
-from evo_qnas.networks.quantization.fusing import fuse, twin
-from evo_qnas.networks.quantization.packing import pack, unpack
+from evo_qnas.networks.quantization.correction import correct_biases, matched_moments, observe
+from evo_qnas.networks.quantization.fusing import clone, fuse
 from evo_qnas.networks.quantization.quantizers import MAX_BITS, MIN_BITS, ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES, Scheme
 
 
 @final
@@ -42,17 +42,22 @@ class Bits:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Which bits each part of a network gets.
+    """The bits of each part of a network, and the scheme of its codes.
 
     Attributes:
         fixed: everything outside the named blocks.
         blocks: per block its bits.
         image_bits: activation bits of the network's input.
+        scheme: name of an entry of `SCHEMES`.
     """
 
     fixed: Bits
     blocks: Mapping[str, Bits] = field(default_factory=dict)
     image_bits: int = 8
+    scheme: str = DEFAULT_SCHEME
+
+    def __post_init__(self) -> None:
+        SCHEMES.require(self.scheme)
 
     def block_of(self, node: fx.Node) -> str:
         """The block from which an operation comes, "" for the fixed part."""
@@ -75,7 +80,7 @@ class QuantizedNetwork(nn.Module):
         graph: the captured graph with quantizers in it.
         layers: convolutions and linear layers in graph order.
         quantizers: activation quantizers in graph order, the first is the network's input.
-        weighted_steps: calibration weights errors of weights by their inputs' mean square.
+        weighted_scales: calibration weights errors of weights by their inputs' mean square.
         corrected_biases: calibration moves biases by the mean error that quantized weights leave.
     """
 
@@ -85,13 +90,13 @@ class QuantizedNetwork(nn.Module):
         modules = [graph.get_submodule(str(n.target)) for n in graph.graph.nodes if n.op == "call_module"]
         self.layers = tuple(m for m in modules if isinstance(m, QuantizedLayer))
         self.quantizers = tuple(m for m in modules if isinstance(m, ActivationQuantizer))
-        self.weighted_steps, self.corrected_biases = True, True
+        self.weighted_scales, self.corrected_biases = True, True
         self._running = fuse(graph)
 
-    def twin(self) -> "QuantizedNetwork":
+    def clone(self) -> "QuantizedNetwork":
         """An independent copy, in the same state."""
-        copied = QuantizedNetwork(twin(self.graph))
-        copied.weighted_steps, copied.corrected_biases = self.weighted_steps, self.corrected_biases
+        copied = QuantizedNetwork(clone(self.graph))
+        copied.weighted_scales, copied.corrected_biases = self.weighted_scales, self.corrected_biases
         return copied
 
     def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
@@ -108,24 +113,27 @@ class QuantizedNetwork(nn.Module):
 
     @torch.no_grad()
     def calibrate_weights(self, batches: Iterable[torch.Tensor]) -> None:
-        """Fits the weights' steps, then watches activations (unquantized) on `batches` for `calibrate_activations`.
+        """Fits the weights' scales, then watches activations (unquantized) on `batches` for `calibrate_activations`.
 
         Errors of weights count by their inputs' mean square, and biases take up the mean error that is left, both
-        measured on the first batch. Refined layers keep their codes and count as what was wanted, see `steadied`.
+        measured on the first batch. Refined layers keep their codes and count as the target, see
+        `matched_moments`.
         """
         parts = list(batches)
         for layer in self.layers:
             layer.active = layer.kept is not None
             layer.correct(None)
         for quantizer in self.quantizers:
-            quantizer.active, quantizer.watching, quantizer.seen = False, False, []
+            quantizer.active, quantizer.watching, quantizer.observed = False, False, []
         free = [layer for layer in self.layers if layer.kept is None]
-        with steadied(self.layers, for_good=False):
-            seen = observe(self, free, parts[0])
-        for layer, statistics in zip(free, seen, strict=True):
-            layer.fit(statistics.squares if self.weighted_steps else None)
-        with steadied(self.layers, for_good=True):
-            correct_biases(self, free if self.corrected_biases else [], seen if self.corrected_biases else [], parts[0])
+        with matched_moments(self.layers, for_good=False):
+            statistics = observe(self, free, parts[0])
+        for layer, of_layer in zip(free, statistics, strict=True):
+            layer.fit(of_layer.squares if self.weighted_scales else None)
+        if not self.corrected_biases:
+            free, statistics = [], []
+        with matched_moments(self.layers, for_good=True):
+            correct_biases(self, free, statistics, parts[0])
         for quantizer in self.quantizers:
             quantizer.watching = True
         for batch in parts:
@@ -135,7 +143,7 @@ class QuantizedNetwork(nn.Module):
 
     @torch.no_grad()
     def calibrate_activations(self) -> None:
-        """Fits every activation's step and zero point for its present bits from what was watched."""
+        """Fits every activation's scale and zero point for its present bits from what was watched."""
         for quantizer in self.quantizers:
             quantizer.fit()
         for layer in self.layers:
@@ -146,20 +154,15 @@ class QuantizedNetwork(nn.Module):
         self.calibrate_weights(batches)
         self.calibrate_activations()
         for quantizer in self.quantizers:
-            quantizer.seen = []
+            quantizer.observed = []
 
     def stored(self) -> dict[str, torch.Tensor]:
-        """What a device needs: per layer bit-packed codes, steps and int32 bias, per activation step and zero point."""
+        """The tensors a device needs, see `QuantizedLayer.stored` and `ActivationQuantizer.stored`."""
         tensors: dict[str, torch.Tensor] = {}
         for layer in self.layers:
-            tensors[f"{layer.name}.codes"] = pack(layer.weight_codes(), layer.bits)
-            tensors[f"{layer.name}.scale"] = layer.step().detach()
-            codes = layer.bias_codes()
-            if codes is not None:
-                tensors[f"{layer.name}.bias"] = codes.to(torch.int32)
+            tensors |= layer.stored()
         for quantizer in self.quantizers:
-            tensors[f"{quantizer.name}.step"] = quantizer.step().detach()
-            tensors[f"{quantizer.name}.zero_point"] = quantizer.zero_point.to(torch.uint8)
+            tensors |= quantizer.stored()
         return tensors
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -169,18 +172,11 @@ class QuantizedNetwork(nn.Module):
             NetworkError: a tensor is missing or has another shape.
         """
         try:
+            # Quantizers first: biases need the scales of their inputs.
             for quantizer in self.quantizers:
-                quantizer.step.set(tensors[f"{quantizer.name}.step"])
-                quantizer.zero_point = tensors[f"{quantizer.name}.zero_point"].to(torch.float32)
-                quantizer.active = True
+                quantizer.restore(tensors)
             for layer in self.layers:
-                scale = tensors[f"{layer.name}.scale"]
-                codes = unpack(tensors[f"{layer.name}.codes"], layer.bits, tuple(layer.weight.shape))
-                layer.step.set(scale)
-                layer.weight.data = codes.to(torch.float32) * scale.view((-1,) + (1,) * (layer.weight.ndim - 1))
-                layer.active = True
-                if layer.bias is not None:
-                    layer.bias.data = tensors[f"{layer.name}.bias"].to(torch.float32) * layer.bias_step()
+                layer.restore(tensors)
         except (KeyError, RuntimeError) as error:
             raise NetworkError(f"the stored weights do not fit this network: {error}") from error
 
@@ -196,19 +192,20 @@ def quantize(network: nn.Module, example: Float[torch.Tensor, "n ..."], policy: 
     Raises:
         NetworkError: the network cannot be captured, or a layer's weights are computed on the fly.
     """
-    graph = capture(network, example)
+    graph, scheme = capture(network, example), SCHEMES.get(policy.scheme)
     for node in list(graph.graph.nodes):
         if node.op == "placeholder":
-            quantizer = ActivationQuantizer(name="image", block="", bits=policy.image_bits)
+            quantizer = ActivationQuantizer(name="image", block="", bits=policy.image_bits, scheme=scheme)
             _insert_after(graph, node, quantizer)
         elif node.op == "call_function" and node.target in (*CONVOLUTIONS, *LINEAR):
-            _quantize_layer(graph, node, policy)
+            _quantize_layer(graph, node, policy, scheme)
     last = last_upsampling(graph)
     for node in list(graph.graph.nodes):
         block = policy.block_of(node)
         if node is not last and _computes(graph, node, policy):
             bits = policy.bits_of(block).activation
-            _insert_after(graph, node, ActivationQuantizer(name=node.name, block=block, bits=bits))
+            quantizer = ActivationQuantizer(name=node.name, block=block, bits=bits, scheme=scheme)
+            _insert_after(graph, node, quantizer)
     graph.graph.eliminate_dead_code()
     graph.delete_all_unused_submodules()
     graph.recompile()
@@ -226,7 +223,7 @@ def _insert_after(graph: fx.GraphModule, node: fx.Node, quantizer: ActivationQua
     node.replace_all_uses_with(inserted, delete_user_cb=lambda user: user is not inserted)
 
 
-def _quantize_layer(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> None:
+def _quantize_layer(graph: fx.GraphModule, node: fx.Node, policy: Policy, scheme: Scheme) -> None:
     """Replaces a convolution or linear node by a `QuantizedLayer`."""
     weight = value(graph, node.args[1])
     if weight is None:
@@ -234,7 +231,7 @@ def _quantize_layer(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> Non
     bias = value(graph, node.args[2]) if len(node.args) > 2 else None
     block = policy.block_of(node)
     outputs = tuple(node.meta["val"].shape)
-    places = outputs[2:] if node.target in CONVOLUTIONS else outputs[1:-1]
+    positions = outputs[2:] if node.target in CONVOLUTIONS else outputs[1:-1]
     layer = QuantizedLayer(
         name=node.name,
         block=block,
@@ -243,7 +240,8 @@ def _quantize_layer(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> Non
         arguments=tuple(_plain(argument) for argument in node.args[3:]),
         weight=weight,
         bias=bias,
-        macs=int(weight.numel() * prod(int(size) for size in places)),
+        macs=int(weight.numel() * prod(int(size) for size in positions)),
+        scheme=scheme,
     )
     target = f"layer_{node.name}"
     graph.add_submodule(target, layer)
@@ -263,8 +261,8 @@ def _is_layer(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
-    """Whether a node's output needs a quantizer: it computes, and its only reader is no ReLU of the same block."""
-    if not _is_layer(graph, node) and (node.op != "call_function" or node.target in MOVES):
+    """True where a node's output needs a quantizer: it computes, and its only reader is no ReLU of the same block."""
+    if not _is_layer(graph, node) and (node.op != "call_function" or node.target in LAYOUT):
         return False
     readers = list(node.users)
     if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
@@ -278,16 +276,16 @@ def _is_float(node: fx.Node) -> bool:
 
 
 def _link_biases(graph: fx.GraphModule) -> None:
-    """Tells each layer the quantizer of its input, which gives its bias its step."""
+    """Gives each layer the quantizer of its input, whose scale its bias needs."""
     for node in graph.graph.nodes:
         if not _is_layer(graph, node):
             continue
         source = node.args[0]
-        while source.op == "call_function" and source.target in MOVES:
+        while source.op == "call_function" and source.target in LAYOUT:
             source = source.args[0]
-        found = graph.get_submodule(str(source.target)) if source.op == "call_module" else None
-        if not isinstance(found, ActivationQuantizer):
+        producer = graph.get_submodule(str(source.target)) if source.op == "call_module" else None
+        if not isinstance(producer, ActivationQuantizer):
             raise NetworkError(f"the input of layer {node.meta['name']} is not quantized")
         layer = graph.get_submodule(str(node.target))
         if isinstance(layer, QuantizedLayer):
-            layer.source = [found]
+            layer.source = [producer]

@@ -1,11 +1,12 @@
-"""Quantizers for weights, activations and biases: integers times scales, with learned step sizes.
+"""Quantizers for weights, activations and biases: integers times scales that learn.
 
-Source: Esser et al. 2020, Learned Step Size Quantization (LSQ), equations 1-3, for the gradient of a step. We learn the
-logarithm of a step's factor instead of the step, so that a learning rate moves small and large steps by the same share;
-an absolute rate makes 4-bit weights beat 8-bit ones.
+Source: Esser et al. 2020, Learned Step Size Quantization (LSQ), equations 1-3, for the gradient of a scale, there
+called step size. We learn the logarithm of a scale's factor instead of the scale, so that a learning rate moves small
+and large scales by the same share; an absolute rate makes 4-bit weights beat 8-bit ones.
 """
 
 import math
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -15,99 +16,29 @@ from torch import nn
 from evo_qnas.networks.acceleration.autograd import applied
 from evo_qnas.networks.acceleration.convolutions import convolve
 from evo_qnas.networks.acceleration.depthwise import geometry_of
-from evo_qnas.networks.quantization.fake_quantize import INT32, Codes, RoundActivations, RoundBias, RoundWeights
+from evo_qnas.networks.quantization.fake_quantize import INT32, RoundBias, by_output
+from evo_qnas.networks.quantization.packing import pack, unpack
+from evo_qnas.networks.quantization.scales import Scale
+from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES, Scheme, WeightGrid
 
+# One bit has no code between its ends; codes are stored and computed in bytes.
 MIN_BITS, MAX_BITS = 2, 8
-_SEARCH_STEPS = 48
-_BINS = 1024
+# Values that calibration keeps of an activation and batch: 64 for each of the 1,024 bins that count them. Chosen, not
+# measured.
 _SAMPLE = 65_536
-
-
-def weight_range(bits: int) -> tuple[int, int]:
-    """Smallest and largest code of a weight, for example (-8, 7) at 4 bits."""
-    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-
-
-def weight_scales(
-    weight: Float[torch.Tensor, "out ..."], bits: int, importance: Float[torch.Tensor, "out inputs"] | None = None
-) -> Float[torch.Tensor, " out"]:
-    """Per output channel the step that leaves the least squared error, found on a grid; (out,) float32.
-
-    Errors are weighted by the importance of their input channel, the same for all where None.
-
-    The grid holds 48 shares from 0.3 to 1.25 of the step that just covers the largest magnitude; a channel of zeros
-    counts as one that reaches 2**-15 of the layer's largest weight.
-    """
-    low, high = weight_range(bits)
-    flat = weight.detach().flatten(1)
-    largest = flat.abs().amax(dim=1)
-    floor = float(largest.max()) * 2.0**-15
-    cover = (largest / high).clamp_min(floor / high if floor > 0 else 1.0)
-    share = torch.ones((), device=flat.device)
-    if importance is not None:
-        share = importance.view(*weight.shape[:2], *[1] * (weight.ndim - 2)).expand_as(weight).flatten(1)
-    best, least = cover.clone(), torch.full_like(cover, torch.inf)
-    for factor in torch.linspace(0.3, 1.25, _SEARCH_STEPS):
-        scale = cover * factor
-        codes = torch.clamp(torch.round(flat / scale[:, None]), low, high)
-        error = ((codes * scale[:, None] - flat) ** 2 * share).sum(dim=1)
-        better = error < least
-        best, least = torch.where(better, scale, best), torch.where(better, error, least)
-    return best
-
-
-def activation_range(sample: Float[torch.Tensor, " n"], bits: int) -> tuple[float, int]:
-    """Step and zero point with the least squared error on a sample of values; the range always holds 0.
-
-    Lower and upper ends are tried at shares of the sample's own ends; errors come from a histogram of 1,024 bins.
-    """
-    low, high = min(0.0, float(sample.min())), max(0.0, float(sample.max()))
-    if high - low <= 0.0:
-        return 1.0, 0
-    counts = torch.histc(sample, bins=_BINS, min=low, max=high)
-    width = (high - low) / _BINS
-    centres = low + width * (torch.arange(_BINS) + 0.5)
-    shares = torch.linspace(0.2, 1.0, 17 if low < 0.0 < high else 65)
-    lows = low * shares if low < 0.0 else torch.zeros(1)
-    highs = high * shares if high > 0.0 else torch.zeros(1)
-    pairs = torch.cartesian_prod(lows, highs)
-    levels = 2**bits - 1
-    scales = (pairs[:, 1] - pairs[:, 0]) / levels
-    zeros = torch.clamp(torch.round(-pairs[:, 0] / scales), 0, levels)
-    codes = torch.clamp(torch.round(centres / scales[:, None]) + zeros[:, None], 0, levels)
-    errors = (((codes - zeros[:, None]) * scales[:, None] - centres) ** 2 * counts).sum(dim=1)
-    best = int(errors.argmin())
-    return float(scales[best]), int(zeros[best])
-
-
-class Step(nn.Module):
-    """A positive step size per channel or tensor, `base * exp(theta)` with learned `theta`, 0 at the start."""
-
-    base: torch.Tensor
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.register_buffer("base", torch.ones(count))
-        self.theta = nn.Parameter(torch.zeros(count))
-
-    def set(self, scale: Float[torch.Tensor, " count"]) -> None:
-        """Starts again from `scale`; from then on `self()` is exactly `scale` until it learns."""
-        self.base = scale.detach().to(self.base).clone()
-        self.theta.data.zero_()
-
-    def forward(self) -> Float[torch.Tensor, " count"]:
-        """The step sizes, float32."""
-        return self.base * torch.exp(self.theta)
+# A bias may use half of 32 bits' range: what is left takes the sums to which it is added.
+_LARGEST_BIAS = 2.0**30
 
 
 @final
 class ActivationQuantizer(nn.Module):
-    """Quantizes a tensor to `bits` unsigned bits with one step and zero point (affine).
+    """A tensor rounded to `bits` unsigned bits with one scale and zero point.
 
     Attributes:
         name: name of the operation whose output this is.
         block: the block it belongs to, "" for the fixed part.
         bits: 2..8.
+        scheme: how values become codes.
         limits: what a ReLU or ReLU6 before it cuts to; cutting twice changes nothing.
         active: quantize; otherwise values pass through.
         watching: keep a sample of the values for calibration.
@@ -115,66 +46,80 @@ class ActivationQuantizer(nn.Module):
 
     zero_point: torch.Tensor
 
-    def __init__(self, *, name: str, block: str, bits: int) -> None:
+    def __init__(self, *, name: str, block: str, bits: int, scheme: Scheme | None = None) -> None:
         super().__init__()
         self.name, self.block, self.bits = name, block, bits
+        self.scheme = scheme or SCHEMES.get(DEFAULT_SCHEME)
         self.limits = (-math.inf, math.inf)
         self.active, self.watching = False, False
-        self.step = Step(1)
+        self.scale = Scale((1,), self.scheme)
         self.register_buffer("zero_point", torch.zeros(1))
-        self.seen: list[torch.Tensor] = []
+        self.observed: list[torch.Tensor] = []
+
+    @property
+    def code_range(self) -> tuple[int, int]:
+        """Smallest and largest code for the present bits."""
+        return self.scheme.activation_range(self.bits)
 
     def fit(self) -> None:
-        """Sets step and zero point for the present bits from the values watched."""
-        sample = torch.cat(self.seen)
-        scale, zero = activation_range(sample, self.bits)
-        self.step.set(torch.tensor([scale], device=self.zero_point.device))
+        """Sets scale and zero point for the present bits from the values watched."""
+        scale, zero = self.scheme.fit_activations(torch.cat(self.observed), self.bits)
+        self.scale.set(torch.tensor([scale], device=self.zero_point.device))
         self.zero_point = torch.full_like(self.zero_point, float(zero))
         self.active = True
 
     def codes(self, x: Float[torch.Tensor, "*shape"]) -> Int[torch.Tensor, "*shape"]:
-        """Integer codes, 0 .. 2**bits - 1, of the values that `forward` gives for `x`."""
-        return (torch.round(self(x) / self.step()) + self.zero_point).to(torch.int64)
+        """Integer codes, within `code_range`, of the values that `forward` gives for `x`."""
+        return (torch.round(self(x) / self.scale()) + self.zero_point).to(torch.int64)
+
+    def stored(self) -> dict[str, torch.Tensor]:
+        """Scale and zero point by the names of stored tensors."""
+        zero_point = self.zero_point.to(torch.uint8)
+        return {f"{self.name}.scale": self.scale().detach(), f"{self.name}.zero_point": zero_point}
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Takes over what `stored` gave."""
+        self.scale.set(tensors[f"{self.name}.scale"])
+        self.zero_point = tensors[f"{self.name}.zero_point"].to(torch.float32)
+        self.active = True
 
     def forward(self, x: Float[torch.Tensor, "*shape"]) -> Float[torch.Tensor, "*shape"]:
-        """`(code - zero point) * step` where active, else `x`, cut to `limits`."""
+        """`(code - zero point) * scale` where active, else `x`, cut to `limits`."""
         if self.watching:
-            flat = torch.clamp(x.detach(), *self.limits).flatten()
-            # An odd stride visits every channel and place alike.
-            stride = max(1, flat.numel() // _SAMPLE) | 1
-            self.seen.append(torch.cat([flat[::stride], flat.amin()[None], flat.amax()[None]]).float().cpu())
-        top = 2**self.bits - 1
-        if self.active and x.device.type == "cpu":
-            zero = int(self.zero_point)
-            codes = Codes(first=-zero, last=top - zero, low=self.limits[0], high=self.limits[1])
-            return applied(RoundActivations, x, self.step.theta, self.step.base, codes)
-        if self.limits != (-math.inf, math.inf):
-            x = torch.clamp(x, *self.limits)
-        if not self.active:
-            return x
-        # Elsewhere the fused operator, which needs no number on the host.
-        fused: torch.Tensor = torch._fake_quantize_learnable_per_tensor_affine(
-            x, self.step(), self.zero_point, 0, top, 1.0
-        )
-        return fused
+            self._watch(x)
+        if self.active:
+            return self.scheme.round_activations(
+                x, self.scale.theta, self.scale(), self.zero_point, bits=self.bits, limits=self.limits
+            )
+        return x if self.limits == (-math.inf, math.inf) else torch.clamp(x, *self.limits)
+
+    def _watch(self, x: torch.Tensor) -> None:
+        """Keeps a sample of a batch's values, its ends among them."""
+        flat = torch.clamp(x.detach(), *self.limits).flatten()
+        # An odd stride visits every channel and place alike.
+        stride = max(1, flat.numel() // _SAMPLE) | 1
+        self.observed.append(torch.cat([flat[::stride], flat.amin()[None], flat.amax()[None]]).float().cpu())
 
 
 @final
 class QuantizedLayer(nn.Module):
-    """A convolution or linear layer with integer weights times a step per output channel, and an integer bias.
+    """A convolution or linear layer with integer weights times scales, and an integer bias.
 
-    The bias has the step `input step * weight step` of its channel, so that the whole layer is integer arithmetic
-    followed by one multiplication per channel.
+    The bias has the scale of the sums to which it is added, so that the whole layer is integer arithmetic followed by
+    one multiplication per channel.
 
     Attributes:
         name: name of the operation in the captured graph.
         block: the block it belongs to, "" for the fixed part.
         bits: weight bits, 2..8.
         macs: multiplications per image.
+        scheme: how weights become codes.
         active: quantize; otherwise the float layer.
         kept: of a refined layer the mean and standard deviation of each output channel; calibration leaves its codes,
-            and fits steps and bias to these. None for a layer that calibration fits as a whole.
+            and fits scales and bias to these. None for a layer that calibration fits as a whole.
     """
+
+    zero_point: torch.Tensor
 
     def __init__(
         self,
@@ -187,13 +132,17 @@ class QuantizedLayer(nn.Module):
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         macs: int,
+        scheme: Scheme | None = None,
     ) -> None:
         super().__init__()
         self.name, self.block, self.bits, self.macs = name, block, bits, macs
+        self.scheme = scheme or SCHEMES.get(DEFAULT_SCHEME)
         self.operation, self.arguments = operation, arguments
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
-        self.step = Step(weight.shape[0])
+        shape = self.scheme.scale_shape(weight.shape[0])
+        self.scale = Scale(shape, self.scheme)
+        self.register_buffer("zero_point", torch.zeros(shape, dtype=torch.int64))
         self.active = False
         self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
         self.corrected = torch.zeros(weight.shape[0])
@@ -201,22 +150,40 @@ class QuantizedLayer(nn.Module):
         # In a list, so that the producer's quantizer is not registered here a second time.
         self.source: list[ActivationQuantizer] = []
 
+    def channel_axis(self, rank: int) -> int:
+        """Axis of the channels in an input or output of `rank` axes: the second of maps, the last of linear layers."""
+        return 1 if self.weight.ndim > 2 else rank - 1
+
     def fit(self, importance: Float[torch.Tensor, "out inputs"] | None = None) -> None:
-        """Sets the steps for the present bits by least squared error, see `weight_scales`."""
-        self.step.set(weight_scales(self.weight, self.bits, importance))
+        """Sets the grid of the weights for the present bits, see `Scheme.fit_weights`."""
+        grid = self.scheme.fit_weights(self.weight, self.bits, importance)
+        self.scale.set(grid.scale)
+        self.zero_point = grid.zero_point.to(self.zero_point)
         self.active = True
 
-    def keep(self, step: Float[torch.Tensor, " out"], kept: tuple[torch.Tensor, torch.Tensor]) -> None:
-        """Takes `step` for the present weights, and what their outputs' means and deviations should be."""
-        self.step.set(step)
+    def keep(
+        self,
+        scale: Float[torch.Tensor, "*channels"],
+        kept: tuple[torch.Tensor, torch.Tensor],
+        zero_point: torch.Tensor | None = None,
+    ) -> None:
+        """Takes a grid (zero points 0 where None) for the present weights, and their outputs' means and deviations."""
+        self.scale.set(scale)
+        self.zero_point = torch.zeros_like(self.zero_point) if zero_point is None else zero_point.to(self.zero_point)
         self.active, self.kept = True, kept
         self.corrected = torch.zeros_like(self.corrected)
+
+    @property
+    def scales_channels(self) -> bool:
+        """True where each output channel has a scale of its own."""
+        return self.scale.theta.ndim > 0
 
     @torch.no_grad()
     def rescale(self, share: Float[torch.Tensor, " out"], shift: Float[torch.Tensor, " out"]) -> None:
         """Multiplies each output channel by its share (> 0) and adds a shift; the codes of the weights stay."""
-        self.weight.mul_(share.view((-1,) + (1,) * (self.weight.ndim - 1)))
-        self.step.set(self.step() * share)
+        if self.scales_channels:  # else every share is 1
+            self.weight.mul_(by_output(share, self.weight.ndim))
+            self.scale.set(self.scale() * share)
         if self.bias is not None:
             self.bias.mul_(share).add_(shift)
 
@@ -233,42 +200,69 @@ class QuantizedLayer(nn.Module):
             self.corrected = self.corrected + shift
 
     def fit_bias(self) -> None:
-        """Widens the steps of channels whose weights are so small beside their bias that it would not fit 32 bits."""
+        """Widens the scales of channels whose weights are so small beside their bias that it would not fit 32 bits."""
         if self.bias is not None and self.source:
-            least = self.bias.detach().abs() / (self.source[0].step().detach() * 2.0**30)
-            self.step.set(torch.maximum(self.step().detach(), least))
+            least = self.bias.detach().abs() / (self.source[0].scale().detach() * _LARGEST_BIAS)
+            self.scale.set(self.scheme.widened_scale(self.scale().detach(), least))
 
     def quantized_weight(self) -> torch.Tensor:
-        """Weights as integers times steps, same shape as `weight`."""
-        first, last = weight_range(self.bits)
-        codes = Codes(first=first, last=last)
-        return applied(RoundWeights, self.weight, self.step.theta, self.step.base, codes)
+        """Weights as integers times scales, same shape as `weight`."""
+        grid = WeightGrid(scale=self.scale().detach(), zero_point=self.zero_point)
+        return self.scheme.round_weights(self.weight, self.scale.theta, grid, self.bits)
 
-    def bias_step(self) -> Float[torch.Tensor, " out"]:
-        """(out,) the bias's step: input step times weight steps."""
+    def bias_scale(self) -> Float[torch.Tensor, "*outputs"]:
+        """The scale of the bias, see `Scheme.bias_scale`."""
         with torch.no_grad():
-            step: torch.Tensor = self.source[0].step() * self.step()
-            return step
+            return self.scheme.bias_scale(self.source[0].scale(), self.scale())
 
     def quantized_bias(self) -> torch.Tensor | None:
-        """Bias as 32-bit integers times `bias_step`; gradients pass straight through."""
+        """Bias as 32-bit integers times `bias_scale`; gradients pass straight through."""
         if self.bias is None:
             return None
-        return applied(RoundBias, self.bias, self.bias_step())
+        return applied(RoundBias, self.bias, self.bias_scale())
+
+    def centred_codes(self) -> Int[torch.Tensor, "out ..."]:
+        """Integer codes of the weights minus their zero points, int64: what multiplies."""
+        with torch.no_grad():
+            return torch.round(self.quantized_weight() / by_output(self.scale(), self.weight.ndim)).to(torch.int64)
 
     def weight_codes(self) -> Int[torch.Tensor, "out ..."]:
-        """Integer codes of the weights, int64."""
-        with torch.no_grad():
-            shape = (-1,) + (1,) * (self.weight.ndim - 1)
-            return torch.round(self.quantized_weight() / self.step().view(shape)).to(torch.int64)
+        """Integer codes of the weights, int64: what is stored."""
+        return self.centred_codes() + by_output(self.zero_point, self.weight.ndim)
 
     def bias_codes(self) -> Int[torch.Tensor, " out"] | None:
         """Integer codes of the bias, int64 within 32 bits; None without a bias."""
         if self.bias is None:
             return None
         with torch.no_grad():
-            codes: torch.Tensor = torch.clamp(torch.round(self.bias / self.bias_step()), -INT32, INT32)
+            codes: torch.Tensor = torch.clamp(torch.round(self.bias / self.bias_scale()), -INT32, INT32)
             return codes.to(torch.int64)
+
+    def stored(self) -> dict[str, torch.Tensor]:
+        """Packed codes, scales, zero points where there are any, and int32 bias, by the names of stored tensors."""
+        tensors = {
+            f"{self.name}.codes": pack(self.weight_codes(), self.bits),
+            f"{self.name}.scale": self.scale().detach(),
+        }
+        if self.scheme.has_weight_zero_points:
+            tensors[f"{self.name}.zero_point"] = self.zero_point.to(torch.int8)
+        codes = self.bias_codes()
+        if codes is not None:
+            tensors[f"{self.name}.bias"] = codes.to(torch.int32)
+        return tensors
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Takes over what `stored` gave; the quantizer of the input must have its own already."""
+        scale = tensors[f"{self.name}.scale"]
+        codes = unpack(tensors[f"{self.name}.codes"], self.bits, tuple(self.weight.shape))
+        self.scale.set(scale)
+        if self.scheme.has_weight_zero_points:
+            self.zero_point = tensors[f"{self.name}.zero_point"].to(self.zero_point)
+            codes = codes - by_output(self.zero_point, self.weight.ndim)
+        self.weight.data = codes.to(torch.float32) * by_output(scale, self.weight.ndim)
+        self.active = True
+        if self.bias is not None:
+            self.bias.data = tensors[f"{self.name}.bias"].to(torch.float32) * self.bias_scale()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The layer's output, float32."""

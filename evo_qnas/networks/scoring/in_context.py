@@ -1,4 +1,4 @@
-"""Scores of choices inside the network: one block of the teacher is replaced, and the output looked at."""
+"""Scores of choices inside the network: of the teacher with one block replaced, by its output."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +10,7 @@ from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
+from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import Task, evaluation_batch
 from evo_qnas.networks.training.refine import Refined, with_refined
 
@@ -23,7 +24,7 @@ def teacher_outputs(teacher: nn.Module, images: Images) -> torch.Tensor:
 
 
 @torch.no_grad()
-def score_in_place(
+def score_in_context(
     teacher: nn.Module,
     block: str,
     operator: str,
@@ -38,6 +39,7 @@ def score_in_place(
     task: Task,
     measure: str,
     refined: Mapping[int, Refined] | None = None,
+    scheme: str = DEFAULT_SCHEME,
 ) -> list[tuple[float, float]]:
     """Score and its standard error of an operator at every combination of bits, in the order of `score_operator`.
 
@@ -58,17 +60,18 @@ def score_in_place(
         measure: `kl`, the Kullback-Leibler divergence from the teacher's output, or `loss`, how much the task's loss
             rises over the teacher's.
         refined: weights that were refined for these weight bits, see `refine_operator`.
+        scheme: name of the quantization scheme.
 
     Source: Molchanov et al. 2022 (LANA) score a candidate by the loss of the teacher with this one layer replaced.
     """
     replaced = assemble(teacher, {block: module})
     if operator != TEACHER:
         estimate_batch_norm(replaced, calibration.split(evaluation_batch(calibration)))
-    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8)
+    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=scheme)
     plain = quantize(replaced.get_submodule(block), features[:2], policy)
     if not plain.layers:
         return [_divergence(replaced, images, outputs, task, measure)]
-    found = []
+    scores = []
     for weight in weight_bits:
         network = with_refined(plain, (refined or {}).get(weight))
         network.set_bits(Bits(weight=weight, activation=8))
@@ -77,8 +80,8 @@ def score_in_place(
             network.set_bits(Bits(weight=weight, activation=activation))
             network.calibrate_activations()
             replaced.set_submodule(block, network)
-            found.append(_divergence(replaced.eval(), images, outputs, task, measure))
-    return found
+            scores.append(_divergence(replaced.eval(), images, outputs, task, measure))
+    return scores
 
 
 def _divergence(
@@ -87,15 +90,15 @@ def _divergence(
     """Mean over images, and its standard error."""
     size = evaluation_batch(images.pixels)
     parts = []
-    for (pixels, labels), wanted in zip(images.parts(size), outputs.split(size), strict=True):
+    for (pixels, labels), target in zip(images.parts(size), outputs.split(size), strict=True):
         logits = network(pixels)
         if measure == "kl":
-            apart = task.match(logits, wanted)
+            apart = task.match(logits, target)
             parts.append(apart.flatten(1).mean(dim=1) if apart.ndim > 1 else apart)
         else:
             each = [
                 task.loss(logits[row : row + 1], labels[row : row + 1])
-                - task.loss(wanted[row : row + 1], labels[row : row + 1])
+                - task.loss(target[row : row + 1], labels[row : row + 1])
                 for row in range(len(labels))
             ]
             parts.append(torch.stack(each))

@@ -11,16 +11,17 @@ from torch import nn
 
 from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
 from evo_qnas.networks.candidates.blocks import assemble, recording
-from evo_qnas.networks.quantization.correction import steadied
+from evo_qnas.networks.quantization.correction import matched_moments
 from evo_qnas.networks.quantization.costs import Costs, costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
+from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.noise import noise_to_signal
 from evo_qnas.networks.training.refine import Refined, take_refined, with_refined
 
 # Raised where the same module gets another score than before: scores of two versions are not to be mixed.
-SCORING = 2
+SCORING = 3
 
 
 @final
@@ -56,8 +57,10 @@ def score_operator(
     inputs: Float[torch.Tensor, "s ..."],
     targets: Float[torch.Tensor, "s ..."],
     variance: Float[torch.Tensor, " c"],
+    channel_axis: int = 1,
     input_bits: int = 8,
     refined: Mapping[int, Refined] | None = None,
+    scheme: str = DEFAULT_SCHEME,
 ) -> list[ChoiceScore]:
     """Scores of an operator at every combination of bits, in the order of weight bits, then activation bits.
 
@@ -70,12 +73,16 @@ def score_operator(
         inputs: block inputs of the search images, the teacher's.
         targets: block outputs of the search images, the teacher's.
         variance: (c,) of the targets, see `channel_variance`.
+        channel_axis: of the targets, see `BlockShape.channel_axis`.
         input_bits: bits of the block's input, which belongs to whatever comes before it.
         refined: weights that were refined for these weight bits, see `refine_operator`.
+        scheme: name of the quantization scheme.
     """
-    plain = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits))
+    plain = quantize(
+        module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme)
+    )
     if not plain.layers:
-        score, stderr = _score(module, inputs, targets, variance)
+        score, stderr = _score(module, inputs, targets, variance, channel_axis)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
         return [
             ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)
@@ -88,7 +95,7 @@ def score_operator(
         for activation in activation_bits:
             network.set_bits(Bits(weight=weight, activation=activation))
             network.calibrate_activations()
-            score, stderr = _score(network, inputs, targets, variance)
+            score, stderr = _score(network, inputs, targets, variance, channel_axis)
             scores.append(
                 ChoiceScore(
                     operator=operator,
@@ -103,21 +110,23 @@ def score_operator(
 
 
 def _score(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, variance: torch.Tensor
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, variance: torch.Tensor, channel_axis: int
 ) -> tuple[float, float]:
     """Mean and standard error of the noise-to-signal ratio over images."""
     size = min(evaluation_batch(inputs), evaluation_batch(targets))
     parts = [
-        noise_to_signal(wanted, network(taken), variance)
-        for taken, wanted in zip(inputs.split(size), targets.split(size), strict=True)
+        noise_to_signal(target, network(part), variance, channel_axis)
+        for part, target in zip(inputs.split(size), targets.split(size), strict=True)
     ]
     values = torch.cat(parts).double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5)
 
 
-def fixed_costs(teacher: nn.Module, example: torch.Tensor, blocks: Sequence[str], fixed: Bits) -> Costs:
+def fixed_costs(
+    teacher: nn.Module, example: torch.Tensor, blocks: Sequence[str], fixed: Bits, *, scheme: str = DEFAULT_SCHEME
+) -> Costs:
     """Costs of everything outside the blocks, the network's input quantizer included."""
-    network = quantize(teacher, example, Policy(fixed=fixed, blocks=dict.fromkeys(blocks, fixed)))
+    network = quantize(teacher, example, Policy(fixed=fixed, blocks=dict.fromkeys(blocks, fixed), scheme=scheme))
     layers = [layer for layer in network.layers if not layer.block]
     return costs_of(layers, [q for q in network.quantizers if not q.block], fixed.activation)
 
@@ -130,6 +139,7 @@ def assemble_quantized(
     calibration: Float[torch.Tensor, "n ..."],
     *,
     refined: Mapping[str, Refined] | None = None,
+    scheme: str = DEFAULT_SCHEME,
 ) -> QuantizedNetwork:
     """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
 
@@ -143,13 +153,14 @@ def assemble_quantized(
         fixed: bits of the fixed part.
         calibration: train images.
         refined: per block the weights that were refined for its bits; blocks without are quantized as they are.
+        scheme: name of the quantization scheme.
     """
     assembled, parts = assemble(teacher, modules), calibration.split(evaluation_batch(calibration))
     kept = dict(refined or {})
     if kept or any(module is not teacher.get_submodule(name) for name, module in modules.items()):
-        with _refined_blocks(assembled, bits, kept, calibration[:2]):
+        with _refined_blocks(assembled, bits, kept, calibration[:2], scheme):
             estimate_batch_norm(assembled, parts)
-    network = quantize(assembled, calibration[:2], Policy(fixed=fixed, blocks=bits))
+    network = quantize(assembled, calibration[:2], Policy(fixed=fixed, blocks=bits, scheme=scheme))
     for block, tensors in kept.items():
         take_refined([layer for layer in network.layers if layer.block == block], tensors)
     network.calibrate(parts)
@@ -158,19 +169,19 @@ def assemble_quantized(
 
 @contextmanager
 def _refined_blocks(
-    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: torch.Tensor
+    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: torch.Tensor, scheme: str
 ) -> Iterator[None]:
-    """The blocks with refined weights stand in their places, their activations in floats."""
+    """The blocks with refined weights replace the network's own, their activations in floats."""
     own = {name: network.get_submodule(name) for name in refined}
-    with torch.no_grad(), recording(network, list(refined)) as seen:
+    with torch.no_grad(), recording(network, list(refined)) as recorded:
         network(example)
     layers: list[QuantizedLayer] = []
     for name, tensors in refined.items():
-        block = quantize(own[name], seen[name][0], Policy(fixed=bits[name]))
+        block = quantize(own[name], recorded[name][0], Policy(fixed=bits[name], scheme=scheme))
         take_refined(block.layers, tensors)
         layers += block.layers
         network.set_submodule(name, block)
-    with steadied(layers, for_good=False):
+    with matched_moments(layers, for_good=False):
         yield
     for name, module in own.items():
         network.set_submodule(name, module)

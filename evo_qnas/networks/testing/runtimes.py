@@ -89,7 +89,7 @@ class RuntimeContract(ABC):
             reference = run_in_integers(network, images).numpy()
             assert logits.shape == reference.shape
             assert logits.dtype == np.float32
-            distance = np.rint(np.abs(logits - reference) / float(network.quantizers[-1].step().detach()))
+            distance = np.rint(np.abs(logits - reference) / float(network.quantizers[-1].scale().detach()))
             assert distance.max() <= runtime.tolerance.steps
             least = runtime.tolerance.agreement if bits[1] == 8 else runtime.tolerance.agreement_few_bits
             assert (logits.argmax(1) == reference.argmax(1)).mean() >= least

@@ -101,7 +101,7 @@ def distill(
                 with lanes.lane(lane):
                     with autocast(precision, device):
                         output = module(inputs)
-                    loss = noise_to_signal(targets, output.float(), variance).mean()
+                    loss = noise_to_signal(targets, output.float(), variance, features.channel_axis).mean()
                     loss.backward()
                     step_losses.append(loss.detach())
             lanes.join()

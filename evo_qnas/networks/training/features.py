@@ -17,7 +17,7 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.blocks import BlockShape, recording
 from evo_qnas.networks.tasks.base import evaluation_batch
-from evo_qnas.networks.training.noise import channel_variance, variance_floor
+from evo_qnas.networks.training.noise import channel_rows, channel_variance, variance_floor
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Maps = Float[torch.Tensor, "k ..."]
@@ -44,9 +44,11 @@ class Features(ABC):
 
     Attributes:
         variance: (c,) of the outputs over all images, see `channel_variance`.
+        channel_axis: of the outputs, see `BlockShape.channel_axis`.
     """
 
     variance: Float[torch.Tensor, " c"]
+    channel_axis: int = 1
 
     @abstractmethod
     def __len__(self) -> int:
@@ -61,9 +63,11 @@ class Features(ABC):
 class StoredFeatures(Features):
     """Features that are there, in memory or in a mapped file."""
 
-    def __init__(self, inputs: Maps, targets: Maps, variance: Float[torch.Tensor, " c"] | None = None) -> None:
-        self.inputs, self.targets = inputs, targets
-        self.variance = channel_variance(targets.float()) if variance is None else variance
+    def __init__(
+        self, inputs: Maps, targets: Maps, variance: Float[torch.Tensor, " c"] | None = None, *, channel_axis: int = 1
+    ) -> None:
+        self.inputs, self.targets, self.channel_axis = inputs, targets, channel_axis
+        self.variance = channel_variance(targets.float(), channel_axis) if variance is None else variance
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -84,10 +88,11 @@ class TeacherFeatures(Features):
         images: Images,
         *,
         variance: Float[torch.Tensor, " c"],
+        channel_axis: int = 1,
         device: str = "cpu",
     ) -> None:
         self.teacher, self.block, self.images = teacher.to(device).eval(), block, images
-        self.variance, self.device = variance, device
+        self.variance, self.channel_axis, self.device = variance, channel_axis, device
 
     def __len__(self) -> int:
         return len(self.images)
@@ -132,14 +137,15 @@ def cache_features(
     """
     storage = {shape.name: _reserved(shape, len(images), settings.dtype, folder) for shape in shapes}
     moments: dict[str, Any] = {}
+    axes = {shape.name: shape.channel_axis for shape in shapes}
     for start, recorded in _runs(teacher, [shape.name for shape in shapes], images, device):
         for name, pair in recorded.items():
             for target, values in zip(storage[name], pair, strict=True):
                 target[start : start + len(values)].copy_(values)
-            moments[name] = moments.get(name, 0.0) + _moments(pair[1])
+            moments[name] = moments.get(name, 0.0) + _moments(pair[1], axes[name])
     stored = {}
     for name, (inputs, targets) in storage.items():
-        stored[name] = StoredFeatures(inputs, targets, _variance(moments[name]))
+        stored[name] = StoredFeatures(inputs, targets, _variance(moments[name]), channel_axis=axes[name])
         if folder is not None:
             content = {
                 "fingerprint": fingerprint,
@@ -147,6 +153,7 @@ def cache_features(
                 "inputs": list(inputs.shape),
                 "targets": list(targets.shape),
                 "variance": stored[name].variance.tolist(),
+                "channel_axis": axes[name],
             }
             write_text(folder / f"{name}.json", json.dumps(content))
     return stored
@@ -158,28 +165,29 @@ def open_features(folder: Path, block: str, fingerprint: str) -> StoredFeatures 
         content = json.loads((folder / f"{block}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if content.get("fingerprint") != fingerprint:
+    if content.get("fingerprint") != fingerprint or "channel_axis" not in content:
         return None
     inputs, targets = (_mapped(folder / f"{block}.{part}", content[part], content["dtype"]) for part in _PARTS)
-    return StoredFeatures(inputs, targets, torch.tensor(content["variance"]))
+    variance, axis = torch.tensor(content["variance"]), content["channel_axis"]
+    return StoredFeatures(inputs, targets, variance, channel_axis=axis)
 
 
 def output_variance(
-    teacher: nn.Module, block: str, images: Images, *, device: str = "cpu"
+    teacher: nn.Module, block: str, images: Images, *, channel_axis: int = 1, device: str = "cpu"
 ) -> Float[torch.Tensor, " c"]:
     """(c,) `channel_variance` of a block's outputs over all images, without keeping them."""
-    return output_variances(teacher, [block], images, device=device)[block]
+    return output_variances(teacher, {block: channel_axis}, images, device=device)[block]
 
 
 @torch.no_grad()
 def output_variances(
-    teacher: nn.Module, blocks: Sequence[str], images: Images, *, device: str = "cpu"
+    teacher: nn.Module, channel_axes: Mapping[str, int], images: Images, *, device: str = "cpu"
 ) -> dict[str, Float[torch.Tensor, " c"]]:
-    """`output_variance` of several blocks from one run of the teacher over the images."""
-    moments: dict[str, Any] = dict.fromkeys(blocks, 0.0)
-    for _, records in _runs(teacher, blocks, images, device):
+    """`output_variance` of several blocks, by name with their channel axes, from one run of the teacher."""
+    moments: dict[str, Any] = dict.fromkeys(channel_axes, 0.0)
+    for _, records in _runs(teacher, list(channel_axes), images, device):
         for block, (_, outputs) in records.items():
-            moments[block] = moments[block] + _moments(outputs)
+            moments[block] = moments[block] + _moments(outputs, channel_axes[block])
     return {block: _variance(total) for block, total in moments.items()}
 
 
@@ -224,9 +232,9 @@ def _runs(
     teacher.to("cpu")
 
 
-def _moments(outputs: Maps) -> torch.Tensor:
+def _moments(outputs: Maps, axis: int) -> torch.Tensor:
     """(3, c) count, sum and sum of squares of each channel, float64."""
-    rows = outputs.detach().transpose(0, 1).flatten(1).double()
+    rows = channel_rows(outputs.detach(), axis).double()
     return torch.stack(
         [torch.full((len(rows),), rows.shape[1], device=rows.device), rows.sum(1), rows.square().sum(1)]
     ).cpu()

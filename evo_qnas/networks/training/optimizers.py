@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.quantization.quantizers import Step
+from evo_qnas.networks.quantization.scales import Scale
 
 
 def learnable(networks: Sequence[QuantizedNetwork]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Weights and biases of all layers of the networks, and the logarithms of all their step sizes."""
     layers = [layer for network in networks for layer in network.layers]
     weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias) if parameter is not None]
-    thetas = [module.theta for network in networks for module in network.modules() if isinstance(module, Step)]
+    thetas = [module.theta for network in networks for module in network.modules() if isinstance(module, Scale)]
     return weights, thetas
 
 

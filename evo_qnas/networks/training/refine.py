@@ -14,6 +14,7 @@ from evo_qnas.networks.acceleration.devices import channels_last, to_rest, to_tr
 from evo_qnas.networks.quantization.correction import moments
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
+from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.features import Features
 from evo_qnas.networks.training.noise import noise_to_signal
@@ -83,7 +84,7 @@ def refine(
         inputs, targets = (channels_last(part.to(device)) for part in features.take(chosen))
         optimizer.zero_grad(set_to_none=True)
         for index, network in enumerate(networks.values()):
-            loss = noise_to_signal(targets, network(inputs), variance).mean()
+            loss = noise_to_signal(targets, network(inputs), variance, features.channel_axis).mean()
             loss.backward()
             total[index] += loss.detach().cpu()
         optimizer.step()
@@ -94,7 +95,7 @@ def refine(
 
 
 def refined_tensors(network: QuantizedNetwork, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Result of refinement for the layers of a block, by their index in it: float weight, bias, step, output moments.
+    """Result of refinement for the layers of a block, by their index in it: float weight, bias, scale, output moments.
 
     Args:
         network: refined; its activations are in floats afterwards.
@@ -113,7 +114,8 @@ def refined_tensors(network: QuantizedNetwork, inputs: torch.Tensor) -> dict[str
 
 def _parts(layer: QuantizedLayer) -> dict[str, torch.Tensor]:
     bias = {} if layer.bias is None else {"bias": layer.bias}
-    return {"weight": layer.weight, "step": layer.step(), **bias}
+    zero_point = {"zero_point": layer.zero_point} if layer.scheme.has_weight_zero_points else {}
+    return {"weight": layer.weight, "scale": layer.scale(), **bias, **zero_point}
 
 
 @torch.no_grad()
@@ -142,14 +144,14 @@ def take_refined(layers: Sequence[QuantizedLayer], tensors: Refined) -> None:
         layer.weight.copy_(own_tensors["weight"])
         if layer.bias is not None:
             layer.bias.copy_(own_tensors["bias"])
-        layer.keep(own_tensors["step"], (own_tensors["mean"], own_tensors["deviation"]))
+        layer.keep(own_tensors["scale"], (own_tensors["mean"], own_tensors["deviation"]), own_tensors.get("zero_point"))
 
 
 def with_refined(network: QuantizedNetwork, tensors: Refined | None) -> QuantizedNetwork:
     """A copy of a block's network with refined weights, or `network` itself where there are none."""
     if tensors is None:
         return network
-    refined = network.twin()
+    refined = network.clone()
     take_refined(refined.layers, tensors)
     return refined
 
@@ -163,6 +165,7 @@ def refine_operator(
     weight_bits: Sequence[int],
     seed: int,
     device: str = "cpu",
+    scheme: str = DEFAULT_SCHEME,
 ) -> dict[int, dict[str, torch.Tensor]]:
     """Refined weights of an operator, see `refined_tensors`, for each of the weight bits; none where it has no layers.
 
@@ -174,15 +177,16 @@ def refine_operator(
         weight_bits: widths to refine for.
         seed: decides the batches.
         device: where to train.
+        scheme: name of the quantization scheme.
     """
     activation = settings.activation_bits or 8
-    plain = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=activation)))
+    plain = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=activation), scheme=scheme))
     if not plain.layers:
         return {}
     parts = calibration.split(evaluation_batch(calibration))
     networks = {}
     for bits in weight_bits:
-        network = networks[bits] = plain.twin()
+        network = networks[bits] = plain.clone()
         network.set_bits(Bits(weight=bits, activation=activation))
         network.calibrate(parts)
         if settings.activation_bits is None:

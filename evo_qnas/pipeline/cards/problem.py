@@ -10,6 +10,7 @@ from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
 from evo_qnas.networks.export import RUNTIMES
+from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES
 from evo_qnas.networks.tasks.base import TASKS
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
@@ -26,8 +27,13 @@ class BlocksCard(Card):
 
 
 class QuantizationCard(Card):
-    """`[quantization]`: the bit-widths of the search and of the fixed part."""
+    """`[quantization]`: the bit-widths of the search and of the fixed part.
 
+    Attributes:
+        scheme: how numbers become codes, one of `networks.quantization.SCHEMES`.
+    """
+
+    scheme: Annotated[str, AfterValidator(SCHEMES.require)] = DEFAULT_SCHEME
     weight_bits: Annotated[list[WeightBits], Field(min_length=1)]
     activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
     fixed_weight_bits: WeightBits = 8

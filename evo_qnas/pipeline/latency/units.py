@@ -123,7 +123,7 @@ class UnitFile:
         module = context.candidates.trained(first.block, first.operator)
         generator = torch.Generator().manual_seed(seed_of("latency inputs", context.card.seed, first.block) % 2**31)
         inputs = torch.randn(_IMAGES, *context.shape(first.block).inputs, generator=generator)
-        network = quantize(module, inputs[:2], Policy(fixed=EIGHT))
+        network = quantize(module, inputs[:2], Policy(fixed=EIGHT, scheme=context.card.quantization.scheme))
         facts = block_facts(network)
         idle = len(network.quantizers) < 2 and not any(n.op == "call_function" for n in network.graph.graph.nodes)
         for unit in units:
@@ -150,8 +150,8 @@ class UnitFile:
         if unit.kind == "fp32":
             self.writer.write_float(network, images, self.path(unit))
             return
-        bits = dict.fromkeys(names, context.fixed_bits)
-        quantized = quantize(network, images[:2], Policy(fixed=context.fixed_bits, blocks=bits))
+        bits, scheme = dict.fromkeys(names, context.fixed_bits), context.card.quantization.scheme
+        quantized = quantize(network, images[:2], Policy(fixed=context.fixed_bits, blocks=bits, scheme=scheme))
         quantized.calibrate([images])
         write_text(self._facts(unit), json.dumps(fixed_facts(quantized, names)))
         self.writer.write_part(quantized, self.path(unit), Part(blocks=tuple(names)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.operators import TEACHER
-from evo_qnas.networks.scoring.in_context import score_in_place, teacher_outputs
+from evo_qnas.networks.scoring.in_context import score_in_context, teacher_outputs
 from evo_qnas.networks.training.distill import block_features
 from evo_qnas.pipeline.context import RunContext, digest, read_json, to_json
 from evo_qnas.pipeline.jobs import in_jobs
@@ -86,7 +86,7 @@ class _InContext:
         outputs = teacher_outputs(context.teacher, context.splits.search)
         rows: list[tuple[float, float]] = []
         for operator in [TEACHER, *context.candidates.labels(block)]:
-            rows += score_in_place(
+            rows += score_in_context(
                 context.teacher,
                 block,
                 operator,
@@ -99,6 +99,7 @@ class _InContext:
                 outputs=outputs,
                 task=context.task,
                 measure=settings.measure,
+                scheme=context.card.quantization.scheme,
                 refined=refined_weights(context, block, operator),
             )
         content = {

@@ -48,7 +48,9 @@ def make_tables(context: RunContext, *, jobs: int) -> Tables:
     record_scoring_features(context, [name for name in names if scoring.known(name) is None])
     rows = in_jobs(scoring, names, context=context, jobs=jobs, label="blocks scored", names=names)
     shutil.rmtree(context.paths.features, ignore_errors=True)
-    fixed = fixed_costs(context.teacher, context.example, names, context.fixed_bits)
+    fixed = fixed_costs(
+        context.teacher, context.example, names, context.fixed_bits, scheme=context.card.quantization.scheme
+    )
     method = "post-training quantization"
     if few:
         method += f", refined before it at {', '.join(map(str, few))} weight bits"
@@ -88,6 +90,8 @@ class _Scoring:
                 inputs=features.inputs,
                 targets=features.targets,
                 variance=features.variance,
+                channel_axis=context.shape(block).channel_axis,
+                scheme=quantization.scheme,
                 refined=refined_weights(context, block, operator),
             )
             choices += [dataclasses.asdict(choice) for choice in scores]

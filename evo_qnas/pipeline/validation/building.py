@@ -42,4 +42,5 @@ def build_network(context: RunContext, choices: Sequence[BlockChoice]) -> Quanti
         context.fixed_bits,
         context.calibration,
         refined=refined_choices(context, choices),
+        scheme=context.card.quantization.scheme,
     )

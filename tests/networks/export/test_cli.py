@@ -38,7 +38,7 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
         BlockChoice(block="stages.1", operator="teacher", weight_bits=8, activation_bits=5),
     ]
     network = build_network(context, choices)
-    network.layers[2].step.theta.data += 0.1
+    network.layers[2].scale.theta.data += 0.1
     size = costs_of(network.layers, network.quantizers, 8).size_bytes
     entry = {
         "blocks": [choice.to_dict() for choice in choices],

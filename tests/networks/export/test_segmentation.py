@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from evo_qnas.data import Images
 from evo_qnas.networks.capture.graph import ATEN, last_upsampling
+from evo_qnas.networks.capture.operations.upsampling import bilinear
 from evo_qnas.networks.export import export
 from evo_qnas.networks.export.onnx.sessions import kernels, optimized_operations
 from evo_qnas.networks.export.onnx.translate import to_onnx
 from evo_qnas.networks.integer.reference import InIntegers, run_in_integers
-from evo_qnas.networks.integer.upsampling import bilinear
 from evo_qnas.networks.models.layers import conv_bn, inverted_residual
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
@@ -101,7 +101,7 @@ def test_the_logits_are_quantized_and_their_upsampling_is_not(tmp_path: Path) ->
         full = network(images)
     small = in_runtime(written(network, tmp_path), images)
     target = functional.interpolate(small, size=SIZE, mode="bilinear")
-    step = float(network.quantizers[-1].step().detach())
+    step = float(network.quantizers[-1].scale().detach())
     assert full.shape == target.shape == (6, 5, *SIZE)
     assert float((full - target).abs().max()) <= 2.001 * step
     assert float(((full - target).abs() > 1e-3 * step).float().mean()) < 0.02

@@ -67,7 +67,7 @@ def distances(network: QuantizedNetwork, images: torch.Tensor, given: np.ndarray
     """Distance of logits from the integer reference, in steps of the last quantizer."""
     target = run_in_integers(network, images).numpy()
     assert given.shape == target.shape
-    return np.rint(np.abs(given - target) / network.quantizers[-1].step().item())
+    return np.rint(np.abs(given - target) / network.quantizers[-1].scale().item())
 
 
 @needs_tflite
@@ -94,10 +94,10 @@ def test_the_file_holds_the_networks_own_integers() -> None:
         np.testing.assert_array_equal(content(f"{layer.name}.codes", np.int8), codes.reshape(-1))
         np.testing.assert_array_equal(content(f"{layer.name}.bias", np.int32), layer.bias_codes().numpy())
         scale = tensors[f"{layer.name}.codes"].quantization.scale
-        np.testing.assert_array_equal(scale, layer.step().detach().numpy())
+        np.testing.assert_array_equal(scale, layer.scale().detach().numpy())
     for quantizer in network.quantizers[1:]:
         found = tensors[quantizer.name].quantization
-        assert found.scale[0] == np.float32(quantizer.step().item())
+        assert found.scale[0] == np.float32(quantizer.scale().item())
         assert found.zeroPoint[0] == int(quantizer.zero_point) - 128
 
 
@@ -114,7 +114,7 @@ def test_few_bits_limit_codes_on_both_ends(tmp_path: Path, weight: int, activati
     images, last = pixels(4, 3, 8, 8) * 5, network.quantizers[-1]
     for delegate in (True, False):
         given = in_tflite(network, images, tmp_path, delegate=delegate)
-        codes = np.rint(given / last.step().item()) + int(last.zero_point)
+        codes = np.rint(given / last.scale().item()) + int(last.zero_point)
         assert (codes.min(), codes.max()) == (0, 2**activation - 1)
         steps = distances(network, images, given)
         assert steps.max() <= 1
@@ -175,7 +175,7 @@ def test_operations_keep_the_layout_of_maps(tmp_path: Path, group: str) -> None:
     with torch.no_grad():
         target = network(images).numpy()
     assert given.shape == target.shape
-    step = network.quantizers[-1].step().item()
+    step = network.quantizers[-1].scale().item()
     assert np.abs(given - target).max() < 3.5 * step
 
 

@@ -50,11 +50,11 @@ def test_a_relu6_below_the_range_of_codes_limits_them(tmp_path: Path, activation
     module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU6())
     network = quantized(module, torch.randn(4, 1, 4, 4), Bits(weight=8, activation=activation))
     network.layers[0].weight.data.fill_(1.0)
-    network.quantizers[1].step.set(torch.tensor([0.5 if activation == 4 else 0.05]))
+    network.quantizers[1].scale.set(torch.tensor([0.5 if activation == 4 else 0.05]))
     network.quantizers[1].zero_point = torch.tensor([2.0])
-    network.quantizers[0].step.set(torch.tensor([0.1]))
+    network.quantizers[0].scale.set(torch.tensor([0.1]))
     network.quantizers[0].zero_point = torch.tensor([100.0])
-    network.layers[0].step.set(torch.tensor([0.01]))
+    network.layers[0].scale.set(torch.tensor([0.01]))
     network.layers[0].bias.data.zero_()
     pixels = torch.linspace(-9, 14, 16).reshape(1, 1, 4, 4)
     given = in_runtime(written(network, tmp_path), pixels)
@@ -121,8 +121,8 @@ def test_sums_of_large_products_are_not_cut_off(tmp_path: Path) -> None:
     network = quantized(module, torch.rand(8, 64, 4, 4))
     layer = network.layers[0]
     layer.weight.data = torch.full_like(layer.weight, 127 * 0.01)
-    layer.step.set(torch.full((8,), 0.01))
-    network.quantizers[1].step.set(torch.tensor([0.5]))
+    layer.scale.set(torch.full((8,), 0.01))
+    network.quantizers[1].scale.set(torch.tensor([0.5]))
     network.quantizers[1].zero_point = torch.zeros(1)
     pixels = torch.full((2, 64, 4, 4), 1.0)
     wanted = run_in_integers(network, pixels)
@@ -156,7 +156,7 @@ def test_moved_values_are_moved_codes(tmp_path: Path) -> None:
     assert torch.equal(given, run_in_integers(network, sample))
     assert kernels(path).integer_convolutions == 2
     with torch.no_grad():
-        assert float((given - network(sample)).abs().max()) <= 1.001 * float(network.quantizers[-1].step().detach())
+        assert float((given - network(sample)).abs().max()) <= 1.001 * float(network.quantizers[-1].scale().detach())
 
 
 class _Floats(nn.Module):
@@ -221,7 +221,7 @@ def test_float_operations_give_what_torch_gives(name: str, tmp_path: Path) -> No
     path = written(network, tmp_path)
     with torch.no_grad():
         difference = (in_runtime(path, sample) - network(sample)).abs()
-        step = float(network.quantizers[-1].step())
+        step = float(network.quantizers[-1].scale())
     assert float(difference.max()) <= 2.001 * step
     assert float((difference > 1e-3 * step).float().mean()) < (0.3 if name == "softmax" else 0.01)
     assert kernels(path).integer_convolutions == kernels(path).convolutions
@@ -246,7 +246,7 @@ def test_a_size_whose_share_is_rounded_down_keeps_its_last_row(mode: str, tmp_pa
     network = quantized(nn.Sequential(nn.Upsample(size=(31, 31), mode=mode), nn.Conv2d(2, 2, 1)), sample)
     given = in_runtime(written(network, tmp_path), sample)
     with torch.no_grad():
-        wanted, step = network(sample), float(network.quantizers[-1].step())
+        wanted, step = network(sample), float(network.quantizers[-1].scale())
     assert given.shape == wanted.shape
     assert float(((given - wanted).abs() > 1e-3 * step).float().mean()) < 0.01
 

@@ -9,17 +9,17 @@ import torch
 from torch import nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.operations.integers import Centred, Total
 from evo_qnas.networks.export.onnx.sessions import open_session
-from evo_qnas.networks.integer import reference
-from evo_qnas.networks.integer.reference import Centred, InIntegers, Total, in_integers, run_in_integers
+from evo_qnas.networks.integer import modules
+from evo_qnas.networks.integer.reference import InIntegers, in_integers, run_in_integers
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 from tests.networks.export.conftest import EIGHT, in_runtime, quantized, random_network, written
 
 
 def set_by_hand(network: QuantizedNetwork, *ranges: tuple[float, int]) -> None:
     for quantizer, (step, zero) in zip(network.quantizers, ranges, strict=True):
-        quantizer.step.set(torch.tensor([step]))
+        quantizer.scale.set(torch.tensor([step]))
         quantizer.zero_point = torch.tensor([float(zero)])
 
 
@@ -29,7 +29,7 @@ def one_weight(weight: float, bias: float) -> QuantizedNetwork:
     layer = network.layers[0]
     layer.weight.data.fill_(weight)
     layer.bias.data.fill_(bias)
-    layer.step.set(torch.tensor([0.5]))
+    layer.scale.set(torch.tensor([0.5]))
     return network
 
 
@@ -99,7 +99,7 @@ def test_torch_stays_within_one_code_of_the_reference(teacher: nn.Module, images
     network = quantized(teacher, images)
     with torch.no_grad():
         difference = (run_in_integers(network, images) - network(images)).abs()
-    assert float(difference.max()) <= 1.001 * float(network.quantizers[-1].step().detach())
+    assert float(difference.max()) <= 1.001 * float(network.quantizers[-1].scale().detach())
     assert float((difference > 0).float().mean()) < 0.05
 
 
@@ -122,15 +122,12 @@ def test_the_network_itself_stands_in_for_an_operation_without_integer_kernel() 
 def test_sums_in_float32_are_those_in_float64(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     network, pixels = random_network(seed)
     fast = run_in_integers(network, pixels)
-    monkeypatch.setattr(reference, "_EXACT", 0)
+    monkeypatch.setattr(modules, "_EXACT", 0)
     assert torch.equal(run_in_integers(network, pixels), fast)
 
 
-def centred(codes: torch.Tensor, step: float, zero: int) -> Centred:
-    quantizer = ActivationQuantizer(name="", block="", bits=8)
-    quantizer.step.set(torch.tensor([step]))
-    quantizer.zero_point = torch.tensor([float(zero)])
-    return Centred(integers=codes - zero, quantizer=quantizer)
+def centred(codes: torch.Tensor, scale: float, zero: int) -> Centred:
+    return Centred(integers=codes - zero, scale=np.float32(scale), zero=zero)
 
 
 def adder(path: Path) -> Path:

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from evo_qnas.networks.quantization.correction import observe
+from evo_qnas.networks.quantization.fitting import weight_scales
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
-from evo_qnas.networks.quantization.quantizers import weight_scales
 
 
 def weights_only(network: QuantizedNetwork, images: torch.Tensor, bits: int) -> QuantizedNetwork:

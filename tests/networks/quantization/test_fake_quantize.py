@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_qnas.networks.quantization import fake_quantize
-from evo_qnas.networks.quantization.fake_quantize import Codes, RoundActivations, RoundBias, RoundWeights
+from evo_qnas.networks.quantization.fake_quantize import CodeRange, RoundActivations, RoundBias, RoundWeights
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
 
@@ -42,7 +42,7 @@ def test_rounding_activations_equals_a_slow_twin(
     zero = 0.0 if limits[0] == 0.0 else float(top // 2)
     upstream = torch.randn(x.shape, generator=generator(seed + 1))
     theta = torch.zeros(1, requires_grad=True)
-    codes = Codes(first=-int(zero), last=top - int(zero), low=limits[0], high=limits[1])
+    codes = CodeRange(first=-int(zero), last=top - int(zero), low=limits[0], high=limits[1])
     fast = RoundActivations.apply(x, theta, base, codes)
     grads = torch.autograd.grad(fast, (x, theta), upstream)
     slow = slow_round(torch.clamp(x, *limits), base * torch.exp(theta), zero, top)
@@ -56,7 +56,7 @@ def test_rounding_activations_equals_the_operator_of_aten() -> None:
     x = torch.randn(4, 6, 9, 7, generator=generator(0)) * 3
     step, zero = torch.tensor([0.0371]), torch.tensor([101.0])
     aten = torch._fake_quantize_learnable_per_tensor_affine(x, step, zero, 0, 255, 1.0)
-    assert torch.equal(RoundActivations.apply(x, torch.zeros(1), step, Codes(first=-101, last=154)), aten)
+    assert torch.equal(RoundActivations.apply(x, torch.zeros(1), step, CodeRange(first=-101, last=154)), aten)
 
 
 def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     theta = torch.zeros(1, requires_grad=True)
 
     def run() -> tuple[torch.Tensor, ...]:
-        y = RoundActivations.apply(x, theta, torch.tensor([0.1]), Codes(first=-9, last=6))
+        y = RoundActivations.apply(x, theta, torch.tensor([0.1]), CodeRange(first=-9, last=6))
         return y, *torch.autograd.grad(y.square().sum(), (x, theta))
 
     whole = run()
@@ -79,7 +79,7 @@ def test_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_maps_keep_their_layout_both_ways(layout: torch.memory_format) -> None:
     x = torch.randn(2, 3, 5, 4, generator=generator(2)).contiguous(memory_format=layout).requires_grad_()
     quantizer = ActivationQuantizer(name="x", block="", bits=4)
-    quantizer.step.set(torch.tensor([0.2]))
+    quantizer.scale.set(torch.tensor([0.2]))
     quantizer.active = True
     y = quantizer(x)
     # The other layout comes back from above.
@@ -92,7 +92,7 @@ def test_maps_keep_their_layout_both_ways(layout: torch.memory_format) -> None:
 def test_values_that_do_not_lie_side_by_side_are_rounded_too() -> None:
     x = torch.randn(6, 6, generator=generator(4))
     part = x[:, ::2].requires_grad_()
-    y = RoundActivations.apply(part, torch.zeros(1), torch.tensor([0.5]), Codes(first=-4, last=11))
+    y = RoundActivations.apply(part, torch.zeros(1), torch.tensor([0.5]), CodeRange(first=-4, last=11))
     y.sum().backward()
     assert torch.equal(y, torch.round(part / 0.5).clamp(-4, 11) * 0.5)
     assert part.grad.shape == part.shape
@@ -106,7 +106,7 @@ def test_rounding_weights_equals_a_slow_twin(bits: int, seed: int) -> None:
     base = torch.rand(3, generator=generator(seed)) * 2 / high + 0.01
     theta = torch.zeros(3, requires_grad=True)
     upstream = torch.randn(weight.shape, generator=generator(seed + 1))
-    fast = RoundWeights.apply(weight, theta, base, Codes(first=low, last=high))
+    fast = RoundWeights.apply(weight, theta, base, CodeRange(first=low, last=high))
     grads = torch.autograd.grad(fast, (weight, theta), upstream)
     slow = torch.stack(
         [slow_round(w, s, -float(low), high - low) for w, s in zip(weight, base * torch.exp(theta), strict=True)]

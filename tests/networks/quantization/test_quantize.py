@@ -74,8 +74,8 @@ def test_every_layer_is_rebuilt_from_its_stored_integers(teacher: nn.Module, ima
         for layer in network.layers:
             taken, given = seen[layer.name]
             source = layer.source[0]
-            codes = torch.round(taken.double() / source.step().double())
-            assert torch.allclose(codes * source.step().double(), taken.double(), atol=1e-6)
+            codes = torch.round(taken.double() / source.scale().double())
+            assert torch.allclose(codes * source.scale().double(), taken.double(), atol=1e-6)
             assert (codes + source.zero_point).min() >= 0
             assert (codes + source.zero_point).max() <= 2**source.bits - 1
             weight = layer.weight_codes().double()
@@ -83,13 +83,13 @@ def test_every_layer_is_rebuilt_from_its_stored_integers(teacher: nn.Module, ima
             integers = layer.operation(codes, weight, bias, *layer.arguments)
             assert torch.equal(integers, integers.round())
             shape = (1, -1, 1, 1) if integers.ndim == 4 else (1, -1)
-            rebuilt = integers * layer.bias_step().double().view(shape)
+            rebuilt = integers * layer.bias_scale().double().view(shape)
             assert torch.allclose(rebuilt, given.double(), rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_stored_restores_the_same_network(teacher: nn.Module, images: torch.Tensor) -> None:
     network = calibrated(teacher, images, 3, 5)
-    network.layers[0].step.theta.data += 0.05
+    network.layers[0].scale.theta.data += 0.05
     copy = quantize(teacher, images[:2], policy(3, 5))
     copy.restore(network.stored())
     assert torch.equal(copy(images), network(images))
@@ -193,9 +193,9 @@ def test_gradients_reach_weights_biases_and_all_steps(teacher: nn.Module, images
     network(images).square().mean().backward()
     for layer in network.layers:
         assert float(layer.weight.grad.abs().sum()) > 0
-        assert float(layer.step.theta.grad.abs().sum()) > 0
+        assert float(layer.scale.theta.grad.abs().sum()) > 0
         assert layer.bias is None or float(layer.bias.grad.abs().sum()) > 0
-    assert all(float(q.step.theta.grad.abs().sum()) > 0 for q in network.quantizers[1:])
+    assert all(float(q.scale.theta.grad.abs().sum()) > 0 for q in network.quantizers[1:])
 
 
 def test_fused_activations_give_what_the_graph_gives(teacher: nn.Module, images: torch.Tensor) -> None:
@@ -205,7 +205,7 @@ def test_fused_activations_give_what_the_graph_gives(teacher: nn.Module, images:
     assert any(quantizer.limits == (0.0, 6.0) for quantizer in network.quantizers)
     with torch.no_grad():
         assert torch.equal(network(images), network.graph(images))
-    learned = [layer.weight for layer in network.layers] + [q.step.theta for q in network.quantizers[1:]]
+    learned = [layer.weight for layer in network.layers] + [q.scale.theta for q in network.quantizers[1:]]
     first = torch.autograd.grad(network(images).square().mean(), learned)
     second = torch.autograd.grad(network.graph(images).square().mean(), learned)
     assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(first, second, strict=True))

@@ -1,18 +1,17 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.quantization.fitting import affine_range, weight_range, weight_scales
 from evo_qnas.networks.quantization.packing import pack, packed_bytes, unpack
 from evo_qnas.networks.quantization.quantize import Bits
-from evo_qnas.networks.quantization.quantizers import (
-    ActivationQuantizer,
-    QuantizedLayer,
-    activation_range,
-    weight_range,
-    weight_scales,
-)
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.quantization.scales import Scale
+from evo_qnas.networks.quantization.scheme import SCHEMES
 
 
 def generator(seed: int) -> torch.Generator:
@@ -56,7 +55,7 @@ def test_more_bits_leave_less_error() -> None:
 @settings(max_examples=25, deadline=None)
 def test_activation_range_holds_zero_and_leaves_a_small_error(bits: int, seed: int, shift: float) -> None:
     sample = torch.randn(4000, generator=generator(seed)) + shift
-    scale, zero = activation_range(sample, bits)
+    scale, zero = affine_range(sample, bits)
     top = 2**bits - 1
     assert 0 <= zero <= top
     codes = torch.clamp(torch.round(sample / scale) + zero, 0, top)
@@ -70,7 +69,7 @@ def test_activation_range_holds_zero_and_leaves_a_small_error(bits: int, seed: i
 
 
 def test_a_constant_zero_activation_is_quantized_to_itself() -> None:
-    assert activation_range(torch.zeros(10), 8) == (1.0, 0)
+    assert affine_range(torch.zeros(10), 8) == (1.0, 0)
 
 
 def make_layer(weight: torch.Tensor, bias: torch.Tensor | None = None, bits: int = 4) -> QuantizedLayer:
@@ -90,7 +89,7 @@ def test_gradients_of_the_step_are_those_of_lsq() -> None:
     """Esser et al. 2020, equation 3, through the logarithm: d/d theta = step * sum(grad * d wq/d step)."""
     weight = torch.randn(2, 3, 1, 1, generator=generator(1))
     layer = make_layer(weight, bits=3)
-    layer.step.set(torch.tensor([0.3, 0.7]))
+    layer.scale.set(torch.tensor([0.3, 0.7]))
     upstream = torch.randn(2, 3, 1, 1, generator=generator(2))
     (layer.quantized_weight() * upstream).sum().backward()
     low, high = weight_range(3)
@@ -104,7 +103,7 @@ def test_gradients_of_the_step_are_those_of_lsq() -> None:
                 slope, passes = round(ratio) - ratio, 1.0
             expected += slope * float(grad)
             inside.append(passes * float(grad))
-        assert float(layer.step.theta.grad[channel]) == pytest.approx(expected * step, rel=1e-4)
+        assert float(layer.scale.theta.grad[channel]) == pytest.approx(expected * step, rel=1e-4)
         assert torch.allclose(layer.weight.grad[channel].flatten(), torch.tensor(inside), atol=1e-6)
 
 
@@ -115,7 +114,7 @@ def test_weight_codes_times_scales_are_the_weights_exactly() -> None:
     low, high = weight_range(3)
     assert codes.min() >= low
     assert codes.max() <= high
-    assert torch.equal(codes.float() * layer.step().view(-1, 1, 1, 1), layer.quantized_weight())
+    assert torch.equal(codes.float() * layer.scale().view(-1, 1, 1, 1), layer.quantized_weight())
 
 
 def test_a_channel_of_zeros_keeps_its_bias_in_32_bits() -> None:
@@ -124,7 +123,7 @@ def test_a_channel_of_zeros_keeps_its_bias_in_32_bits() -> None:
     weight[1] *= 1e-3
     layer = make_layer(weight, torch.tensor([5.0, -5.0]), bits=8)
     quantizer = ActivationQuantizer(name="x", block="", bits=8)
-    quantizer.step.set(torch.tensor([1e-2]))
+    quantizer.scale.set(torch.tensor([1e-2]))
     quantizer.active = True
     layer.source = [quantizer]
     layer.fit()
@@ -133,6 +132,52 @@ def test_a_channel_of_zeros_keeps_its_bias_in_32_bits() -> None:
     assert codes is not None
     assert codes.abs().max() < 2**31
     assert torch.allclose(layer.quantized_bias(), torch.tensor([5.0, -5.0]), rtol=1e-3)
+
+
+def test_a_scale_that_is_set_again_forgets_what_it_learned() -> None:
+    scale = Scale((3,), SCHEMES.get("per_channel"))
+    with torch.no_grad():
+        scale.theta.copy_(torch.tensor([0.3, -0.2, 0.0]))
+    fresh = torch.tensor([0.5, 0.25, 2.0])
+    scale.set(fresh)
+    assert torch.equal(scale(), fresh)
+    assert not bool(scale.theta.any())
+    with torch.no_grad():
+        scale.theta.add_(1.0)
+    assert torch.allclose(scale(), fresh * math.e)
+    assert torch.equal(fresh, torch.tensor([0.5, 0.25, 2.0]))
+
+
+def watched(*batches: torch.Tensor, bits: int = 4) -> ActivationQuantizer:
+    quantizer = ActivationQuantizer(name="x", block="", bits=bits)
+    quantizer.watching = True
+    for batch in batches:
+        quantizer(batch)
+    quantizer.watching = False
+    quantizer.fit()
+    return quantizer
+
+
+def test_calibration_looks_at_values_all_over_a_tensor() -> None:
+    """240,000 values and one outlier: a fit to the ends, to one channel or to a few values would be another."""
+    x = torch.randn(3, 8, 100, 100, generator=generator(8))
+    x[:, 4:] *= 3.0
+    x[0, 0, 0, 0] = 40.0
+    scale, zero = affine_range(x.flatten(), 4)
+    quantizer = watched(x)
+    (sample,) = quantizer.observed
+    assert len(sample) >= 65_536
+    assert float(sample.std()) == pytest.approx(float(x.std()), rel=0.02)
+    assert float(sample.max()) == 40.0
+    assert float(quantizer.scale().detach()) == pytest.approx(scale, rel=1e-3)
+    assert int(quantizer.zero_point) == zero
+    assert scale < 0.5 * 40.0 / 15, "the outlier alone would decide"
+
+
+def test_calibration_looks_at_every_batch() -> None:
+    small = torch.rand(2, 1000, generator=generator(9))
+    for batches in ((small, small * 10.0), (small * 10.0, small)):
+        assert 9.0 < 15 * float(watched(*batches).scale().detach()) < 10.5
 
 
 def test_activation_codes_are_unsigned_and_exact() -> None:
@@ -145,7 +190,7 @@ def test_activation_codes_are_unsigned_and_exact() -> None:
     codes = quantizer.codes(x)
     assert codes.min() >= 0
     assert codes.max() <= 15
-    assert torch.equal((codes.float() - quantizer.zero_point) * quantizer.step(), quantizer(x))
+    assert torch.equal((codes.float() - quantizer.zero_point) * quantizer.scale(), quantizer(x))
 
 
 @given(bits=st.integers(2, 8), data=st.data())

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from evo_qnas.data import Images
 from evo_qnas.networks.candidates.operators import TEACHER
-from evo_qnas.networks.scoring.in_context import score_in_place, teacher_outputs
+from evo_qnas.networks.scoring.in_context import score_in_context, teacher_outputs
 from evo_qnas.networks.tasks.base import TASKS
 
 
@@ -33,7 +33,7 @@ def score(
     teacher, images, calibration = parts
     with torch.no_grad():
         features = teacher[0](calibration)
-    return score_in_place(
+    return score_in_context(
         teacher,
         "1",
         operator,

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.quantization.correction import moments, steadied
+from evo_qnas.networks.quantization.correction import matched_moments, moments
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.scoring.local import assemble_quantized, score_operator
 from evo_qnas.networks.training.distill import block_features
@@ -82,7 +82,7 @@ def test_an_assembled_network_has_the_refined_codes_and_their_outputs_statistics
     for quantizer in network.quantizers:
         quantizer.active = False
     for index, (layer, (mean, deviation)) in enumerate(zip(layers, moments(network, layers, images), strict=True)):
-        weight, step = tensors[f"{index:03d}.weight"], tensors[f"{index:03d}.step"]
+        weight, step = tensors[f"{index:03d}.weight"], tensors[f"{index:03d}.scale"]
         codes = torch.clamp(torch.round(weight / step.view(-1, 1, 1, 1)), -2, 1)
         # A factor may tip the rounding of a weight that lies on the very edge.
         assert float((layer.weight_codes() == codes).float().mean()) > 0.999
@@ -91,11 +91,11 @@ def test_an_assembled_network_has_the_refined_codes_and_their_outputs_statistics
         assert torch.allclose(deviation, wanted, rtol=0.05, atol=0.02 * float(wanted.max()))
     raw = quantize(teacher, images[:2], Policy(fixed=EIGHT))
     take_refined([layer for layer in raw.layers if layer.name in {each.name for each in layers}], tensors)
-    steps = [layer.step() for layer in raw.layers if layer.kept is not None]
-    assert any(not torch.allclose(one, layer.step(), rtol=0.02) for one, layer in zip(steps, layers, strict=True))
+    steps = [layer.scale() for layer in raw.layers if layer.kept is not None]
+    assert any(not torch.allclose(one, layer.scale(), rtol=0.02) for one, layer in zip(steps, layers, strict=True))
 
 
-def test_steadied_outputs_by_hand() -> None:
+def test_matched_moments_outputs_by_hand() -> None:
     network = quantize(nn.Sequential(nn.Conv2d(1, 1, 1)), torch.zeros(2, 1, 4, 4), Policy(fixed=EIGHT))
     (layer,) = network.layers
     with torch.no_grad():
@@ -104,10 +104,10 @@ def test_steadied_outputs_by_hand() -> None:
     layer.keep(torch.tensor([0.5]), (torch.tensor([2.0]), torch.tensor([3.0])))
     # The layer gives 0 and 2: mean 1, deviation 1; 3 times as wide around 2 is -1 and 5.
     x = torch.cat([torch.full((1, 1, 4, 4), -2.0), torch.full((1, 1, 4, 4), 2.0)])
-    with steadied([layer], for_good=False):
+    with matched_moments([layer], for_good=False):
         passing = network(x)
     assert float(layer.weight.detach()) == 0.5
-    with steadied([layer], for_good=True):
+    with matched_moments([layer], for_good=True):
         network(x)
     for found in (passing, network(x)):
         assert torch.allclose(found.flatten(1).mean(dim=1), torch.tensor([-1.0, 5.0]), atol=0.02)
@@ -117,7 +117,7 @@ def test_steadied_outputs_by_hand() -> None:
 def test_a_twin_is_equal_and_apart(teacher: nn.Module, images: torch.Tensor) -> None:
     network = quantize(teacher, images[:2], Policy(fixed=Bits(weight=3, activation=5)))
     network.calibrate([images])
-    twin = network.twin()
+    twin = network.clone()
     before = network(images)
     assert torch.equal(twin(images), before)
     assert [q.limits for q in twin.quantizers] == [q.limits for q in network.quantizers]

@@ -7,7 +7,7 @@ import torch
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import ATEN, arguments_of
+from evo_qnas.networks.capture.graph import limits_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
 
@@ -54,17 +54,9 @@ def pair(value: Any) -> list[int]:
     return values if len(values) == 2 else values * 2
 
 
-def activation_limits(node: fx.Node) -> tuple[float, float]:
-    """Lower and upper limit of a ReLU-like node."""
-    if node.target in {ATEN.hardtanh.default, ATEN.hardtanh_.default}:
-        _, low, high = arguments_of(node)
-        return float(low), float(high)
-    return 0.0, 6.0 if node.target in {ATEN.relu6.default, ATEN.relu6_.default} else float("inf")
-
-
 def narrowed_limits(node: fx.Node, low: float, high: float) -> tuple[float, float]:
     """Limits behind a ReLU-like node of values that were within low..high before it."""
-    least, most = activation_limits(node)
+    least, most = limits_of(node)
     return min(max(low, least), most), min(max(high, least), most)
 
 

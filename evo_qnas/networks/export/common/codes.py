@@ -17,12 +17,12 @@ def code_limits(quantizer: ActivationQuantizer, low: float, high: float) -> tupl
 
     Example:
         >>> quantizer = ActivationQuantizer(name="a", block="", bits=4)
-        >>> quantizer.step.set(torch.tensor([0.5]))
+        >>> quantizer.scale.set(torch.tensor([0.5]))
         >>> quantizer.zero_point, quantizer.active = torch.tensor([2.0]), True
         >>> code_limits(quantizer, 0.0, 6.0)
         (2, 14)
     """
-    top = 2.0**quantizer.bits * float(quantizer.step().detach())
+    top = 2.0**quantizer.bits * float(quantizer.scale().detach())
     with torch.no_grad():
         limits = quantizer.codes(torch.tensor([max(low, -top), min(high, top)]))
     return int(limits[0]), int(limits[1])

@@ -12,8 +12,8 @@ from torch import fx, nn
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN, arguments_of, last_upsampling
+from evo_qnas.networks.capture.operations.upsampling import bilinear
 from evo_qnas.networks.integer.reference import in_integers, run_in_integers, upsampled
-from evo_qnas.networks.integer.upsampling import bilinear
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.tasks.base import evaluation_batch
 

@@ -15,10 +15,11 @@ from evo_qnas.networks.capture.graph import (
     arguments_of,
     capture,
     last_upsampling,
+    limits_of,
     value,
 )
+from evo_qnas.networks.capture.operations.registry import translation_of
 from evo_qnas.networks.export.common.arguments import (
-    activation_limits,
     convolution_arguments,
     gives_tensor,
     result_of,
@@ -27,6 +28,7 @@ from evo_qnas.networks.export.common.arguments import (
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
 from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
 from evo_qnas.networks.export.onnx.layout import LAYOUT_TABLE
+from evo_qnas.networks.export.onnx.values import Floats
 
 
 def float_to_onnx(network: nn.Module, example: Float[torch.Tensor, "n ..."], *, upsample: bool = False) -> Any:
@@ -61,10 +63,13 @@ def _operation(builder: GraphBuilder, graph: fx.GraphModule, node: fx.Node, name
     arguments: list[Any] = [_named(builder, graph, names, argument) for argument in arguments_of(node)]
     if node.target in (*CONVOLUTIONS, *LINEAR, *ACTIVATIONS):
         return _layer(builder, graph, node, arguments)
-    if node.target in LAYOUT_TABLE:
-        return LAYOUT_TABLE[node.target](builder, arguments[0], node, arguments)
-    if node.target in FLOAT_TABLE:
-        floats = FLOAT_TABLE[node.target](builder, node, arguments)
+    layout = translation_of(node.target, "onnx", LAYOUT_TABLE, layout=True)
+    if layout is not None:
+        moved: str = layout(builder, arguments[0], node, arguments)
+        return moved
+    translation = translation_of(node.target, "onnx", FLOAT_TABLE, layout=False)
+    if translation is not None:
+        floats: Floats = translation(builder, node, arguments)
         if floats.shape is None:
             return floats.name
         return builder.node("Reshape", floats.name, builder.constant(floats.shape, "int64"))
@@ -88,7 +93,7 @@ def _layer(builder: GraphBuilder, graph: fx.GraphModule, node: fx.Node, argument
         product = builder.node("MatMul", arguments[0], weight)
         return product if arguments[2] is None else builder.node("Add", product, arguments[2])
     if node.target in ACTIVATIONS:
-        low, high = activation_limits(node)
+        low, high = limits_of(node)
         if (low, high) == (0.0, float("inf")):
             return builder.node("Relu", arguments[0])
         return builder.node("Clip", arguments[0], *(builder.constant(limit, "float32") for limit in (low, high)))

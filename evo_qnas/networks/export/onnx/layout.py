@@ -7,12 +7,12 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN, source_of
+from evo_qnas.networks.capture.operations.upsampling import resize_scale
 from evo_qnas.networks.export.common.arguments import pair, static_shape
 from evo_qnas.networks.export.common.codes import padding_code, padding_of
 from evo_qnas.networks.export.common.layout import IDENTITIES, RESHAPES
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
 from evo_qnas.networks.export.onnx.values import UInt8Codes
-from evo_qnas.networks.integer.upsampling import resize_scale
 
 # The name of the input, the node, and its arguments as they stand in the graph.
 LayoutOperation = Callable[[GraphBuilder, str, fx.Node, Sequence[Any]], str]

@@ -5,9 +5,8 @@ from typing import final
 import numpy as np
 from torch import fx
 
-from evo_qnas.networks.capture.graph import LINEAR
+from evo_qnas.networks.capture.graph import LINEAR, limits_of
 from evo_qnas.networks.export.common.arguments import (
-    activation_limits,
     convolution_arguments,
     narrowed_limits,
     static_shape,
@@ -32,20 +31,20 @@ class QuantizedGraph:
         self._dequantized: dict[str, str] = {}
 
     def store(self, quantizer: ActivationQuantizer) -> tuple[str, str]:
-        """Names of the stored step and zero point of a quantizer."""
+        """Names of the stored scale and zero point of a quantizer."""
         builder, name = self.builder, quantizer.name
-        if f"{name}.step" not in builder.constants:
-            builder.stored(f"{name}.step", quantizer.step().detach().numpy(force=True).reshape(()))
+        if f"{name}.scale" not in builder.constants:
+            builder.stored(f"{name}.scale", quantizer.scale().detach().numpy(force=True).reshape(()))
             zero = quantizer.zero_point.numpy(force=True).astype("uint8")
             builder.stored(f"{name}.zero_point", zero.reshape(()))
-        return f"{name}.step", f"{name}.zero_point"
+        return f"{name}.scale", f"{name}.zero_point"
 
     def dequantize(self, codes: UInt8Codes, output: str | None = None) -> str:
         """The name of the float tensor that codes stand for."""
         if output is None and codes.name in self._dequantized:
             return self._dequantized[codes.name]
         name = codes.quantizer.name
-        parameters = (f"{name}.step", f"{name}.zero_point")
+        parameters = (f"{name}.scale", f"{name}.zero_point")
         self._dequantized[codes.name] = self.builder.node("DequantizeLinear", codes.name, *parameters, output=output)
         return self._dequantized[codes.name]
 
@@ -69,7 +68,7 @@ class QuantizedGraph:
     def activation(self, node: fx.Node, source: Value) -> Floats:
         """A ReLU or ReLU6: limits for the quantizer behind it."""
         if isinstance(source, UInt8Codes):
-            low, high = activation_limits(node)
+            low, high = limits_of(node)
             return Floats(name=self.dequantize(self._requantizable(source, low)), low=low, high=high)
         low, high = narrowed_limits(node, source.low, source.high)
         return Floats(name=source.name, low=low, high=high, shape=source.shape)
@@ -88,13 +87,13 @@ class QuantizedGraph:
     def layer(self, node: fx.Node, layer: QuantizedLayer, source: UInt8Codes) -> Floats:
         """A convolution or linear layer on codes, with integer constants behind DequantizeLinear."""
         builder = self.builder
-        scale = builder.stored(f"{layer.name}.scale", layer.step().detach().numpy(force=True))
+        scale = builder.stored(f"{layer.name}.scale", layer.scale().detach().numpy(force=True))
         zeros = self._zeros(layer)
         inputs = [builder.node("DequantizeLinear", weight_codes(builder, layer), scale, zeros, axis=0)]
         bias = layer.bias_codes()
         if bias is not None:
             codes = builder.stored(f"{layer.name}.bias", bias.numpy(force=True).astype("int32"))
-            step = builder.node("Mul", f"{source.quantizer.name}.step", scale)
+            step = builder.node("Mul", f"{source.quantizer.name}.scale", scale)
             inputs.append(builder.node("DequantizeLinear", codes, step, axis=0))
         if layer.operation in LINEAR:
             return self._linear(node, layer, source, inputs)
@@ -110,10 +109,12 @@ class QuantizedGraph:
         ONNX Runtime rewrites 8-bit weights and their zero points on processors without VNNI, which fails on zero
         points that two layers share.
         """
-        zeros = [0] * int(layer.weight.shape[0])
+        zeros = layer.zero_point.numpy(force=True).astype(np.int8)
+        if layer.scheme.has_weight_zero_points:
+            return self.builder.stored(f"{layer.name}.zero_point", zeros)
         if layer.bits < 8:
             return self.builder.constant(zeros, "int8")
-        return self.builder.stored(f"{layer.name}.zeros", np.array(zeros, dtype=np.int8))
+        return self.builder.stored(f"{layer.name}.zeros", zeros)
 
     def _linear(self, node: fx.Node, layer: QuantizedLayer, source: UInt8Codes, inputs: list[str]) -> Floats:
         """Gemm, which has an integer kernel for matrices only: other shapes become matrices and back."""

@@ -69,7 +69,8 @@ def _packed_names(nodes: Any, constants: dict[str, int]) -> set[str]:
             codes = unpacked.get(node.input[0], node.input[0])
             if codes in constants:
                 # A bias's scale is no constant: the graph multiplies it from the input's step and the weight's scale.
-                names.update(name for name in (codes, node.input[1]) if name in constants)
+                own = [name for name in node.input[2:] if name.endswith(".zero_point")]
+                names.update(name for name in (codes, node.input[1], *own) if name in constants)
     return names
 
 

@@ -6,6 +6,7 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ACTIVATIONS, arguments_of, last_upsampling, source_of, value
+from evo_qnas.networks.capture.operations.registry import translation_of
 from evo_qnas.networks.export.common.arguments import (
     gives_tensor,
     not_quantized,
@@ -157,14 +158,16 @@ class _Translation:
         if node.target in ACTIVATIONS and source is not None:
             return self.quantized.activation(node, source)
         arguments = arguments_of(node)
-        if isinstance(source, UInt8Codes) and (node.target in LAYOUT_TABLE or node.target in PADS):
-            if node.target in PADS:
-                name = pad(self.builder, source, node, arguments)
-            else:
-                name = LAYOUT_TABLE[node.target](self.builder, source.name, node, arguments)
+        if isinstance(source, UInt8Codes) and node.target in PADS:
+            name = pad(self.builder, source, node, arguments)
             return UInt8Codes(name=name, quantizer=source.quantizer)
-        if node.target in FLOAT_TABLE:
-            return FLOAT_TABLE[node.target](self.builder, node, [self._float(argument) for argument in arguments])
+        layout = translation_of(node.target, "onnx", LAYOUT_TABLE, layout=True)
+        if isinstance(source, UInt8Codes) and layout is not None:
+            return UInt8Codes(name=layout(self.builder, source.name, node, arguments), quantizer=source.quantizer)
+        translation = translation_of(node.target, "onnx", FLOAT_TABLE, layout=False)
+        if translation is not None:
+            floats: Floats = translation(self.builder, node, [self._float(argument) for argument in arguments])
+            return floats
         raise NetworkError(
             f"{node.target} ({node.name}) has no ONNX translation here: replace it by an operation that has one, "
             "or keep it outside the network"

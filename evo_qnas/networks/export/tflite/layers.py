@@ -68,11 +68,13 @@ def _inputs(
 
     Weights of any bits are int8: the format has 4-bit weights, but XNNPACK's convolutions read none.
     """
-    steps = layer.step().numpy(force=True)
+    if layer.scheme.has_weight_zero_points:
+        raise NetworkError(f"the weights of {layer.name} have zero points, TFLite knows none: export it as ONNX")
+    steps = layer.scale().numpy(force=True)
     content = np.ascontiguousarray(codes.astype(np.int8)).tobytes()
     weights = builder.tensor(f"{layer.name}.codes", codes.shape, "INT8", step=steps, axis=axis, content=content)
     stored = layer.bias_codes()
-    bias = np.zeros(len(steps), dtype=np.int32) if stored is None else stored.numpy(force=True).astype(np.int32)
+    bias = np.zeros(len(layer.weight), dtype=np.int32) if stored is None else stored.numpy(force=True).astype(np.int32)
     step = np.float32(source.step) * steps
     name = f"{layer.name}.bias"
     return source.tensor, weights, builder.tensor(name, bias.shape, "INT32", step=step, content=bias.tobytes())

@@ -7,6 +7,7 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ACTIVATIONS, ATEN, arguments_of, last_upsampling, source_of
+from evo_qnas.networks.capture.operations.registry import translation_of
 from evo_qnas.networks.export.common.arguments import (
     narrowed_limits,
     not_quantized,
@@ -138,10 +139,14 @@ class _Translation:
         source = arguments[0]
         if node.target in ACTIVATIONS:
             return self._activation(node, source)
-        if node.target in LAYOUT_TABLE and isinstance(source, Int8Codes):
-            return LAYOUT_TABLE[node.target](self.builder, source, node, arguments)
-        if node.target in OPERATION_TABLE and isinstance(source, (Int8Codes, list)):
-            return OPERATION_TABLE[node.target](self.builder, node, arguments)
+        layout = translation_of(node.target, "tflite", LAYOUT_TABLE, layout=True)
+        if layout is not None and isinstance(source, Int8Codes):
+            codes: Int8Codes = layout(self.builder, source, node, arguments)
+            return codes
+        translation = translation_of(node.target, "tflite", OPERATION_TABLE, layout=False)
+        if translation is not None and isinstance(source, (Int8Codes, list)):
+            pending: Pending = translation(self.builder, node, arguments)
+            return pending
         raise NetworkError(f"{node.target} ({node.name}) has no translation to TFLite; export the network as ONNX")
 
     def _activation(self, node: fx.Node, source: Value) -> Pending:

@@ -32,7 +32,7 @@ class Int8Codes:
     @property
     def step(self) -> float:
         """The step."""
-        return float(self.quantizer.step().detach())
+        return float(self.quantizer.scale().detach())
 
     @property
     def zero(self) -> int:

@@ -6,29 +6,29 @@ from jaxtyping import Float
 _F = np.float32
 
 
-def resize_scale(size: int, wanted: int) -> np.float32:
-    """The scale from which a runtime gets `wanted` of `size`: it takes their product and drops the fraction.
+def resize_scale(size: int, target: int) -> np.float32:
+    """The scale from which a runtime gets `target` of `size`: it takes their product and drops the fraction.
 
     Example:
         >>> int(np.float32(7) * np.float32(31 / 7)), int(np.float32(7) * resize_scale(7, 31))
         (30, 31)
     """
-    scale = _F(wanted / size)
-    return scale if int(_F(size) * scale) == wanted else np.nextafter(scale, _F(np.inf))
+    scale = _F(target / size)
+    return scale if int(_F(size) * scale) == target else np.nextafter(scale, _F(np.inf))
 
 
-def _axis(size: int, wanted: int, *, corners: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Per place of the output: the two places of the input it lies between, and its distances from them."""
-    place = np.arange(wanted, dtype=_F)
+def _axis(size: int, target: int, *, corners: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The two input positions on either side of each output position, and its distances from them."""
+    position = np.arange(target, dtype=_F)
     if corners:
-        place = place * _F(size - 1) / _F(max(1, wanted - 1))
-    elif wanted != size:
-        place = (place + _F(0.5)) / resize_scale(size, wanted) - _F(0.5)
-    place = np.clip(place, _F(0), _F(size - 1))
-    low = place.astype(np.int64)
+        position = position * _F(size - 1) / _F(max(1, target - 1))
+    elif target != size:
+        position = (position + _F(0.5)) / resize_scale(size, target) - _F(0.5)
+    position = np.clip(position, _F(0), _F(size - 1))
+    low = position.astype(np.int64)
     high = np.minimum(low + 1, size - 1)
     same = low == high
-    from_low, from_high = np.abs(place - low.astype(_F)), np.abs(place - high.astype(_F))
+    from_low, from_high = np.abs(position - low.astype(_F)), np.abs(position - high.astype(_F))
     return low, high, np.where(same, _F(0.5), from_low), np.where(same, _F(0.5), from_high)
 
 
@@ -39,7 +39,7 @@ def bilinear(
 
     Args:
         maps: float32.
-        size: height and width wanted.
+        size: target height and width.
         corners: corner values stay in the corners (`align_corners`); else half-pixel centres.
 
     Source: ONNX operator Resize, mode linear; the order of the float32 operations is that of ONNX Runtime's

@@ -1,0 +1,233 @@
+"""Operations: one registry, and one of another package in a single file and an entry point."""
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import pytest
+import torch
+from torch import fx, nn
+
+from evo_qnas import registry
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.graph import ACTIVATIONS, ATEN, CONVOLUTIONS, LAYOUT, capture, limits_of
+from evo_qnas.networks.capture.operations.integers import Pending, Reals
+from evo_qnas.networks.capture.operations.operation import Operation, Role
+from evo_qnas.networks.capture.operations.registry import OPERATIONS, operation_of
+from evo_qnas.networks.integer.reference import run_in_integers
+from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
+from evo_qnas.testing import OperationContract
+
+
+def _to_onnx(builder: Any, source: Any, _node: fx.Node, arguments: Sequence[Any]) -> str:
+    """A slice from the last value to the first."""
+    axes = [int(axis) for axis in arguments[1]]
+    values = ([-1] * len(axes), [-(2**31)] * len(axes), axes, [-1] * len(axes))
+    return builder.node("Slice", source.name, *(builder.constant(value, "int64") for value in values))
+
+
+def _to_tflite(builder: Any, source: Any, node: fx.Node, arguments: Sequence[Any]) -> Any:
+    from evo_qnas.networks.export.tflite.moves import moved
+
+    from evo_qnas.networks.export.tflite.values import shape_of, stored_axis
+
+    axes = builder.numbers([stored_axis(int(axis), len(source.shape)) for axis in arguments[1]])
+    options = builder.schema.ReverseV2OptionsT()
+    return moved(builder, source, shape_of(node), "REVERSE_V2", inputs=(axes,), options=options)
+
+
+FLIP = Operation(
+    name="flip",
+    role=Role.LAYOUT,
+    overloads=(ATEN.flip.default,),
+    translations={"onnx": _to_onnx, "tflite": _to_tflite},
+)
+# A threshold of 0 is a ReLU.
+THRESHOLD = Operation(
+    name="threshold",
+    role=Role.ACTIVATION,
+    overloads=(ATEN.threshold.default,),
+    limits=lambda _node: (0.0, float("inf")),
+)
+
+
+def _neg_in_integers(_node: fx.Node, arguments: Sequence[Any]) -> Pending:
+    return Pending(Reals(-arguments[0].floats))
+
+
+def _neg_to_onnx(builder: Any, _node: fx.Node, arguments: Sequence[Any]) -> Any:
+    from evo_qnas.networks.export.onnx.values import Floats
+
+    return Floats(name=builder.node("Neg", arguments[0]))
+
+
+NEG = Operation(
+    name="neg",
+    role=Role.FUNCTION,
+    overloads=(ATEN.neg.default,),
+    integer=_neg_in_integers,
+    translations={"onnx": _neg_to_onnx},
+)
+
+
+@pytest.fixture(autouse=True)
+def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package that registers the operations above."""
+    entries = [
+        EntryPoint(name=name, value=f"{__name__}:{name.upper()}", group="evo_qnas.operations")
+        for name in ("flip", "threshold", "neg")
+    ]
+    registry._entries.cache_clear()
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries if group == entries[0].group else [])
+    yield
+    registry._entries.cache_clear()
+
+
+class _Flip(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flip(2, 3)
+
+
+class TestFlip(OperationContract):
+    name = "flip"
+
+    def make_module(self) -> nn.Module:
+        return _Flip()
+
+    def test_integers_equal_the_floats(self) -> None:
+        network, images = self.make_network()
+        with torch.no_grad():
+            assert torch.equal(run_in_integers(network, images), network(images))
+
+    def test_tflite_takes_it_too(self) -> None:
+        pytest.importorskip("ai_edge_litert")
+        from evo_qnas.networks.export.tflite.translate import to_tflite
+
+        network, _ = self.make_network()
+        assert b"reverse_v2" in to_tflite(network)
+
+
+class _Neg(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return -x
+
+
+class TestNeg(OperationContract):
+    name = "neg"
+
+    def make_module(self) -> nn.Module:
+        return _Neg()
+
+
+class TestThreshold(OperationContract):
+    name = "threshold"
+
+    def make_module(self) -> nn.Module:
+        return nn.Threshold(0.0, 0.0)
+
+
+class TestHardtanh(OperationContract):
+    name = "hardtanh"
+
+    def make_module(self) -> nn.Module:
+        return nn.ReLU6(inplace=True)
+
+
+class TestMaxPool2d(OperationContract):
+    name = "max_pool2d"
+
+    def make_module(self) -> nn.Module:
+        return nn.MaxPool2d(2)
+
+
+class TestMean(OperationContract):
+    name = "adaptive_avg_pool2d"
+
+    def make_module(self) -> nn.Module:
+        return nn.AdaptiveAvgPool2d(1)
+
+
+class TestHardswish(OperationContract):
+    name = "hardswish"
+
+    def make_module(self) -> nn.Module:
+        return nn.Hardswish()
+
+
+def test_every_operation_of_ours_has_its_name_and_overloads_of_its_own() -> None:
+    overloads = [overload for name, operation in OPERATIONS.items() for overload in operation.overloads]
+    assert all(operation.name == name for name, operation in OPERATIONS.items())
+    assert len(overloads) == len(set(overloads))
+
+
+def test_the_sets_of_a_role_have_those_of_other_packages() -> None:
+    assert ATEN.flip.default in LAYOUT
+    assert ATEN.threshold.default in ACTIVATIONS
+    assert set(CONVOLUTIONS) == {ATEN.conv2d.default, ATEN.conv2d.padding, ATEN.conv1d.default}
+    assert len(ACTIVATIONS) == 7
+    assert "no operation" not in LAYOUT
+
+
+def test_runtimes_translate_registered_operations_alone() -> None:
+    from evo_qnas.networks.export.onnx.moves import MOVE_TABLE
+    from evo_qnas.networks.export.tflite.moves import MOVE_TABLE as TFLITE_MOVES
+
+    from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
+    from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
+
+    for table in (MOVE_TABLE, TFLITE_MOVES):
+        assert all(target in LAYOUT for target in table)
+    for table in (FLOAT_TABLE, OPERATION_TABLE):
+        assert all(operation_of(target) is not None and target not in LAYOUT for target in table)
+
+
+@pytest.mark.parametrize(
+    ("module", "limits"),
+    [
+        (nn.ReLU(), (0.0, float("inf"))),
+        (nn.ReLU6(inplace=True), (0.0, 6.0)),
+        (nn.Hardtanh(-1.0, 0.5), (-1.0, 0.5)),
+        (nn.Hardtanh(), (-1.0, 1.0)),
+    ],
+)
+def test_limits_of_activations(module: nn.Module, limits: tuple[float, float]) -> None:
+    nodes = [node for node in capture(module, torch.zeros(2, 3)).graph.nodes if node.target in ACTIVATIONS]
+    assert [limits_of(node) for node in nodes] == [limits]
+
+
+def test_a_node_without_limits_is_named() -> None:
+    (node,) = [n for n in capture(nn.Flatten(), torch.zeros(2, 3, 2)).graph.nodes if n.op == "call_function"]
+    with pytest.raises(NetworkError, match=r"aten\.\w+\.\w+ \(\w+\) cuts nothing to limits"):
+        limits_of(node)
+
+
+def test_limits_belong_to_activations() -> None:
+    with pytest.raises(NetworkError, match=r"operation 'odd' is of role layout: limits belong to activations"):
+        Operation(name="odd", role=Role.LAYOUT, overloads=(ATEN.flip.default,), limits=lambda _node: (0.0, 1.0))
+    with pytest.raises(NetworkError, match=r"operation 'none' has no overloads"):
+        Operation(name="none", role=Role.LAYOUT, overloads=())
+
+
+def test_an_overload_of_two_operations_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [EntryPoint(name="relu_again", value=f"{__name__}:AGAIN", group="evo_qnas.operations")]
+    registry._entries.cache_clear()
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+    with pytest.raises(NetworkError, match=r"aten\.relu\.default belongs to two operations, 'relu' and 'relu_again'"):
+        operation_of(ATEN.relu.default)
+
+
+AGAIN = Operation(
+    name="relu_again", role=Role.ACTIVATION, overloads=(ATEN.relu.default,), limits=lambda _node: (0.0, 1.0)
+)
+
+
+def test_an_operation_nobody_registered_has_no_integer_kernel() -> None:
+    class Odd(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.cumsum(1)
+
+    images = torch.randn(4, 3)
+    network = quantize(Odd(), images, Policy(fixed=Bits(weight=8, activation=8)))
+    network.calibrate([images])
+    with pytest.raises(NetworkError, match=r"aten\.cumsum\.default \(cumsum\) has no integer kernel in the reference"):
+        run_in_integers(network, images)
