@@ -155,7 +155,7 @@ class StoredFile:
             raise ArchiveError(f"{self.path} was replaced since it was loaded: load it again")
         try:
             with h5py.File(self.path, "r", locking=False) as file:
-                return Tables.of(read_content(child(file, "tables"), f"{self.path}:/tables"))
+                return Tables(read_content(child(file, "tables"), f"{self.path}:/tables"))
         except TableError:
             raise
         except DAMAGE as error:

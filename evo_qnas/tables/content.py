@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -15,12 +15,12 @@ from evo_qnas.tables.parts import Block, Column, check_name
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """Blocks, columns, baselines and ties that fit each other; see `Tables`, which is made of it.
+    """Blocks, columns, baselines and ties that fit each other; `Tables` is made of it.
 
     Attributes:
         blocks: the blocks in network order.
         columns: the columns by name.
-        baselines: named genomes.
+        baselines: named genomes, for example `teacher_int8`.
         ties: groups of block names that share one choice.
     """
 
@@ -32,6 +32,15 @@ class Content:
     def __post_init__(self) -> None:
         """Refuses parts that do not fit each other; what is merely odd is left to `check`."""
         _check_blocks(self.blocks)
+        self._check_columns()
+        self._check_baselines()
+        for tie in self.ties:
+            for name in tie:
+                if name not in self.names:
+                    raise TableError(f"the tie {list(tie)} names the block {name!r}, which the tables do not have")
+
+    def _check_columns(self) -> None:
+        """Refuses columns under another name, or without one value per choice."""
         shapes = [(len(block),) for block in self.blocks]
         for name, column in self.columns.items():
             if name != column.name:
@@ -39,6 +48,9 @@ class Content:
             for part in (column.values, column.stderr):
                 if part is not None and [values.shape for values in part] != shapes:
                     raise TableError(f"column {name!r} does not have one value per choice of every block")
+
+    def _check_baselines(self) -> None:
+        """Refuses baselines that are no genomes, or whose names no file could hold."""
         for name, genome in self.baselines.items():
             check_name("baseline", name)
             if "/" in name:
@@ -47,10 +59,10 @@ class Content:
                 not 0 <= value < len(block) for value, block in zip(genome, self.blocks, strict=True)
             ):
                 raise TableError(f"baseline {name!r} is no genome of these tables: {list(genome)}")
-        for tie in self.ties:
-            for name in tie:
-                if name not in self.names:
-                    raise TableError(f"the tie {list(tie)} names the block {name!r}, which the tables do not have")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For worker processes: read-only mappings cannot be pickled."""
+        return _rebuild, (self.blocks, dict(self.columns), dict(self.baselines), self.ties)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,6 +140,16 @@ class Content:
                 for block in self.blocks
             ]
         )
+
+
+def _rebuild(
+    blocks: tuple[Block, ...],
+    columns: dict[str, Column],
+    baselines: dict[str, tuple[int, ...]],
+    ties: tuple[tuple[str, ...], ...],
+) -> Content:
+    """The content of its parts."""
+    return Content(blocks=blocks, columns=MappingProxyType(columns), baselines=MappingProxyType(baselines), ties=ties)
 
 
 def _fewer(block: Block, mark: Bool[np.ndarray, " choices"]) -> Block:

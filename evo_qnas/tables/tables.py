@@ -1,7 +1,7 @@
 """Tables: per block and choice the scores and costs that a search adds up."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -22,49 +22,45 @@ from evo_qnas.tables.units import unit_of
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Tables:
     """Scores and costs of every choice of every block, with named baselines and tied blocks.
 
     Attributes:
-        blocks: the blocks in network order.
-        columns: the columns by name.
-        baselines: named genomes, for example `teacher_int8`.
-        ties: groups of block names that share one choice.
+        content: the parts, which fit each other.
     """
 
-    blocks: tuple[Block, ...]
-    columns: Mapping[str, Column]
-    baselines: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    ties: tuple[tuple[str, ...], ...] = ()
+    content: Content
 
-    def __post_init__(self) -> None:
-        """Refuses tables whose parts do not fit each other; what is merely odd is left to `check`."""
-        _ = self.content
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks in network order."""
+        return self.content.blocks
 
-    @cached_property
-    def content(self) -> Content:
-        """Blocks, columns, baselines and ties, as files and checks take them."""
-        return Content(blocks=self.blocks, columns=self.columns, baselines=self.baselines, ties=self.ties)
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The columns by name."""
+        return self.content.columns
 
-    @classmethod
-    def of(cls, content: Content) -> "Tables":
-        """The tables of some content."""
-        return cls(blocks=content.blocks, columns=content.columns, baselines=content.baselines, ties=content.ties)
+    @property
+    def baselines(self) -> Mapping[str, tuple[int, ...]]:
+        """Named genomes, for example `teacher_int8`."""
+        return self.content.baselines
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For worker processes: read-only mappings cannot be pickled."""
-        return _rebuild, (self.blocks, dict(self.columns), dict(self.baselines), self.ties)
+    @property
+    def ties(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of block names that share one choice."""
+        return self.content.ties
 
     @property
     def names(self) -> tuple[str, ...]:
         """Block names in network order."""
-        return tuple(block.name for block in self.blocks)
+        return self.content.names
 
     @cached_property
     def choices(self) -> Int[np.ndarray, " blocks"]:
         """(blocks,) int64: the number of choices of each block."""
-        return np.array([len(block) for block in self.blocks], dtype=np.int64)
+        return self.content.choices
 
     @cached_property
     def starts(self) -> Int[np.ndarray, " blocks"]:
@@ -98,7 +94,7 @@ class Tables:
         Raises:
             TableError: the file is missing, is no tables file, or breaks a rule of the format.
         """
-        return cls.of(load_content(path))
+        return cls(load_content(path))
 
     def to_csv(self, path: str | Path) -> None:
         """Writes the tables as long CSV, in one step; `from_csv` reads them back bit for bit."""
@@ -120,7 +116,7 @@ class Tables:
         Raises:
             TableError: the file breaks a rule; the text names file and line.
         """
-        return cls.of(read_csv(path, units=units, directions=directions))
+        return cls(read_csv(path, units=units, directions=directions))
 
     def check(self) -> list[Finding]:
         """Findings about what is odd, errors first: NaN, duplicates, negative costs, dominated choices, ..."""
@@ -128,7 +124,7 @@ class Tables:
 
     def drop_nan(self, columns: Sequence[str] | None = None) -> "Tables":
         """Tables without the choices that have a NaN in one of `columns` (in any column where None)."""
-        return Tables.of(self.content.without_nan(columns))
+        return Tables(self.content.without_nan(columns))
 
     def restrict(self, allowed: Mapping[str, Sequence[int]]) -> "Tables":
         """Tables in which the named blocks keep only the choices with the given indices.
@@ -136,7 +132,7 @@ class Tables:
         Raises:
             TableError: there is no such block or choice, or a block would have none left.
         """
-        return Tables.of(self.content.restricted(allowed))
+        return Tables(self.content.restricted(allowed))
 
     def keep_choices(self, kept: Sequence[Bool[np.ndarray, " _"]]) -> "Tables":
         """Tables with only the choices that are marked, in the old order; baselines that lose a choice go.
@@ -147,7 +143,7 @@ class Tables:
         Raises:
             TableError: a block would have no choice left.
         """
-        return Tables.of(self.content.keep(kept))
+        return Tables(self.content.keep(kept))
 
     def with_column(
         self,
@@ -174,12 +170,12 @@ class Tables:
             source=source,
             fixed=fixed,
         )
-        return replace(self, columns=MappingProxyType({**self.columns, name: column}))
+        return Tables(replace(self.content, columns=MappingProxyType({**self.columns, name: column})))
 
     def with_baselines(self, baselines: Mapping[str, Sequence[int]]) -> "Tables":
         """Tables with more named genomes."""
         made = {name: tuple(int(value) for value in genome) for name, genome in baselines.items()}
-        return replace(self, baselines=MappingProxyType({**self.baselines, **made}))
+        return Tables(replace(self.content, baselines=MappingProxyType({**self.baselines, **made})))
 
     @classmethod
     def from_arrays(
@@ -230,12 +226,13 @@ class Tables:
                 )
                 for index, length in enumerate(lengths)
             ]
-        return cls(
+        content = Content(
             blocks=tuple(blocks),
             columns=MappingProxyType(made),
             baselines=MappingProxyType({n: tuple(int(v) for v in g) for n, g in (baselines or {}).items()}),
             ties=tuple(tuple(tie) for tie in ties),
         )
+        return cls(content)
 
 
 def _float_arrays(name: str, values: Sequence[Any]) -> tuple[np.ndarray, ...]:
@@ -244,13 +241,3 @@ def _float_arrays(name: str, values: Sequence[Any]) -> tuple[np.ndarray, ...]:
         return tuple(np.array(value, dtype=np.float64) for value in values)
     except (TypeError, ValueError) as error:
         raise TableError(f"column {name!r} must hold one array of numbers per block: {error}") from error
-
-
-def _rebuild(
-    blocks: tuple[Block, ...],
-    columns: dict[str, Column],
-    baselines: dict[str, tuple[int, ...]],
-    ties: tuple[tuple[str, ...], ...],
-) -> Tables:
-    """Tables of their parts."""
-    return Tables(blocks=blocks, columns=MappingProxyType(columns), baselines=MappingProxyType(baselines), ties=ties)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.problem import Networks, Problem, TableProblem, objective
-from evo_qnas.tables import Tables
+from evo_qnas.tables import Content, Tables
 from evo_qnas.testing import ProblemContract
 from tests.problem.made import made_tables
 
@@ -91,7 +91,7 @@ def test_ties_that_share_a_block_are_one_group() -> None:
 
 def test_ties_of_the_tables_hold_too() -> None:
     plain = made_tables(1, 3)
-    tables = Tables(blocks=plain.blocks, columns=plain.columns, ties=(("b1", "b2"),))
+    tables = Tables(Content(blocks=plain.blocks, columns=plain.columns, ties=(("b1", "b2"),)))
     assert len(TableProblem(tables, ["score"]).space.genes) == 2
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_qnas.errors import TableError
-from evo_qnas.tables import Block, Column, Tables
+from evo_qnas.tables import Block, Column, Content, Tables
 from tests.problem.made import made_tables
 
 
@@ -90,10 +90,10 @@ def block(name: str = "b", operators: tuple[str, ...] = ("a",), bits: Any = (8,)
         (lambda: block(operators=("#a",)), "the operator of block 'b' name '#a'"),
         (lambda: Column(name="a/b", values=()), "column name 'a/b' must not contain"),
         (lambda: Column(name="x_stderr", values=()), "nor end with _stderr"),
-        (lambda: Tables(blocks=(), columns={}), "tables need at least one block"),
-        (lambda: Tables(blocks=(block(), block()), columns={}), "'b' is there 2 times"),
-        (lambda: Tables(blocks=(block(),), columns={}, baselines={"x": (1,)}), r"baseline 'x' is no genome.*\[1\]"),
-        (lambda: Tables(blocks=(block(),), columns={}, ties=(("b", "c"),)), "names the block 'c'"),
+        (lambda: Content(blocks=(), columns={}), "tables need at least one block"),
+        (lambda: Content(blocks=(block(), block()), columns={}), "'b' is there 2 times"),
+        (lambda: Content(blocks=(block(),), columns={}, baselines={"x": (1,)}), r"baseline 'x' is no genome.*\[1\]"),
+        (lambda: Content(blocks=(block(),), columns={}, ties=(("b", "c"),)), "names the block 'c'"),
         (lambda: Tables.from_arrays({}), "at least one column or the blocks"),
         (lambda: made_tables().column("nothing"), "no column 'nothing'; there are: score, cost, good"),
     ],
