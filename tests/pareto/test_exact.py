@@ -12,9 +12,8 @@ from evo_qnas.pareto import exact_front, nondominated, planning
 from evo_qnas.pareto.exact import true_front
 from evo_qnas.pareto.lattice import lattice
 from evo_qnas.problem import TableProblem
-from evo_qnas.tables import Tables
+from evo_qnas.tables import Block, Tables
 from evo_qnas.tables.generate import generate_tables
-from evo_qnas.tables.tables import Block
 from tests.pareto.slow import all_genomes, brute_front, front_rows
 
 COLUMNS = ("score", "size_bytes", "latency_ms", "energy")

@@ -10,8 +10,7 @@ import pytest
 
 from evo_qnas.pareto import certificate, exact_front, hypervolume, smallest_reachable
 from evo_qnas.problem import TableProblem
-from evo_qnas.tables import Tables
-from evo_qnas.tables.tables import Block
+from evo_qnas.tables import Block, Tables
 from tests.pareto.slow import all_genomes
 
 
