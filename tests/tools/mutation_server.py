@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import NoReturn
 
 import pytest
 
-HEAVY = (
+HEAVY = (  # without the plug-ins of pytest, hypothesis and jaxtyping, which it wants to import itself
     *("numpy", "scipy.stats", "scipy.optimize", "scipy.sparse", "h5py", "pandas", "pydantic", "joblib", "typer"),
-    *("rich", "moocore", "tomlkit", "matplotlib.pyplot", "hypothesis", "beartype", "jaxtyping", "torch", "torch.fx"),
+    *("rich", "moocore", "tomlkit", "matplotlib.pyplot", "beartype", "torch", "torch.fx"),
     *("pymoo.optimize", "pymoo.algorithms.moo.nsga2", "pymoo.algorithms.moo.nsga3", "sklearn.datasets"),
     *("onnx", "onnxruntime"),
 )
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "dist", "mutation", ".*_cache", ".hypothesis", "__pycache__")
+BROKEN = 70  # exit status of a fork in which pytest did not end
 MEMORY_BYTES = 16 * 2**30  # of address space, so that a mutant that never stops asking fails alone
 
 
@@ -54,6 +56,14 @@ class Chosen:
 
     def __init__(self, work: Work, log: Path) -> None:
         self._work, self._log = work, log
+
+    def pytest_configure(self) -> None:
+        """The same examples every time, and no search for smaller ones: a mutant is killed by any."""
+        import hypothesis
+
+        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+        hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True, database=None, deadline=None)
+        hypothesis.settings.load_profile("mutants")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         order = {test: place for place, test in enumerate(self._work.tests)}
@@ -130,7 +140,7 @@ def _start(work: Work, root: Path, copy: Path) -> int:
 
 def _child(work: Work, root: Path, copy: Path, arguments: list[str]) -> NoReturn:
     """Runs pytest in the copy and leaves with its status, without the parent's clean-up."""
-    status = 70
+    status = BROKEN
     try:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -144,7 +154,6 @@ def _child(work: Work, root: Path, copy: Path, arguments: list[str]) -> NoReturn
         sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
         for name in [name for name in sys.modules if name.split(".")[0] == "tests"]:
             del sys.modules[name]
-        _calm_hypothesis()
         options = [
             "-q",
             "-p",
@@ -156,18 +165,11 @@ def _child(work: Work, root: Path, copy: Path, arguments: list[str]) -> NoReturn
             f"--basetemp={copy.parent / 'tmp' / copy.name}",
         ]
         status = int(pytest.main([*options, *arguments], plugins=[Chosen(work, copy / "log.txt")]))
+    except BaseException:
+        (copy / "output.txt").write_text(traceback.format_exc(), encoding="utf-8")
     finally:
         sys.stdout.flush()
         os._exit(status)
-
-
-def _calm_hypothesis() -> None:
-    """The same examples every time, and no search for smaller ones: a mutant is killed by any."""
-    import hypothesis
-
-    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-    hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True, database=None, deadline=None)
-    hypothesis.settings.load_profile("mutants")
 
 
 def _ended(running: dict[int, tuple[Work, Path, float]]) -> list[tuple[int, Verdict]]:
@@ -184,11 +186,13 @@ def _ended(running: dict[int, tuple[Work, Path, float]]) -> list[tuple[int, Verd
             lines = (copy / "log.txt").read_text(encoding="utf-8").splitlines()
             failed = [line.partition(" ")[2] for line in lines if line.startswith("failed")]
             status = -1 if code == -1 else os.waitstatus_to_exitcode(code)
+            if status == BROKEN:
+                raise RuntimeError(f"pytest did not end: {(copy / 'output.txt').read_text(encoding='utf-8')}")
             found.append((process, Verdict(status=status, failed=failed, ran=len(lines), seconds=seconds)))
     return found
 
 
 def _kill(process: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
         os.killpg(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+        os.waitpid(process, 0)
