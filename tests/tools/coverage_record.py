@@ -31,6 +31,10 @@ class Record:
         by_line = self.tests.get(path, {})
         return {test for line in range(lines[0], lines[1] + 1) for test in by_line.get(line, [])} & set(self.seconds)
 
+    def executed(self, path: str, lines: tuple[int, int]) -> bool:
+        """True also where only another process than that of a test executes one of the lines."""
+        return any(line in self.tests.get(path, {}) for line in range(lines[0], lines[1] + 1))
+
 
 def record(root: Path, folder: Path, jobs: int) -> None:
     """Runs the fast tests once; leaves `coverage.sqlite`, `seconds.json`, `digests.json`; forgets the last trial."""

@@ -71,7 +71,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--mutants", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
-    parser.add_argument("--budget", type=float, default=90.0, help="seconds of tests for one mutant, as recorded")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds of tests for one mutant, as recorded")
     parser.add_argument("--floor", type=float, default=0.95, help="share that must be killed")
     parser.add_argument("--part", action="append", help="a part to draw from, such as pareto; several may be named")
     parser.add_argument("--again", action="store_true", help="try the survivors of the last run again")
@@ -114,8 +114,9 @@ def _work(name: str, mutant: Mutant, record: Record, budget: float) -> Work:
     here = f"tests/{mutant.part}"
     own = (f"{here}/", f"{here}.py", f"tests/test_{mutant.part}.py")
     mirrored = {test for test in record.seconds if test.startswith(own)}
+    elsewhere = mirrored if record.executed(mutant.path, mutant.lines) else set()
     tests = sorted(
-        record.reaching(mutant.path, mutant.lines) or mirrored,
+        record.reaching(mutant.path, mutant.lines) or elsewhere,
         key=lambda test: (test not in mirrored, record.seconds[test]),
     )
     spent = 0.0
