@@ -6,6 +6,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 EXTRAS := train,onnx,tflite,optuna,age-moea2,dask,test,lint
 # make check COVERAGE="--cov --cov-report=term --cov-fail-under=95" is what CI runs: it takes longer.
 COVERAGE ?=
+# worksteal: each worker begins with one half of the tests, so that most modules stay in one worker with their fixtures.
+PARALLEL := -n 2 --dist worksteal
 
 .PHONY: demo test test-all check names install install-dev clean
 
@@ -26,17 +28,17 @@ demo: $(VENV)/.run              ## the whole method on real images, a few minute
 	$(BIN)/evo-qnas run digits
 
 test: $(VENV)/.dev              ## fast tests, in parallel
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q $(PARALLEL)
 
 test-all: $(VENV)/.dev          ## slow and GPU tests too
 	$(BIN)/pip install -q "transformers>=4.50"
-	$(BIN)/pytest -q -n 2 -m ""
+	$(BIN)/pytest -q $(PARALLEL) -m ""
 
 check: $(VENV)/.dev             ## lint, format, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 $(COVERAGE)
+	$(BIN)/pytest -q $(PARALLEL) $(COVERAGE)
 
 names: $(VENV)/.dev             ## the stored listing of public names, after a change of them that is meant
 	$(BIN)/python -m tests.tools.public_names

@@ -47,7 +47,7 @@ def record(root: Path, folder: Path, jobs: int) -> None:
         SECONDS_FILE: str(folder / "seconds.json"),
         "PYTHONPATH": str(root),
     }
-    options = ["-q", "-n", str(jobs), "-p", __name__, "--cov", "--cov-context=test", "--cov-report="]
+    options = f"-q -n {jobs} --dist=worksteal -p {__name__} --cov --cov-context=test --cov-report=".split()
     done = subprocess.run([sys.executable, "-m", "pytest", *options], cwd=root, env=environment, check=False)
     if done.returncode:
         raise SystemExit("the tests must pass before mutants are tried on them")
