@@ -3,7 +3,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check install install-dev clean
+EXTRAS := train,onnx,tflite,optuna,age-moea2,dask,test,lint
+# make check COVERAGE="--cov --cov-report=term --cov-fail-under=95" is what CI runs: it takes longer.
+COVERAGE ?=
+# worksteal: each worker begins with one half of the tests, so that most modules stay in one worker with their fixtures.
+PARALLEL := -n 2 --dist worksteal
+
+.PHONY: demo test test-all check names install install-dev clean
 
 $(VENV)/.run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -12,7 +18,7 @@ $(VENV)/.run: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/pip install -q -e ".[train,onnx,test,lint]"
+	$(BIN)/pip install -q -e ".[$(EXTRAS)]"
 	touch $@
 
 install: $(VENV)/.run           ## the library and its training extra
@@ -22,17 +28,20 @@ demo: $(VENV)/.run              ## the whole method on real images, a few minute
 	$(BIN)/evo-qnas run digits
 
 test: $(VENV)/.dev              ## fast tests, in parallel
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q $(PARALLEL)
 
 test-all: $(VENV)/.dev          ## slow and GPU tests too
-	$(BIN)/pip install -q "transformers>=4.50" "ai-edge-litert>=2"
-	$(BIN)/pytest -q -n 2 -m ""
+	$(BIN)/pip install -q "transformers>=4.50"
+	$(BIN)/pytest -q $(PARALLEL) -m ""
 
 check: $(VENV)/.dev             ## lint, format, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q $(PARALLEL) $(COVERAGE)
+
+names: $(VENV)/.dev             ## the stored listing of public names, after a change of them that is meant
+	$(BIN)/python -m tests.tools.public_names
 
 clean:
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

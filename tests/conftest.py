@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+# Before torch is imported: tests that run beside each other take a core each, as do the processes that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _HOOK = install_import_hook("evo_qnas", "beartype.beartype")
 
 _BESIDE = Path(__file__).resolve().parent.parent.parent / "shared" / "data"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 _CODE = """
 import sys
@@ -27,7 +28,7 @@ assert "torch" not in sys.modules
 """
 
 
-def test_tables_search_archive_and_comparison_need_no_torch(tmp_path) -> None:
+def test_tables_search_archive_and_comparison_need_no_torch(tmp_path: Path) -> None:
     call = [sys.executable, "-c", _CODE, str(tmp_path / "a.h5")]
     found = subprocess.run(call, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr

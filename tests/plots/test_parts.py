@@ -59,7 +59,9 @@ def test_steps_equal_a_slow_search_of_all_neighbours(seed: int) -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=12), st.booleans(), st.booleans()
 )
-def test_no_point_of_the_front_lies_beyond_the_stairs(points, flip_x: bool, flip_y: bool) -> None:
+def test_no_point_of_the_front_lies_beyond_the_stairs(
+    points: list[tuple[int, int]], flip_x: bool, flip_y: bool
+) -> None:
     signs = np.array([-1.0 if flip_x else 1.0, -1.0 if flip_y else 1.0])
     values = np.unique(np.array(points, dtype=np.float64), axis=0)
     front = values[nondominated(values)] * signs

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection
 from typer.testing import CliRunner
 
 from evo_qnas.archive import Archive
@@ -25,16 +27,17 @@ from evo_qnas.tables import Tables
 from evo_qnas.tables.generate import generate_tables
 from tests.plots.conftest import make_run
 
+Archives = dict[int, Path]
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
-def labelled(panel, word):
+def labelled(panel: Axes, word: str) -> Collection:
     """The scatter of a panel whose label holds `word`."""
     return next(dots for dots in panel.collections if word in str(dots.get_label()))
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_files_have_their_format_and_are_equal_each_time(archives, tmp_path: Path, ending: str) -> None:
+def test_files_have_their_format_and_are_equal_each_time(archives: Archives, tmp_path: Path, ending: str) -> None:
     files = [tmp_path / f"{name}.{ending}" for name in ("one", "two")]
     for file in files:
         assert plot(archives[2], file) == "front"
@@ -43,7 +46,7 @@ def test_files_have_their_format_and_are_equal_each_time(archives, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("m", "kind"), [(1, "convergence"), (2, "front"), (3, "front"), (4, "parallel")])
-def test_default_kind_fits_the_number_of_objectives(archives, tmp_path: Path, m: int, kind: str) -> None:
+def test_default_kind_fits_the_number_of_objectives(archives: Archives, tmp_path: Path, m: int, kind: str) -> None:
     assert plot(archives[m], tmp_path / "a.svg") == kind
 
 
@@ -70,7 +73,7 @@ def test_two_objectives_show_front_baseline_exact_and_validated(run_folder: Path
     np.testing.assert_allclose(line.get_xydata()[::2], true[np.argsort(true[:, 0])] / [1.0, 1024.0])
 
 
-def test_three_objectives_show_each_pair_once(archives) -> None:
+def test_three_objectives_show_each_pair_once(archives: Archives) -> None:
     subject = load_subject(archives[3])
     panels = draw_front(subject).axes[:3]
     scale = np.array([1.0, 1024.0, 1.0])
@@ -81,7 +84,7 @@ def test_three_objectives_show_each_pair_once(archives) -> None:
         np.testing.assert_allclose(drawn[np.lexsort(drawn.T)], values[np.lexsort(values.T)])
 
 
-def test_parallel_lines_run_from_best_at_the_bottom_to_worst(archives) -> None:
+def test_parallel_lines_run_from_best_at_the_bottom_to_worst(archives: Archives) -> None:
     subject = load_subject(archives[4])
     panel = draw_parallel(subject).axes[0]
     heights = np.array([segment[:, 1] for segment in panel.collections[0].get_segments()])
@@ -102,7 +105,7 @@ def test_maximised_objective_has_its_best_at_the_bottom_too() -> None:
     np.testing.assert_allclose(lines[best][:, 1], [0.0, 1.0])
 
 
-def test_block_map_holds_the_bits_of_every_network(archives) -> None:
+def test_block_map_holds_the_bits_of_every_network(archives: Archives) -> None:
     subject = load_subject(archives[2])
     operator, weight, activation = (axes.images[0].get_array() for axes in draw_blocks(subject).axes[:3])
     tables = subject.tables
@@ -115,7 +118,7 @@ def test_block_map_holds_the_bits_of_every_network(archives) -> None:
     np.testing.assert_array_equal(operator == operator.max(), heaviest)
 
 
-def test_convergence_ends_at_the_share_of_the_exact_front(archives) -> None:
+def test_convergence_ends_at_the_share_of_the_exact_front(archives: Archives) -> None:
     subject = load_subject(archives[2])
     share = draw_convergence(subject).axes[0].lines[0].get_ydata()
     assert np.all(np.diff(share) >= 0)
@@ -150,7 +153,7 @@ def test_validation_shows_metric_before_and_after(run_folder: Path) -> None:
     assert "0.71" in left.get_title()
 
 
-def test_drawing_leaves_no_global_figures(archives, tmp_path: Path) -> None:
+def test_drawing_leaves_no_global_figures(archives: Archives, tmp_path: Path) -> None:
     code = (
         "import sys; from evo_qnas.plots import plot; "
         f"plot({str(archives[2])!r}, {str(tmp_path / 'a.png')!r}); print('matplotlib.pyplot' in sys.modules)"
@@ -187,7 +190,7 @@ def empty_front() -> Archive:
     )
 
 
-def test_errors_say_what_is_missing_and_what_to_do(archives, tmp_path: Path) -> None:
+def test_errors_say_what_is_missing_and_what_to_do(archives: Archives, tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"ends with .png, .svg or .pdf, not with .bmp"):
         plot(archives[2], tmp_path / "a.bmp")
     with pytest.raises(PictureError, match="--kind 'pie': there are front, parallel"):
@@ -235,7 +238,7 @@ def test_a_maximised_exact_front_is_in_its_own_direction() -> None:
     assert sorted(true.tolist()) == [[2.0, 2.0], [3.0, 3.0], [4.0, 4.0]]
 
 
-def test_command_line(archives, tmp_path: Path) -> None:
+def test_command_line(archives: Archives, tmp_path: Path) -> None:
     target = tmp_path / "a.pdf"
     done = CliRunner().invoke(app, ["plot", str(archives[2]), "-o", str(target), "--kind", "gain", "--at", "0"])
     assert done.exit_code == 0, done.output

@@ -18,8 +18,8 @@ from tests.problem.made import made_tables
 def twin(tables: Tables, genome: tuple[int, ...], term: str) -> float:
     """One number of one network, spelled out."""
     if term.startswith("distinct("):
-        kind = ("operator", "weight_bits", "activation_bits").index(term[len("distinct(") : -1])
-        return float(len({block.labels[value][kind] for block, value in zip(tables.blocks, genome, strict=True)}))
+        which = ("operator", "weight_bits", "activation_bits").index(term[len("distinct(") : -1])
+        return float(len({block.labels[value][which] for block, value in zip(tables.blocks, genome, strict=True)}))
     kind, _, name = term.rpartition(":")
     column = tables.columns[name]
     values = [float(values[value]) for values, value in zip(column.values, genome, strict=True)]

@@ -2,6 +2,7 @@
 
 import copy
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_a_steady_state_algorithm_runs() -> None:
     assert len(search(TableProblem(TABLES), algorithm=algorithm, evaluations=60, seed=1)) == 60
 
 
-def test_their_algorithm_resumes(tmp_path) -> None:
+def test_their_algorithm_resumes(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     problem = TableProblem(TABLES)
     search(problem, algorithm=integers(), evaluations=70, path=path)

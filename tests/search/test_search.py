@@ -3,6 +3,7 @@
 import logging
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,7 +194,7 @@ def gaps(networks: Networks) -> np.ndarray:
 
 @pytest.mark.parametrize("algorithm", QUICK)
 @pytest.mark.parametrize("broken", [fragile, gaps])
-def test_failed_networks_have_a_reason_and_are_never_on_the_front(algorithm: str, broken: object) -> None:
+def test_failed_networks_have_a_reason_and_are_never_on_the_front(algorithm: str, broken: Any) -> None:
     problem = TableProblem(TABLES, objectives=[broken, "size_bytes"])
     archive = search(problem, algorithm=algorithm, evaluations=200, population=BATCH)
     wrong = archive.evaluations.state != 0

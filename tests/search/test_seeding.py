@@ -51,8 +51,8 @@ def test_near_optima_are_all_mixes_of_the_cheapest_changes(counts: list[int], se
     assert found == wanted
     near = near_optima(additive, useful_options(additive.objectives), weights)
     for network, weight in zip(near, weights, strict=False):
-        best = [int((values @ weight).argmin()) for values in additive.objectives]
-        assert network.tolist() == best
+        cheapest_each = [int((values @ weight).argmin()) for values in additive.objectives]
+        assert network.tolist() == cheapest_each
 
 
 @pytest.mark.parametrize(("m", "more"), [(2, False), (3, True)])

@@ -1,5 +1,7 @@
 """Variation: closed forms of the moves, properties of crossover and mutation, recipes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -128,7 +130,7 @@ def test_shipped_recipes_load_and_an_unknown_rate_is_named() -> None:
         load_recipe("defualt")
 
 
-def test_a_recipe_with_an_unknown_key_is_refused(tmp_path) -> None:
+def test_a_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('description = "x"\ncrossover = 0.9\nmutaton = 1\n')
     with pytest.raises(CardError, match=r"unknown key|is missing"):

@@ -13,7 +13,8 @@ from evo_qnas.spaces import Space
 def test_visited_against_a_plain_dictionary(calls: list[str], seed: int) -> None:
     rng = np.random.default_rng(seed)
     space = Space.from_counts([3, 2, 300])
-    visited, rows = Visited(space), {}
+    visited = Visited(space)
+    rows: dict[tuple[int, ...], int] = {}
 
     def drawn() -> np.ndarray:
         return rng.integers(0, [3, 2, 4], size=(int(rng.integers(0, 9)), 3))

@@ -19,21 +19,20 @@ from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.testing import OperationContract
 
 
-def _to_onnx(builder: Any, source: Any, _node: fx.Node, arguments: Sequence[Any]) -> str:
+def _to_onnx(builder: Any, source: str, _node: fx.Node, arguments: Sequence[Any]) -> str:
     """A slice from the last value to the first."""
     axes = [int(axis) for axis in arguments[1]]
     values = ([-1] * len(axes), [-(2**31)] * len(axes), axes, [-1] * len(axes))
-    return builder.node("Slice", source.name, *(builder.constant(value, "int64") for value in values))
+    return builder.node("Slice", source, *(builder.constant(value, "int64") for value in values))
 
 
 def _to_tflite(builder: Any, source: Any, node: fx.Node, arguments: Sequence[Any]) -> Any:
-    from evo_qnas.networks.export.tflite.moves import moved
-
+    from evo_qnas.networks.export.tflite.layout import relaid
     from evo_qnas.networks.export.tflite.values import shape_of, stored_axis
 
     axes = builder.numbers([stored_axis(int(axis), len(source.shape)) for axis in arguments[1]])
     options = builder.schema.ReverseV2OptionsT()
-    return moved(builder, source, shape_of(node), "REVERSE_V2", inputs=(axes,), options=options)
+    return relaid(builder, source, shape_of(node), "REVERSE_V2", inputs=(axes,), options=options)
 
 
 FLIP = Operation(
@@ -169,16 +168,15 @@ def test_the_sets_of_a_role_have_those_of_other_packages() -> None:
 
 
 def test_runtimes_translate_registered_operations_alone() -> None:
-    from evo_qnas.networks.export.onnx.moves import MOVE_TABLE
-    from evo_qnas.networks.export.tflite.moves import MOVE_TABLE as TFLITE_MOVES
-
     from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
+    from evo_qnas.networks.export.onnx.layout import LAYOUT_TABLE
+    from evo_qnas.networks.export.tflite.layout import LAYOUT_TABLE as TFLITE_LAYOUT
     from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
 
-    for table in (MOVE_TABLE, TFLITE_MOVES):
+    for table in (LAYOUT_TABLE, TFLITE_LAYOUT):
         assert all(target in LAYOUT for target in table)
-    for table in (FLOAT_TABLE, OPERATION_TABLE):
-        assert all(operation_of(target) is not None and target not in LAYOUT for target in table)
+    for others in (FLOAT_TABLE, OPERATION_TABLE):
+        assert all(operation_of(target) is not None and target not in LAYOUT for target in others)
 
 
 @pytest.mark.parametrize(

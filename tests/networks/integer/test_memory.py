@@ -78,7 +78,7 @@ def test_the_largest_of_blocks_and_fixed_part_is_the_networks_peak(name: str) ->
     around, fixed = surroundings(quantized(teacher, 3, 8, 8, blocks=("one", "two")), ("one", "two"))
     assert (around["one"].others, around["one"].kept) == (0, True)
     assert (around["two"].others, around["two"].kept) == (512, False)
-    one = teacher.one if REPLACEMENTS[name] is None else REPLACEMENTS[name]
+    one = REPLACEMENTS[name] or teacher.one
     parts = {"one": (quantized(one, 8, 8, 8)), "two": quantized(teacher.two, 12, 4, 4)}
     peaks = [around[block].others + block_peaks(made)[around[block].kept] for block, made in parts.items()]
     whole = quantized(assemble(teacher, {"one": one}), 3, 8, 8)

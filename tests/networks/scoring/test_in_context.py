@@ -52,7 +52,7 @@ def score(
 def test_more_bits_are_nearer_to_the_teacher(parts: tuple[nn.Module, Images, torch.Tensor]) -> None:
     teacher = parts[0]
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    found = np.array(score(parts, TEACHER, teacher[1], "kl"))
+    found: np.ndarray = np.array(score(parts, TEACHER, teacher[1], "kl"))
     assert found.shape == (6, 2)
     assert found[1, 0] > found[3, 0] > found[5, 0] > 0, "2, 4, 8 weight bits at 8 activation bits"
     assert found[5, 0] < 1e-3

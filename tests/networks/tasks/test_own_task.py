@@ -20,7 +20,7 @@ from evo_qnas.networks.candidates.operators import build_candidate, load_operato
 from evo_qnas.networks.integer.reference import in_integers
 from evo_qnas.networks.models.layers import conv_bn, inverted_residual
 from evo_qnas.networks.quantization.quantize import Bits
-from evo_qnas.networks.scoring.in_context import score_in_place, teacher_outputs
+from evo_qnas.networks.scoring.in_context import score_in_context, teacher_outputs
 from evo_qnas.networks.scoring.local import assemble_quantized
 from evo_qnas.networks.tasks.base import TASKS, Outcomes, Task, outcomes_of
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
@@ -182,7 +182,7 @@ def test_a_regression_goes_from_its_teacher_to_integers() -> None:
     options = {"steps": 60, "batch_size": 16, "learning_rate": 5e-3, "weight_decay": 0.0, "seed": 0}
     losses = distill({operator.label: candidate}, StoredFeatures(*features), **options)
     assert losses[operator.label] < 0.5
-    scores = score_in_place(
+    scores = score_in_context(
         teacher,
         "1",
         operator.label,

@@ -162,7 +162,7 @@ def test_training_learns_and_goes_on_from_a_checkpoint(tmp_path: Path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         train_segmenter(broken, train, validation, **options, checkpoint=path, fingerprint="a", advance=stop)
     resumed = small(seed=3)
-    done = []
+    done: list[int] = []
     again = train_segmenter(
         resumed, train, validation, **options, checkpoint=path, fingerprint="a", advance=done.append
     )
@@ -222,7 +222,8 @@ def test_training_goes_on_at_full_size_also_after_a_stop(stop_at: int, done: lis
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path) -> None:
-    path, done = tmp_path / "checkpoint.safetensors", []
+    path = tmp_path / "checkpoint.safetensors"
+    done: list[int] = []
 
     def stop(steps: int) -> None:
         if len(done) > 7:

@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,7 +208,7 @@ def test_teachers_are_built_by_name_or_function() -> None:
         build_teacher("builtins:list", {})
 
 
-def test_weights_of_another_shape_are_refused(tmp_path, teacher: nn.Module) -> None:
+def test_weights_of_another_shape_are_refused(tmp_path: Path, teacher: nn.Module) -> None:
     path = tmp_path / "w.safetensors"
     state = teacher.state_dict()
     save_weights(state, path, {"fingerprint": "x"})
@@ -231,7 +232,7 @@ def test_weights_of_another_shape_are_refused(tmp_path, teacher: nn.Module) -> N
         load_teacher(teacher, tmp_path / "none.safetensors")
 
 
-def test_training_starts_from_what_fits_of_other_weights(tmp_path, teacher: nn.Module) -> None:
+def test_training_starts_from_what_fits_of_other_weights(tmp_path: Path, teacher: nn.Module) -> None:
     path, fresh = tmp_path / "w.safetensors", copy.deepcopy(teacher)
     drawn = {name: value.clone() + 1 for name, value in teacher.state_dict().items()}
     first, *_, last = drawn
