@@ -12,13 +12,16 @@ An entry that is a class is made once, without arguments.
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, final
 
 from evo_qnas.cards import nearest
 from evo_qnas.errors import EvoQnasError, PluginError
 
 T = TypeVar("T")
+
+# An EntryPoint: that of importlib_metadata, another class, in a process in which a library imported the backport.
+Entry = Any
 
 
 @final
@@ -110,7 +113,7 @@ class Registry(Generic[T]):
         made: T = found
         return made
 
-    def _imported(self, entry: EntryPoint) -> Any:
+    def _imported(self, entry: Entry) -> Any:
         try:
             return entry.load()
         except Exception as error:
@@ -119,16 +122,16 @@ class Registry(Generic[T]):
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    def _theirs(self) -> dict[str, EntryPoint]:
+    def _theirs(self) -> dict[str, Entry]:
         """Entry points of other packages by name."""
-        found: dict[str, EntryPoint] = {}
+        found: dict[str, Entry] = {}
         for entry in _entries(self.group):
             if entry.name in self._ours:
                 raise PluginError(
                     f"{_package(entry)} registers the {self.what} {entry.name!r}, a name of evo_qnas's own: "
                     f"give it another name in [project.entry-points.{self.group!r}]"
                 )
-            other = found.setdefault(entry.name, entry)
+            other: Entry = found.setdefault(entry.name, entry)
             if other.value != entry.value:
                 raise PluginError(
                     f"{_package(other)} and {_package(entry)} both register the {self.what} {entry.name!r}: remove one"
@@ -136,11 +139,11 @@ class Registry(Generic[T]):
         return found
 
 
-def _package(entry: EntryPoint) -> str:
+def _package(entry: Entry) -> str:
     return "a package" if entry.dist is None else f"the package {entry.dist.name}"
 
 
 @cache
-def _entries(group: str) -> tuple[EntryPoint, ...]:
+def _entries(group: str) -> tuple[Entry, ...]:
     """Entry points of a group; a process looks once."""
     return tuple(entry_points(group=group))

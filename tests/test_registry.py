@@ -96,3 +96,13 @@ def test_an_installed_package_is_found(tmp_path: Path, monkeypatch: pytest.Monke
     assert type(animals().get("lynx")) is Cat
     with pytest.raises(PluginError, match="of the package menagerie cannot be imported"):
         animals().get("broken")
+
+
+def test_packages_are_found_where_the_backport_of_the_metadata_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """importlib_metadata, which Dask imports, puts its own finder and so its own class of entry points in front."""
+    backport = pytest.importorskip("importlib_metadata", reason="needs the package importlib_metadata")
+    found = [backport.EntryPoint(name="lynx", value=f"{__name__}:Cat", group=GROUP)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+    assert type(animals().get("lynx")) is Cat
