@@ -25,7 +25,7 @@ def network(name: str, metric: float, size: int, images: int = 1000, **more: Any
         "blocks": (),
         "metric_before_finetune": 0.0,
         "metric_search_split": 0.0,
-        "metric_stderr": np.sqrt(metric * (1.0 - metric) / images),
+        "metric_stderr": np.sqrt(abs(metric * (1.0 - metric)) / images),
     }
     return ValidatedNetwork(id=name, metric=metric, size_bytes=size, **{**values, **more})
 
