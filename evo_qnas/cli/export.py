@@ -41,6 +41,7 @@ def export(
     """Exports a network."""
     try:
         from evo_qnas.networks.export import find_runtime, rows_of
+        from evo_qnas.networks.tasks.base import metric_value
         from evo_qnas.pipeline.stored import export_stored, open_run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("evo_qnas"):
@@ -52,7 +53,7 @@ def export(
     target.require("evo-qnas export")
     entry = export_stored(folder, network, output, runtime=runtime, upsample=upsample)
     console = Console(highlight=False)
-    _show(console, output, rows_of(target, entry, open_run(folder).task.metric_name))
+    _show(console, output, rows_of(target, entry, metric_value(open_run(folder).task)))
     if entry["failures"]:
         for sentence in entry["failures"]:
             console.print(f"[red]failed:[/red] {sentence}")

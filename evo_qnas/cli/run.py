@@ -74,12 +74,13 @@ def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
 def _show(console: Console, summary: dict[str, Any]) -> None:
     """The table a run ends with."""
     from evo_qnas.report.validated import standing
+    from evo_qnas.summary import Metric
 
-    int8, metric = summary["teacher_int8"], summary["metric"]["name"]
+    int8, metric = summary["teacher_int8"], Metric.of(summary["metric"])
     images = summary["images"]
     console.print(
-        f"\n[bold]{summary['card']}[/bold], seed {summary['seed']}: {metric} on {images['test']} test images; "
-        f"teacher in float {summary['teacher_float']['metric']:.2%}"
+        f"\n[bold]{summary['card']}[/bold], seed {summary['seed']}: {metric.name} on {images['test']} test images; "
+        f"teacher in float {metric.format(summary['teacher_float']['metric'])}"
     )
     # 80 columns are enough where a name or a standing takes two lines; numbers are never cut.
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
@@ -95,13 +96,13 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             "",
             *([f"{int8['latency_ms']:.2f}", ""] if timed else []),
             "",
-            f"{int8['metric_before_finetune']:.2%}",
-            f"{int8['metric']:.2%}",
+            metric.format(int8["metric_before_finetune"]),
+            metric.format(int8["metric"]),
             "",
             style="yellow",
         )
     for entry in summary["networks"]:
-        better = int8 is not None and entry["metric"] >= int8["metric"]
+        better = int8 is not None and not metric.is_worse(entry["metric"], int8["metric"])
         saving = "" if int8 is None else f"{1 - entry['size_bytes'] / int8['size_bytes']:.0%}"
         table.add_row(
             entry["id"],
@@ -109,15 +110,20 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             saving,
             *(_latency(entry, int8) if timed else []),
             f"{entry['predicted']['score']:.3f}",
-            f"{entry['metric_before_finetune']:.2%}",
-            f"{entry['metric']:.2%}",
+            metric.format(entry["metric_before_finetune"]),
+            metric.format(entry["metric"]),
             standing(entry) or "",
             style="green" if better else None,
         )
     console.print(table)
     console.print("score: predicted; before, after: fine-tuning, the same budget for every row")
-    console.print("green: not below the INT8 teacher")
+    console.print(f"green: not {'below' if metric.maximize else 'above'} the INT8 teacher")
     console.print("standing: on the front of metric and size as measured, or beaten by whom; ties are in the report")
+    _show_search(console, summary, metric.name)
+
+
+def _show_search(console: Console, summary: dict[str, Any], metric: str) -> None:
+    """The searches, how well the score ranks networks by the metric, and the time of the stages."""
     search = summary["search"]
     for name, other in summary["searches"].items():
         console.print(

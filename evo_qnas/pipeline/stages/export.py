@@ -97,7 +97,7 @@ class _Export:
             folder / "model.onnx",
             RUNTIME,
             images=self.context.splits.test,
-            metric=self.context.task.metric,
+            task=self.context.task,
             seed=seed_of("export", self.context.card.seed) % 2**31,
             latency=False,
         )

@@ -16,6 +16,7 @@ from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, To
 from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
 from evo_qnas.networks.export.tflite.translate import to_tflite
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.summary import Metric
 
 
 @final
@@ -61,10 +62,11 @@ class TfliteRuntime(Runtime):
         """
         entry = check_file(self, network, path, settings)
         plain = partial(run, open_interpreter(path, delegate=False))
-        entry["plain_kernels"] = other_session(network, plain, settings.images, metric=settings.metric)
-        return {**entry, "failures": failures(network, entry, self.tolerance)}
+        entry["plain_kernels"] = other_session(network, plain, settings.images, task=settings.task)
+        return {**entry, "failures": failures(network, entry, self.tolerance, task=settings.task)}
 
-    def details(self, entry: Mapping[str, Any], metric: str) -> list[tuple[str, str]]:
+    def details(self, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
         """A row of what LiteRT's `check` adds."""
         plain = entry["plain_kernels"]
-        return [("without XNNPACK", f"agreement {plain['argmax_agreement']:.2%}, {metric} {plain['metric']:.2%}")]
+        text = f"agreement {plain['agreement']:.2%}, {metric.name} {metric.format(plain['metric'])}"
+        return [("without XNNPACK", text)]
