@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evo_qnas.errors import CardError
+from evo_qnas.cli.extras import needs_extra
 
 _HELP = """Trains or loads the teacher, distils and scores the candidates of every block, searches, fine-tunes and
 validates picks of the front. Resumes what is there.
@@ -45,14 +45,8 @@ def run(
     anew: Annotated[bool, typer.Option("--anew", help="replace a run of another card in this folder")] = False,
 ) -> None:
     """Runs a card."""
-    try:
+    with needs_extra("evo-qnas run", "train"):
         from evo_qnas.pipeline import load_card, run_card
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evo_qnas"):
-            raise
-        raise CardError(
-            f"evo-qnas run needs {error.name}, which is not installed: pip install 'evo-qnas[train]'"
-        ) from error
     name, content = load_card(card, changes=changes, seed=seed)
     folder = output or Path("results") / name
     summary = run_card(name, content, folder, device=device, jobs=jobs, cluster=cluster, until=until, anew=anew)
