@@ -27,6 +27,7 @@ class ExportStage(Stage):
     """Leaves `networks/<id>/model.onnx` and its checks, which carry their fingerprints."""
 
     name = "export"
+    about = "validated networks as ONNX files, with checks"
 
     def fingerprint(self, context: RunContext) -> str:
         """That of the tables and of fine-tuning."""

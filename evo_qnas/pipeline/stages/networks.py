@@ -12,6 +12,7 @@ class NetworksStage(Stage):
     """Leaves `networks/<id>/`."""
 
     name = "networks"
+    about = "picks of the front, assembled, fine-tuned and measured"
     outputs = ("networks",)
 
     def fingerprint(self, context: RunContext) -> str:

@@ -12,6 +12,7 @@ class RankingStage(Stage):
     """Leaves the validated table in `archive.h5`."""
 
     name = "ranking"
+    about = "validated networks against each other: dominated ones and ties"
     part_of = "networks"
 
     def fingerprint(self, context: RunContext) -> str:
