@@ -67,15 +67,40 @@ def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
 
 def _show(console: Console, summary: dict[str, Any]) -> None:
     """The table a run ends with."""
-    from evo_qnas.report.validated import standing
-
-    int8, metric = summary["teacher_int8"], summary["metric"]["name"]
+    metric = summary["metric"]["name"]
     images = summary["images"]
     console.print(
         f"\n[bold]{summary['card']}[/bold], seed {summary['seed']}: {metric} on {images['test']} test images; "
         f"teacher in float {summary['teacher_float']['metric']:.2%}"
     )
-    # 80 columns are enough where a name or a standing takes two lines; numbers are never cut.
+    console.print(_networks(summary))
+    console.print("score: predicted; before, after: fine-tuning, the same budget for every row")
+    console.print("green: not below the INT8 teacher")
+    console.print("standing: on the front of metric and size as measured, or beaten by whom; ties are in the report")
+    for name, other in summary["searches"].items():
+        console.print(
+            f"search {name}: {' and '.join(other['objectives'])}, {other['evaluations']:,} evaluations, "
+            f"{other['front']} networks on the front, picks by {other['pick_by']}"
+        )
+    search = summary["search"]
+    console.print(
+        f"search: {search['algorithm']}, {search['evaluations']:,} evaluations, "
+        f"{search['front']} networks on the front, {search['certificate']}"
+    )
+    tau = summary["rank_correlation"]
+    if tau is not None and tau["kendall_tau"] is not None:
+        console.print(
+            f"score against {metric} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
+            f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
+        )
+    console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))
+
+
+def _networks(summary: dict[str, Any]) -> Table:
+    """A row for each network; 80 columns are enough where a name or a standing takes two lines, no number is cut."""
+    from evo_qnas.report.validated import standing
+
+    int8 = summary["teacher_int8"]
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     timed = int8 is not None and int8["latency_ms"] is not None
     columns = ["network", "bytes", "saving", *(["ms", "faster"] if timed else []), "score"]
@@ -108,24 +133,4 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             standing(entry) or "",
             style="green" if better else None,
         )
-    console.print(table)
-    console.print("score: predicted; before, after: fine-tuning, the same budget for every row")
-    console.print("green: not below the INT8 teacher")
-    console.print("standing: on the front of metric and size as measured, or beaten by whom; ties are in the report")
-    search = summary["search"]
-    for name, other in summary["searches"].items():
-        console.print(
-            f"search {name}: {' and '.join(other['objectives'])}, {other['evaluations']:,} evaluations, "
-            f"{other['front']} networks on the front, picks by {other['pick_by']}"
-        )
-    console.print(
-        f"search: {search['algorithm']}, {search['evaluations']:,} evaluations, "
-        f"{search['front']} networks on the front, {search['certificate']}"
-    )
-    tau = summary["rank_correlation"]
-    if tau is not None and tau["kendall_tau"] is not None:
-        console.print(
-            f"score against {metric} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
-            f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
-        )
-    console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))
+    return table
