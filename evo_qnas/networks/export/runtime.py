@@ -20,6 +20,7 @@ from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.operations.operation import Operation
 from evo_qnas.networks.export.common.latency import Latency, Timing
 from evo_qnas.networks.export.common.packages import missing_of, require
 from evo_qnas.networks.export.common.parts import Part
@@ -156,6 +157,10 @@ class Runtime(ABC):
     def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
         """The logits of any number of images, channels first as torch has them."""
         raise NetworkError(f"{self.title} compiles files and runs none here")
+
+    def translates(self, operation: Operation) -> bool:
+        """True where files can hold an operation, in some form; a runtime with tables of its own asks them too."""
+        return self.name in operation.translations
 
     def details(self, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
         """Rows, name and text, that `evo-qnas export` shows of an entry of `check` beside those of every runtime.

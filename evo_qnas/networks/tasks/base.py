@@ -36,12 +36,14 @@ class Task(ABC):
 
     Attributes:
         name: as in a card and in `TASKS`.
+        about: one line for `evo-qnas list tasks`.
         metric_name: the metric in words.
         unit: `%` where the metric is a share 0..1, which people are shown times 100; else its unit, "" for none.
         maximize: whether a larger metric is a better one.
     """
 
     name: str
+    about: str
     metric_name: str
     unit: str
     maximize: bool

@@ -23,7 +23,7 @@ from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
 from evo_qnas.pipeline.stages.in_context import COLUMN
 from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks
 from evo_qnas.predict import Choice, Features, choose
-from evo_qnas.predict.assess import SIMPLEST_FIRST
+from evo_qnas.predict.fitting import SIMPLEST_FIRST
 from evo_qnas.problem import CustomObjective, Networks, TableProblem
 from evo_qnas.search import propose
 from evo_qnas.summary import Prediction, ValidatedNetwork
@@ -55,7 +55,7 @@ def metric_of_error(task: Task, error: float) -> float:
 @final
 @dataclass(kw_only=True)
 class Measured:
-    """What was measured so far.
+    """Measurements so far.
 
     Attributes:
         task: of the metric.
@@ -97,6 +97,7 @@ class RoundsStage(Stage):
     """Further networks, proposed by a predictor; its files are those of the networks stage."""
 
     name = "rounds"
+    about = "further networks, proposed by a predictor; with search.rounds"
     part_of = "networks"
 
     def asked_for(self, context: RunContext) -> bool:
@@ -161,7 +162,7 @@ def _validated(
     number: int,
     jobs: int,
 ) -> list[ValidatedNetwork]:
-    """The proposals of a round, validated, with what the predictor foretold."""
+    """The proposals of a round, validated, with the predictor's values."""
     picks = {network_id(genome.tolist()): tuple(genome.tolist()) for genome in genomes}
     networks = validate_picks(context, problem.tables, picks, jobs=jobs)
     errors, spreads = chosen.predictor.predict(problem.space.encode(genomes))
@@ -189,7 +190,7 @@ def _first(
     settings: PredictorCard,
     jobs: int,
 ) -> Measured:
-    """What the first round measured, as far as ties and pins allow it; and random ones where calibrated."""
+    """Measurements of the first round, as far as ties and pins allow it; and random ones where calibrated."""
     measured = Measured(task=context.task)
     inside = [network for network in networks if _allowed(problem, network.genome)]
     if settings.measure == "finetuned":
@@ -205,7 +206,7 @@ def _first(
 
 
 def _allowed(problem: TableProblem, genome: Sequence[int]) -> bool:
-    """Whether ties, pins and forbidden choices leave a network in."""
+    """True where ties, pins and forbidden choices leave a network in."""
     try:
         problem.space.encode(np.array([genome], dtype=np.int64))
     except ProblemError:

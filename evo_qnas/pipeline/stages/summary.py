@@ -36,6 +36,7 @@ class SummaryStage(Stage):
     """Leaves what a person looks at."""
 
     name = "summary"
+    about = "summary.json, front.csv, front.png and report.html"
     outputs = ("summary.json", "front.csv", "front.png", "report.html")
 
     def fingerprint(self, context: RunContext) -> str:

@@ -9,14 +9,21 @@ import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.files import write_bytes
+from evo_qnas.networks.capture.operations.layers import CONV2D
+from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.export.checks import check_file, failures
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import other_session
 from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, Tolerance
 from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
+from evo_qnas.networks.export.tflite.layout import LAYOUT_TABLE
+from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
 from evo_qnas.networks.export.tflite.translate import to_tflite
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
+
+# Roles that need no table: layers and what folds into them, and numbers.
+_LAYERS = frozenset({Role.LINEAR, Role.ACTIVATION, Role.SHAPE})
 
 
 @final
@@ -46,6 +53,12 @@ class TfliteRuntime(Runtime):
     def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
         """The logits of images, one after the other."""
         return run(session, images)
+
+    def translates(self, operation: Operation) -> bool:
+        """True for layers, and where a table or the operation itself has a translation."""
+        tables = (OPERATION_TABLE, LAYOUT_TABLE)
+        known = any(overload in table for overload in operation.overloads for table in tables)
+        return operation is CONV2D or operation.role in _LAYERS or known or super().translates(operation)
 
     def kernels(self, path: Path) -> Kernels:
         """The layers of a file by the types of their tensors, which decide on their kernels."""
