@@ -13,7 +13,7 @@ from evo_qnas.problem import TableProblem
 from evo_qnas.search import search
 from evo_qnas.summary import ValidatedNetwork
 from evo_qnas.tables.generate import generate_tables
-from tests.networks.tasks.test_own_task import Regression
+from tests.plugin.squares_plugin.regression import Regression
 
 TASK = Classification()
 

@@ -14,7 +14,7 @@ from evo_qnas.pipeline.stages.rounds import Measured, _allowed, _hypervolume, _u
 from evo_qnas.problem import CustomObjective, TableProblem
 from evo_qnas.tables import Tables
 from evo_qnas.tables.generate import generate_tables
-from tests.networks.tasks.test_own_task import Regression
+from tests.plugin.squares_plugin.regression import Regression
 
 ROUNDS = [
     "search.rounds=3",

@@ -9,9 +9,8 @@ import pytest
 
 from evo_qnas import registry
 from evo_qnas.errors import CardError, PluginError
-from evo_qnas.files import write_text
 from evo_qnas.pipeline import load_card, run_card
-from evo_qnas.pipeline.context import RunContext, digest
+from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.stages import Resources, RunState, Stage, milestones, ordered_stages, stages_until
 from evo_qnas.pipeline.stages.registry import REGISTRY
 from evo_qnas.pipeline.stages.search import SearchStage
@@ -20,27 +19,9 @@ from evo_qnas.pipeline.stages.teacher import TeacherStage
 from evo_qnas.pipeline.testing import StageContract
 from evo_qnas.problem import TableProblem
 from evo_qnas.tables.generate import generate_tables
+from tests.plugin.squares_plugin.counting import CountStage
 
 OURS = ("teacher", "blocks", "tables", "latency", "search", "networks", "export", "summary")
-
-
-@final
-class CountStage(Stage):
-    """A stage of another package: how many weights the teacher has."""
-
-    name = "count"
-    about = "number of the teacher's weights"
-    after = "teacher"
-    outputs = ("count.txt",)
-
-    def fingerprint(self, context: RunContext) -> str:
-        return digest("count", context.fingerprints.teacher)
-
-    def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
-        path = context.folder / "count.txt"
-        if not path.is_file():
-            write_text(path, str(sum(parameter.numel() for parameter in context.teacher.parameters())))
-        return state
 
 
 @final
@@ -86,7 +67,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
 
 
 def entry(name: str, kind: type[Stage]) -> EntryPoint:
-    return EntryPoint(name=name, value=f"{__name__}:{kind.__name__}", group="evo_qnas.stages")
+    return EntryPoint(name=name, value=f"{kind.__module__}:{kind.__name__}", group="evo_qnas.stages")
 
 
 def test_stages_come_in_the_order_of_the_method() -> None:

@@ -17,9 +17,9 @@ from evo_qnas.pareto import exact_front
 from evo_qnas.problem import TableProblem
 from evo_qnas.search import ALGORITHMS, Algorithm, Optimizer, SearchContext, search
 from evo_qnas.search.algorithms import algorithm_of, name_of
-from evo_qnas.spaces import Space
 from evo_qnas.tables.generate import generate_tables
 from evo_qnas.testing import AlgorithmContract
+from tests.plugin.squares_plugin.walks import Walk, Walks
 
 TABLES = generate_tables(5, operators=3, weight_bits=(2, 4, 8), activation_bits=(4, 8))
 
@@ -28,34 +28,9 @@ def problem() -> TableProblem:
     return TableProblem(TABLES, objectives=["score", "size_bytes"])
 
 
-@final
-class Walk(Optimizer):
-    """One random row at a time."""
-
-    def __init__(self, space: Space, rng: np.random.Generator) -> None:
-        self.space, self.rng = space, rng
-        self.answered = 0
-
-    def ask(self) -> np.ndarray:
-        return self.rng.integers(0, self.space.counts, size=(1, len(self.space.genes)))
-
-    def tell(self, genes: np.ndarray, objectives: np.ndarray, violation: np.ndarray) -> None:
-        self.answered += 1
-
-
-@final
-class Walks(Algorithm):
-    """An algorithm as another package would have it."""
-
-    about = "one random network after another"
-
-    def make(self, context: SearchContext) -> Optimizer:
-        return Walk(context.space, context.rng)
-
-
 @pytest.fixture
 def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    entry = EntryPoint(name="walks", value=f"{__name__}:Walks", group="evo_qnas.algorithms")
+    entry = EntryPoint(name="walks", value=f"{Walks.__module__}:Walks", group="evo_qnas.algorithms")
     registry._entries.cache_clear()
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == entry.group else [])
     yield

@@ -17,30 +17,8 @@ from evo_qnas.networks.capture.operations.registry import OPERATIONS, operation_
 from evo_qnas.networks.integer.reference import run_in_integers
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.testing import OperationContract
+from tests.plugin.squares_plugin.flip import __name__ as FLIP_MODULE  # noqa: N812
 
-
-def _to_onnx(builder: Any, source: str, _node: fx.Node, arguments: Sequence[Any]) -> str:
-    """A slice from the last value to the first."""
-    axes = [int(axis) for axis in arguments[1]]
-    values = ([-1] * len(axes), [-(2**31)] * len(axes), axes, [-1] * len(axes))
-    return builder.node("Slice", source, *(builder.constant(value, "int64") for value in values))
-
-
-def _to_tflite(builder: Any, source: Any, node: fx.Node, arguments: Sequence[Any]) -> Any:
-    from evo_qnas.networks.export.tflite.layout import relaid
-    from evo_qnas.networks.export.tflite.values import shape_of, stored_axis
-
-    axes = builder.numbers([stored_axis(int(axis), len(source.shape)) for axis in arguments[1]])
-    options = builder.schema.ReverseV2OptionsT()
-    return relaid(builder, source, shape_of(node), "REVERSE_V2", inputs=(axes,), options=options)
-
-
-FLIP = Operation(
-    name="flip",
-    role=Role.LAYOUT,
-    overloads=(ATEN.flip.default,),
-    translations={"onnx": _to_onnx, "tflite": _to_tflite},
-)
 # A threshold of 0 is a ReLU.
 THRESHOLD = Operation(
     name="threshold",
@@ -73,7 +51,11 @@ NEG = Operation(
 def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A package that registers the operations above."""
     entries = [
-        EntryPoint(name=name, value=f"{__name__}:{name.upper()}", group="evo_qnas.operations")
+        EntryPoint(
+            name=name,
+            value=f"{FLIP_MODULE if name == 'flip' else __name__}:{name.upper()}",
+            group="evo_qnas.operations",
+        )
         for name in ("flip", "threshold", "neg")
     ]
     registry._entries.cache_clear()

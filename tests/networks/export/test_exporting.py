@@ -26,7 +26,7 @@ from evo_qnas.networks.quantization.quantize import Bits, QuantizedNetwork
 from evo_qnas.networks.tasks.base import metric_value
 from evo_qnas.networks.tasks.classification import Classification
 from tests.networks.export.conftest import quantized, quantized_teacher, random_network, written
-from tests.networks.tasks.test_own_task import Regression
+from tests.plugin.squares_plugin.regression import Regression
 
 TASK = Classification()
 

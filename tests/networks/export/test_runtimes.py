@@ -35,10 +35,10 @@ from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.tasks.classification import Classification
 from evo_qnas.networks.testing.runtimes import RuntimeContract
 from tests.networks.export.conftest import quantized, random_network
-from tests.networks.export.plain_runtime import PlainRuntime
 from tests.networks.export.test_cli import IDENTITY, validated
 from tests.networks.export.test_parts import BLOCKS, images, network
 from tests.networks.export.test_segmentation import DeepLabLike
+from tests.plugin.squares_plugin.plain_runtime import PlainRuntime
 
 __all__ = ["network", "validated"]
 

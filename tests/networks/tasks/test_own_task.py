@@ -1,11 +1,8 @@
 """A task of another package in one file: the side of a bright square, a float per image, from training to integers."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,7 +10,6 @@ from torch import nn
 
 from evo_qnas import registry
 from evo_qnas.data import Images, Splits
-from evo_qnas.data.augment import shift
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.candidates.blocks import find_blocks
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
@@ -22,103 +18,25 @@ from evo_qnas.networks.models.layers import conv_bn, inverted_residual
 from evo_qnas.networks.quantization.quantize import Bits
 from evo_qnas.networks.scoring.in_context import score_in_context, teacher_outputs
 from evo_qnas.networks.scoring.local import assemble_quantized
-from evo_qnas.networks.tasks.base import TASKS, Outcomes, Task, outcomes_of
+from evo_qnas.networks.tasks.base import TASKS, Task
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
-from evo_qnas.networks.tasks.teaching import teach
-from evo_qnas.networks.tasks.uncertainty import bootstrap_stderr, check_paired, paired_bootstrap_stderr
 from evo_qnas.networks.testing.tasks import TaskContract
 from evo_qnas.networks.training.distill import block_features, distill
 from evo_qnas.networks.training.features import StoredFeatures
 from evo_qnas.networks.training.finetune import finetune
-
-
-class Regression(Task):
-    """One number per image, outputs (n, 1), targets (n,) float32; the metric is the root of the mean squared error.
-
-    Outcomes are squared errors, (images,).
-    """
-
-    name = "regression"
-    about = "one number per image; root of the mean squared error"
-    metric_name = "RMSE"
-    unit = ""
-    maximize = False
-
-    def check_settings(self, training: TeacherSettings, finetuning: FinetuningSettings) -> None:
-        if training.label_smoothing:
-            raise NetworkError("teacher.training.label_smoothing is for classes: regression has none")
-
-    def training_steps(self, settings: TeacherSettings, examples: int) -> int:
-        return settings.steps(examples)
-
-    def train_teacher(
-        self,
-        network: nn.Module,
-        splits: Splits,
-        settings: TeacherSettings,
-        *,
-        seed: int,
-        device: str = "cpu",
-        checkpoint: Path | None = None,
-        fingerprint: str = "",
-        advance: Callable[[int], None] = lambda _: None,
-    ) -> list[float]:
-        learn = partial(teach, loss=self.loss, augment=self.augment, seed=seed, device=device, advance=advance)
-        learn(network, splits.train, settings)
-        return [self.metric(network, splits.search)]
-
-    def augment(self, inputs: Any, targets: Any, settings: Any, generator: torch.Generator) -> tuple[Any, Any]:
-        return shift(inputs, settings.shift_pixels, generator), targets
-
-    def target_weights(self, splits: Splits, balance: float) -> None:
-        return None
-
-    def loss(self, outputs: Any, targets: Any, *, weights: Any = None) -> torch.Tensor:
-        return (outputs[:, 0] - targets).square().mean()
-
-    def match(self, outputs: Any, teacher_outputs: Any, *, temperature: float = 1.0) -> torch.Tensor:
-        return (outputs - teacher_outputs).square()[:, 0]
-
-    def agreement(self, outputs: Any, other: Any) -> torch.Tensor:
-        return (outputs - other).abs()[:, 0] < 0.5
-
-    def outcomes(self, network: nn.Module, data: Images) -> Outcomes:
-        return outcomes_of(network, data, lambda outputs, targets: (outputs[:, 0] - targets).square())
-
-    def metric(self, network: nn.Module, data: Images) -> float:
-        return self.metric_of(self.outcomes(network, data))
-
-    def metric_of(self, outcomes: Outcomes) -> float:
-        return float(outcomes.double().mean().sqrt())
-
-    def stderr(self, outcomes: Outcomes, *, seed: int) -> float:
-        return bootstrap_stderr(outcomes, self.metric_of, seed=seed)
-
-    def difference(self, one: Outcomes, other: Outcomes, *, seed: int) -> tuple[float, float]:
-        check_paired(one, other)
-        spread = paired_bootstrap_stderr(one, other, self.metric_of, seed=seed)
-        return self.metric_of(one) - self.metric_of(other), spread
+from tests.plugin.squares_plugin.regression import Regression
+from tests.plugin.squares_plugin.squares import squares
 
 
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if a package had `[project.entry-points."evo_qnas.tasks"]`."""
-    entry = EntryPoint(name="regression", value=f"{__name__}:Regression", group="evo_qnas.tasks")
+    entry = EntryPoint(name="regression", value=f"{Regression.__module__}:Regression", group="evo_qnas.tasks")
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == entry.group else [])
     registry._entries.cache_clear()
     yield
     registry._entries.cache_clear()
     TASKS._made.pop("regression", None)
-
-
-def squares(count: int, seed: int) -> Images:
-    """Noise with a bright square of a side of 1..6 pixels; the target is the side, centred."""
-    rng = torch.Generator().manual_seed(seed)
-    sides = torch.randint(1, 7, (count,), generator=rng)
-    pixels = 0.1 * torch.randn(count, 1, 8, 8, generator=rng)
-    for row, side in enumerate(sides.tolist()):
-        pixels[row, 0, :side, :side] += 1.0
-    return Images(pixels=pixels, labels=sides.float() - 3.5)
 
 
 def splits_of(train: int = 64) -> Splits:
