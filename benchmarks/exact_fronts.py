@@ -9,6 +9,7 @@ far with the next block's options, filtered by moocore. The exit code is 1 where
 """
 
 # ruff: noqa: E402 - the number of threads is set before numpy is imported
+import argparse
 import json
 import os
 import resource
@@ -74,8 +75,8 @@ CASES = {
 
 def problem_of(case: Case) -> TableProblem:
     """The case's problem; 25 choices are 5 operators at 5 weight bit-widths."""
-    few = {"operators": 5, "activation_bits": (8,)} if case.choices == 25 else {}
-    tables = generate_tables(case.blocks, **few)
+    few = case.choices == 25
+    tables = generate_tables(case.blocks, operators=5, activation_bits=(8,)) if few else generate_tables(case.blocks)
     return TableProblem(tables, objectives=OBJECTIVES[: case.m], constraints=list(case.limits))
 
 
@@ -142,7 +143,13 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(measured(CASES[sys.argv[2]])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} [all]".replace("%", "%%"))
+    parser.add_argument("--one", choices=list(CASES), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if unknown := set(options.cases) - set(CASES):
+        parser.error(f"there is no case {min(unknown)!r}; there are: {', '.join(CASES)}")
+    if options.one:
+        print(json.dumps(measured(CASES[options.one])))
     else:
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(main(options.cases))

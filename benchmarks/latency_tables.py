@@ -25,6 +25,7 @@ from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.jobs import default_jobs
 from evo_qnas.pipeline.latency import Measurement, measure_tables
+from evo_qnas.pipeline.latency.precision import INT8
 from evo_qnas.pipeline.latency.units import UnitFile
 from evo_qnas.tables import Block, Tables
 
@@ -79,7 +80,7 @@ def second_measurement(context: RunContext, tables: Tables, settings: LatencyCar
     lines = (context.folder / "latency" / "rounds.jsonl").read_text().splitlines()
     names = json.loads(lines[0])["names"]
     first = dict(zip(names, np.quantile([json.loads(line) for line in lines[1:]], 0.1, axis=0), strict=True))
-    units = Measurement(context=context, tables=tables, settings=settings).units("int8")
+    units = Measurement(context=context, tables=tables, settings=settings).units(INT8)
     writer = UnitFile(context, settings.runtime)
     files = {name: writer.path(unit) for name, unit in units.items() if unit.block and name in first}
     record = context.folder / "latency" / "second.jsonl"

@@ -30,6 +30,29 @@ LAYERS = [
     ["pipeline"],
     ["cli"],
 ]
+# The same inside the two parts that have rooms.
+ROOMS = {
+    "networks": [
+        ["models"],
+        ["acceleration", "candidates", "capture"],
+        ["quantization", "tasks"],
+        ["integer", "training"],
+        ["scoring", "export"],
+        ["testing"],
+    ],
+    "pipeline": [
+        ["cards"],
+        ["context"],
+        ["features", "jobs", "problems"],
+        ["refinement", "latency"],
+        ["validation"],
+        ["stored"],
+        ["stages"],
+        ["check", "testing"],
+        ["run"],
+        ["__init__"],
+    ],
+}
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 WITH_TORCH = {"data", "networks", "pipeline", "cli"}
 HEAVY = (
@@ -83,6 +106,27 @@ def test_imports_point_one_way(path: Path) -> None:
             bridge = "pymoo_bridge" in {path.stem, path.parent.name}
             assert bridge, f"{path} imports {name}: pymoo lives behind one bridge"
     assert "TYPE_CHECKING" not in path.read_text(encoding="utf-8"), f"{path}: no TYPE_CHECKING escape"
+
+
+def room_of(path: Path, part: str) -> str:
+    return path.relative_to(PACKAGE / part).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("part", ROOMS)
+def test_rooms_import_one_way(part: str) -> None:
+    """What a room imports lies in itself or on an earlier line; rings between modules are in test_structure."""
+    level = {room: number for number, rooms in enumerate(ROOMS[part]) for room in rooms}
+    files = [
+        path for path in (PACKAGE / part).rglob("*.py") if path != PACKAGE / part / "__init__.py" or part != "networks"
+    ]
+    for path in files:
+        here = room_of(path, part)
+        assert here in level, f"{path} has no place in ROOMS"
+        for name in imported(path):
+            if name.startswith(f"evo_qnas.{part}."):
+                there = name.split(".")[2]
+                assert there in level, f"{path} imports {name}, which has no place in ROOMS"
+                assert there == here or level[there] < level[here], f"{path} imports {name}"
 
 
 def test_plain_import_is_light() -> None:

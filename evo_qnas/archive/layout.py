@@ -86,7 +86,7 @@ def build_image(
 ) -> tuple[bytes, list[tuple[int, int]]]:
     """The HDF5 image of an archive and the extents of its raw evaluation data."""
     rows = contents.evaluations
-    with _image_of(contents.header.tables, spare_bytes=sum(part.nbytes for part in rows.parts)) as file:
+    with _image_of(contents.header.tables, extra_bytes=sum(part.nbytes for part in rows.parts)) as file:
         root = file["/"].id
         _write_root(contents, root, len(best))
         extents = _write_evaluations(contents, root, best)
@@ -96,10 +96,10 @@ def build_image(
         return file.id.get_file_image(), extents
 
 
-def _image_of(tables: Tables | None, spare_bytes: int) -> h5py.File:
+def _image_of(tables: Tables | None, extra_bytes: int) -> h5py.File:
     """A file in memory that holds the tables already; building that part once serves all writes of a search."""
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_fapl_core((1 << 17) + spare_bytes, False)
+    access.set_fapl_core((1 << 17) + extra_bytes, False)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
     if tables is None:
         return h5py.File(h5py.h5f.create(b"archive", h5py.h5f.ACC_TRUNC, fcpl=_creation(), fapl=access))

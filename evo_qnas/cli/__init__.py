@@ -45,12 +45,12 @@ def _root() -> None:
     """Pareto-optimal mixed-precision networks by multi-objective evolutionary search."""
 
 
-_told: set[int] = set()  # signals that asked this process to end
+_stopping: set[int] = set()  # signals that asked this process to end
 
 
 def _stop(number: int, _frame: Any) -> NoReturn:
     """Ends by an exception, so that worker processes end with this one instead of working on for minutes."""
-    _told.add(number)
+    _stopping.add(number)
     name = signal.Signals(number).name
     print(f"evo-qnas: stopped by {name}: what was finished is kept, run the same command again", file=sys.stderr)
     sys.exit(128 + number)
@@ -69,5 +69,5 @@ def main() -> None:
         sys.exit(1)
     finally:
         # Pipes to workers may break on the way out; that is no error of a command that was told to end.
-        if _told:
-            sys.exit(128 + min(_told))
+        if _stopping:
+            sys.exit(128 + min(_stopping))

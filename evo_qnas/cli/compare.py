@@ -115,7 +115,7 @@ def _problem(target: str, objectives: list[str] | None, constraints: list[str] |
 
 
 def _imported(target: str) -> Any:
-    """What `module:name` names; a function is called without arguments."""
+    """The object that `module:name` names; a function is called without arguments."""
     module, _, name = target.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     try:

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evo_qnas.errors import CardError
+from evo_qnas.cli.extras import needs_extra
 
 _HELP = """Writes a validated network of a run as a file of a runtime, and checks it there against torch in integers, by
 size, kernels and latency. Exit code 1 where a check fails.
@@ -39,20 +39,15 @@ def export(
     upsample: Annotated[bool, typer.Option("--upsample", help="logits of a segmentation network in full size")] = False,
 ) -> None:
     """Exports a network."""
-    try:
+    with needs_extra("evo-qnas export", "train,onnx"):
         from evo_qnas.networks.export import find_runtime, rows_of
+        from evo_qnas.networks.tasks.base import metric_value
         from evo_qnas.pipeline.stored import export_stored, open_run
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evo_qnas"):
-            raise
-        raise CardError(
-            f"evo-qnas export needs {error.name}, which is not installed: pip install 'evo-qnas[train,onnx]'"
-        ) from error
     target = find_runtime(output, runtime)
     target.require("evo-qnas export")
     entry = export_stored(folder, network, output, runtime=runtime, upsample=upsample)
     console = Console(highlight=False)
-    _show(console, output, rows_of(target, entry, open_run(folder).task.metric_name))
+    _show(console, output, rows_of(target, entry, metric_value(open_run(folder).task)))
     if entry["failures"]:
         for sentence in entry["failures"]:
             console.print(f"[red]failed:[/red] {sentence}")

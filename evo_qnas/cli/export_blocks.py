@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from evo_qnas.errors import CardError
+from evo_qnas.cli.extras import needs_extra
 
 _HELP = """Writes every choice's block of a run as ONNX, with a script that measures them on the device it is copied to.
 
@@ -28,17 +28,11 @@ def export_blocks(
     jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
 ) -> None:
     """Exports blocks."""
-    try:
+    with needs_extra("evo-qnas export-blocks", "train,onnx"):
         from evo_qnas.networks.export import RUNTIMES
         from evo_qnas.pipeline.jobs import default_jobs
         from evo_qnas.pipeline.latency import export_blocks as write
         from evo_qnas.pipeline.stored import open_run
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evo_qnas"):
-            raise
-        raise CardError(
-            f"evo-qnas export-blocks needs {error.name}, which is not installed: pip install 'evo-qnas[train,onnx]'"
-        ) from error
     from evo_qnas.tables import Tables
 
     RUNTIMES.get("onnx").require("evo-qnas export-blocks")

@@ -21,7 +21,7 @@ Examples:
 
 
 class Format(StrEnum):
-    """How the front is printed."""
+    """Formats in which the front is printed."""
 
     table = "table"
     csv = "csv"

@@ -1,14 +1,19 @@
 """`evo-qnas list`: what there is."""
 
-from enum import StrEnum
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 
-from evo_qnas.cards import list_cards, read_toml
+from evo_qnas.cards import Kind, list_cards, nearest, read_toml
+from evo_qnas.cli.extras import needs_extra
+from evo_qnas.errors import CardError
 
-_OBJECTIVES = {
+Rows = Mapping[str, str]
+
+_OBJECTIVES: Rows = {
     "COLUMN": "a column of the tables, summed over blocks and fixed part (peak memory: the largest), in its direction",
     "mean:COLUMN": "that sum, divided by the number of blocks",
     "max:COLUMN": "the largest value of a block",
@@ -18,15 +23,84 @@ _OBJECTIVES = {
 }
 
 
-class What(StrEnum):
-    """What can be listed."""
+def _problems() -> Rows:
+    return _cards("problems")
 
-    problems = "problems"
-    operators = "operators"
-    algorithms = "algorithms"
-    objectives = "objectives"
-    datasets = "datasets"
-    runtimes = "runtimes"
+
+def _operators() -> Rows:
+    variation = _cards("operators/variation")
+    return {**_cards("operators/blocks"), **{f"variation/{name}": text for name, text in variation.items()}}
+
+
+def _algorithms() -> Rows:
+    from evo_qnas.search import ALGORITHMS
+
+    return ALGORITHMS
+
+
+def _datasets() -> Rows:
+    from evo_qnas.data import DATASETS
+
+    return DATASETS
+
+
+def _devices() -> Rows:
+    return _cards("devices")
+
+
+def _runtimes() -> Rows:
+    from evo_qnas.networks.export import RUNTIMES
+
+    return {name: runtime.about for name, runtime in RUNTIMES.items()}
+
+
+def _tasks() -> Rows:
+    from evo_qnas.networks.tasks.base import TASKS
+
+    return {name: task.about for name, task in TASKS.items()}
+
+
+def _schemes() -> Rows:
+    from evo_qnas.networks.quantization.scheme import SCHEMES
+
+    return {name: scheme.about for name, scheme in SCHEMES.items()}
+
+
+def _operations() -> Rows:
+    """Role of each operation, and the runtimes that translate it."""
+    from evo_qnas.networks.capture.operations.registry import OPERATIONS
+    from evo_qnas.networks.export import RUNTIMES
+
+    runtimes = dict(RUNTIMES.items())
+    rows = {}
+    for name, operation in OPERATIONS.items():
+        translating = [key for key, runtime in runtimes.items() if runtime.translates(operation)]
+        rows[name] = f"{operation.role.value}; runtimes: {', '.join(translating) or 'none'}"
+    return rows
+
+
+def _stages() -> Rows:
+    from evo_qnas.pipeline.stages import ordered_stages
+
+    return {stage.name: stage.about for stage in ordered_stages()}
+
+
+# Kinds by name. Each imports what it lists when it is asked for, so that kinds without torch need no extra.
+KINDS: Mapping[str, Callable[[], Rows]] = MappingProxyType(
+    {
+        "problems": _problems,
+        "operators": _operators,
+        "algorithms": _algorithms,
+        "objectives": lambda: _OBJECTIVES,
+        "datasets": _datasets,
+        "devices": _devices,
+        "runtimes": _runtimes,
+        "tasks": _tasks,
+        "schemes": _schemes,
+        "operations": _operations,
+        "stages": _stages,
+    }
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -34,41 +108,29 @@ def register(app: typer.Typer) -> None:
     app.command(name="list", epilog="Example: evo-qnas list algorithms")(run)
 
 
-def run(what: Annotated[What, typer.Argument(help="What to list.", show_default=False)]) -> None:
-    """Names and one line each of the problems, operators, algorithms, objectives, data sets or runtimes there are."""
-    rows = _rows(what)
+def run(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.", metavar="KIND", show_default=False)],
+) -> None:
+    """Names of all entries of a kind, those of other packages too, with one line each."""
+    if kind not in KINDS:
+        raise CardError(f"there is no kind {kind!r} to list; {nearest(kind, list(KINDS))}")
+    with needs_extra(f"evo-qnas list {kind}", "train"):
+        rows = dict(KINDS[kind]())
     width = max((len(name) for name in rows), default=0)
     for name, text in rows.items():
         print(f"{name.ljust(width)}  {text}".rstrip())
 
 
-def _rows(what: What) -> dict[str, str]:
-    """Names and texts."""
-    if what is What.problems:
-        return {name: _about(path) for name, path in list_cards("problems").items()}
-    if what is What.operators:
-        blocks = {name: _about(path) for name, path in list_cards("operators/blocks").items()}
-        return blocks | {f"variation/{name}": _about(path) for name, path in list_cards("operators/variation").items()}
-    if what is What.algorithms:
-        from evo_qnas.search import ALGORITHMS
-
-        return dict(ALGORITHMS)
-    if what is What.datasets:
-        from evo_qnas.data import DATASETS
-
-        return dict(DATASETS)
-    if what is What.runtimes:
-        from evo_qnas.networks.export import RUNTIMES
-
-        return {name: runtime.about for name, runtime in RUNTIMES.items()}
-    return _OBJECTIVES
+def _cards(kind: Kind) -> Rows:
+    return {name: _description(path) for name, path in list_cards(kind).items()}
 
 
-def _about(path: Path) -> str:
+def _description(path: Path) -> str:
     """One line about a card: its description, else its first comment or docstring line."""
     if path.suffix == ".toml":
-        said = read_toml(path).get("description") or read_toml(path).get("title")
-        if isinstance(said, str):
-            return said.strip().splitlines()[0]
+        content = read_toml(path)
+        description = content.get("description") or content.get("title")
+        if isinstance(description, str):
+            return description.strip().splitlines()[0]
     lines = [line.strip(' #"\n') for line in path.read_text(encoding="utf-8").splitlines()]
     return next((line for line in lines if line), "")

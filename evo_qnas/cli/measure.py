@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from evo_qnas.errors import CardError
+from evo_qnas.cli.extras import needs_extra
 
 _HELP = """Measures every choice's block of a run in ONNX Runtime and adds the column latency_ms to its tables.
 
@@ -36,26 +36,20 @@ def measure(
     jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
 ) -> None:
     """Measures tables."""
-    try:
+    with needs_extra("evo-qnas tables measure", "train,onnx"):
         from evo_qnas.pipeline.cards.problem import LatencyCard
         from evo_qnas.pipeline.jobs import default_jobs
         from evo_qnas.pipeline.latency import check_measurable, measure_tables
         from evo_qnas.pipeline.stored import open_run
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evo_qnas"):
-            raise
-        raise CardError(
-            f"evo-qnas tables measure needs {error.name}, which is not installed: pip install 'evo-qnas[train,onnx]'"
-        ) from error
     from evo_qnas.tables import Tables
 
     context = open_run(folder)
     check_measurable(context, output)
     known = context.card.latency or LatencyCard()
-    given = {"rounds": rounds, "threads": threads, "networks": networks, "held_out": held_out}
+    options = {"rounds": rounds, "threads": threads, "networks": networks, "held_out": held_out}
     settings = known.model_copy(
         update={
-            **{key: value for key, value in given.items() if value is not None},
+            **{key: value for key, value in options.items() if value is not None},
             "float32": float32 or known.float32,
             "devices": [*known.devices, *(name for name in device or [] if name not in known.devices)],
         }

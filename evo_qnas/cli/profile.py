@@ -15,7 +15,7 @@ from evo_qnas.problem import TableProblem
 
 
 class Format(StrEnum):
-    """How the profile is printed."""
+    """Formats in which the profile is printed."""
 
     text = "text"
     json = "json"

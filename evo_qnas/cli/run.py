@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evo_qnas.errors import CardError
+from evo_qnas.cli.extras import needs_extra
+from evo_qnas.summary import Metric
 
 _HELP = """Trains or loads the teacher, distils and scores the candidates of every block, searches, fine-tunes and
 validates picks of the front. Resumes what is there.
@@ -45,14 +46,8 @@ def run(
     anew: Annotated[bool, typer.Option("--anew", help="replace a run of another card in this folder")] = False,
 ) -> None:
     """Runs a card."""
-    try:
+    with needs_extra("evo-qnas run", "train"):
         from evo_qnas.pipeline import load_card, run_card
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evo_qnas"):
-            raise
-        raise CardError(
-            f"evo-qnas run needs {error.name}, which is not installed: pip install 'evo-qnas[train]'"
-        ) from error
     name, content = load_card(card, changes=changes, seed=seed)
     folder = output or Path("results") / name
     summary = run_card(name, content, folder, device=device, jobs=jobs, cluster=cluster, until=until, anew=anew)
@@ -73,15 +68,40 @@ def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
 
 def _show(console: Console, summary: dict[str, Any]) -> None:
     """The table a run ends with."""
-    from evo_qnas.report.validated import standing
-
-    int8, metric = summary["teacher_int8"], summary["metric"]["name"]
+    metric = Metric.of(summary["metric"])
     images = summary["images"]
     console.print(
-        f"\n[bold]{summary['card']}[/bold], seed {summary['seed']}: {metric} on {images['test']} test images; "
-        f"teacher in float {summary['teacher_float']['metric']:.2%}"
+        f"\n[bold]{summary['card']}[/bold], seed {summary['seed']}: {metric.name} on {images['test']} test images; "
+        f"teacher in float {metric.format(summary['teacher_float']['metric'])}"
     )
-    # 80 columns are enough where a name or a standing takes two lines; numbers are never cut.
+    console.print(_networks(summary, metric))
+    console.print("score: predicted; before, after: fine-tuning, the same budget for every row")
+    console.print(f"green: not {'below' if metric.maximize else 'above'} the INT8 teacher")
+    console.print("standing: on the front of metric and size as measured, or beaten by whom; ties are in the report")
+    for name, other in summary["searches"].items():
+        console.print(
+            f"search {name}: {' and '.join(other['objectives'])}, {other['evaluations']:,} evaluations, "
+            f"{other['front']} networks on the front, picks by {other['pick_by']}"
+        )
+    search = summary["search"]
+    console.print(
+        f"search: {search['algorithm']}, {search['evaluations']:,} evaluations, "
+        f"{search['front']} networks on the front, {search['certificate']}"
+    )
+    tau = summary["rank_correlation"]
+    if tau is not None and tau["kendall_tau"] is not None:
+        console.print(
+            f"score against {metric.name} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
+            f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
+        )
+    console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))
+
+
+def _networks(summary: dict[str, Any], metric: Metric) -> Table:
+    """A row for each network; 80 columns are enough where a name or a standing takes two lines, no number is cut."""
+    from evo_qnas.report.validated import standing
+
+    int8 = summary["teacher_int8"]
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     timed = int8 is not None and int8["latency_ms"] is not None
     columns = ["network", "bytes", "saving", *(["ms", "faster"] if timed else []), "score"]
@@ -95,13 +115,13 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             "",
             *([f"{int8['latency_ms']:.2f}", ""] if timed else []),
             "",
-            f"{int8['metric_before_finetune']:.2%}",
-            f"{int8['metric']:.2%}",
+            metric.format(int8["metric_before_finetune"]),
+            metric.format(int8["metric"]),
             "",
             style="yellow",
         )
     for entry in summary["networks"]:
-        better = int8 is not None and entry["metric"] >= int8["metric"]
+        better = int8 is not None and not metric.is_worse(entry["metric"], int8["metric"])
         saving = "" if int8 is None else f"{1 - entry['size_bytes'] / int8['size_bytes']:.0%}"
         table.add_row(
             entry["id"],
@@ -109,29 +129,9 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             saving,
             *(_latency(entry, int8) if timed else []),
             f"{entry['predicted']['score']:.3f}",
-            f"{entry['metric_before_finetune']:.2%}",
-            f"{entry['metric']:.2%}",
+            metric.format(entry["metric_before_finetune"]),
+            metric.format(entry["metric"]),
             standing(entry) or "",
             style="green" if better else None,
         )
-    console.print(table)
-    console.print("score: predicted; before, after: fine-tuning, the same budget for every row")
-    console.print("green: not below the INT8 teacher")
-    console.print("standing: on the front of metric and size as measured, or beaten by whom; ties are in the report")
-    search = summary["search"]
-    for name, other in summary["searches"].items():
-        console.print(
-            f"search {name}: {' and '.join(other['objectives'])}, {other['evaluations']:,} evaluations, "
-            f"{other['front']} networks on the front, picks by {other['pick_by']}"
-        )
-    console.print(
-        f"search: {search['algorithm']}, {search['evaluations']:,} evaluations, "
-        f"{search['front']} networks on the front, {search['certificate']}"
-    )
-    tau = summary["rank_correlation"]
-    if tau is not None and tau["kendall_tau"] is not None:
-        console.print(
-            f"score against {metric} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
-            f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
-        )
-    console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))
+    return table

@@ -79,10 +79,10 @@ def import_(
     print(f"{output}: {len(tables.blocks)} blocks, {int(tables.choices.sum())} choices, {', '.join(tables.columns)}")
 
 
-def _units(given: list[str]) -> dict[str, str]:
+def _units(texts: list[str]) -> dict[str, str]:
     """Units of `column=unit`."""
     found = {}
-    for text in given:
+    for text in texts:
         name, mark, unit = text.partition("=")
         if not mark or not name or not unit:
             raise TableError(f"--unit {text!r} must read column=unit, for example latency=ms")

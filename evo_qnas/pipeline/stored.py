@@ -78,5 +78,5 @@ def export_stored(
         upsample: keep the up-sampling of logits at the end of the network.
     """
     context, network, _ = stored_network(folder, identity)
-    task, images, seed = context.task, context.splits.test, context.card.seed
-    return export(network, path, runtime, images=images, metric=task.metric, upsample=upsample, seed=seed)
+    images, seed = context.splits.test, context.card.seed
+    return export(network, path, runtime, images=images, task=context.task, upsample=upsample, seed=seed)

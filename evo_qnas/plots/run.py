@@ -10,6 +10,7 @@ from jaxtyping import Int
 from evo_qnas.files import replacing
 from evo_qnas.pareto import share_text
 from evo_qnas.plots.canvas import BLUE, GREEN, KIB, ORANGE
+from evo_qnas.summary import Metric
 from evo_qnas.tables import Tables
 
 _GREY = "#555555"
@@ -81,23 +82,24 @@ _SAVED = {"size_bytes": (KIB, 0.67, "33 % smaller"), "latency_ms": (1.0, 0.824, 
 def _draw_measured(panel: Any, summary: Mapping[str, Any], cost: str) -> None:
     """Validation's view: the metric on the test split against a cost."""
     unit, share, words = _SAVED[cost]
+    metric = Metric.of(summary["metric"])
     picks = [entry for entry in summary["networks"] if entry[cost] is not None]
     size = np.array([entry[cost] for entry in picks]) / unit
-    before = 100 * np.array([entry["metric_before_finetune"] for entry in picks])
-    after = 100 * np.array([entry["metric"] for entry in picks])
+    before = metric.factor * np.array([entry["metric_before_finetune"] for entry in picks])
+    after = metric.factor * np.array([entry["metric"] for entry in picks])
     panel.vlines(size, before, after, color=_GREY, linewidth=0.8, alpha=0.6)
     panel.scatter(size, before, marker="o", s=30, facecolors="white", edgecolors=_GREY, label="before fine-tuning")
     panel.scatter(size, after, marker="o", s=40, color=GREEN, zorder=3, label="after fine-tuning")
     int8 = summary["teacher_int8"]
     if int8 is not None:
-        x, y = int8[cost] / unit, 100 * int8["metric"]
+        x, y = int8[cost] / unit, metric.factor * int8["metric"]
         panel.scatter([x], [y], marker="s", s=52, color=ORANGE, zorder=4, label="teacher INT8, same fine-tuning")
         panel.axhline(y, color=ORANGE, linewidth=0.8, linestyle="--", alpha=0.7)
         panel.axvline(x * share, color=_GREY, linewidth=0.8, linestyle=":")
         panel.annotate(
             words, (x * (share + 0.01), 0.4), xycoords=("data", "axes fraction"), fontsize=8, rotation=90, ha="left"
         )
-    panel.set_ylabel(f"test {summary['metric']['name']}, %")
+    panel.set_ylabel(metric.label(f"test {metric.name}"))
     panel.set_title("validation", fontsize=10)
     # Below the panel: inside, any corner may hold a network.
     where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 3}

@@ -8,6 +8,7 @@ import numpy as np
 from evo_qnas.errors import PictureError
 from evo_qnas.plots.canvas import BLUE, GREEN, GREY, KIB, ORANGE, new_figure, plain, tidy
 from evo_qnas.plots.subject import Subject
+from evo_qnas.summary import Metric
 
 
 def draw_validation(subject: Subject) -> Any:
@@ -30,16 +31,16 @@ def draw_validation(subject: Subject) -> Any:
 
 def _draw(subject: Subject, summary: Mapping[str, Any], networks: Sequence[Mapping[str, Any]]) -> Any:
     """The figure of a complete summary."""
-    metric = plain(str(summary["metric"]["name"]))
+    metric = Metric.of(summary["metric"])
     score = np.array([entry["predicted"]["score"] for entry in networks], dtype=np.float64)
     size = np.array([entry["size_bytes"] for entry in networks], dtype=np.float64) / KIB
-    before, after = (_numbers(networks, key) for key in ("metric_before_finetune", "metric"))
+    before, after = (metric.factor * _numbers(networks, key) for key in ("metric_before_finetune", "metric"))
     figure = new_figure(10.0, 4.4, f"{plain(subject.name)}: predicted and validated")
     left, right = figure.subplots(1, 2)
     if len(subject.random):
         left.scatter(
             subject.random[:, 0],
-            100 * subject.random[:, 1],
+            metric.factor * subject.random[:, 1],
             s=14,
             color="#A8A8A8",
             marker="x",
@@ -50,16 +51,16 @@ def _draw(subject: Subject, summary: Mapping[str, Any], networks: Sequence[Mappi
     _draw_pairs(right, size, before, after)
     int8 = summary.get("teacher_int8")
     if int8 is not None:
-        _draw_int8(left, right, subject, int8)
+        _draw_int8(left, right, subject, int8, metric.factor * float(int8["metric"]))
     left.set_xscale("log")
     left.set_xlabel("predicted score (noise-to-signal ratio, less is better)")
     right.set_xlabel("size of the packed network, KiB")
     right.set_xlim(left=0)
     for panel in (left, right):
-        panel.set_ylabel(f"{metric}, %")
+        panel.set_ylabel(plain(metric.label(metric.name)))
         tidy(panel)
     left.set_title(_correlation(summary.get("rank_correlation")), fontsize=9)
-    right.set_title(f"test {metric}", fontsize=9)
+    right.set_title(f"test {plain(metric.name)}", fontsize=9)
     # Below the panels: inside, any corner may hold a network.
     for panel in (left, right):
         panel.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
@@ -67,8 +68,8 @@ def _draw(subject: Subject, summary: Mapping[str, Any], networks: Sequence[Mappi
 
 
 def _numbers(networks: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
-    """A metric in percent, NaN where the run did not measure it."""
-    return 100 * np.array([np.nan if entry[key] is None else entry[key] for entry in networks], dtype=np.float64)
+    """A metric, NaN where the run did not measure it."""
+    return np.array([np.nan if entry[key] is None else entry[key] for entry in networks], dtype=np.float64)
 
 
 def _draw_pairs(panel: Any, x: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
@@ -78,9 +79,8 @@ def _draw_pairs(panel: Any, x: np.ndarray, before: np.ndarray, after: np.ndarray
     panel.scatter(x, after, s=38, color=GREEN, label="picks after fine-tuning", zorder=4)
 
 
-def _draw_int8(left: Any, right: Any, subject: Subject, int8: Mapping[str, Any]) -> None:
+def _draw_int8(left: Any, right: Any, subject: Subject, int8: Mapping[str, Any], y: float) -> None:
     """The INT8 teacher, fine-tuned under the same budget."""
-    y = 100 * float(int8["metric"])
     right.axhline(y, color=ORANGE, linewidth=0.8, linestyle="--", alpha=0.7)
     right.scatter(
         [int8["size_bytes"] / KIB],

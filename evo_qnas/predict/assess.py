@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from evo_qnas.errors import PredictorError
 from evo_qnas.predict.features import Features
-from evo_qnas.predict.fitting import PREDICTORS, fit_predictor
+from evo_qnas.predict.fitting import KINDS, SIMPLEST_FIRST, fit_predictor, kind_of
 from evo_qnas.predict.predictor import Predictor
 from evo_qnas.predict.rank import Tau, kendall, resampled_taus
 
@@ -22,8 +22,6 @@ _FOLDS = 10
 _LEAST = 8
 # An interval of Kendall's tau wider than this tells too little. Chosen, not measured.
 _WIDE = 0.4
-# From simple to involved: of those that do not differ from the best, the first is chosen.
-SIMPLEST_FIRST = ("sum", "monotone", "ridge", "pairwise", "process", "ensemble")
 
 
 @final
@@ -94,7 +92,7 @@ def assess(
         raise PredictorError(f"cross-validation needs four measured networks at least, got {len(genes)}")
     part = np.random.default_rng(seed).permutation(len(genes)) % min(folds, len(genes))
     predicted = np.empty(len(genes))
-    if kind == "sum":
+    if kind_of(kind).keeps_order:
         # Nothing that is fitted changes its order, but a line for each part would.
         part = np.zeros_like(part)
         predicted = fit_predictor(kind, features, genes, values, rng=np.random.default_rng(seed)).predict(genes)[0]
@@ -131,7 +129,7 @@ def choose(
     Raises:
         PredictorError: see `assess`.
     """
-    candidates = kinds or [kind for kind in SIMPLEST_FIRST if features.sums or kind not in {"sum", "monotone"}]
+    candidates = kinds or [kind for kind in SIMPLEST_FIRST if features.sums or not KINDS[kind].needs_score]
     if len(genes) < _LEAST:
         kind = candidates[0]
         fitted = fit_predictor(kind, features, genes, values, rng=np.random.default_rng(seed))
@@ -170,6 +168,3 @@ def _simplest(tried: Sequence[Assessment], values: Float[np.ndarray, " n"], seed
             f"the difference of their Kendall taus is between {low:.2f} and {high:.2f} (95 %)"
         )
     return tried[chosen].kind, ""
-
-
-__all__ = ["PREDICTORS", "SIMPLEST_FIRST", "Assessment", "Choice", "assess", "choose"]

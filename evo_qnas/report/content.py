@@ -13,6 +13,7 @@ from evo_qnas.plots.canvas import Axis, thin
 from evo_qnas.plots.convergence import exact_volume
 from evo_qnas.plots.subject import rows_of
 from evo_qnas.problem import ObjectiveInfo
+from evo_qnas.summary import Metric
 
 # Points that a page holds. Chosen, not measured.
 MOST_NETWORKS = 3000
@@ -165,8 +166,12 @@ def _validation(subject: Subject) -> dict[str, Any] | None:
     summary = subject.summary
     if summary is None or not summary.get("networks"):
         return None
+    metric = Metric.of({"name": "metric", **_part(summary, "metric")})
     return {
-        "metric": str(_part(summary, "metric").get("name", "metric")),
+        "label": metric.label(metric.name),
+        "unit": metric.unit,
+        "factor": metric.factor,
+        "format": metric.spec,
         "networks": [_network(entry) for entry in summary["networks"]],
         "int8": None if summary.get("teacher_int8") is None else _network(summary["teacher_int8"]),
         "float": _part(summary, "teacher_float").get("metric"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from evo_qnas.report.markup import section, table
 from evo_qnas.report.page import asset
+from evo_qnas.summary import Metric
 
 
 def validated_section(summary: Mapping[str, Any]) -> str:
@@ -13,7 +14,7 @@ def validated_section(summary: Mapping[str, Any]) -> str:
     Args:
         summary: content of `summary.json`, with at least one network.
     """
-    metric = str(summary["metric"]["name"])
+    metric = Metric.of(summary["metric"])
     int8 = summary.get("teacher_int8")
     entries = [("teacher INT8", int8)] if int8 is not None else []
     entries += [(str(entry.get("id")), entry) for entry in summary["networks"]]
@@ -23,13 +24,18 @@ def validated_section(summary: Mapping[str, Any]) -> str:
     columns["latency, ms"] = [entry.get("latency_ms") for _, entry in entries]
     columns["faster, %"] = [_less(entry, int8, "latency_ms") for _, entry in entries]
     columns["predicted score"] = [_part(entry, "predicted").get("score") for _, entry in entries]
-    columns[f"{metric} before, %"] = [_percent(entry.get("metric_before_finetune")) for _, entry in entries]
-    columns[f"{metric} after, %"] = [_percent(entry.get("metric")) for _, entry in entries]
-    columns["minus teacher INT8, points"] = [_difference(entry) for _, entry in entries]
+    before, after = (metric.label(f"{metric.name} {when}") for when in ("before", "after"))
+    columns[before] = [_scaled(metric, entry.get("metric_before_finetune")) for _, entry in entries]
+    columns[after] = [_scaled(metric, entry.get("metric")) for _, entry in entries]
+    apart = "minus teacher INT8"
+    columns[f"{apart}, points" if metric.is_share else metric.label(apart)] = [
+        _difference(metric, entry) for _, entry in entries
+    ]
     columns["standing"] = [None if entry is int8 else standing(entry) for _, entry in entries]
     columns["tied with"] = [", ".join(entry.get("tied_with") or ()) or None for _, entry in entries]
-    columns["standard error, %"] = [_percent(entry.get("metric_stderr")) for _, entry in entries]
-    columns[f"{metric} in ONNX Runtime, %"] = [_percent(_part(entry, "onnx").get("metric")) for _, entry in entries]
+    columns[metric.label("standard error")] = [_scaled(metric, entry.get("metric_stderr")) for _, entry in entries]
+    exported = [_scaled(metric, _part(entry, "onnx").get("metric")) for _, entry in entries]
+    columns[metric.label(f"{metric.name} in ONNX Runtime")] = exported
     columns["ONNX file, bytes"] = [_part(entry, "onnx").get("file_bytes") for _, entry in entries]
     known = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     rows = list(zip(*known.values(), strict=True))
@@ -51,7 +57,7 @@ def standing(entry: Mapping[str, Any]) -> str | None:
     return f"{place}, round {entry['round']}" if entry.get("round") else place
 
 
-def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
+def _notes(summary: Mapping[str, Any], metric: Metric) -> list[str]:
     """The meaning of the table's numbers."""
     notes = [
         "Before and after fine-tuning, the same budget for every row; test images. "
@@ -59,12 +65,13 @@ def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
     ]
     whole = _part(summary, "teacher_float")
     if whole.get("metric") is not None:
-        notes.append(f"The teacher in float has {100 * whole['metric']:.2f} %.")
+        value = f"{_scaled(metric, whole['metric']):{metric.spec}} {metric.unit}".rstrip()
+        notes.append(f"The teacher in float has {value}.")
     if any("tied_with" in entry for entry in summary["networks"]):
         notes.append(
             "Standing: on the front of metric and size as measured, or the network that beats it. "
-            f"Tied: networks of that front whose {metric} differs by less than 1.96 standard errors of the difference, "
-            "so that these images cannot tell them apart."
+            f"Tied: networks of that front whose {metric.name} differs by less than 1.96 standard errors of the "
+            "difference, so that these images cannot tell them apart."
         )
     if any(_part(entry, "minus_teacher_int8") for entry in summary["networks"]):
         notes.append("Minus teacher INT8: ± one standard error of the difference on these same images.")
@@ -81,7 +88,7 @@ def _notes(summary: Mapping[str, Any], metric: str) -> list[str]:
     tau = _part(summary, "rank_correlation")
     if tau.get("kendall_tau") is not None:
         notes.append(
-            f"Kendall tau of score and {metric} before fine-tuning: {tau['kendall_tau']:.2f} "
+            f"Kendall tau of score and {metric.name} before fine-tuning: {tau['kendall_tau']:.2f} "
             f"(95 %: {tau['low']:.2f} to {tau['high']:.2f}) over {tau['networks']} random networks."
         )
     return notes
@@ -94,22 +101,23 @@ def _less(entry: Mapping[str, Any], int8: Mapping[str, Any] | None, name: str) -
     return round(100 * (1 - float(entry[name]) / float(int8[name])), 1)
 
 
-def _difference(entry: Mapping[str, Any]) -> str | None:
-    """The gain over the INT8 teacher, in points, with the paired standard error where it is known.
+def _difference(metric: Metric, entry: Mapping[str, Any]) -> str | None:
+    """The metric less that of the INT8 teacher, with the paired standard error where it is known.
 
     Example:
-        >>> _difference({"minus_teacher_int8": {"metric": -0.0009, "stderr": 0.0012}})
+        >>> share = Metric(name="accuracy", maximize=True, unit="%")
+        >>> _difference(share, {"minus_teacher_int8": {"metric": -0.0009, "stderr": 0.0012}})
         '-0.09 ± 0.12'
     """
     apart = _part(entry, "minus_teacher_int8")
     if not apart:
         return None
-    text = f"{100 * apart['metric']:+.2f}"
-    return text if apart["stderr"] is None else f"{text} ± {100 * apart['stderr']:.2f}"
+    text = f"{metric.factor * apart['metric']:+{metric.spec}}"
+    return text if apart["stderr"] is None else f"{text} ± {metric.factor * apart['stderr']:{metric.spec}}"
 
 
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
+def _scaled(metric: Metric, value: float | None) -> float | None:
+    return None if value is None else metric.factor * value
 
 
 def _part(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:

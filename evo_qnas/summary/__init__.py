@@ -1,4 +1,4 @@
-"""What a run found, as typed values that become `summary.json` in one place.
+"""Results of a run, as typed values that become `summary.json` in one place.
 
 - `BlockChoice`, `ValidatedNetwork`, `Difference`, `Prediction`: one validated network.
 - `RunSummary` and its parts: a whole run.

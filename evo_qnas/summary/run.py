@@ -1,5 +1,6 @@
 """The content of `summary.json`."""
 
+from collections.abc import Mapping
 from typing import Any, final
 
 from evo_qnas.summary.network import ValidatedNetwork, Value
@@ -7,10 +8,72 @@ from evo_qnas.summary.network import ValidatedNetwork, Value
 
 @final
 class Metric(Value):
-    """The metric of a task, and its direction."""
+    """The metric of a task, and how people are shown it.
+
+    Attributes:
+        name: in words.
+        maximize: a larger value is a better one.
+        unit: `%` for a share 0..1, which people are shown times 100; "" for none.
+    """
 
     name: str
     maximize: bool
+    unit: str
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Metric":
+        """The metric of a `summary.json` of any age; one without direction or unit is a share to maximise.
+
+        Raises:
+            KeyError: it has no name.
+
+        Example:
+            >>> Metric.of({"name": "accuracy"})
+            Metric(name='accuracy', maximize=True, unit='%')
+        """
+        name, unit = str(content["name"]), content.get("unit")
+        maximize = content.get("maximize", True) is not False
+        return cls(name=name, maximize=maximize, unit="%" if unit is None else str(unit))
+
+    @property
+    def is_share(self) -> bool:
+        """True for a share 0..1."""
+        return self.unit == "%"
+
+    @property
+    def factor(self) -> float:
+        """Factor from a value to the number that people are shown."""
+        return 100.0 if self.is_share else 1.0
+
+    @property
+    def spec(self) -> str:
+        """Format specification of such a number: two decimals of a percentage, else four digits."""
+        return ".2f" if self.is_share else ".4g"
+
+    def format(self, value: float) -> str:
+        """A value with its unit.
+
+        Example:
+            >>> Metric(name="accuracy", maximize=True, unit="%").format(0.9712)
+            '97.12%'
+            >>> Metric(name="RMSE", maximize=False, unit="mm").format(3.14159)
+            '3.142 mm'
+        """
+        unit = self.unit if self.is_share else f" {self.unit}".rstrip()
+        return f"{self.factor * value:{self.spec}}{unit}"
+
+    def label(self, words: str) -> str:
+        """Words with the unit behind them, for an axis or the head of a column.
+
+        Example:
+            >>> Metric(name="accuracy", maximize=True, unit="%").label("accuracy after")
+            'accuracy after, %'
+        """
+        return f"{words}, {self.unit}" if self.unit else words
+
+    def is_worse(self, value: float, other: float) -> bool:
+        """True where a value is strictly worse than another one."""
+        return value < other if self.maximize else value > other
 
 
 @final

@@ -34,6 +34,10 @@ BAD = {
         ['search.algorithm="nsga"'],
         r"search.algorithm = 'nsga': there is none; the nearest are: .*nsga2",
     ),
+    "unknown predictor": (
+        ['predictor={kind="rigde"}'],
+        r"predictor.kind = 'rigde': there is no such predictor; the nearest are: ridge",
+    ),
     "unreadable limit": (['search.constraints=["size_bytes < 3"]'], r"limit 'size_bytes < 3': use <= or >="),
     "crops of quantized networks": (
         ["finetuning.augmentation={crop=[8,8]}"],

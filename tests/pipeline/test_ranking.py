@@ -13,6 +13,7 @@ from evo_qnas.problem import TableProblem
 from evo_qnas.search import search
 from evo_qnas.summary import ValidatedNetwork
 from evo_qnas.tables.generate import generate_tables
+from tests.networks.tasks.test_own_task import Regression
 
 TASK = Classification()
 
@@ -24,7 +25,7 @@ def network(name: str, metric: float, size: int, images: int = 1000, **more: Any
         "blocks": (),
         "metric_before_finetune": 0.0,
         "metric_search_split": 0.0,
-        "metric_stderr": np.sqrt(metric * (1.0 - metric) / images),
+        "metric_stderr": np.sqrt(abs(metric * (1.0 - metric)) / images),
     }
     return ValidatedNetwork(id=name, metric=metric, size_bytes=size, **{**values, **more})
 
@@ -32,6 +33,19 @@ def network(name: str, metric: float, size: int, images: int = 1000, **more: Any
 def test_dominated_networks_name_the_best_that_beats_them() -> None:
     networks = [network("a", 0.99, 100), network("b", 0.98, 50), network("c", 0.97, 80), network("d", 0.98, 60)]
     assert [one.dominated_by for one in ranked(networks, TASK)] == [None, None, "b", "b"]
+
+
+def test_a_minimised_metric_is_better_where_it_is_smaller() -> None:
+    """`a` and `b` are the front; `c` is beaten by `b` alone, `d` by both, of which `a` has the smaller error."""
+    task = Regression()
+    errors = {"a": (1.0, 100), "b": (2.0, 50), "c": (3.0, 80), "d": (3.0, 120)}
+    networks = [network(name, *pair, metric_stderr=0.1) for name, pair in errors.items()]
+    squares = {name: torch.full((8,), error**2) for name, (error, _) in errors.items()}
+    results = ranked(networks, task, baseline="d", outcomes=squares)
+    assert [one.dominated_by for one in results] == [None, None, "b", "a"]
+    lead = results[0].minus_teacher_int8
+    assert lead is not None
+    assert (lead.metric, lead.stderr) == (-2.0, 0.0)
 
 
 def test_equal_networks_do_not_dominate_each_other() -> None:

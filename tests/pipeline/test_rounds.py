@@ -10,10 +10,11 @@ import pytest
 from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
 from evo_qnas.pipeline import load_card, run_card
-from evo_qnas.pipeline.stages.rounds import _allowed
-from evo_qnas.problem import TableProblem
+from evo_qnas.pipeline.stages.rounds import Measured, _allowed, _hypervolume, _unknown, metric_of_error
+from evo_qnas.problem import CustomObjective, TableProblem
 from evo_qnas.tables import Tables
 from evo_qnas.tables.generate import generate_tables
+from tests.networks.tasks.test_own_task import Regression
 
 ROUNDS = [
     "search.rounds=3",
@@ -71,6 +72,47 @@ def test_networks_that_ties_and_pins_exclude_teach_nothing() -> None:
     assert _allowed(problem, good)
     assert not _allowed(problem, untied)
     assert not _allowed(problem, tables.baselines["teacher_int8"])
+
+
+@pytest.mark.parametrize(
+    ("maximize", "unit", "errors", "limits"),
+    [
+        (True, "%", [1.0 - 0.6, 1.0 - 0.9], (0.0, 1.0)),
+        (True, "dB", [-0.6, -0.9], (-0.9, -0.6)),
+        (False, "%", [0.6, 0.9], (0.6, 0.9)),
+        (False, "", [0.6, 0.9], (0.6, 0.9)),
+    ],
+)
+def test_errors_fall_as_metrics_improve(
+    maximize: bool, unit: str, errors: list[float], limits: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Regression()
+    monkeypatch.setattr(task, "maximize", maximize)
+    monkeypatch.setattr(task, "unit", unit)
+    measured = Measured(task=task)
+    measured.add([[0], [1]], [0.6, 0.9])
+    assert measured.values.tolist() == errors
+    assert measured.range == limits
+    assert [metric_of_error(task, error) for error in errors] == pytest.approx([0.6, 0.9])
+
+
+def test_hypervolume_of_a_minimised_metric_lies_below_the_largest_error() -> None:
+    """Two networks of 2 and 4 over the same range of sizes: 4 is the reference and adds nothing, 1 adds to 2."""
+    tables = generate_tables(3)
+    problem = TableProblem(tables, objectives=[CustomObjective(function=_unknown, name="error"), "size_bytes"])
+    first, second, third = problem.space.sample(np.random.default_rng(1), 3).tolist()
+    measured = Measured(task=Regression())
+    measured.add([first, second], [2.0, 4.0])
+    before = measured.copy()
+    measured.add([third], [1.0])
+    alone = Measured(task=Regression())
+    alone.add([first], [2.0])
+    assert measured.range == (1.0, 4.0)
+    assert len(before.errors) == 2
+    volumes = [_hypervolume(problem, some, measured.range) for some in (alone, before, measured)]
+    assert 0.0 < volumes[0] == volumes[1] < volumes[2] <= 1.0
+    # With `first` the error leaves two thirds of the range from 1 to 4; its size takes the same share as before.
+    assert volumes[0] == pytest.approx(2 / 3 * _hypervolume(problem, alone, (2.0, 4.0)))
 
 
 def test_cards_that_do_not_fit_are_refused() -> None:

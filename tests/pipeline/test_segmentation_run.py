@@ -132,7 +132,7 @@ def test_a_segmentation_run_searches_its_tables_twice(tmp_path: Path) -> None:
             assert {row["weight_bits"] for row in entry["blocks"]} == {8}
             assert entry["predicted"]["macs"] <= 0.8 * tables.total("macs", int8)[0]
         if entry["onnx"] is not None:
-            assert entry["onnx"]["argmax_agreement"] > 0.98
+            assert entry["onnx"]["agreement"] > 0.98
     assert min(entry["size_bytes"] for entry in summary["networks"]) <= 0.6 * whole[""]
     main, other = (Archive.load(tmp_path / "run" / file) for file in ("archive.h5", "archive-int8.h5"))
     assert [info.name for info in main.header.objectives] == ["score", "size_bytes"]

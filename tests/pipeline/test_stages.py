@@ -29,6 +29,7 @@ class CountStage(Stage):
     """A stage of another package: how many weights the teacher has."""
 
     name = "count"
+    about = "number of the teacher's weights"
     after = "teacher"
     outputs = ("count.txt",)
 
@@ -47,6 +48,7 @@ class LateStage(Stage):
     """One that follows a stage of another package."""
 
     name = "late"
+    about = "nothing, after count"
     after = "count"
 
     def fingerprint(self, context: RunContext) -> str:
@@ -61,6 +63,7 @@ class LostStage(Stage):
     """One that follows nothing."""
 
     name = "lost"
+    about = "nothing, after nothing"
     after = "nowhere"
 
     def fingerprint(self, context: RunContext) -> str:

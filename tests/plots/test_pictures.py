@@ -1,5 +1,6 @@
 """Pictures: what is drawn is what the archive holds; files are of the format asked for and equal each time."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -151,6 +152,18 @@ def test_validation_shows_metric_before_and_after(run_folder: Path) -> None:
     np.testing.assert_allclose(labelled(right, "after").get_offsets()[:, 0], sizes)
     np.testing.assert_allclose(labelled(left, "random").get_offsets()[:, 1], [50, 60, 55, 70, 65, 80])
     assert "0.71" in left.get_title()
+
+
+def test_a_metric_that_is_no_share_is_drawn_as_it_is(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    summary["metric"] = {"name": "RMSE", "maximize": False, "unit": "mm"}
+    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    left, right = draw_validation(load_subject(folder)).axes
+    after = [network["metric"] for network in summary["networks"]]
+    np.testing.assert_allclose(labelled(left, "after").get_offsets()[:, 1], after)
+    np.testing.assert_allclose(labelled(left, "random").get_offsets()[:, 1], [0.5, 0.6, 0.55, 0.7, 0.65, 0.8])
+    assert right.get_ylabel() == "RMSE, mm"
 
 
 def test_drawing_leaves_no_global_figures(archives: Archives, tmp_path: Path) -> None:

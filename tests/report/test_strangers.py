@@ -59,7 +59,7 @@ def test_texts_of_strangers_do_not_run(browser: Any, tmp_path: Path) -> None:
     archive = search(problem, evaluations=40, population=10)
     content = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     content["networks"][0] |= {"id": EVIL, "genome": archive.front.genomes[0].tolist()}
-    content["metric"]["name"] = EVIL
+    content["metric"] |= {"name": EVIL, "unit": EVIL}
     content["versions"][EVIL] = EVIL
     (folder / "summary.json").write_text(json.dumps(content), encoding="utf-8")
     (folder / "card.toml").write_text(EVIL, encoding="utf-8")

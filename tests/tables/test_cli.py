@@ -1,4 +1,4 @@
-"""The verbs tables, profile and list, as a person runs them."""
+"""The verbs tables and profile, as a person runs them."""
 
 import json
 import sys
@@ -120,22 +120,6 @@ def test_profile_as_text_and_json(
     found = json.loads(out)
     assert [column["name"] for column in found["columns"]] == ["score", "cost", "good"]
     assert found["networks"] == int(Tables.load(tables).choices.prod())
-
-
-@pytest.mark.parametrize(
-    ("what", "name"),
-    [
-        ("problems", "digits"),
-        ("operators", "identity"),
-        ("algorithms", "nsga2"),
-        ("objectives", "max:"),
-        ("datasets", "camvid"),
-    ],
-)
-def test_list(what: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(monkeypatch, capsys, "list", what)
-    assert code == 0
-    assert any(line.startswith(name) and len(line) > len(name) + 5 for line in out.splitlines())
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from evo_qnas.data import Images
-from evo_qnas.networks.export.common.parity import Metric
 from evo_qnas.networks.export.runtime import CheckSettings, Runtime, find_runtime
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.tasks.classification import accuracy
+from evo_qnas.networks.tasks.base import Task
 
 
 def export(
@@ -16,7 +15,7 @@ def export(
     runtime: Runtime | str | None = None,
     *,
     images: Images,
-    metric: Metric = accuracy,
+    task: Task,
     upsample: bool = False,
     seed: int = 0,
     latency: bool = True,
@@ -31,7 +30,7 @@ def export(
         path: file to write.
         runtime: or its name; None for the one that owns the ending of `path`.
         images: labelled images to compare on.
-        metric: of a network on images.
+        task: gives metric and agreement.
         upsample: keep the up-sampling of logits at the end of the network.
         seed: draws random inputs and the order of latency runs.
         latency: measure latency.
@@ -44,5 +43,5 @@ def export(
         runtime = find_runtime(path, runtime)
     runtime.require(f"export to {runtime.title}")
     runtime.write(network, path, upsample=upsample)
-    settings = CheckSettings(images=images, metric=metric, seed=seed, latency=latency)
+    settings = CheckSettings(images=images, task=task, seed=seed, latency=latency)
     return runtime.check(network, path, settings)

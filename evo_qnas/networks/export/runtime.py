@@ -20,13 +20,14 @@ from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.operations.operation import Operation
 from evo_qnas.networks.export.common.latency import Latency, Timing
 from evo_qnas.networks.export.common.packages import missing_of, require
-from evo_qnas.networks.export.common.parity import Metric
 from evo_qnas.networks.export.common.parts import Part
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.tasks.classification import accuracy
+from evo_qnas.networks.tasks.base import Task
 from evo_qnas.registry import Registry
+from evo_qnas.summary import Metric
 
 
 @final
@@ -46,9 +47,9 @@ class Tolerance:
     """Largest distances of a file from torch in integers with which it passes its checks.
 
     Attributes:
-        agreement: least share of places with the same largest logit, where all activations have 8 bits.
+        agreement: least mean of the task's agreement, where all activations have 8 bits.
         agreement_few_bits: the same where some have fewer.
-        metric: largest difference of the metric.
+        metric: largest difference of the metric; of one that is no share, as a share of the metric in torch.
         steps: largest difference of a logit of a network of three layers, in steps of the last quantizer; the contract
             test holds the runtime to it.
     """
@@ -66,13 +67,13 @@ class CheckSettings:
 
     Attributes:
         images: labelled images to compare on.
-        metric: of a network on images.
+        task: gives metric and agreement.
         seed: draws random inputs and the order of latency runs.
         latency: measure latency.
     """
 
     images: Images
-    metric: Metric = accuracy
+    task: Task
     seed: int = 0
     latency: bool = True
 
@@ -157,8 +158,17 @@ class Runtime(ABC):
         """The logits of any number of images, channels first as torch has them."""
         raise NetworkError(f"{self.title} compiles files and runs none here")
 
-    def details(self, entry: Mapping[str, Any], metric: str) -> list[tuple[str, str]]:
-        """Rows, name and text, that `evo-qnas export` shows of an entry of `check` beside those of every runtime."""
+    def translates(self, operation: Operation) -> bool:
+        """True where files can hold an operation, in some form; a runtime with tables of its own asks them too."""
+        return self.name in operation.translations
+
+    def details(self, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
+        """Rows, name and text, that `evo-qnas export` shows of an entry of `check` beside those of every runtime.
+
+        Args:
+            entry: of `check`.
+            metric: formats the metrics of the entry.
+        """
         return []
 
     @final

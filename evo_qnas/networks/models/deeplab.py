@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.models.layers import conv_bn, inverted_residual
+from evo_qnas.networks.models.layers import conv_bn, inverted_residual_stages
 
 
 @final
@@ -106,26 +106,11 @@ class DeepLabV3(nn.Module):
         """
         super().__init__()
         self.stem = conv_bn(channels, stem, kernel=3, stride=2)
-        width, made = stem, []
         for stage in stages:
             unknown = set(stage) - {"channels", "expansion", "depth", "stride", "kernel", "dilation"}
             if unknown:
                 raise NetworkError(f"a stage of DeepLabV3 has no key {sorted(unknown)[0]!r}")
-            layers = []
-            for index in range(stage["depth"]):
-                layers.append(
-                    inverted_residual(
-                        width,
-                        stage["channels"],
-                        kernel=stage.get("kernel", 3),
-                        expansion=stage["expansion"],
-                        stride=stage["stride"] if index == 0 else 1,
-                        dilation=stage.get("dilation", 1),
-                    )
-                )
-                width = stage["channels"]
-            made.append(nn.Sequential(*layers))
-        self.stages = nn.Sequential(*made)
+        self.stages, width = inverted_residual_stages(stem, stages)
         self.aspp = AtrousPyramid(
             width, aspp["channels"], rates=list(aspp["rates"]), separable=bool(aspp.get("separable", False))
         )

@@ -1,6 +1,7 @@
 """The modules that candidate operators and our own teachers are built of."""
 
-from typing import final
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -53,6 +54,32 @@ def inverted_residual(
         conv_bn(hidden, outputs, act=False),
     ]
     return _with_shortcut(nn.Sequential(*layers), inputs, outputs, stride)
+
+
+def inverted_residual_stages(width: int, stages: Sequence[Mapping[str, Any]]) -> tuple[nn.Sequential, int]:
+    """One module per stage, each a stack of inverted residuals, and the channels of the last.
+
+    Args:
+        width: channels that go in.
+        stages: `channels`, `expansion`, `depth`, `stride` of the first layer; `kernel` (3 if absent), `dilation` (1).
+    """
+    made: list[nn.Module] = []
+    for stage in stages:
+        layers: list[nn.Module] = []
+        for index in range(stage["depth"]):
+            layers.append(
+                inverted_residual(
+                    width,
+                    stage["channels"],
+                    kernel=stage.get("kernel", 3),
+                    expansion=stage["expansion"],
+                    stride=stage["stride"] if index == 0 else 1,
+                    dilation=stage.get("dilation", 1),
+                )
+            )
+            width = stage["channels"]
+        made.append(nn.Sequential(*layers))
+    return nn.Sequential(*made), width
 
 
 def fused_inverted_residual(

@@ -12,7 +12,7 @@ from torch import nn
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.models.deeplab import DeepLabV3
-from evo_qnas.networks.models.layers import conv_bn, inverted_residual
+from evo_qnas.networks.models.layers import conv_bn, inverted_residual_stages
 from evo_qnas.networks.models.weights import load_weights
 
 
@@ -50,23 +50,7 @@ class InvertedResidualClassifier(nn.Module):
         """
         super().__init__()
         self.stem = conv_bn(channels, stem, kernel=3, stride=stem_stride)
-        width = stem
-        made: list[nn.Module] = []
-        for stage in stages:
-            layers: list[nn.Module] = []
-            for index in range(stage["depth"]):
-                layers.append(
-                    inverted_residual(
-                        width,
-                        stage["channels"],
-                        kernel=stage.get("kernel", 3),
-                        expansion=stage["expansion"],
-                        stride=stage["stride"] if index == 0 else 1,
-                    )
-                )
-                width = stage["channels"]
-            made.append(nn.Sequential(*layers))
-        self.stages = nn.Sequential(*made)
+        self.stages, width = inverted_residual_stages(stem, stages)
         self.head = nn.Sequential(conv_bn(width, head), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(head, classes))
 
     def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n classes"]:

@@ -8,7 +8,7 @@ diagonal of the layer's Hessian, as in Nagel et al. 2020, AdaRound, equation 13.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -36,6 +36,18 @@ class LayerStatistics:
     mean: Float[torch.Tensor, " out"]
 
 
+def _run_hooked(
+    network: nn.Module, batch: torch.Tensor, hooks: Sequence[tuple[QuantizedLayer, Callable[..., Any]]]
+) -> None:
+    """Runs the network once with forward hooks on layers, which are removed again."""
+    handles = [layer.register_forward_hook(hook) for layer, hook in hooks]
+    try:
+        network(batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @torch.no_grad()
 def observe(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.Tensor) -> list[LayerStatistics]:
     """Statistics of the layers, which must not be active, on a batch of the network's inputs."""
@@ -50,12 +62,7 @@ def observe(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.T
 
         return hook
 
-    handles = [layer.register_forward_hook(note(layer)) for layer in layers]
-    try:
-        network(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
+    _run_hooked(network, batch, [(layer, note(layer)) for layer in layers])
     return [results[id(layer)] for layer in layers]
 
 
@@ -76,12 +83,7 @@ def correct_biases(
         return hook
 
     pairs = [(layer, floats) for layer, floats in zip(layers, statistics, strict=True) if layer.bias is not None]
-    handles = [layer.register_forward_hook(correcting(layer, floats.mean)) for layer, floats in pairs]
-    try:
-        network(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
+    _run_hooked(network, batch, [(layer, correcting(layer, floats.mean)) for layer, floats in pairs])
 
 
 Moments = tuple[Float[torch.Tensor, " out"], Float[torch.Tensor, " out"]]
@@ -95,12 +97,7 @@ def moments(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.T
     def note(layer: QuantizedLayer, _arguments: object, output: torch.Tensor) -> None:
         results[id(layer)] = _moments(output, layer)
 
-    handles = [layer.register_forward_hook(note) for layer in layers]
-    try:
-        network(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
+    _run_hooked(network, batch, [(layer, note) for layer in layers])
     return [results[id(layer)] for layer in layers]
 
 

@@ -29,6 +29,8 @@ class PerChannel(Scheme):
 
     __slots__ = ()
 
+    about = "symmetric weights with a scale per output channel, affine activations; the default"
+
     @property
     def has_weight_zero_points(self) -> bool:
         """False."""

@@ -43,7 +43,12 @@ class Scheme(ABC):
 
     Two's complement of `bits` bits holds every weight code, and `bits` bits without sign every activation code, so that
     codes are packed and exported alike whatever the scheme. Zero is always a value that has a code.
+
+    Attributes:
+        about: one line for `evo-qnas list schemes`.
     """
+
+    about: str
 
     @property
     @abstractmethod

@@ -11,8 +11,9 @@ from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
+from evo_qnas.networks.scoring.calibrated import calibrated
 from evo_qnas.networks.tasks.base import Task, evaluation_batch
-from evo_qnas.networks.training.refine import Refined, with_refined
+from evo_qnas.networks.training.refine import Refined
 
 
 @torch.no_grad()
@@ -72,15 +73,9 @@ def score_in_context(
     if not plain.layers:
         return [_divergence(replaced, images, outputs, task, measure)]
     scores = []
-    for weight in weight_bits:
-        network = with_refined(plain, (refined or {}).get(weight))
-        network.set_bits(Bits(weight=weight, activation=8))
-        network.calibrate_weights(features.split(evaluation_batch(features)))
-        for activation in activation_bits:
-            network.set_bits(Bits(weight=weight, activation=activation))
-            network.calibrate_activations()
-            replaced.set_submodule(block, network)
-            scores.append(_divergence(replaced.eval(), images, outputs, task, measure))
+    for _, _, network in calibrated(plain, weight_bits, activation_bits, features, refined):
+        replaced.set_submodule(block, network)
+        scores.append(_divergence(replaced.eval(), images, outputs, task, measure))
     return scores
 
 

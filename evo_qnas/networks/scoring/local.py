@@ -16,9 +16,10 @@ from evo_qnas.networks.quantization.costs import Costs, costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
+from evo_qnas.networks.scoring.calibrated import calibrated
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.noise import noise_to_signal
-from evo_qnas.networks.training.refine import Refined, take_refined, with_refined
+from evo_qnas.networks.training.refine import Refined, take_refined
 
 # Raised where the same module gets another score than before: scores of two versions are not to be mixed.
 SCORING = 3
@@ -88,24 +89,18 @@ def score_operator(
             ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)
         ]
     scores = []
-    for weight in weight_bits:
-        network = with_refined(plain, (refined or {}).get(weight))
-        network.set_bits(Bits(weight=weight, activation=8))
-        network.calibrate_weights(calibration.split(evaluation_batch(calibration)))
-        for activation in activation_bits:
-            network.set_bits(Bits(weight=weight, activation=activation))
-            network.calibrate_activations()
-            score, stderr = _score(network, inputs, targets, variance, channel_axis)
-            scores.append(
-                ChoiceScore(
-                    operator=operator,
-                    weight_bits=weight,
-                    activation_bits=activation,
-                    score=score,
-                    stderr=stderr,
-                    costs=costs_of(network.layers, network.quantizers[1:], activation),
-                )
+    for weight, activation, network in calibrated(plain, weight_bits, activation_bits, calibration, refined):
+        score, stderr = _score(network, inputs, targets, variance, channel_axis)
+        scores.append(
+            ChoiceScore(
+                operator=operator,
+                weight_bits=weight,
+                activation_bits=activation,
+                score=score,
+                stderr=stderr,
+                costs=costs_of(network.layers, network.quantizers[1:], activation),
             )
+        )
     return scores
 
 

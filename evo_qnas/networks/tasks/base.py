@@ -13,6 +13,7 @@ from evo_qnas.data import Images, Splits
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.registry import Registry
+from evo_qnas.summary import Metric
 
 Outcomes = Num[torch.Tensor, "examples *numbers"]
 
@@ -35,12 +36,14 @@ class Task(ABC):
 
     Attributes:
         name: as in a card and in `TASKS`.
+        about: one line for `evo-qnas list tasks`.
         metric_name: the metric in words.
         unit: `%` where the metric is a share 0..1, which people are shown times 100; else its unit, "" for none.
         maximize: whether a larger metric is a better one.
     """
 
     name: str
+    about: str
     metric_name: str
     unit: str
     maximize: bool
@@ -177,6 +180,11 @@ TASKS: Registry[Task] = Registry(
 def is_better(task: Task, value: float, best: float) -> bool:
     """True where a metric is strictly better than another."""
     return value > best if task.maximize else value < best
+
+
+def metric_value(task: Task) -> Metric:
+    """A task's metric as the value that `summary.json` holds, which also formats it."""
+    return Metric(name=task.metric_name, maximize=task.maximize, unit=task.unit)
 
 
 @torch.no_grad()

@@ -51,6 +51,7 @@ class Classification(Task):
     """
 
     name = "classification"
+    about = "one label per image; accuracy"
     metric_name = "accuracy"
     unit = "%"
     maximize = True

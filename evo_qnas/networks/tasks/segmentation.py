@@ -35,6 +35,7 @@ class Segmentation(Task):
     """
 
     name = "segmentation"
+    about = "one label per pixel; mean intersection over union"
     metric_name = "mIoU"
     unit = "%"
     maximize = True

@@ -60,6 +60,12 @@ class SchemeContract(ABC):
         network.calibrate([images])
         return network, images
 
+    def test_it_is_described_in_a_line(self) -> None:
+        """Listings have one line for it."""
+        about = self.scheme.about
+        assert about
+        assert "\n" not in about
+
     def test_codes_fit_their_bits(self) -> None:
         """Weight codes are within two's complement, activation codes within as many bits without sign."""
         for bits in _BITS:

@@ -77,8 +77,10 @@ class TaskContract(ABC):
         return float(loss)
 
     def test_it_is_named(self) -> None:
-        """The task says what it measures; where it is registered, by its own name."""
+        """The task says in a line what it is, and what it measures; where it is registered, by its own name."""
         task = self.make_task()
+        assert task.about
+        assert "\n" not in task.about
         assert task.metric_name
         assert task.name not in TASKS or type(TASKS.get(task.name)) is type(task)
 
@@ -87,7 +89,7 @@ class TaskContract(ABC):
         self.make_task().check_settings(self.settings, self.finetuning)
 
     def test_training_lowers_a_finite_loss(self) -> None:
-        """The loss is finite and falls, and the steps are those foretold."""
+        """The loss is finite and falls, and the steps are as many as predicted."""
         before = self.loss_of(self.make_network())
         network, history, steps = self.trained()
         after = self.loss_of(network)

@@ -182,7 +182,7 @@ def _absolute(card: ProblemCard, folder: Path) -> ProblemCard:
     data, teacher = card.data, card.teacher
     paths = {"folder": data.folder, "cache": data.cache}
     data = data.model_copy(update={key: (folder / path).resolve() for key, path in paths.items() if path is not None})
-    given = {"weights": teacher.weights, "start": teacher.start}
-    files = {key: (folder / path).resolve() for key, path in given.items() if path is not None}
+    paths = {"weights": teacher.weights, "start": teacher.start}
+    files = {key: (folder / path).resolve() for key, path in paths.items() if path is not None}
     teacher = teacher.model_copy(update=files)
     return card.model_copy(update={"data": data, "teacher": teacher})

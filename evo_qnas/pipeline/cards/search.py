@@ -2,12 +2,23 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from evo_qnas.cards import Card
+from evo_qnas.cards import Card, nearest
 from evo_qnas.pipeline.cards.learning import Count
+from evo_qnas.predict import PREDICTORS
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+_AUTO = "auto"
+
+
+def _known(kind: str) -> str:
+    """The name of a predictor, or `auto`."""
+    names = [_AUTO, *PREDICTORS]
+    if kind not in names:
+        raise ValueError(f"there is no such predictor; {nearest(kind, names)}")
+    return kind
 
 
 class PredictorCard(Card):
@@ -20,7 +31,7 @@ class PredictorCard(Card):
         batch: networks per round.
     """
 
-    kind: Literal["auto", "sum", "monotone", "ridge", "pairwise", "process", "kernel", "ensemble"] = "auto"
+    kind: Annotated[str, AfterValidator(_known)] = _AUTO
     score: Literal["score", "score_in_context"] | None = None
     measure: Literal["finetuned", "calibrated"] = "finetuned"
     batch: Count = 6

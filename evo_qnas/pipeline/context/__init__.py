@@ -1,4 +1,4 @@
-"""What every stage and every worker process builds from a card alone.
+"""The context of a run: all that stages and worker processes build from a card alone.
 
 - `RunContext`: card, folder, data, teacher, blocks; made of the parts below.
 - `RunPaths`: where the files of a run folder lie.

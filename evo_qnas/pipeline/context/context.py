@@ -45,12 +45,12 @@ class RunContext:
 
     @cached_property
     def paths(self) -> RunPaths:
-        """Where its files lie."""
+        """Paths of its files."""
         return RunPaths(self.folder)
 
     @cached_property
     def fingerprints(self) -> Fingerprints:
-        """What its files depend on."""
+        """Digests of all that its files depend on."""
         return Fingerprints(card=self.card, offers=self.candidates.offers)
 
     @cached_property
@@ -67,7 +67,7 @@ class RunContext:
 
     @property
     def task(self) -> Task:
-        """What the networks are for."""
+        """The task of its networks."""
         return TASKS.get(self.card.task)
 
     @property

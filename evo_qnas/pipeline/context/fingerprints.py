@@ -78,6 +78,10 @@ class Fingerprints:
         settings = self.card.in_context
         return digest("in context", self.scores(block), None if settings is None else settings.measure)
 
+    def finetuned(self, stage: str) -> str:
+        """Files of a stage that depend on the tables and on fine-tuning."""
+        return digest(stage, self.tables, self.card.finetuning.model_dump(mode="json"), self.card.seed)
+
     def network(self, identity: str, choices: Sequence[Any]) -> str:
         """A validated network."""
         settings = self.card.finetuning.model_dump(mode="json")

@@ -10,7 +10,7 @@ OUTCOMES = "outcomes.safetensors"
 @final
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """Where the files of a run lie.
+    """Paths of the files of a run.
 
     Attributes:
         folder: the run folder.
@@ -99,5 +99,5 @@ class RunPaths:
 
     @property
     def summary(self) -> Path:
-        """What the run found."""
+        """Results of the run."""
         return self.folder / "summary.json"

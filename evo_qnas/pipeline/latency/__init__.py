@@ -2,7 +2,7 @@
 
 - `measure_tables`: tables with measured and calibrated latency.
 - `units`: blocks, fixed part and networks as files; `measurement`: timing them; `calibration`: on whole networks.
-- `counted`: columns that need no measurement.
+- `precision`: INT8 and FP32; `counted`: columns that need no measurement.
 - `export_blocks`: the blocks in a folder, for a device of the user's.
 """
 

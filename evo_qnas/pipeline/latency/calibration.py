@@ -33,7 +33,7 @@ def agreements(
     measured: Float[np.ndarray, " n"],
     fixed: float | None,
 ) -> dict[str, Any]:
-    """How well held-out networks are predicted: calibrated, and by the plain sum of blocks and fixed part."""
+    """Agreement with held-out networks: of calibrated latency, and of the plain sum of blocks and fixed part."""
     ways = {"held_out": found.predict(parts)}
     if fixed is not None:
         ways["plain_sum"] = parts.sum(axis=1) + fixed
@@ -46,5 +46,5 @@ def agreements(
 
 
 def number_or_none(value: float) -> float | None:
-    """What JSON can hold: None for NaN and infinity."""
+    """A number that JSON can hold: None for NaN and infinity."""
     return value if np.isfinite(value) else None

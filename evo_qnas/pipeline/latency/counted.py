@@ -15,7 +15,7 @@ Facts = Mapping[str, Any]
 
 
 def block_facts(network: QuantizedNetwork) -> dict[str, Any]:
-    """What is to be known of a block: its peaks (input dropped, input kept) and the work of its kernels."""
+    """Facts of a block: its peaks (input dropped, input kept) and the work of its kernels."""
     return {"peaks": list(block_peaks(network)), "kernels": _work(kernels_of(network))}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.jobs import in_jobs
+from evo_qnas.pipeline.latency.precision import INT8
 from evo_qnas.pipeline.latency.units import Unit, UnitFile, grouped, timed_bits
 from evo_qnas.tables import Tables
 from evo_qnas.tables.measured import FIXED
@@ -45,10 +46,10 @@ def export_blocks(context: RunContext, tables: Tables, folder: Path, *, jobs: in
 
 
 def _units(tables: Tables) -> dict[Unit, tuple[str, str]]:
-    """What is exported, and for which weight and activation bits it stands in a CSV of measurements."""
-    found = {Unit(kind="int8", fixed=True): ("", "")}
+    """Units to export, with the weight and activation bits for which each stands in a CSV of measurements."""
+    found = {Unit(precision=INT8, fixed=True): ("", "")}
     for block in tables.blocks:
         for (operator, _, activation), bits in timed_bits(block).items():
             few = "<8" if 0 < activation < 8 else str(activation)
-            found[Unit(kind="int8", block=block.name, operator=operator, bits=bits)] = ("*", few)
+            found[Unit(precision=INT8, block=block.name, operator=operator, bits=bits)] = ("*", few)
     return found

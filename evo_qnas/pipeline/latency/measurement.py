@@ -18,21 +18,13 @@ from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.latency.calibration import agreements, number_or_none, random_genomes
 from evo_qnas.pipeline.latency.counted import with_costs
-from evo_qnas.pipeline.latency.units import (
-    Kind,
-    Unit,
-    UnitFile,
-    check_units,
-    grouped,
-    network_unit,
-    timed_bits,
-)
+from evo_qnas.pipeline.latency.precision import FP32, INT8, Precision
+from evo_qnas.pipeline.latency.units import Unit, UnitFile, check_units, grouped, network_unit, timed_bits
 from evo_qnas.progress import progress_bar
 from evo_qnas.tables import Tables
 from evo_qnas.tables.calibration import Calibration, calibrate
 
 START = "start"
-COLUMNS: Mapping[Kind, str] = {"int8": "latency_ms", "fp32": "latency_fp32_ms"}
 
 
 def measure_tables(
@@ -56,18 +48,18 @@ def measure_tables(
     path = output or context.paths.tables
     stamp = context.paths.latency / "latency.json"
     fingerprint = digest("latency", context.fingerprints.tables, settings.model_dump(mode="json"), str(path))
-    kinds: tuple[Kind, ...] = ("int8", "fp32") if settings.float32 else ("int8",)
+    precisions = (INT8, FP32) if settings.float32 else (INT8,)
     if read_json(stamp, fingerprint) is not None and path.is_file():
         made = Tables.load(path)
-        if all(COLUMNS[kind] in made.columns for kind in kinds) and "peak_memory_bytes" in made.columns:
+        if all(each.column in made.columns for each in precisions) and "peak_memory_bytes" in made.columns:
             return made
     session = Measurement(context=context, tables=tables, settings=settings)
-    times = session.measure(kinds, jobs=jobs)
-    for kind in kinds:
-        tables = session.column(tables, kind, times)
+    times = session.measure(precisions, jobs=jobs)
+    for precision in precisions:
+        tables = session.column(tables, precision, times)
     tables = session.costs(tables)
     tables.save(path)
-    write_text(stamp, to_json({"fingerprint": fingerprint, "columns": [COLUMNS[kind] for kind in kinds]}))
+    write_text(stamp, to_json({"fingerprint": fingerprint, "columns": [each.column for each in precisions]}))
     # From the file, so that a first run and a resumed one see the very same tables.
     return Tables.load(path)
 
@@ -91,23 +83,21 @@ class Measurement:
             drawn = np.concatenate([[whole], others])[: len(drawn)]
         return drawn
 
-    def units(self, kind: Kind) -> dict[str, Unit]:
-        """Everything to measure of one kind."""
-        found = [Unit(kind=kind, fixed=True)] if kind == "int8" else []
+    def units(self, precision: Precision) -> dict[str, Unit]:
+        """Everything to measure in one precision."""
+        found = [Unit(precision=precision, fixed=True)] if precision.quantized else []
         for block in self.tables.blocks:
             for (operator, _, _), bits in timed_bits(block).items():
-                found.append(Unit(kind=kind, block=block.name, operator=operator, bits=self._bits(kind, bits)))
-        if kind == "int8":
-            found += self.bit_checks()
-        found += [network_unit(kind, self.tables.blocks, genome) for genome in self.genomes().tolist()]
+                at = precision.timed_at(bits)
+                found.append(Unit(precision=precision, block=block.name, operator=operator, bits=at))
+        found += self.bit_checks(precision)
+        found += [network_unit(precision, self.tables.blocks, genome) for genome in self.genomes().tolist()]
         return {unit.name: unit for unit in found}
 
-    @staticmethod
-    def _bits(kind: Kind, bits: tuple[int, int]) -> tuple[int, int]:
-        return bits if kind == "int8" else (32, 32)
-
-    def bit_checks(self) -> list[Unit]:
-        """The teacher's own version of its largest block at every bit-width of the card."""
+    def bit_checks(self, precision: Precision) -> list[Unit]:
+        """The teacher's own version of its largest block at every bit-width of the card, where bits are timed."""
+        if not precision.quantized:
+            return []
         quantization = self.context.card.quantization
         macs = [values[block.operators.index(TEACHER)] for block, values in self._macs()]
         block = self.tables.blocks[int(np.argmax(macs))]
@@ -116,15 +106,13 @@ class Measurement:
     def _macs(self) -> list[tuple[Any, np.ndarray]]:
         return list(zip(self.tables.blocks, self.tables.column("macs").values, strict=True))
 
-    def measure(self, kinds: Sequence[Kind], *, jobs: int) -> dict[str, Latency]:
+    def measure(self, precisions: Sequence[Precision], *, jobs: int) -> dict[str, Latency]:
         """Latency by the name of the unit, 0 where there is nothing to run."""
         context, settings = self.context, self.settings
-        units = {name: unit for kind in kinds for name, unit in self.units(kind).items()}
-        composed = {name: unit for name, unit in units.items() if unit.kind == "int8" and unit.choices}
-        writer, groups = (
-            UnitFile(context, settings.runtime),
-            grouped(unit for name, unit in units.items() if name not in composed),
-        )
+        units = {name: unit for each in precisions for name, unit in self.units(each).items()}
+        composed = {name: unit for name, unit in units.items() if unit.composed}
+        writer = UnitFile(context, settings.runtime)
+        groups = grouped(unit for unit in units.values() if not unit.composed)
         written = in_jobs(writer, groups, context=context, jobs=jobs, label="networks and blocks exported")
         files = {
             unit.name: writer.path(unit)
@@ -151,68 +139,68 @@ class Measurement:
         context, writer = self.context, UnitFile(self.context, self.settings.runtime)
         facts = {
             (block.name, label[0]): writer.facts(
-                Unit(kind="int8", block=block.name, operator=label[0], bits=timed_bits(block)[label])
+                Unit(precision=INT8, block=block.name, operator=label[0], bits=timed_bits(block)[label])
             )
             for block in tables.blocks
             for label in block.labels
         }
-        fixed = writer.facts(Unit(kind="int8", fixed=True))
+        fixed = writer.facts(Unit(precision=INT8, fixed=True))
         bits = (context.fixed_bits.weight, context.fixed_bits.activation)
         return with_costs(tables, facts, fixed, fixed_bits=bits, devices=self.settings.devices)
 
     def _parts(self, network: Unit) -> dict[str, Unit]:
         """Per block the unit at whose bits a network's choice is timed."""
         return {
-            block.name: Unit(kind="int8", block=block.name, operator=choice[0], bits=timed_bits(block)[choice])
+            block.name: Unit(precision=INT8, block=block.name, operator=choice[0], bits=timed_bits(block)[choice])
             for block, choice in zip(self.tables.blocks, network.choices, strict=True)
         }
 
-    def column(self, tables: Tables, kind: Kind, times: Mapping[str, Latency]) -> Tables:
-        """Tables with the calibrated column of one kind."""
+    def column(self, tables: Tables, precision: Precision, times: Mapping[str, Latency]) -> Tables:
+        """Tables with the calibrated column of one precision."""
         start = times[START].milliseconds
-        plain = self._per_choice(kind, lambda latency: max(0.0, latency.milliseconds - start), times)
-        spread = self._per_choice(kind, lambda latency: latency.spread, times)
+        plain = self._per_choice(precision, lambda latency: max(0.0, latency.milliseconds - start), times)
+        spread = self._per_choice(precision, lambda latency: latency.spread, times)
         genomes = self.genomes()
         parts = np.stack([values[genomes[:, index]] for index, values in enumerate(plain)], axis=1)
-        networks = [times[network_unit(kind, tables.blocks, genome).name].milliseconds for genome in genomes.tolist()]
-        measured = np.array(networks)
+        networks = [network_unit(precision, tables.blocks, genome) for genome in genomes.tolist()]
+        measured = np.array([times[network.name].milliseconds for network in networks])
         fitted = max(len(measured) - self.settings.held_out, 0)
         found = calibrate(parts[:fitted], measured[:fitted])
-        fixed = times["int8/fixed"].milliseconds if kind == "int8" else None
-        details = self._details(kind, times, found, fixed)
+        alone = times.get(Unit(precision=precision, fixed=True).name)
+        fixed = None if alone is None else alone.milliseconds
+        details = self._details(precision, times, found, fixed)
         details |= agreements(found, parts[fitted:], measured[fitted:], fixed)
         return tables.with_column(
-            COLUMNS[kind],
+            precision.column,
             [factor * values for factor, values in zip(found.factors, plain, strict=True)],
             stderr=[factor * values for factor, values in zip(found.factors, spread, strict=True)],
             fixed=found.fixed,
             unit="ms",
-            source=self._source(kind, found, fitted),
+            source=self._source(precision, found, fitted),
             details=details,
         )
 
     def _per_choice(
-        self, kind: Kind, number: Callable[[Latency], float], times: Mapping[str, Latency]
+        self, precision: Precision, number: Callable[[Latency], float], times: Mapping[str, Latency]
     ) -> list[Float[np.ndarray, " choices"]]:
         """Per block a number of each choice."""
         found = []
         for block in self.tables.blocks:
             bits = timed_bits(block)
             units = [
-                Unit(kind=kind, block=block.name, operator=label[0], bits=self._bits(kind, bits[label]))
+                Unit(precision=precision, block=block.name, operator=label[0], bits=precision.timed_at(bits[label]))
                 for label in block.labels
             ]
             found.append(np.array([number(times[unit.name]) for unit in units]))
         return found
 
-    def _source(self, kind: Kind, found: Calibration, fitted: int) -> str:
+    def _source(self, precision: Precision, found: Calibration, fitted: int) -> str:
         threads = self.settings.threads
         shape = "x".join(str(size) for size in self.context.example.shape[1:])
-        shared = "; one time per operator for all weight bits, and for activation bits of 8 and of fewer"
         return (
-            f"measured: {self._runtime()}, {'INT8' if kind == 'int8' else 'FP32'}, "
+            f"measured: {self._runtime()}, {precision.label}, "
             f"{threads} thread{'s' if threads > 1 else ''}, {processor()}, one image {shape}, "
-            f"{self.settings.rounds} rounds{shared if kind == 'int8' else '; one time per operator'}; "
+            f"{self.settings.rounds} rounds; {precision.shared}; "
             f"calibrated on {fitted} whole networks ({found.model})"
         )
 
@@ -222,9 +210,9 @@ class Measurement:
         return f"{runtime.title} ({', '.join(' '.join(pair) for pair in runtime.versions().items())})"
 
     def _details(
-        self, kind: Kind, times: Mapping[str, Latency], found: Calibration, fixed: float | None
+        self, precision: Precision, times: Mapping[str, Latency], found: Calibration, fixed: float | None
     ) -> dict[str, Any]:
-        """How the numbers came about."""
+        """Conditions of the measurement, and how well the calibration fits."""
         details: dict[str, Any] = {
             "runtime": self._runtime(),
             "processor": processor(),
@@ -240,8 +228,7 @@ class Measurement:
             "left_out_error": found.left_out.error,
             "left_out_kendall_tau": number_or_none(found.left_out.kendall_tau),
         }
-        if kind == "int8":
-            units = self.bit_checks()
+        if units := self.bit_checks(precision):
             details["bits_checked"] = f"{units[0].block}, {units[0].operator}"
             details["bits_ms"] = {f"{unit.bits[0]}/{unit.bits[1]}": times[unit.name].milliseconds for unit in units}
         return details

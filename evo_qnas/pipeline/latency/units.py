@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import torch
 
@@ -14,9 +14,8 @@ from evo_qnas.networks.export import BlockRuntime, Part, block_runtime
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.pipeline.context import RunContext, digest, seed_of
 from evo_qnas.pipeline.latency.counted import block_facts, fixed_facts
+from evo_qnas.pipeline.latency.precision import INT8, Precision
 from evo_qnas.tables import Block
-
-Kind = Literal["int8", "fp32"]
 
 EIGHT = Bits(weight=8, activation=8)
 _IMAGES = 4
@@ -28,7 +27,7 @@ class Unit:
     """One thing to measure.
 
     Attributes:
-        kind: quantized or float.
+        precision: quantized or float.
         block: block name, "" for whole networks and the fixed part.
         operator: of the block.
         bits: of the block, (weight, activation); (0, 0) where it has none.
@@ -36,7 +35,7 @@ class Unit:
         fixed: the fixed part alone.
     """
 
-    kind: Kind
+    precision: Precision
     block: str = ""
     operator: str = ""
     bits: tuple[int, int] = (8, 8)
@@ -46,10 +45,15 @@ class Unit:
     @property
     def name(self) -> str:
         """Short and unique."""
-        parts = [self.kind, self.block, self.operator, f"w{self.bits[0]}a{self.bits[1]}"]
+        parts = [self.block, self.operator, f"w{self.bits[0]}a{self.bits[1]}"]
         if self.choices:
-            parts = [self.kind, "network", digest(self.choices)[:12]]
-        return "/".join([self.kind, "fixed"] if self.fixed else parts)
+            parts = ["network", digest(self.choices)[:12]]
+        return "/".join([self.precision.name, *(["fixed"] if self.fixed else parts)])
+
+    @property
+    def composed(self) -> bool:
+        """True for a whole network that is put together from the files of its parts."""
+        return self.precision.quantized and bool(self.choices)
 
 
 def timed_bits(block: Block) -> dict[tuple[str, int, int], tuple[int, int]]:
@@ -127,11 +131,11 @@ class UnitFile:
         facts = block_facts(network)
         idle = len(network.quantizers) < 2 and not any(n.op == "call_function" for n in network.graph.graph.nodes)
         for unit in units:
-            if unit.kind == "int8":
+            if unit.precision.quantized:
                 write_text(self._facts(unit), json.dumps(facts))
             if idle:
                 write_bytes(self._mark(unit), b"")
-            elif unit.kind == "fp32":
+            elif not unit.precision.quantized:
                 self.writer.write_float(module, inputs, self.path(unit))
             else:
                 weight, activation = unit.bits
@@ -147,7 +151,7 @@ class UnitFile:
         rows = dict(zip(names, unit.choices, strict=True)) if unit.choices else {}
         modules = {name: context.candidates.trained(name, operator) for name, (operator, _, _) in rows.items()}
         network = assemble(context.teacher, modules)
-        if unit.kind == "fp32":
+        if not unit.precision.quantized:
             self.writer.write_float(network, images, self.path(unit))
             return
         bits, scheme = dict.fromkeys(names, context.fixed_bits), context.card.quantization.scheme
@@ -166,7 +170,7 @@ class UnitFile:
         path = self.path(unit)
         if not path.is_file():
             files = {block: self.path(part) for block, part in parts.items()}
-            fixed = self.path(Unit(kind="int8", fixed=True))
+            fixed = self.path(Unit(precision=INT8, fixed=True))
             self.writer.compose(fixed, {block: file if file.is_file() else None for block, file in files.items()}, path)
         return path
 
@@ -177,21 +181,21 @@ class UnitFile:
         return path
 
 
-def network_unit(kind: Kind, blocks: Sequence[Block], genome: Sequence[int]) -> Unit:
+def network_unit(precision: Precision, blocks: Sequence[Block], genome: Sequence[int]) -> Unit:
     """The whole network of a genome."""
     choices = tuple(block.labels[value] for block, value in zip(blocks, genome, strict=True))
-    return Unit(kind=kind, choices=choices)
+    return Unit(precision=precision, choices=choices)
 
 
 def check_units(block: Block, weight_bits: Sequence[int], activation_bits: Sequence[int], operator: str) -> list[Unit]:
     """One operator of a block at all weight bits and at all activation bits: does its time depend on them?"""
     pairs = [(bits, 8) for bits in weight_bits] + [(8, bits) for bits in activation_bits]
-    return [Unit(kind="int8", block=block.name, operator=operator, bits=pair) for pair in dict.fromkeys(pairs)]
+    return [Unit(precision=INT8, block=block.name, operator=operator, bits=pair) for pair in dict.fromkeys(pairs)]
 
 
 def grouped(units: Iterable[Unit]) -> list[tuple[Unit, ...]]:
     """Units that are one network at several bits together, so that it is captured once."""
     groups: dict[tuple[object, ...], list[Unit]] = {}
     for unit in units:
-        groups.setdefault((unit.kind, unit.block, unit.operator, unit.choices, unit.fixed), []).append(unit)
+        groups.setdefault((unit.precision, unit.block, unit.operator, unit.choices, unit.fixed), []).append(unit)
     return [tuple(group) for group in groups.values()]

@@ -48,7 +48,7 @@ class RunState:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a stage may use.
+    """Means that a stage may use.
 
     Attributes:
         jobs: worker processes; the results do not depend on it.
@@ -70,6 +70,7 @@ class Stage(ABC):
 
     Attributes:
         name: unique; the key of its seconds in `summary.json`, and what `--until` names.
+        about: one line for `evo-qnas list stages`.
         after: name of the stage that it follows; of several, those of evo_qnas come first, then by name.
         part_of: name of the earlier stage with which `--until` counts it; "" for a stage that can be named there.
         outputs: globs, relative to the run folder, of files that carry no fingerprint of their own: they are removed
@@ -77,6 +78,7 @@ class Stage(ABC):
     """
 
     name: str
+    about: str
     after: str = ""
     part_of: str = ""
     outputs: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ class BlocksStage(Stage):
     """Leaves `blocks/<block>/<operator>.safetensors`, which carry their fingerprints."""
 
     name = "blocks"
+    about = "every candidate operator of every block, distilled from the teacher's"
 
     def fingerprint(self, context: RunContext) -> str:
         """That of all candidates."""

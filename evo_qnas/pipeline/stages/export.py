@@ -27,11 +27,11 @@ class ExportStage(Stage):
     """Leaves `networks/<id>/model.onnx` and its checks, which carry their fingerprints."""
 
     name = "export"
+    about = "validated networks as ONNX files, with checks"
 
     def fingerprint(self, context: RunContext) -> str:
         """That of the tables and of fine-tuning."""
-        finetuning = context.card.finetuning.model_dump(mode="json")
-        return digest("export", context.fingerprints.tables, finetuning, context.card.seed)
+        return context.fingerprints.finetuned(self.name)
 
     def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
         """The state with exported networks."""
@@ -97,7 +97,7 @@ class _Export:
             folder / "model.onnx",
             RUNTIME,
             images=self.context.splits.test,
-            metric=self.context.task.metric,
+            task=self.context.task,
             seed=seed_of("export", self.context.card.seed) % 2**31,
             latency=False,
         )

@@ -28,6 +28,7 @@ class InContextStage(Stage):
     """Leaves the column in `tables.h5` and `blocks/<block>/in_context.json`, which carry their fingerprints."""
 
     name = "in_context"
+    about = "a second score, measured inside the whole network; with [in_context]"
     part_of = "tables"
 
     def asked_for(self, context: RunContext) -> bool:

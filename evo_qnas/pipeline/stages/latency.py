@@ -14,6 +14,7 @@ class LatencyStage(Stage):
     """Leaves the columns of latency and memory in `tables.h5`, and `latency/`, which carry their fingerprints."""
 
     name = "latency"
+    about = "measured latency and counted memory of every choice; with [latency]"
 
     def asked_for(self, context: RunContext) -> bool:
         """True with the section `[latency]`."""

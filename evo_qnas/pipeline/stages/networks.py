@@ -2,7 +2,7 @@
 
 from typing import final
 
-from evo_qnas.pipeline.context import RunContext, digest
+from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
 from evo_qnas.pipeline.validation import pick, validate_picks
 
@@ -12,12 +12,12 @@ class NetworksStage(Stage):
     """Leaves `networks/<id>/`."""
 
     name = "networks"
+    about = "picks of the front, assembled, fine-tuned and measured"
     outputs = ("networks",)
 
     def fingerprint(self, context: RunContext) -> str:
         """That of the tables and of fine-tuning; which networks are picked is in each one's own."""
-        finetuning = context.card.finetuning.model_dump(mode="json")
-        return digest("networks", context.fingerprints.tables, finetuning, context.card.seed)
+        return context.fingerprints.finetuned(self.name)
 
     def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
         """The state with the validated picks of all searches."""

@@ -12,6 +12,7 @@ class RankCorrelationStage(Stage):
     """Leaves `networks/random.json`, which carries its fingerprint."""
 
     name = "rank_correlation"
+    about = "agreement of score and metric on random networks"
     part_of = "networks"
 
     def fingerprint(self, context: RunContext) -> str:

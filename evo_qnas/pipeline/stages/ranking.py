@@ -2,7 +2,7 @@
 
 from typing import final
 
-from evo_qnas.pipeline.context import RunContext, digest
+from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
 from evo_qnas.pipeline.validation import BASELINE, keep_validated, ranked, stored_outcomes
 
@@ -12,12 +12,12 @@ class RankingStage(Stage):
     """Leaves the validated table in `archive.h5`."""
 
     name = "ranking"
+    about = "validated networks against each other: dominated ones and ties"
     part_of = "networks"
 
     def fingerprint(self, context: RunContext) -> str:
         """That of the tables and of fine-tuning."""
-        finetuning = context.card.finetuning.model_dump(mode="json")
-        return digest("ranking", context.fingerprints.tables, finetuning, context.card.seed)
+        return context.fingerprints.finetuned(self.name)
 
     def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
         """The state with ranked networks."""

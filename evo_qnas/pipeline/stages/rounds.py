@@ -7,13 +7,14 @@ improvement over the measured networks, and measures it.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
+from evo_qnas.networks.tasks.base import Task, metric_value
 from evo_qnas.pareto import hypervolume
 from evo_qnas.pipeline.cards.search import PredictorCard
 from evo_qnas.pipeline.context import RunContext, digest, seed_of
@@ -22,7 +23,7 @@ from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
 from evo_qnas.pipeline.stages.in_context import COLUMN
 from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks
 from evo_qnas.predict import Choice, Features, choose
-from evo_qnas.predict.assess import SIMPLEST_FIRST
+from evo_qnas.predict.fitting import SIMPLEST_FIRST
 from evo_qnas.problem import CustomObjective, Networks, TableProblem
 from evo_qnas.search import propose
 from evo_qnas.summary import Prediction, ValidatedNetwork
@@ -39,17 +40,35 @@ def _unknown(networks: Networks) -> Float[np.ndarray, " n"]:
     return np.full(len(networks), np.nan)
 
 
+def error_of(task: Task, metric: float) -> float:
+    """A metric as an error to minimise: 1 - metric for shares to maximise, else the metric, negative to maximise."""
+    if not task.maximize:
+        return metric
+    return 1.0 - metric if metric_value(task).is_share else -metric
+
+
+def metric_of_error(task: Task, error: float) -> float:
+    """The metric of an error by `error_of`."""
+    return error_of(task, error)  # its own inverse
+
+
 @final
 @dataclass(kw_only=True)
 class Measured:
-    """What was measured so far: genomes and errors (1 - metric on the search images), by genome."""
+    """Measurements so far.
 
+    Attributes:
+        task: of the metric.
+        errors: `error_of` the metric on the search images, by genome.
+    """
+
+    task: Task
     errors: dict[tuple[int, ...], float] = field(default_factory=dict)
 
     def add(self, genomes: Sequence[Sequence[int]], metrics: Sequence[float]) -> None:
         """Takes measured networks in."""
         for genome, metric in zip(genomes, metrics, strict=True):
-            self.errors[tuple(int(value) for value in genome)] = 1.0 - float(metric)
+            self.errors[tuple(int(value) for value in genome)] = error_of(self.task, float(metric))
 
     @property
     def genomes(self) -> Int[np.ndarray, "n blocks"]:
@@ -61,12 +80,24 @@ class Measured:
         """(n,) errors."""
         return np.array(list(self.errors.values()))
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """Error at which a hypervolume's scale starts, and its reference: 0 and 1 for shares, else those measured."""
+        if self.task.maximize and metric_value(self.task).is_share:
+            return 0.0, 1.0
+        return float(self.values.min()), float(self.values.max())
+
+    def copy(self) -> "Measured":
+        """The same, unchanged by later additions."""
+        return replace(self, errors=dict(self.errors))
+
 
 @final
 class RoundsStage(Stage):
     """Further networks, proposed by a predictor; its files are those of the networks stage."""
 
     name = "rounds"
+    about = "further networks, proposed by a predictor; with search.rounds"
     part_of = "networks"
 
     def asked_for(self, context: RunContext) -> bool:
@@ -107,7 +138,7 @@ def further_rounds(
         rng = np.random.default_rng([seed_of("rounds", context.card.seed) % 2**31, number])
         chosen = _predictor(problem, tables, measured, settings, number)
         genomes = _proposals(problem, chosen, measured, settings.batch, rng)
-        before = _hypervolume(problem, measured)
+        before = measured.copy()
         batch: list[ValidatedNetwork] = []
         if settings.measure == "finetuned" or number == rounds:
             batch = _validated(context, problem, genomes, chosen, number=number, jobs=jobs)
@@ -117,7 +148,8 @@ def further_rounds(
         else:
             items = [choices_of(tables, genome) for genome in genomes.tolist()]
             measured.add(genomes.tolist(), measure_before(context, items, jobs=jobs))
-        log.append(_entry(number, chosen, len(genomes), before, _hypervolume(problem, measured)))
+        volumes = [_hypervolume(problem, some, measured.range) for some in (before, measured)]
+        log.append(_entry(number, chosen, len(genomes), *volumes))
     return tuple(validated), tuple(log)
 
 
@@ -130,7 +162,7 @@ def _validated(
     number: int,
     jobs: int,
 ) -> list[ValidatedNetwork]:
-    """The proposals of a round, validated, with what the predictor foretold."""
+    """The proposals of a round, validated, with the predictor's values."""
     picks = {network_id(genome.tolist()): tuple(genome.tolist()) for genome in genomes}
     networks = validate_picks(context, problem.tables, picks, jobs=jobs)
     errors, spreads = chosen.predictor.predict(problem.space.encode(genomes))
@@ -138,7 +170,7 @@ def _validated(
         network.having(
             round=number,
             searches=(f"round {number}",),
-            foretold=Prediction(metric=1.0 - float(error), spread=float(spread)),
+            foretold=Prediction(metric=metric_of_error(context.task, float(error)), spread=float(spread)),
         )
         for network, error, spread in zip(networks, errors, spreads, strict=True)
     ]
@@ -158,8 +190,8 @@ def _first(
     settings: PredictorCard,
     jobs: int,
 ) -> Measured:
-    """What the first round measured, as far as ties and pins allow it; and random ones where calibrated."""
-    measured = Measured()
+    """Measurements of the first round, as far as ties and pins allow it; and random ones where calibrated."""
+    measured = Measured(task=context.task)
     inside = [network for network in networks if _allowed(problem, network.genome)]
     if settings.measure == "finetuned":
         measured.add([network.genome for network in inside], [network.metric_search_split for network in inside])
@@ -174,7 +206,7 @@ def _first(
 
 
 def _allowed(problem: TableProblem, genome: Sequence[int]) -> bool:
-    """Whether ties, pins and forbidden choices leave a network in."""
+    """True where ties, pins and forbidden choices leave a network in."""
     try:
         problem.space.encode(np.array([genome], dtype=np.int64))
     except ProblemError:
@@ -212,12 +244,19 @@ def _objectives(problem: TableProblem, measured: Measured) -> Float[np.ndarray, 
     return values
 
 
-def _hypervolume(problem: TableProblem, measured: Measured) -> float:
-    """Of what was measured: errors below 1, the others below the largest of some random networks, all scaled to 1."""
+def _hypervolume(problem: TableProblem, measured: Measured, errors: tuple[float, float]) -> float:
+    """Of what was measured, all scaled to 1: the other objectives below the largest of some random networks.
+
+    Args:
+        problem: with the error as first objective.
+        measured: that the volume is of.
+        errors: start and reference of the errors, see `Measured.range`.
+    """
     values = _objectives(problem, measured)
     some = problem.known(problem.space.sample(np.random.default_rng(0), _SAMPLE))[0]
-    some[:, 0] = 1.0
+    some[:, 0] = errors[1]
     low, high = np.minimum(some.min(axis=0), 0.0), some.max(axis=0)
+    low[0] = errors[0]
     return hypervolume((values - low) / np.maximum(high - low, 1e-12), np.ones(values.shape[1]))
 
 

@@ -19,6 +19,7 @@ class SearchStage(Stage):
     """Leaves `archive.h5`, of each further search `archive-NAME.h5`."""
 
     name = "search"
+    about = "the front over the tables, of the main and all further searches"
     outputs = ("archive.h5*", "archive-*.h5*")
 
     def check(self, context: RunContext) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from evo_qnas.archive import Archive
 from evo_qnas.files import write_text
+from evo_qnas.networks.tasks.base import metric_value
 from evo_qnas.pareto import certificate
 from evo_qnas.pipeline.context import RunContext, digest, to_json
 from evo_qnas.pipeline.jobs import default_jobs
@@ -21,7 +22,6 @@ from evo_qnas.summary import (
     FloatTeacher,
     FurtherSearchSummary,
     Int8Teacher,
-    Metric,
     RunSummary,
     SearchSummary,
     ValidatedNetwork,
@@ -36,6 +36,7 @@ class SummaryStage(Stage):
     """Leaves what a person looks at."""
 
     name = "summary"
+    about = "summary.json, front.csv, front.png and report.html"
     outputs = ("summary.json", "front.csv", "front.png", "report.html")
 
     def fingerprint(self, context: RunContext) -> str:
@@ -63,7 +64,7 @@ def summarize(context: RunContext, state: RunState, *, seconds: dict[str, float]
     return RunSummary(
         card=context.name,
         task=context.card.task,
-        metric=Metric(name=task.metric_name, maximize=task.maximize),
+        metric=metric_value(task),
         seconds=seconds,
         teacher_float=FloatTeacher(
             metric=task.metric(context.teacher, splits.test),

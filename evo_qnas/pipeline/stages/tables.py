@@ -25,6 +25,7 @@ class TablesStage(Stage):
     """Leaves `tables.h5` and `blocks/<block>/choices.json`, which carry their fingerprints."""
 
     name = "tables"
+    about = "score and cost of every choice"
 
     def fingerprint(self, context: RunContext) -> str:
         """That of all scores."""

@@ -17,6 +17,7 @@ class TeacherStage(Stage):
     """Leaves `teacher.safetensors`, which carries its fingerprint."""
 
     name = "teacher"
+    about = "the float network that is compressed: trained, or loaded"
 
     def fingerprint(self, context: RunContext) -> str:
         """The teacher's."""

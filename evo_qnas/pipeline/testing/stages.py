@@ -26,10 +26,12 @@ class StageContract(ABC):
     def prepared(self, folder: Path) -> tuple[RunContext, RunState]:
         """A run in `folder` in which the earlier stages have ended, and the state that they gave."""
 
-    def test_name_and_place_are_texts(self) -> None:
+    def test_name_and_description_are_texts(self) -> None:
         """Names are what `--until` and `summary.json` can carry."""
         stage = self.stage()
         assert stage.name.isidentifier(), f"the name {stage.name!r} must be letters, digits and _"
+        assert stage.about
+        assert "\n" not in stage.about
         assert stage.after != stage.name
         assert all(isinstance(pattern, str) and not pattern.startswith("/") for pattern in stage.outputs)
 
@@ -42,7 +44,7 @@ class StageContract(ABC):
         json.dumps(fingerprint)
 
     def test_a_second_run_changes_no_file(self, tmp_path: Path) -> None:
-        """What is there and was made from the same is kept."""
+        """Files that are there and were made from the same are kept."""
         context, state = self.prepared(tmp_path)
         first = self.stage().run(context, state, _resources())
         before = _contents(context.folder)

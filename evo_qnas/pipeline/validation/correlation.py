@@ -37,6 +37,7 @@ def rank_correlation(context: RunContext, tables: Tables, *, jobs: int) -> RankC
         known = {"fingerprint": fingerprint, "genomes": genomes.tolist(), "metric": values}
         write_text(path, to_json(known))
     scores, measured = tables.total("score", genomes), np.array(known["metric"], dtype=np.float64)
+    measured = measured if context.task.maximize else -measured
     whole = kendall(-scores, measured, seed=context.card.seed)
     better = np.argsort(scores, kind="stable")[: count // 2]
     if len(better) < _FEWEST:

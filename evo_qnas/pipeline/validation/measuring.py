@@ -28,7 +28,7 @@ class MeasureBefore:
 def measure_before(context: RunContext, networks: Sequence[Choices], *, jobs: int) -> list[float]:
     """The metric of assembled and calibrated networks on the search images, in their order.
 
-    What was measured is kept in `networks/measured.json`.
+    Metrics are kept in `networks/measured.json`.
     """
     path = context.paths.networks / "measured.json"
     fingerprint = digest("measured", context.fingerprints.tables)

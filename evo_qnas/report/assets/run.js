@@ -18,16 +18,17 @@ function drawValidation() {
   const key = $("validation-x").value;
   const kib = key === "size_bytes" ? 1024 : 1;
   const xs = found.networks.map((network) => (network[key] === null ? null : network[key] / kib));
-  const percent = (part) => found.networks.map((network) => (network[part] === null ? null : 100 * network[part]));
+  const scaled = (part) => found.networks.map((network) => (network[part] === null ? null : found.factor * network[part]));
+  const shown = `%{y:${found.format}} ${plain(found.unit)}<extra></extra>`;
   const ids = found.networks.map((network) => plain(network.id));
   const trace = (name, part, marker) => ({
-    name, mode: "markers", x: xs, y: percent(part), text: ids, hovertemplate: "%{text}: %{y:.2f} %<extra></extra>", marker,
+    name, mode: "markers", x: xs, y: scaled(part), text: ids, hovertemplate: `%{text}: ${shown}`, marker,
   });
   const traces = [trace("before fine-tuning", "before", { size: 9, symbol: "circle-open", color: colour("front"), line: { width: 2 } }),
     trace("after fine-tuning", "after", { size: 10, color: colour("valid") })];
   if (key === "score" && found.random[0].length) {
     traces.unshift({
-      name: "random networks, search images", mode: "markers", hoverinfo: "skip", x: found.random[0], y: found.random[1].map((v) => 100 * v),
+      name: "random networks, search images", mode: "markers", hoverinfo: "skip", x: found.random[0], y: found.random[1].map((v) => found.factor * v),
       marker: { size: 6, symbol: "x", color: colour("evaluated") },
     });
   }
@@ -36,14 +37,14 @@ function drawValidation() {
     const at = columns.findIndex((column) => column.name === "score");
     const x = key === "size_bytes" ? found.int8.size_bytes / kib : baseline && at >= 0 ? baseline.values[at] : null;
     traces.push({
-      name: "teacher INT8, same fine-tuning", mode: "markers", x: [x], y: [100 * found.int8.after],
-      hovertemplate: "teacher INT8: %{y:.2f} %<extra></extra>", marker: { size: 12, symbol: "square", color: colour("baseline") },
+      name: "teacher INT8, same fine-tuning", mode: "markers", x: [x], y: [found.factor * found.int8.after],
+      hovertemplate: `teacher INT8: ${shown}`, marker: { size: 12, symbol: "square", color: colour("baseline") },
     });
   }
   const label = key === "score" ? "predicted score (less is better)" : "size of the packed network, KiB";
   const log = key === "score" && decades([...xs, ...found.random[0]]);
   Plotly.react($("validation-chart"), traces, layout({
-    xaxis: axis(label, { type: log ? "log" : "linear" }), yaxis: axis(`${found.metric}, %`),
+    xaxis: axis(label, { type: log ? "log" : "linear" }), yaxis: axis(found.label),
   }), CONFIG);
 }
 

@@ -70,7 +70,7 @@ class PlainRuntime(Runtime):
 
     def check(self, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> dict[str, Any]:
         entry = check_file(self, network, path, settings)
-        return {**entry, "failures": failures(network, entry, self.tolerance)}
+        return {**entry, "failures": failures(network, entry, self.tolerance, task=settings.task)}
 
 
 def described(graph: fx.GraphModule, node: fx.Node) -> dict[str, Any]:

@@ -14,16 +14,21 @@ from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export import RUNTIMES, Timing, export
+from evo_qnas.networks.export import RUNTIMES, Timing, export, rows_of
 from evo_qnas.networks.export.checks import failures
 from evo_qnas.networks.export.common.parity import compare, equals_reference
 from evo_qnas.networks.export.onnx.runtime import OnnxRuntime, own_failures
 from evo_qnas.networks.export.onnx.sessions import open_session, run
 from evo_qnas.networks.export.onnx.sizes import file_sizes
+from evo_qnas.networks.integer.reference import run_in_integers
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import Bits, QuantizedNetwork
-from evo_qnas.networks.tasks.classification import accuracy
+from evo_qnas.networks.tasks.base import metric_value
+from evo_qnas.networks.tasks.classification import Classification
 from tests.networks.export.conftest import quantized, quantized_teacher, random_network, written
+from tests.networks.tasks.test_own_task import Regression
+
+TASK = Classification()
 
 
 @pytest.fixture
@@ -80,10 +85,10 @@ def test_the_teacher_gives_torchs_answers(
     network = quantized_teacher(teacher, labelled.pixels, weight, activation)
     path = tmp_path / "out" / "model.onnx"
     path.parent.mkdir()
-    entry = export(network, path, images=labelled, latency=False)
+    entry = export(network, path, images=labelled, task=TASK, latency=False)
     assert entry["failures"] == []
     assert entry["reference_equal"] is True
-    assert entry["argmax_agreement"] == 1.0
+    assert entry["agreement"] == 1.0
     assert entry["metric"] == entry["torch_metric"] > 0.5
     assert entry["integer_convolutions"] == entry["convolutions"] == 11
     assert entry["file_bytes"] == path.stat().st_size
@@ -98,16 +103,16 @@ def test_another_network_than_the_exported_one_is_noticed(
     logits_of = partial(run, open_session(path))
     assert equals_reference(small, logits_of, labelled, rng) is True
     small.layers[1].weight.data[0] += 1.0
-    parity = compare(small, logits_of, labelled, metric=accuracy)
+    parity = compare(small, logits_of, labelled, task=TASK)
     assert parity.max_abs_diff > 0.1
-    assert parity.argmax_agreement < 0.9
+    assert parity.agreement < 0.9
     assert equals_reference(small, logits_of, labelled, rng) is False
 
 
 GOOD = {
     "metric": 0.9,
     "torch_metric": 0.9,
-    "argmax_agreement": 1.0,
+    "agreement": 1.0,
     "convolutions": 2,
     "integer_convolutions": 2,
     "reference_equal": True,
@@ -117,7 +122,7 @@ GOOD = {
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"argmax_agreement": 0.9979}, "argmax agreement with torch is 0.9979, below 0.998"),
+        ({"agreement": 0.9979}, "agreement with torch is 0.9979, below 0.998"),
         ({"metric": 0.8975}, "the metric is 0.8975, in torch 0.9000"),
         ({"convolutions": 3, "integer_convolutions": 1}, "2 of 3 convolutions run in float"),
         ({"reference_equal": False}, "differ on random inputs"),
@@ -130,12 +135,46 @@ def test_every_check_fails_with_one_sentence(small: QuantizedNetwork, changes: d
 
     def sentences(**changes: Any) -> list[str]:
         entry = {**GOOD, "packed_bytes": size, **changes}
-        return failures(small, entry, OnnxRuntime.tolerance) + own_failures(small, entry)
+        return failures(small, entry, OnnxRuntime.tolerance, task=TASK) + own_failures(small, entry)
 
     found = sentences(**changes)
     assert len(found) == 1
     assert text in found[0]
     assert sentences(reference_equal=None) == []
+
+
+def test_metrics_that_are_no_shares_are_tolerated_by_their_size(small: QuantizedNetwork) -> None:
+    """0.2 % of 250 is 0.5."""
+
+    def sentences(metric: float) -> list[str]:
+        entry = {**GOOD, "metric": metric, "torch_metric": 250.0}
+        return failures(small, entry, OnnxRuntime.tolerance, task=Regression())
+
+    assert sentences(250.4) == []
+    assert sentences(249.4) == ["the metric is 249.4, in torch 250"]
+
+
+def test_agreement_and_texts_are_those_of_the_task(tmp_path: Path) -> None:
+    """Outputs of a regression agree within 0.5 of each other; one logit has no arg max to compare."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        module = nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(216, 1))
+    pixels = torch.randn(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    network, runtime = quantized(module, pixels), RUNTIMES.get("onnx")
+    with torch.no_grad():
+        images = Images(pixels=pixels, labels=module(pixels)[:, 0])
+    entry = export(network, tmp_path / "m.onnx", images=images, task=Regression(), latency=False)
+    assert entry["failures"] == []
+    assert entry["agreement"] == 1.0
+    assert 0.0 < entry["metric"] == entry["torch_metric"] < 0.1
+    rows = dict(rows_of(runtime, entry, metric_value(Regression())))
+    assert rows["RMSE, ONNX Runtime and torch"] == ", ".join(2 * [f"{entry['metric']:.4g}"])
+    network.layers[1].bias.data += torch.tensor([1.0])
+    logits_of = partial(run, open_session(tmp_path / "m.onnx"))
+    parity = compare(network, logits_of, images, task=Regression())
+    apart = np.abs(logits_of(pixels.numpy()) - run_in_integers(network, pixels).numpy())
+    assert parity.agreement == (apart < 0.5).mean() < 0.8
+    assert parity.max_abs_diff == apart.max()
 
 
 def test_latency_is_measured_for_every_file(tmp_path: Path, small: QuantizedNetwork) -> None:
@@ -155,7 +194,7 @@ def test_a_missing_package_is_named(
         NetworkError,
         match=r"ONNX Runtime needs no_such_runtime, not installed here: pip install 'evo-qnas\[onnx\]'",
     ):
-        export(small, tmp_path / "model.onnx", images=labelled)
+        export(small, tmp_path / "model.onnx", images=labelled, task=TASK)
     assert not (tmp_path / "model.onnx").exists()
 
 

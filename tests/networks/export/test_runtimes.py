@@ -32,6 +32,7 @@ from evo_qnas.networks.export import (
 from evo_qnas.networks.export.onnx.sessions import open_session, optimized_operations, run
 from evo_qnas.networks.integer.reference import run_in_integers
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.networks.tasks.classification import Classification
 from evo_qnas.networks.testing.runtimes import RuntimeContract
 from tests.networks.export.conftest import quantized, random_network
 from tests.networks.export.plain_runtime import PlainRuntime
@@ -197,5 +198,5 @@ def test_what_latency_tables_need_beside_parts(tmp_path: Path) -> None:
 def test_an_export_is_by_the_ending(tmp_path: Path) -> None:
     made, pixels = random_network(2)
     shown = Images(pixels=pixels, labels=torch.zeros(len(pixels), dtype=torch.int64))
-    entry = export(made, tmp_path / "m.onnx", images=shown, latency=False)
+    entry = export(made, tmp_path / "m.onnx", images=shown, task=Classification(), latency=False)
     assert entry["reference_equal"] is True

@@ -32,6 +32,8 @@ def power_of_two(scale: torch.Tensor) -> torch.Tensor:
 class PowerOfTwo(Scheme):
     """One symmetric scale for all weights of a layer, affine activations; scales are powers of two: shifts of bits."""
 
+    about = "one power of two as scale of all weights of a layer"
+
     @property
     def has_weight_zero_points(self) -> bool:
         return False

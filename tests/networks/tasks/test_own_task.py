@@ -39,6 +39,7 @@ class Regression(Task):
     """
 
     name = "regression"
+    about = "one number per image; root of the mean squared error"
     metric_name = "RMSE"
     unit = ""
     maximize = False

@@ -7,7 +7,7 @@ from evo_qnas.errors import NetworkError
 
 
 def missing_of(packages: Sequence[str]) -> tuple[str, ...]:
-    """Those of the packages, named as for pip, whose module is not installed."""
+    """The packages, named as for pip, whose module is not installed."""
     return tuple(name for name in packages if find_spec(name.replace("-", "_")) is None)
 
 

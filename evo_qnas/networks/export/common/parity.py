@@ -15,14 +15,13 @@ from evo_qnas.networks.capture.graph import ATEN, arguments_of, last_upsampling
 from evo_qnas.networks.capture.operations.upsampling import bilinear
 from evo_qnas.networks.integer.reference import in_integers, run_in_integers, upsampled
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.tasks.base import evaluation_batch
+from evo_qnas.networks.tasks.base import Task, evaluation_batch
 
 # Random images for the integer reference, which works in numpy: fewer where images are large.
 _REFERENCE_IMAGES, _REFERENCE_VALUES = 16, 2**19
 # Most images at once: bounds the memory of logits in full size.
 _BATCH = 64
 
-Metric = Callable[[nn.Module, Images], float]
 Run = Callable[[Float[np.ndarray, "n ..."]], Float[np.ndarray, "n ..."]]
 
 
@@ -35,13 +34,13 @@ class Parity:
         metric: of the file in its runtime.
         torch_metric: of the torch network, in integers where it can.
         max_abs_diff: largest difference between two logits.
-        argmax_agreement: share of the images (of all pixels, for maps) on which the largest logit is the same, 0..1.
+        agreement: mean of the task's agreement over the images (over all pixels, for maps), 0..1.
     """
 
     metric: float
     torch_metric: float
     max_abs_diff: float
-    argmax_agreement: float
+    agreement: float
 
 
 @final
@@ -63,39 +62,39 @@ class InRuntime(nn.Module):
         return logits if tuple(logits.shape[2:]) == self.size else upsampled(self.last, logits)
 
 
-def compare(network: QuantizedNetwork, logits_of: Run, images: Images, *, metric: Metric) -> Parity:
+def compare(network: QuantizedNetwork, logits_of: Run, images: Images, *, task: Task) -> Parity:
     """Torch, in integers where it can (`in_integers`), and a file on the images.
 
     Args:
         network: that the file holds.
         logits_of: runs the file.
         images: labelled.
-        metric: of a network on images.
+        task: gives metric and agreement.
     """
     reference, exported = _integers(network, images), InRuntime(logits_of, network)
-    agreement, difference = agreement_of(reference, exported, images)
+    agreement, difference = agreement_of(reference, exported, images, task=task)
     return Parity(
-        metric=metric(exported, images),
-        torch_metric=metric(reference, images),
+        metric=task.metric(exported, images),
+        torch_metric=task.metric(reference, images),
         max_abs_diff=difference,
-        argmax_agreement=agreement,
+        agreement=agreement,
     )
 
 
-def float_agreement(network: QuantizedNetwork, logits_of: Run, images: Images) -> float:
-    """Agreement of the arg max with the network that training sees, which rounds sums of floats.
+def float_agreement(network: QuantizedNetwork, logits_of: Run, images: Images, *, task: Task) -> float:
+    """Agreement with the network that training sees, which rounds sums of floats.
 
     There one rounding in a million falls the other way, and twenty layers later that is seen everywhere.
     """
-    return agreement_of(network, InRuntime(logits_of, network), images)[0]
+    return agreement_of(network, InRuntime(logits_of, network), images, task=task)[0]
 
 
-def other_session(network: QuantizedNetwork, logits_of: Run, images: Images, *, metric: Metric) -> dict[str, float]:
-    """`metric` and `argmax_agreement` of a file with other kernels than those of its entry."""
+def other_session(network: QuantizedNetwork, logits_of: Run, images: Images, *, task: Task) -> dict[str, float]:
+    """`metric` and `agreement` of a file with other kernels than those of its entry."""
     reference, exported = _integers(network, images), InRuntime(logits_of, network)
     return {
-        "metric": metric(exported, images),
-        "argmax_agreement": agreement_of(reference, exported, images)[0],
+        "metric": task.metric(exported, images),
+        "agreement": agreement_of(reference, exported, images, task=task)[0],
     }
 
 
@@ -111,20 +110,21 @@ def same_logits(first: Run, second: Run, images: Images) -> bool:
 
 
 @torch.no_grad()
-def agreement_of(one: nn.Module, other: nn.Module, images: Images) -> tuple[float, float]:
-    """Share of positions where the largest logits of two networks are the same, and the largest difference of logits.
+def agreement_of(one: nn.Module, other: nn.Module, images: Images, *, task: Task) -> tuple[float, float]:
+    """Mean of a task's agreement of two networks, over all positions, and the largest difference of logits.
 
     Example:
+        >>> from evo_qnas.networks.tasks.classification import Classification
         >>> images = Images(pixels=torch.tensor([[[[1.0]], [[2.0]]], [[[4.0]], [[3.0]]]]), labels=torch.tensor([0, 1]))
-        >>> agreement_of(nn.Flatten(), nn.Sequential(nn.Flatten(), nn.Threshold(3.5, 0.0)), images)
+        >>> other = nn.Sequential(nn.Flatten(), nn.Threshold(3.5, 0.0))
+        >>> agreement_of(nn.Flatten(), other, images, task=Classification())
         (0.5, 3.0)
     """
-    same = count = 0
-    difference = 0.0
+    same, count, difference = 0.0, 0, 0.0
     for pixels, _ in images.parts(min(_BATCH, evaluation_batch(images.pixels))):
         first, second = one(pixels), other(pixels)
-        equal = first.argmax(dim=1) == second.argmax(dim=1)
-        same, count = same + int(equal.sum()), count + equal.numel()
+        equal = task.agreement(first, second)
+        same, count = same + float(equal.double().sum()), count + equal.numel()
         difference = max(difference, float((first - second).abs().max()))
     return same / count, difference
 

@@ -11,18 +11,26 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.files import write_bytes
+from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.export.checks import check_file, failures, stored_bytes
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
+from evo_qnas.networks.export.common.layout import PADS
 from evo_qnas.networks.export.common.parity import equals_reference, float_agreement, other_session, same_logits
 from evo_qnas.networks.export.common.parts import Part
 from evo_qnas.networks.export.onnx.compose import compose
 from evo_qnas.networks.export.onnx.float_model import float_to_onnx
+from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
 from evo_qnas.networks.export.onnx.idle import idle_model
+from evo_qnas.networks.export.onnx.layout import LAYOUT_TABLE
 from evo_qnas.networks.export.onnx.sessions import kernels, open_session, prepare, run
 from evo_qnas.networks.export.onnx.sizes import file_sizes
 from evo_qnas.networks.export.onnx.translate import part_to_onnx
 from evo_qnas.networks.export.runtime import BlockRuntime, CheckSettings, Kernels, Tolerance
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.summary import Metric
+
+# Roles that need no table: layers and what folds into them, and numbers.
+_LAYERS = frozenset({Role.CONVOLUTION, Role.LINEAR, Role.NORMALIZATION, Role.ACTIVATION, Role.SHAPE})
 
 
 @final
@@ -78,6 +86,12 @@ class OnnxRuntime(BlockRuntime):
         """The logits of images, computed in batches."""
         return run(session, images)
 
+    def translates(self, operation: Operation) -> bool:
+        """True for layers, and where a table or the operation itself has a translation."""
+        tables = (FLOAT_TABLE, LAYOUT_TABLE, PADS)
+        known = any(overload in table for overload in operation.overloads for table in tables)
+        return operation.role in _LAYERS or known or super().translates(operation)
+
     def kernels(self, path: Path) -> Kernels:
         """The layers of the graph as ONNX Runtime optimises it."""
         return kernels(path)
@@ -89,22 +103,22 @@ class OnnxRuntime(BlockRuntime):
     def check(self, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> dict[str, Any]:
         """The findings of `check_file`, and more.
 
-        Beside them: `float_agreement` (of the arg max with the float network that is trained, see there),
+        Beside them: `float_agreement` (with the float network that is trained, see there),
         `default_session` (metric and agreement as a session without `session.x64quantprecision` gives them here),
         `reference_equal` (bit for bit on random inputs, None where the reference lacks an operation), `constant_bytes`
         and `graph_bytes` of the file, `logits` (classes and map size that the file gives). `packed_bytes` is counted
         in the file.
         """
-        images, exact = settings.images, open_session(path)
+        images, task, exact = settings.images, settings.task, open_session(path)
         logits_of = partial(run, exact)
         entry = check_file(self, network, path, settings)
-        plain = {"metric": entry["metric"], "argmax_agreement": entry["argmax_agreement"]}
+        plain = {"metric": entry["metric"], "agreement": entry["agreement"]}
         default = partial(run, open_session(path, exact=False))
         if not same_logits(logits_of, default, images):
-            plain = other_session(network, default, images, metric=settings.metric)
+            plain = other_session(network, default, images, task=task)
         sizes = file_sizes(path)
         entry |= {
-            "float_agreement": float_agreement(network, logits_of, images),
+            "float_agreement": float_agreement(network, logits_of, images, task=task),
             "default_session": plain,
             "reference_equal": equals_reference(network, logits_of, images, np.random.default_rng(settings.seed)),
             "packed_bytes": sizes.packed,
@@ -112,9 +126,10 @@ class OnnxRuntime(BlockRuntime):
             "graph_bytes": sizes.graph,
             "logits": [int(size) for size in exact.get_outputs()[0].shape[1:]],
         }
-        return {**entry, "failures": failures(network, entry, self.tolerance) + own_failures(network, entry)}
+        sentences = failures(network, entry, self.tolerance, task=task) + own_failures(network, entry)
+        return {**entry, "failures": sentences}
 
-    def details(self, entry: Mapping[str, Any], metric: str) -> list[tuple[str, str]]:
+    def details(self, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
         """Rows of what ONNX Runtime's `check` adds."""
         texts = {True: "bit for bit", False: "no", None: "the reference lacks an operation"}
         rows = [
@@ -124,9 +139,9 @@ class OnnxRuntime(BlockRuntime):
             ("constants and graph", f"{entry['constant_bytes']:,} B + {entry['graph_bytes']:,} B"),
         ]
         plain = entry["default_session"]
-        if plain["argmax_agreement"] < entry["argmax_agreement"]:
-            text = f"agreement {plain['argmax_agreement']:.2%}, {metric} {plain['metric']:.2%} on this processor"
-            rows.append(("without session.x64quantprecision", text))
+        if plain["agreement"] < entry["agreement"]:
+            text = f"agreement {plain['agreement']:.2%}, {metric.name} {metric.format(plain['metric'])}"
+            rows.append(("without session.x64quantprecision", f"{text} on this processor"))
         return rows
 
 

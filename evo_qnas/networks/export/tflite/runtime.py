@@ -9,13 +9,21 @@ import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.files import write_bytes
+from evo_qnas.networks.capture.operations.layers import CONV2D
+from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.export.checks import check_file, failures
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import other_session
 from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, Tolerance
 from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
+from evo_qnas.networks.export.tflite.layout import LAYOUT_TABLE
+from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
 from evo_qnas.networks.export.tflite.translate import to_tflite
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.summary import Metric
+
+# Roles that need no table: layers and what folds into them, and numbers.
+_LAYERS = frozenset({Role.LINEAR, Role.ACTIVATION, Role.SHAPE})
 
 
 @final
@@ -46,6 +54,12 @@ class TfliteRuntime(Runtime):
         """The logits of images, one after the other."""
         return run(session, images)
 
+    def translates(self, operation: Operation) -> bool:
+        """True for layers, and where a table or the operation itself has a translation."""
+        tables = (OPERATION_TABLE, LAYOUT_TABLE)
+        known = any(overload in table for overload in operation.overloads for table in tables)
+        return operation is CONV2D or operation.role in _LAYERS or known or super().translates(operation)
+
     def kernels(self, path: Path) -> Kernels:
         """The layers of a file by the types of their tensors, which decide on their kernels."""
         return kernels(path.read_bytes())
@@ -61,10 +75,11 @@ class TfliteRuntime(Runtime):
         """
         entry = check_file(self, network, path, settings)
         plain = partial(run, open_interpreter(path, delegate=False))
-        entry["plain_kernels"] = other_session(network, plain, settings.images, metric=settings.metric)
-        return {**entry, "failures": failures(network, entry, self.tolerance)}
+        entry["plain_kernels"] = other_session(network, plain, settings.images, task=settings.task)
+        return {**entry, "failures": failures(network, entry, self.tolerance, task=settings.task)}
 
-    def details(self, entry: Mapping[str, Any], metric: str) -> list[tuple[str, str]]:
+    def details(self, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
         """A row of what LiteRT's `check` adds."""
         plain = entry["plain_kernels"]
-        return [("without XNNPACK", f"agreement {plain['argmax_agreement']:.2%}, {metric} {plain['metric']:.2%}")]
+        text = f"agreement {plain['agreement']:.2%}, {metric.name} {metric.format(plain['metric'])}"
+        return [("without XNNPACK", text)]
