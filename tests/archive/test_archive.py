@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from evo_qnas.archive import Archive, Evaluations, Header, Recorder, Validated
+from evo_qnas.archive.reading import open_stored
 from evo_qnas.errors import ArchiveError
 from evo_qnas.files import SEAL_BYTES, Seal
 from evo_qnas.problem import TableProblem
@@ -337,3 +338,10 @@ def test_a_full_disk_leaves_the_last_good_file(
     assert path.read_bytes() == good
     recorder.close()
     assert len(Archive.load(path)) == 70
+
+
+def test_an_archive_whose_file_was_deleted_is_not_current(path: Path) -> None:
+    stored = open_stored(path)
+    assert stored.is_current()
+    path.unlink()
+    assert not stored.is_current()

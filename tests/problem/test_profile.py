@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_qnas.pareto.profile import profile
-from evo_qnas.problem import Networks, TableProblem, objective
+from evo_qnas.problem import ConstraintInfo, Networks, ObjectiveInfo, Problem, TableProblem, objective
+from evo_qnas.spaces import Space
 from evo_qnas.tables import Tables
 from evo_qnas.tables.importers import import_tables
 from tests.problem.made import made_tables
@@ -109,3 +110,39 @@ def test_real_tables(real_data: Path, name: str, networks: int) -> None:
     assert refused.limits[0].reachable == pytest.approx(columns[first].low)
     assert f"{limit.split(' <= ', maxsplit=1)[0]} <= " in refused.reason
     assert "cannot be met: the smallest reachable is" in refused.reason
+
+
+def test_ranges_that_are_of_the_networks_drawn_alone_say_so() -> None:
+    """A problem without sums knows no smallest value: the text says that its ends are those of the draw."""
+    sampled = "min and max are those of the networks drawn"
+    tables = TableProblem(made_tables(2), ["score"])
+    assert sampled not in profile(tables, samples=20).text()
+
+    class Unknown(Problem):
+        @property
+        def space(self) -> Space:
+            return tables.space
+
+        @property
+        def objectives(self) -> tuple[ObjectiveInfo, ...]:
+            return (ObjectiveInfo(name="length"),)
+
+        @property
+        def constraints(self) -> tuple[ConstraintInfo, ...]:
+            return ()
+
+        @property
+        def additive(self) -> None:
+            return None
+
+        @property
+        def fingerprint(self) -> str:
+            return "length"
+
+        def evaluate(self, genomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return genomes.sum(axis=1, keepdims=True).astype(np.float64), np.empty((len(genomes), 0))
+
+    found = profile(Unknown(), samples=20)
+    assert found.text().splitlines()[-1] == sampled
+    drawn = tables.space.sample(np.random.default_rng(0), 20).sum(axis=1)
+    assert (found.columns[0].low, found.columns[0].high) == (drawn.min(), drawn.max())

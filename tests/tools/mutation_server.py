@@ -154,16 +154,8 @@ def _child(work: Work, root: Path, copy: Path, arguments: list[str]) -> NoReturn
         sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
         for name in [name for name in sys.modules if name.split(".")[0] == "tests"]:
             del sys.modules[name]
-        options = [
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            "-p",
-            "no:cov",
-            f"--basetemp={copy.parent / 'tmp' / copy.name}",
-        ]
+        options = ["-q", f"--basetemp={copy}-files"]
+        options += [word for plugin in ("cacheprovider", "xdist", "cov") for word in ("-p", f"no:{plugin}")]
         status = int(pytest.main([*options, *arguments], plugins=[Chosen(work, copy / "log.txt")]))
     except BaseException:
         (copy / "output.txt").write_text(traceback.format_exc(), encoding="utf-8")

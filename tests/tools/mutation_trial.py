@@ -21,6 +21,7 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     with (folder / "trial.jsonl").open("a", encoding="utf-8") as log, tempfile.TemporaryDirectory() as scratch:
         by_name = {str(number): mutant for number, mutant in enumerate(waiting)}
         works = [_work(name, mutant, record, options.budget) for name, mutant in by_name.items()]
-        for work, verdict in serve(ROOT, Path(scratch), works, options.jobs):
+        idle = Verdict(status=5, failed=[], ran=0, seconds=0.0)
+        unseen = ((work, idle) for work in works if not work.tests and not work.fresh)
+        tried = serve(ROOT, Path(scratch), [work for work in works if work.tests or work.fresh], options.jobs)
+        for work, verdict in chain(unseen, tried):
             row = _row(by_name[work.name], record, work, verdict)
             rows[by_name[work.name].key] = row
             log.write(json.dumps(row) + "\n")
