@@ -1,9 +1,9 @@
-"""Exporting a validated network of a run folder."""
+"""Validated networks of a run folder, restored and exported."""
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from evo_qnas.cards import nearest
 from evo_qnas.errors import CardError
@@ -17,31 +17,46 @@ from evo_qnas.pipeline.validation.building import bits_of, modules_of
 from evo_qnas.summary import BlockChoice
 
 
-def stored_network(folder: Path, identity: str) -> tuple[RunContext, QuantizedNetwork, dict[str, Any]]:
-    """A validated network as it was stored, with its run and its `network.json`.
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredNetwork:
+    """A validated network as files of a run folder have it.
+
+    Attributes:
+        id: its name.
+        choices: of each block.
+        fingerprint: what it was made from.
+        weights: file of its integers.
+    """
+
+    id: str
+    choices: tuple[BlockChoice, ...]
+    fingerprint: str
+    weights: Path
+
+
+def find_network(context: RunContext, identity: str) -> StoredNetwork:
+    """The validated network of this id; nothing but its `network.json` is read.
 
     Raises:
-        CardError: the folder holds no run, or no such network.
-        NetworkError: the stored weights are missing or do not fit.
+        CardError: there is no such network, its file is damaged, or its weights are missing or those of another one.
     """
-    context = open_run(folder)
-    networks = context.paths.networks
-    known = sorted(path.parent.name for path in networks.glob("*/network.json"))
+    known = sorted(path.parent.name for path in context.paths.networks.glob("*/network.json"))
     if not known:
-        raise CardError(f"{folder} holds no validated networks: finish its evo-qnas run first")
+        raise CardError(f"{context.folder} holds no validated networks: finish its evo-qnas run first")
     if identity not in known:
-        raise CardError(f"{folder} has no network {identity!r}; {nearest(identity, known)}")
-    path = networks / identity / "network.json"
+        raise CardError(f"{context.folder} has no network {identity!r}; {nearest(identity, known)}")
+    path = context.paths.network(identity) / "network.json"
+    weights = path.with_name("weights.safetensors")
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-        choices = [BlockChoice.model_validate(row) for row in entry["blocks"]]
-        fingerprint = entry["fingerprint"]
+        choices = tuple(BlockChoice.model_validate(row) for row in entry["blocks"])
+        stored = StoredNetwork(id=identity, choices=choices, fingerprint=str(entry["fingerprint"]), weights=weights)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CardError(f"{path} is damaged: delete it and run the card again") from error
-    weights = networks / identity / "weights.safetensors"
-    if not made_from(weights, fingerprint):
+    if not made_from(weights, stored.fingerprint):
         raise CardError(f"{weights} does not belong to {path}: delete both and run the card again")
-    return context, restore_network(context, choices, weights), entry
+    return stored
 
 
 def open_run(folder: Path) -> RunContext:
@@ -57,11 +72,16 @@ def open_run(folder: Path) -> RunContext:
     return RunContext(name=folder.resolve().name, card=content, folder=folder.resolve())
 
 
-def restore_network(context: RunContext, choices: Sequence[BlockChoice], weights: Path) -> QuantizedNetwork:
-    """The network of these choices with stored weights; modules only give the graph, so they are not calibrated."""
+def restore_network(context: RunContext, stored: StoredNetwork) -> QuantizedNetwork:
+    """The network with its stored weights; modules only give the graph, so they are not calibrated.
+
+    Raises:
+        NetworkError: the stored weights do not fit.
+    """
+    choices = stored.choices
     policy = Policy(fixed=context.fixed_bits, blocks=bits_of(choices), scheme=context.card.quantization.scheme)
     network = quantize(assemble(context.teacher, modules_of(context, choices)), context.calibration[:2], policy)
-    network.restore(load_weights(weights)[0])
+    network.restore(load_weights(stored.weights)[0])
     return network
 
 
@@ -77,6 +97,7 @@ def export_stored(
         runtime: name of the runtime; None for the one that owns the ending of `path`.
         upsample: keep the up-sampling of logits at the end of the network.
     """
-    context, network, _ = stored_network(folder, identity)
+    context = open_run(folder)
+    network = restore_network(context, find_network(context, identity))
     images, seed = context.splits.test, context.card.seed
     return export(network, path, runtime, images=images, task=context.task, upsample=upsample, seed=seed)

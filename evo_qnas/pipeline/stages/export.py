@@ -13,7 +13,7 @@ from evo_qnas.networks.export.common.latency import TUNING
 from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
-from evo_qnas.pipeline.stored import stored_network
+from evo_qnas.pipeline.stored import find_network, restore_network
 from evo_qnas.progress import progress_bar
 from evo_qnas.summary import ValidatedNetwork
 
@@ -87,13 +87,13 @@ class _Export:
 
     def __call__(self, identity: str) -> dict[str, Any]:
         folder = self.context.paths.network(identity)
-        _, network, stored = stored_network(self.context.folder, identity)
-        fingerprint = digest(RUNTIME, stored["fingerprint"], RUNTIMES.get(RUNTIME).versions())
+        stored = find_network(self.context, identity)
+        fingerprint = digest(RUNTIME, stored.fingerprint, RUNTIMES.get(RUNTIME).versions())
         known = read_json(folder / "onnx.json", fingerprint)
         if known is not None and (folder / "model.onnx").is_file():
             return dict(known["onnx"])
         onnx = export(
-            network,
+            restore_network(self.context, stored),
             folder / "model.onnx",
             RUNTIME,
             images=self.context.splits.test,

@@ -18,7 +18,7 @@ from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.tasks.classification import accuracy
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.context import to_json
-from evo_qnas.pipeline.stored import export_stored, open_run, stored_network
+from evo_qnas.pipeline.stored import export_stored, find_network, open_run, restore_network
 from evo_qnas.pipeline.validation import build_network
 from evo_qnas.summary import BlockChoice
 from tests.pipeline.conftest import SMALL
@@ -54,7 +54,8 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 
 def test_a_stored_network_is_exported_with_its_accuracy(validated: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder, entry = validated
-    context, network, _ = stored_network(folder, IDENTITY)
+    context = open_run(folder)
+    network = restore_network(context, find_network(context, IDENTITY))
     with torch.no_grad():
         assert accuracy(network, context.splits.test) == entry["metric"]
     path = tmp_path / "m.onnx"
@@ -81,21 +82,21 @@ def test_a_failed_check_is_printed_and_ends_with_one(
 def test_what_is_not_there_is_named(validated: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder, _ = validated
     with pytest.raises(CardError, match=r"is no run folder: there is no .*card\.toml"):
-        stored_network(tmp_path, "teacher_int8")
+        find_network(open_run(tmp_path), "teacher_int8")
     with pytest.raises(CardError, match=f"has no network '{IDENTITY}x'; the nearest are: {IDENTITY}"):
-        stored_network(folder, f"{IDENTITY}x")
+        find_network(open_run(folder), f"{IDENTITY}x")
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     weights = copy / "networks" / IDENTITY / "weights.safetensors"
     shutil.copy(copy / "networks" / "teacher_int8" / "weights.safetensors", weights)
     with pytest.raises(CardError, match="does not belong to"):
-        stored_network(copy, IDENTITY)
+        find_network(open_run(copy), IDENTITY)
     (copy / "networks" / IDENTITY / "network.json").write_text("{")
     with pytest.raises(CardError, match="is damaged: delete it and run the card again"):
-        stored_network(copy, IDENTITY)
+        find_network(open_run(copy), IDENTITY)
     shutil.rmtree(copy / "networks")
     with pytest.raises(CardError, match="holds no validated networks"):
-        stored_network(copy, IDENTITY)
+        find_network(open_run(copy), IDENTITY)
 
 
 @pytest.mark.slow
