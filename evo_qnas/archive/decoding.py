@@ -11,7 +11,7 @@ from evo_qnas.frames import DataFrame, data_frame
 from evo_qnas.tables import Tables
 
 
-def labels_of(header: Header, tables: Tables | None) -> list[np.ndarray] | None:
+def labels_of(tables: Tables | None) -> list[np.ndarray] | None:
     """Per block the text of each choice, `operator w4 a8`; None where the archive has no tables."""
     if tables is None:
         return None
@@ -24,15 +24,13 @@ def labels_of(header: Header, tables: Tables | None) -> list[np.ndarray] | None:
     ]
 
 
-def words_of(
-    header: Header, tables: Tables | None, genomes: Int[np.ndarray, "n blocks"]
-) -> list[Int[np.ndarray, " n"] | np.ndarray]:
+def words_of(tables: Tables | None, genomes: Int[np.ndarray, "n blocks"]) -> list[Int[np.ndarray, " n"] | np.ndarray]:
     """Per block what its choice is in each genome: its text, or its index where there are no tables.
 
     Raises:
         ArchiveError: a genome is none of the tables'.
     """
-    labels = labels_of(header, tables)
+    labels = labels_of(tables)
     if labels is None:
         return list(genomes.T)
     counts = np.array([len(texts) for texts in labels])
@@ -58,7 +56,7 @@ def frame_of(
         columns[_free(info.name, columns, "objective")] = objectives[:, index]
     for index, limit in enumerate(header.constraints):
         columns[_free(limit.name, columns, "excess")] = constraints[:, index]
-    for name, words in zip(header.blocks, words_of(header, tables, genomes), strict=True):
+    for name, words in zip(header.blocks, words_of(tables, genomes), strict=True):
         columns[_free(name, columns, "choice")] = words
     return data_frame(columns)
 

@@ -84,7 +84,7 @@ def paint_fronts(
     slot = columns.piece * 3 + opened + 2 * (heights > top - np.float32(0.7))
     there = slice(0, len(rows))
     grain = tile()[(heights * 23).astype(np.intp) & WRAP, (columns.along * 23).astype(np.intp) & WRAP]
-    painted = _hazed(canvas, pieces)[slot] + (grain * (6 + 10 * table[:, 3]))[..., None]
+    painted = _hazed(pieces)[slot] + (grain * (6 + 10 * table[:, 3]))[..., None]
     clear = (canvas.thickness / (columns.depth + canvas.thickness)).astype(np.float32)[:, None]
     painted = painted * (columns.gain[:, None] * clear) + canvas.haze * (1 - clear)
     np.copyto(canvas.colours[there], painted, where=shown[..., None])
@@ -127,6 +127,6 @@ def _table(pieces: Sequence[Piece]) -> Float[np.ndarray, "pieces 4"]:
     return np.array([(p.height, p.pitch, p.storey, p.rough) for p in pieces], dtype=np.float32)
 
 
-def _hazed(canvas: Canvas, pieces: Sequence[Piece]) -> Float[np.ndarray, "slots 3"]:
+def _hazed(pieces: Sequence[Piece]) -> Float[np.ndarray, "slots 3"]:
     """Colours of wall, opening, roof (twice: an opening never reaches the roof) of each piece."""
     return np.concatenate([np.stack([piece.wall, piece.opening, piece.roof]) for piece in pieces])

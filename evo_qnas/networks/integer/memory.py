@@ -143,14 +143,14 @@ def surroundings(network: QuantizedNetwork, blocks: Sequence[str]) -> tuple[dict
         before = [tensor for tensor in tensors if tensor.made < first and tensor.last >= first]
         # A tensor that dies inside the block is its input; an input that lives on is known by the nodes that read it.
         across = [tensor for tensor in before if tensor.last > end]
-        source = _input_of(network, tensors, blocks, block)
+        source = _input_of(network, tensors, block)
         kept = any(tensor.made == source for tensor in across)
         around[block] = Surroundings(others=sum(t.size for t in across if t.made != source), kept=kept)
     fixed = [size for tensor, size in zip(tensors, live, strict=True) if not tensor.block]
     return around, max(fixed, default=0)
 
 
-def _input_of(network: QuantizedNetwork, tensors: Sequence[Tensor], blocks: Sequence[str], block: str) -> int:
+def _input_of(network: QuantizedNetwork, tensors: Sequence[Tensor], block: str) -> int:
     """The step that makes the input of a block, -1 where nothing before it is read."""
     graph = network.graph
     nodes = [node for node in graph.graph.nodes if holds_codes(graph, node) and node != last_upsampling(graph)]
