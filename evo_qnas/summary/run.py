@@ -91,7 +91,7 @@ class Int8Teacher(Value):
 
     metric: float
     metric_before_finetune: float
-    metric_search_split: float
+    metric_search_split: float | None = None
     size_bytes: int
     latency_ms: float | None
 
