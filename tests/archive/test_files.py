@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evo_qnas.archive import Archive, Evaluations, Header, Recorder
+from evo_qnas.archive import Archive, Evaluations, Header, Recorder, header
 from evo_qnas.cli import main
 
 Batches = Callable[..., list[Evaluations]]
@@ -131,3 +131,8 @@ def test_a_few_damaged_files_and_a_kill() -> None:
     kill = [sys.executable, str(ROOT / "benchmarks" / "kill_archive.py"), "--kills", "1", "--evaluations", "300"]
     done = subprocess.run([*kill, "--algorithm", "nsga2"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_long_values_are_shortened_beyond_120_characters() -> None:
+    assert header._short("a" * 120) == "a" * 120
+    assert header._short("a" * 121) == "a" * 117 + "..."

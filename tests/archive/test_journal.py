@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evo_qnas.archive import Archive, Evaluations, Header, Recorder
+from evo_qnas.archive import Archive, Evaluations, Header, Recorder, journal
 from evo_qnas.archive.journal import journal_path
 from evo_qnas.problem import ObjectiveInfo
 
@@ -90,3 +90,14 @@ def test_wrong_bytes_never_give_wrong_evaluations(
     assert np.array_equal(archive.genomes, genomes[: len(archive)])
     assert (archive.objectives == 0).all()
     assert len(archive) == 12 or bytes(log) != whole
+
+
+def test_a_journal_that_was_removed_is_no_longer_the_open_file(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.journal", tmp_path / "b.journal"
+    path.write_bytes(b"")
+    other.write_bytes(b"")
+    with path.open("rb") as handle:
+        assert journal._same_file(path, handle.fileno())
+        assert not journal._same_file(other, handle.fileno())
+        path.unlink()
+        assert not journal._same_file(path, handle.fileno())

@@ -89,3 +89,9 @@ def test_additive_sums_by_hand() -> None:
     objectives, excess = additive.sums(np.array([[0, 1], [1, 1]]))
     assert objectives.tolist() == [[121.0], [122.0]]
     assert excess.tolist() == [[0.0], [2.0]]
+
+
+def test_narrow_integers_hold_as_many_options_as_int16_has_numbers() -> None:
+    most = int(np.iinfo(np.int16).max)
+    assert Space.from_counts([2, most]).narrow == np.dtype(np.int16)
+    assert Space.from_counts([2, most + 1]).narrow == np.dtype(np.int64)

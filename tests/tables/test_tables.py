@@ -101,3 +101,11 @@ def block(name: str = "b", operators: tuple[str, ...] = ("a",), bits: Any = (8,)
 def test_parts_that_do_not_fit_are_refused(make: Any, words: str) -> None:
     with pytest.raises(TableError, match=words):
         make()
+
+
+def test_a_baseline_with_one_choice_that_is_not_there_is_refused() -> None:
+    values = {"score": [np.array([1.0, 2.0])] * 3}
+    for genome in ([0, 2, 0], [0, 0, -1], [2, 2, 2]):
+        with pytest.raises(TableError, match=r"baseline 'whole' is no genome of these tables"):
+            Tables.from_arrays(values, baselines={"whole": genome})
+    assert Tables.from_arrays(values, baselines={"whole": [1, 1, 1]}).baselines["whole"] == (1, 1, 1)

@@ -38,3 +38,14 @@ def test_a_second_calibration_forgets_what_the_step_has_learned() -> None:
     assert not torch.equal(quantizer(x).detach(), before)
     quantizer.fit()
     assert torch.equal(quantizer(x).detach(), before)
+
+
+def test_the_sample_holds_the_smallest_and_the_largest_value_wherever_they_stand() -> None:
+    x = torch.zeros(300_000)
+    x[1], x[7] = -3.0, 5.0
+    quantizer = ActivationQuantizer(name="x", block="", bits=8)
+    quantizer.watching = True
+    quantizer(x)
+    (sample,) = quantizer.observed
+    assert (float(sample.min()), float(sample.max())) == (-3.0, 5.0)
+    assert len(sample) < 80_000
