@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from evo_qnas.archive.evaluations import Evaluations
-from evo_qnas.archive.front import front_among, sorted_front
+from evo_qnas.archive.front import front_among
 from evo_qnas.pareto.fronts import undominated
 
 # The hypervolume's reference, a tenth beyond the scaled nadir, so that the ends of a front count.
@@ -73,7 +73,7 @@ def traced(evaluations: Evaluations) -> Traced:
         best = front_among(evaluations.objectives, rows)
     else:
         fronts = _fronts(evaluations.objectives, rows, np.searchsorted(last, rows), len(last))
-        best = sorted_front(evaluations.objectives, np.sort(fronts[-1] if fronts else rows))
+        best = front_among(evaluations.objectives, np.sort(fronts[-1] if fronts else rows))
     ideal = nadir = np.full(m, np.nan)
     volumes = np.zeros(len(last))
     if len(best):

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from evo_qnas.compare.case import KnownFront
 from evo_qnas.compare.runs import Run
-from evo_qnas.pareto import hypervolume, nondominated
+from evo_qnas.pareto import front_mask, hypervolume, nondominated
 
 # Shares of the reference's hypervolume whose cost is reported: one, two and three nines.
 TARGETS = (0.9, 0.99, 0.999)
@@ -80,7 +80,7 @@ def reference_of(known: KnownFront | None, runs: Sequence[Run]) -> Reference:
     else:
         parts = fronts if known is None else [known.points, *fronts]
         points = np.concatenate(parts)
-        points = points[nondominated(points)]
+        points = points[front_mask(points)]
         points = points[np.lexsort(points.T[::-1])]
         own = f"best known, from {len(runs)} runs"
         how = own if known is None else f"{own} and a {known.how}"
@@ -145,7 +145,7 @@ def measure(run: Run, reference: Reference, budget: int) -> Quality:
         (hypervolume); all through moocore.
     """
     judged = run.judged[run.front]
-    judged = judged[nondominated(judged)]
+    judged = judged[front_mask(judged)]
     scaled, target = reference.scaled(judged), reference.scaled(reference.points)
     nothing = not len(judged) or not len(target)
     curve = np.array([_share_after(run, reference, end) for end in checkpoints(budget)])

@@ -15,14 +15,12 @@ from evo_qnas.pareto.reach import Reachable, require_feasible, smallest_reachabl
 from evo_qnas.pareto.single import relaxed_minimum, smallest_sum
 from evo_qnas.pareto.sweep import weight_sweep
 from evo_qnas.problem import Problem
-from evo_qnas.spaces import Additive
+from evo_qnas.spaces import ROUNDING, Additive
 
 # Equal steps of the sweep of weights by the number of objectives: 201, 231 and 120 planes, chosen, not measured.
 _DIVISIONS = {1: 1, 2: 200, 3: 20, 4: 7}
 # Qhull's time grows steeply with the dimension.
 _MOST_DIMENSIONS = 4
-# As for exact fronts: rounding must not decide about a limit.
-_SLACK = 1e-12
 # An exact front whose volume is below this has none below the reference point 1.0.
 _NO_VOLUME = 1e-9
 # An objective that varies by less than this share of its size does not vary.
@@ -161,7 +159,7 @@ def _against_bound(objectives: Float[np.ndarray, "n m"], problem: Problem, addit
             f"the exact front is out of reach and bounds are for up to {_MOST_DIMENSIONS} objectives: got {m}"
         )
     require_feasible(additive)
-    whole = lattice(additive, slack=_SLACK)
+    whole = lattice(additive, slack=ROUNDING)
     corners = np.concatenate([smallest_sum(whole, objective=index) for index in range(m)])
     values = problem.evaluate(problem.space.decode(corners))[0]
     ideal = values.min(axis=0)

@@ -22,11 +22,8 @@ from evo_qnas.problem.quantities import Custom, TermLimit, parse_constraint, par
 from evo_qnas.problem.slow import SlowResult, run_slow
 from evo_qnas.problem.terms import ROWS, Term, TermValues
 from evo_qnas.progress import progress_bar
-from evo_qnas.spaces import Additive, Space
+from evo_qnas.spaces import ROUNDING, Additive, Space
 from evo_qnas.tables import Tables
-
-# Relative rounding of a sum: thousands of times float64's, and far below the precision of any measurement.
-_ROUNDING = 1e-12
 
 
 @final
@@ -297,4 +294,4 @@ class TableProblem(Problem):
 def _excess(value: Float[np.ndarray, " n"], bound: float, summed: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """`value - bound`, 0 where only the rounding of a sum is left of it: 0.1 + 0.2 - 0.3 meets a limit of 0."""
     excess: np.ndarray = value - bound
-    return np.where(np.abs(excess) <= _ROUNDING * (summed + abs(bound)), 0.0, excess)
+    return np.where(np.abs(excess) <= ROUNDING * (summed + abs(bound)), 0.0, excess)

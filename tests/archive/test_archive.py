@@ -13,7 +13,7 @@ from evo_qnas.archive import Archive, Evaluations, Header, Recorder, Validated
 from evo_qnas.archive.reading import open_stored
 from evo_qnas.errors import ArchiveError
 from evo_qnas.files import SEAL_BYTES, Seal
-from evo_qnas.problem import TableProblem
+from evo_qnas.problem import ObjectiveInfo, TableProblem
 from evo_qnas.tables import Tables
 
 Batches = Callable[..., list[Evaluations]]
@@ -345,3 +345,22 @@ def test_an_archive_whose_file_was_deleted_is_not_current(path: Path) -> None:
     assert stored.is_current()
     path.unlink()
     assert not stored.is_current()
+
+
+def test_rounding_adds_no_point_to_the_front() -> None:
+    """Ten blocks of 0.1 or 0.3: 11 sizes there are, whatever the order in which they are added."""
+    rng = np.random.default_rng(0)
+    genomes = (rng.random((2000, 10)) < 0.5).astype(np.int64)
+    genomes[:11] = np.tri(11, 10, -1)
+    sizes = np.array([sum(row) for row in rng.permuted(np.where(genomes == 1, 0.3, 0.1), axis=1)])
+    scores = (10 - genomes.sum(axis=1)).astype(np.float64)
+    assert len(np.unique(sizes)) > 11
+    header = Header(
+        blocks=tuple("abcdefghij"),
+        objectives=(ObjectiveInfo(name="score"), ObjectiveInfo(name="size")),
+        algorithm="random",
+    )
+    with Recorder.open(None, header) as recorder:
+        recorder.append(Evaluations.ok(genomes, np.column_stack([scores, sizes]), np.zeros((2000, 0))))
+        archive = recorder.finish()
+    assert len(archive.front) == 11
