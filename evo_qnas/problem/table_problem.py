@@ -269,13 +269,15 @@ class TableProblem(Problem):
         )
 
     @classmethod
-    def from_description(cls, tables: Tables, description: Mapping[str, Any]) -> "TableProblem":
+    def from_description(
+        cls, tables: Tables, description: Mapping[str, Any], *, trusted: bool = False
+    ) -> "TableProblem":
         """The problem that `describe` described.
 
         Raises:
-            ProblemError: it names a function that cannot be imported any more.
+            ProblemError: it names functions and is not `trusted`, so that none is imported, or one cannot be imported.
         """
-        functions = imported_functions(description)
+        functions = imported_functions(description, trusted=trusted)
         return cls(
             tables,
             [functions.get(text, text) for text in description["objectives"]],

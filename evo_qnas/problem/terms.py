@@ -162,6 +162,22 @@ def _distinct(codes: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
     return (1 + changes).astype(np.float64)
 
 
+def has_term_form(text: str) -> bool:
+    """True for a text that is read as columns of tables, whether or not these have them; no function is ever meant.
+
+    Example:
+        >>> has_term_form("latency_ms"), has_term_form(" max:latency_ms"), has_term_form("my.module:memory")
+        (True, True, False)
+    """
+    return ":" not in text or text.strip().startswith("distinct(") or _split(text)[0] in PREFIXES
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The parts before and after the colon; nothing before it where there is none."""
+    prefix, colon, name = text.strip().partition(":")
+    return (prefix.strip(), name.strip()) if colon else ("", prefix)
+
+
 def parse_term(text: str, tables: Tables) -> Term:
     """The term that `text` names: `column`, `mean:column`, `max:column`, `worst:column` or `distinct(operator)`.
 
@@ -175,9 +191,8 @@ def parse_term(text: str, tables: Tables) -> Term:
             raise ProblemError(f"{plain!r}: distinct takes one of {', '.join(_LABELS)}, not {label!r}")
         return Term(kind="distinct", name=label)
     kind: Kind = "sum"
-    name = plain
+    prefix, name = _split(plain)
     if ":" in plain:
-        prefix, _, name = plain.partition(":")
         if prefix not in PREFIXES:
             raise ProblemError(f"{plain!r}: before the colon stands {', '.join(PREFIXES)}, not {prefix!r}")
         kind = PREFIXES[prefix]

@@ -219,7 +219,6 @@ def test_the_problem_is_rebuilt_from_the_file(tmp_path: Path, header: Header, ta
         {"objectives": ["this:that"]},
         {"objectives": ["score"], "constraints": ["antigravity:fly"]},
         {"objectives": ["score"], "functions": {"antigravity:fly": {}}},
-        {"objectives": ["antigravity:fly <= 3"]},
     ],
 )
 def test_a_file_runs_no_function(header: Header, description: dict[str, object]) -> None:
