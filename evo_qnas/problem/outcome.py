@@ -97,7 +97,11 @@ class Returns:
         for kind, part, width in zip(
             ("objectives", "constraints"), returned, (len(self.objectives), len(self.constraints)), strict=True
         ):
-            numbers = as_numbers(part, f"{who}: {kind}") if np.size(part) else np.empty(np.shape(part))
+            numbers = (
+                as_numbers(part, f"{who}: {kind}", limit=kind == "constraints")
+                if np.size(part)
+                else np.empty(np.shape(part))
+            )
             if numbers.shape != (n, width):
                 raise EvaluationError(f"{who} must give {kind} of shape ({n}, {width}), got {numbers.shape}")
             arrays.append(numbers)

@@ -61,9 +61,9 @@ def parse_constraint(item: str | Custom, tables: Tables) -> Constraint:
         ProblemError: the limit cannot be read, or a column or function is unknown.
     """
     if not isinstance(item, str):
-        return as_objective(item)
+        return replace(as_objective(item), limit=True)
     if names_function(item):
-        return import_objective(item)
+        return replace(import_objective(item), limit=True)
     limit = parse_limit(item)
     term = parse_term(limit.name, tables)
     return TermLimit(term=term, limit=replace(limit, name=term.text))

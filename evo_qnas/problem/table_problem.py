@@ -55,7 +55,7 @@ class TableProblem(Problem):
                 is better), `mean:column`, `max:column`, `worst:column` (the largest over devices, columns
                 `column@device`), `module:function`, or a function of `Networks` (see `objective`).
             constraints: `column <= number`, `>=`, `number <= column <= number`, with the same terms and
-                `distinct(operator)`, or a function of `Networks` whose result is met where it is at most 0.
+                `distinct(operator)`, or a function of `Networks` that is met where its result is at most 0, or True.
             ties: groups of block names that share one choice, beside those of the tables.
             pins: per block the values that `operator`, `weight_bits` or `activation_bits` must have.
             forbidden: per block the values that exclude a choice.

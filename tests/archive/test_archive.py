@@ -1,5 +1,8 @@
+import copy
 import json
+import multiprocessing
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +17,7 @@ from evo_qnas.archive.reading import open_stored
 from evo_qnas.errors import ArchiveError
 from evo_qnas.files import SEAL_BYTES, Seal
 from evo_qnas.problem import ObjectiveInfo, TableProblem
+from evo_qnas.search import search
 from evo_qnas.tables import Tables
 
 Batches = Callable[..., list[Evaluations]]
@@ -363,3 +367,37 @@ def test_rounding_adds_no_point_to_the_front() -> None:
         recorder.append(Evaluations.ok(genomes, np.column_stack([scores, sizes]), np.zeros((2000, 0))))
         archive = recorder.finish()
     assert len(archive.front) == 11
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_archives_are_copied_and_sent_to_other_processes(path: Path, stored: bool) -> None:
+    archive = Archive.load(path).add_validation(Validated(id="net0", genome=(0, 1, 2, 3), after={"accuracy": 0.75}))
+    archive = Archive.load(path) if stored else archive
+    for other in (pickle.loads(pickle.dumps(archive)), copy.copy(archive), copy.deepcopy(archive)):
+        assert other.path == path
+        np.testing.assert_array_equal(other.genomes, archive.genomes)
+        np.testing.assert_array_equal(other.front.rows, archive.front.rows)
+        np.testing.assert_array_equal(other.history.hypervolume, archive.history.hypervolume)
+        assert other.front.to_csv() == archive.front.to_csv()
+        assert (other.header.settings, other.extras, other.validated) == (
+            archive.header.settings,
+            archive.extras,
+            archive.validated,
+        )
+        assert (other.versions, other.created_by) == (archive.versions, archive.created_by)
+        assert other.save(path.with_name("again.h5")).front.to_csv() == archive.front.to_csv()
+        with pytest.raises(TypeError, match=r"does not support item assignment"):
+            other.header.settings["evaluations"] = 1  # type: ignore[index]
+    front = pickle.loads(pickle.dumps(archive.front))
+    assert front.to_csv() == copy.deepcopy(archive.front).to_csv() == archive.front.to_csv()
+
+
+def _search_of(problem: TableProblem) -> Archive:
+    return search(problem, evaluations=50, progress=False)
+
+
+def test_a_pool_gives_its_archives_back(tables: Tables) -> None:
+    problem = TableProblem(tables, objectives=["score", "speed"])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        (found,) = pool.map(_search_of, [problem])
+    assert found.front.to_csv() == _search_of(problem).front.to_csv()

@@ -24,6 +24,7 @@ from pymoo.optimize import minimize
 from pymoo.problems import get_problem
 from pymoo.problems.multi import ZDT5
 from pymoo.problems.single.knapsack import create_random_knapsack_problem
+from pymoo.termination.max_gen import MaximumGenerationTermination
 from pymoo.util.ref_dirs import get_reference_directions
 
 from evo_qnas.errors import SearchError
@@ -32,6 +33,7 @@ from evo_qnas.problem import TableProblem, from_pymoo
 from evo_qnas.search import ALGORITHMS, Variation, load_recipe, search
 from evo_qnas.search.pymoo_bridge import EvoNSGA2
 from evo_qnas.search.pymoo_bridge.operators import ReplaceVisited
+from evo_qnas.search.summary import summary
 from evo_qnas.search.visited import Visited
 from evo_qnas.spaces import Space
 from evo_qnas.tables.generate import generate_tables
@@ -157,6 +159,16 @@ def test_their_algorithm_resumes(tmp_path: Path) -> None:
     whole = search(problem, algorithm=integers(), evaluations=150)
     np.testing.assert_array_equal(resumed.genomes, whole.genomes)
     np.testing.assert_array_equal(resumed.objectives, whole.objectives)
+
+
+def test_their_termination_is_the_reason_of_the_end() -> None:
+    problem = TableProblem(TABLES)
+    algorithm = integers()
+    algorithm.termination = MaximumGenerationTermination(3)
+    archive = search(problem, algorithm=algorithm, evaluations=500)
+    assert len(archive) < 500
+    assert archive.extras["ending"] == "the algorithm's own termination: MaximumGenerationTermination"
+    assert "(the algorithm's own termination: MaximumGenerationTermination)" in summary(archive, problem)
 
 
 def test_what_pymoo_refuses_is_one_sentence() -> None:
