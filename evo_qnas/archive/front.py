@@ -60,7 +60,7 @@ class Front:
 
         Keys: `evaluation`, `genome`, `objectives` and `constraints` by name, `blocks` by name (choices in words).
         """
-        words = [column.tolist() for column in words_of(self.load_tables(), self.genomes)]
+        words = [column.tolist() for column in words_of(self.header, self.load_tables(), self.genomes)]
         networks = []
         numbers = zip(self.objectives.tolist(), self.constraints.tolist(), strict=True)
         for at, (values, excess) in enumerate(numbers):

@@ -83,6 +83,7 @@ class TableProblem(Problem):
     def _check_finite(self) -> None:
         """Refuses choices without a number in what is used: sums and fronts of them would mean nothing."""
         for term, values in self._terms.items():
+            values.check_size(term, self.tables)
             finite = values.finite
             if finite.all() and np.isfinite(values.fixed):
                 continue

@@ -18,6 +18,8 @@ Kind = Literal["sum", "mean", "max", "worst", "distinct"]
 PREFIXES: dict[str, Kind] = {"sum": "sum", "mean": "mean", "max": "max", "worst": "worst"}
 # Rows whose numbers fit the processor's cache: 160 KB for 20 blocks.
 ROWS = 1024
+# Larger sums have no differences in float64.
+_LARGEST = float(np.finfo(np.float64).max) / 4.0
 _LABELS = ("operator", "weight_bits", "activation_bits")
 
 
@@ -105,6 +107,18 @@ class TermValues:
             return cls(kind=term.kind, flat=np.concatenate(column.values), fixed=column.fixed)
         parts, offset = term.parts(tables)
         return cls(kind=term.kind, flat=np.concatenate(parts), fixed=offset)
+
+    def check_size(self, term: Term, tables: Tables) -> None:
+        """Refuses sums whose differences float64 cannot hold.
+
+        Raises:
+            ProblemError: the text names the term and the largest sum.
+        """
+        sizes = np.where(np.isfinite(self.flat), np.abs(self.flat), 0.0)
+        with np.errstate(over="ignore"):
+            largest = np.maximum.reduceat(sizes, tables.starts).sum() + abs(self.fixed)
+        if largest > _LARGEST:
+            raise ProblemError(f"{term.text} adds up to {largest:.3g}, beyond {_LARGEST:.3g}: use a larger unit")
 
     @property
     def finite(self) -> Bool[np.ndarray, " flat"]:

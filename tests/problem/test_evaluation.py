@@ -243,3 +243,10 @@ def test_what_a_mask_hides_is_a_failed_evaluation() -> None:
     outcome = next(iter(evaluate_batches(problem_of(hidden), GENOMES)))
     assert outcome.state.tolist() == [0, 1, 0, 1]
     assert outcome.reasons[1] == "'mine' is nan"
+
+
+def test_too_large_a_number_is_a_failed_evaluation() -> None:
+    given = np.array([1.0, 1e308, -1e308, 4e307])
+    outcome = next(iter(evaluate_batches(problem_of(lambda networks: given[: len(networks)]), GENOMES)))
+    assert outcome.state.tolist() == [0, 1, 1, 0]
+    assert outcome.reasons[1] == "'mine' is 1e+308, too large a number"

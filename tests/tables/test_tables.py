@@ -101,3 +101,14 @@ def block(name: str = "b", operators: tuple[str, ...] = ("a",), bits: Any = (8,)
 def test_parts_that_do_not_fit_are_refused(make: Any, words: str) -> None:
     with pytest.raises(TableError, match=words):
         make()
+
+
+def test_blocks_must_be_blocks() -> None:
+    with pytest.raises(TableError, match=r"blocks must be Block\(name=.., operators=.., ..\) each, got 'a'"):
+        Tables.from_arrays({"score": [np.array([1.0, 0.5])] * 2}, blocks=["a", "b"])  # type: ignore[list-item]
+
+
+def test_what_a_mask_hides_is_no_number() -> None:
+    hidden = np.ma.array([1.0, 2.0], mask=[False, True])
+    tables = Tables.from_arrays({"score": [hidden]}, stderr={"score": [hidden]})
+    assert np.isnan(tables.column("score").values[0]).tolist() == [False, True]
