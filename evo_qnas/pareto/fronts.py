@@ -13,6 +13,10 @@ _MANY = 2000
 _FEW_DIMENSIONS = 3
 # What float64 may have lost of a sum whose parts cancel, as a share of the other points' numbers.
 _LOST = 2.0**-50
+# A front whose volume is below this has none: its points lie on the edges of the scaled range.
+_NO_VOLUME = 1e-9
+# Shares that differ from 1 by less are 1: sums differ in their last digits.
+_WHOLE = 1e-9
 
 
 def nondominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
@@ -114,3 +118,26 @@ def hypervolume(points: Float[np.ndarray, "n m"], reference: Float[np.ndarray, "
         raise ProblemError(f"the reference point needs {points.shape[1]} finite numbers, got {reference.tolist()}")
     useful = points[(points < reference).all(axis=1) & np.isfinite(points).all(axis=1)]
     return float(moocore.hypervolume(useful, ref=reference)) if len(useful) else 0.0
+
+
+def reference_coordinate(volume: float) -> float:
+    """The reference point's coordinate in every objective, scaled to the range of a front.
+
+    1.0, so that a share is of what lies within the range; 1.1 where the front has no volume below that, as two points
+    that are best in one objective each.
+
+    Args:
+        volume: the scaled front's hypervolume below 1.0.
+    """
+    return 1.0 if volume > _NO_VOLUME else 1.1
+
+
+def hypervolume_share(reached: float, best: float) -> float:
+    """A hypervolume as a share of the best one: 1 where they differ by rounding alone, NaN where there is no best.
+
+    Example:
+        >>> hypervolume_share(0.1 + 0.2, 0.3), hypervolume_share(1.0, 4.0)
+        (1.0, 0.25)
+    """
+    share = reached / best if best > 0.0 else float("nan")
+    return 1.0 if abs(share - 1.0) <= _WHOLE else share
