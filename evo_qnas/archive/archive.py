@@ -65,6 +65,12 @@ class Archive:
     def __len__(self) -> int:
         return len(self._contents.evaluations) if self._stored is None else len(self._stored)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The whole archive, for other processes and copies; it no longer needs its file."""
+        trace = (self.front.rows, self.history)
+        written = {"versions": dict(self.versions), "created_by": self.created_by}
+        return Archive, (self._whole(), self.path, None, trace), written
+
     def __repr__(self) -> str:
         where = "in memory" if self.path is None else str(self.path)
         return f"Archive({where}: {len(self)} evaluations, {len(self.front)} on the front, {self.header.algorithm})"
@@ -130,12 +136,12 @@ class Archive:
         """Facts about the run that change nothing in it: why it ended, its seconds, its workers."""
         return self._contents.extras
 
-    @property
+    @cached_property
     def versions(self) -> Mapping[str, str]:
         """Versions of Python and of the libraries that the archive was written with."""
         return MappingProxyType(versions()) if self._stored is None else self._stored.versions
 
-    @property
+    @cached_property
     def created_by(self) -> str:
         """The program that wrote the archive."""
         return f"evo_qnas {versions()['evo_qnas']}" if self._stored is None else self._stored.created_by

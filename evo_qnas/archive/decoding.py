@@ -24,19 +24,42 @@ def labels_of(tables: Tables | None) -> list[np.ndarray] | None:
     ]
 
 
-def words_of(tables: Tables | None, genomes: Int[np.ndarray, "n blocks"]) -> list[Int[np.ndarray, " n"] | np.ndarray]:
-    """Per block what its choice is in each genome: its text, or its index where there are no tables.
+def words_of(
+    header: Header, tables: Tables | None, genomes: Int[np.ndarray, "n blocks"]
+) -> list[Int[np.ndarray, " n"] | np.ndarray]:
+    """Per block what its choice is in each genome: its text, its value, or its index where neither is known.
 
     Raises:
         ArchiveError: a genome is none of the tables'.
     """
     labels = labels_of(tables)
     if labels is None:
-        return list(genomes.T)
+        return _values_of(header, genomes)
     counts = np.array([len(texts) for texts in labels])
     if genomes.shape[1] != len(counts) or (genomes < 0).any() or (genomes >= counts).any():
         raise ArchiveError("the archive is damaged: it has genomes that are none of its tables'")
     return [texts[genomes[:, block]] for block, texts in enumerate(labels)]
+
+
+def _values_of(header: Header, genomes: Int[np.ndarray, "n blocks"]) -> list[np.ndarray]:
+    """Per block the value of its choice, as a problem of pymoo describes them; else its index."""
+    described = header.problem.get("values") if header.problem.get("kind") == "values" else None
+    if described is None:
+        return list(genomes.T)
+    try:
+        return [_value_of(values, column) for values, column in zip(described, genomes.T, strict=True)]
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+        raise ArchiveError(f"the archive is damaged: its choices have no values ({error})") from error
+
+
+def _value_of(values: Any, column: Int[np.ndarray, " n"]) -> np.ndarray:
+    """The values of choices, of a range of integers or a list."""
+    if isinstance(values, dict):
+        numbers: np.ndarray = column + int(values["first"])
+        return numbers
+    if (column < 0).any():
+        raise IndexError("a choice is below 0")
+    return np.array([values[choice] for choice in column.tolist()], dtype=object)
 
 
 def frame_of(
@@ -56,7 +79,7 @@ def frame_of(
         columns[_free(info.name, columns, "objective")] = objectives[:, index]
     for index, limit in enumerate(header.constraints):
         columns[_free(limit.name, columns, "excess")] = constraints[:, index]
-    for name, words in zip(header.blocks, words_of(tables, genomes), strict=True):
+    for name, words in zip(header.blocks, words_of(header, tables, genomes), strict=True):
         columns[_free(name, columns, "choice")] = words
     return data_frame(columns)
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32, Integer, UInt8
 
+from evo_qnas.archive.pickling import reduced
 from evo_qnas.errors import ArchiveError
 from evo_qnas.problem.outcome import OK
 
@@ -40,6 +41,10 @@ class Evaluations:
         lengths = [len(part) for part in self.parts]
         if len(set(lengths)) > 1:
             raise ArchiveError(f"the parts of evaluations need one length, got {lengths}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: read-only mappings cannot be pickled."""
+        return reduced(self)
 
     def __len__(self) -> int:
         return len(self.genomes)

@@ -14,7 +14,7 @@ from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.header import Header
 from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
-from evo_qnas.pareto.fronts import undominated
+from evo_qnas.pareto.fronts import front_mask
 from evo_qnas.pareto.order import lexical_order
 from evo_qnas.tables import Tables
 
@@ -60,7 +60,7 @@ class Front:
 
         Keys: `evaluation`, `genome`, `objectives` and `constraints` by name, `blocks` by name (choices in words).
         """
-        words = [column.tolist() for column in words_of(self.load_tables(), self.genomes)]
+        words = [column.tolist() for column in words_of(self.header, self.load_tables(), self.genomes)]
         networks = []
         numbers = zip(self.objectives.tolist(), self.constraints.tolist(), strict=True)
         for at, (values, excess) in enumerate(numbers):
@@ -87,6 +87,8 @@ def _finite(value: float) -> float | None:
 def front_rows(evaluations: Evaluations) -> Int[np.ndarray, " n"]:
     """(n,) int64: the rows of the front, sorted by the objectives; of networks with equal objectives the first stays.
 
+    Objectives that differ by rounding alone are equal, see `front_mask`.
+
     Example:
         >>> values = np.array([[2.0, 1.0], [1.0, 2.0], [2.0, 2.0]])
         >>> front_rows(Evaluations.ok(np.array([[0], [1], [2]]), values, np.zeros((3, 0))))
@@ -99,16 +101,8 @@ def front_among(objectives: Float[np.ndarray, "n m"], rows: Int[np.ndarray, " _"
     """The front of some rows, all finite and feasible; sorted by the objectives, the first of equal ones."""
     if not len(rows):
         return rows
-    return sorted_front(objectives, rows[undominated(objectives[rows])])
-
-
-def sorted_front(objectives: Float[np.ndarray, "n m"], best: Int[np.ndarray, " _"]) -> Int[np.ndarray, " _"]:
-    """Rows that none of them beats, sorted by the objectives; of equal ones the first."""
-    if not len(best):
-        return best
-    best = best[lexical_order(objectives[best])]
-    values = objectives[best]
-    chosen: np.ndarray = best[np.concatenate([[True], (values[1:] != values[:-1]).any(axis=1)])]
+    best = rows[front_mask(objectives[rows])]
+    chosen: np.ndarray = best[lexical_order(objectives[best])]
     return chosen
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, final
 
+from evo_qnas.archive.pickling import reduced
 from evo_qnas.errors import ArchiveError
 from evo_qnas.problem import ConstraintInfo, ObjectiveInfo
 from evo_qnas.tables import Tables
@@ -48,6 +49,10 @@ class Header:
                 json.dumps(dict(value), allow_nan=False)
             except (TypeError, ValueError) as error:
                 raise ArchiveError(f"the {name} of an archive must be plain JSON values: {error}") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: read-only mappings cannot be pickled."""
+        return reduced(self)
 
     def differences(self, other: "Header") -> Iterator[str]:
         """The differences from `other` (the earlier run), most telling first; each a phrase for a message."""

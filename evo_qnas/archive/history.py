@@ -9,11 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from evo_qnas.archive.evaluations import Evaluations
-from evo_qnas.archive.front import front_among, sorted_front
-from evo_qnas.pareto.fronts import undominated
+from evo_qnas.archive.front import front_among
+from evo_qnas.pareto.fronts import reference_coordinate, undominated
 
-# The hypervolume's reference, a tenth beyond the scaled nadir, so that the ends of a front count.
-REFERENCE = 1.1
 # Rows of a history: a picture's width; hypervolumes of three and more objectives take longer.
 MOST_ROWS = 500
 MOST_ROWS_MANY = 16
@@ -40,7 +38,7 @@ class History:
         hypervolume: (rows,) float64.
         ideal: (m,) float64, smallest value of the final front; NaN where nothing is feasible.
         nadir: (m,) float64, largest value of the final front (of all feasible networks where the front has no range).
-        reference: the reference point's coordinate in every scaled objective.
+        reference: the reference point's coordinate in every scaled objective, see `reference_coordinate`.
     """
 
     generation: Int[np.ndarray, " rows"]
@@ -49,7 +47,7 @@ class History:
     hypervolume: Float[np.ndarray, " rows"]
     ideal: Float[np.ndarray, " m"]
     nadir: Float[np.ndarray, " m"]
-    reference: float = REFERENCE
+    reference: float = 1.0
 
     def __len__(self) -> int:
         return len(self.generation)
@@ -73,17 +71,18 @@ def traced(evaluations: Evaluations) -> Traced:
         best = front_among(evaluations.objectives, rows)
     else:
         fronts = _fronts(evaluations.objectives, rows, np.searchsorted(last, rows), len(last))
-        best = sorted_front(evaluations.objectives, np.sort(fronts[-1] if fronts else rows))
+        best = front_among(evaluations.objectives, np.sort(fronts[-1] if fronts else rows))
     ideal = nadir = np.full(m, np.nan)
-    volumes = np.zeros(len(last))
+    volumes, reference = np.zeros(len(last)), 1.0
     if len(best):
         ideal, nadir = _range(evaluations.objectives, best, feasible)
         span = np.where(nadir > ideal, nadir - ideal, 1.0)
         scaled = [(evaluations.objectives[part] - ideal) / span for part in fronts or [rows]]
-        if m == 2:
-            volumes = _areas(scaled[0], np.searchsorted(last, rows), len(last))
-        else:
-            volumes = np.array([_volume(points) for points in scaled])
+        step = np.searchsorted(last, rows)
+        volumes = _volumes(scaled, step, len(last), reference)
+        reference = reference_coordinate(volumes[-1])
+        if reference != 1.0:
+            volumes = _volumes(scaled, step, len(last), reference)
     return best, History(
         generation=evaluations.generation[last].astype(np.int64),
         evaluations=(last + 1).astype(np.int64),
@@ -91,7 +90,17 @@ def traced(evaluations: Evaluations) -> Traced:
         hypervolume=volumes,
         ideal=ideal,
         nadir=nadir,
+        reference=reference,
     )
+
+
+def _volumes(
+    scaled: list[np.ndarray], step: Int[np.ndarray, " _"], steps: int, reference: float
+) -> Float[np.ndarray, " steps"]:
+    """Hypervolume of every step: of all points ever best in two objectives, else of each step's front."""
+    if len(scaled) == 1 and scaled[0].shape[1] == 2:
+        return _areas(scaled[0], step, steps, reference)
+    return np.array([_volume(points, reference) for points in scaled])
 
 
 def _range(
@@ -128,7 +137,9 @@ def _ever_best(
     return np.concatenate(kept) if kept else rows
 
 
-def _areas(points: Float[np.ndarray, "n 2"], step: Int[np.ndarray, " n"], steps: int) -> Float[np.ndarray, " steps"]:
+def _areas(
+    points: Float[np.ndarray, "n 2"], step: Int[np.ndarray, " n"], steps: int, reference: float
+) -> Float[np.ndarray, " steps"]:
     """Hypervolume of the points of steps `0 .. s` for every `s`, in two objectives, many steps at once.
 
     The area is a sum of strips between neighbouring first objectives. A strip's height is set by the least second
@@ -142,15 +153,15 @@ def _areas(points: Float[np.ndarray, "n 2"], step: Int[np.ndarray, " n"], steps:
         new = slice(bounds[first], bounds[stop])
         here = np.concatenate([front, points[new]])
         at = np.concatenate([np.zeros(len(front), dtype=np.int64), step[new] - first])
-        inside = (here < REFERENCE).all(axis=1)
+        inside = (here < reference).all(axis=1)
         here, at = here[inside], at[inside]
         order = np.argsort(here[:, 0], kind="stable")
-        floor = np.full((stop - first, len(here)), REFERENCE)
+        floor = np.full((stop - first, len(here)), reference)
         floor[at[order], np.arange(len(here))] = here[order, 1]
         np.minimum.accumulate(floor, axis=0, out=floor)
         np.minimum.accumulate(floor, axis=1, out=floor)
-        widths = np.diff(here[order, 0], append=REFERENCE)
-        volumes[first:stop] = (REFERENCE - floor) @ widths
+        widths = np.diff(here[order, 0], append=reference)
+        volumes[first:stop] = (reference - floor) @ widths
         front = here[moocore.is_nondominated(here)] if len(here) else here
     return volumes
 
@@ -177,14 +188,14 @@ def _fronts(
     return fronts
 
 
-def _volume(front: Float[np.ndarray, "n m"]) -> float:
+def _volume(front: Float[np.ndarray, "n m"], reference: float) -> float:
     """The hypervolume of one scaled front: exact up to four objectives, sampled with a fixed seed above."""
     m = front.shape[1]
-    front = front[(front < REFERENCE).all(axis=1)]
+    front = front[(front < reference).all(axis=1)]
     if not len(front):
         return 0.0
     if m == 1:
-        return float(REFERENCE - front.min())
+        return float(reference - front.min())
     if m <= MOST_EXACT:
-        return float(moocore.hypervolume(front, ref=np.full(m, REFERENCE)))
-    return float(moocore.hv_approx(front, ref=np.full(m, REFERENCE), nsamples=SAMPLES, seed=0, method="DZ2019-HW"))
+        return float(moocore.hypervolume(front, ref=np.full(m, reference)))
+    return float(moocore.hv_approx(front, ref=np.full(m, reference), nsamples=SAMPLES, seed=0, method="DZ2019-HW"))

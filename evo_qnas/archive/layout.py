@@ -21,6 +21,7 @@ from evo_qnas.archive.evaluations import Evaluations, narrow
 from evo_qnas.archive.front import signs
 from evo_qnas.archive.header import Header
 from evo_qnas.archive.history import History, Traced, traced
+from evo_qnas.archive.pickling import reduced
 from evo_qnas.archive.validated import Validated
 from evo_qnas.files import Seal, replacing
 from evo_qnas.tables import Tables
@@ -54,6 +55,10 @@ class Contents:
     finished: bool = False
     extras: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     validated: tuple[Validated, ...] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: read-only mappings cannot be pickled."""
+        return reduced(self)
 
 
 @cache

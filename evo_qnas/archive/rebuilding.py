@@ -20,7 +20,10 @@ def rebuilt_problem(header: Header, tables: Tables | None, name: str, *, trusted
         ArchiveError: the search was not on tables, or the problem has functions and is not trusted.
         ProblemError: a function cannot be imported any more.
     """
-    functions = [] if trusted else named_functions(header.problem)
+    try:
+        functions = [] if trusted else named_functions(header.problem)
+    except (TypeError, AttributeError) as error:
+        raise ArchiveError(f"{name} describes its problem in a way that cannot be read: {error}") from error
     if functions:
         raise ArchiveError(
             f"the problem of {name} has functions, which are not run from a file unasked "
@@ -29,6 +32,9 @@ def rebuilt_problem(header: Header, tables: Tables | None, name: str, *, trusted
     if tables is None or not header.problem:
         raise ArchiveError(f"{name} does not hold its problem, which was not built on tables: build it again in Python")
     try:
-        return TableProblem.from_description(tables, header.problem)
+        problem = TableProblem.from_description(tables, header.problem, trusted=trusted)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(f"{name} describes its problem in a way that cannot be read: {error}") from error
+    if len(problem.objectives) != len(header.objectives) or problem.space.blocks != header.blocks:
+        raise ArchiveError(f"{name} describes another problem than the one that its evaluations are of")
+    return problem

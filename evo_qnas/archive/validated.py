@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import final
+from typing import Any, final
+
+from evo_qnas.archive.pickling import reduced
 
 
 @final
@@ -24,3 +26,7 @@ class Validated:
     before: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     after: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: read-only mappings cannot be pickled."""
+        return reduced(self)

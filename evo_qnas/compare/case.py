@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
-from evo_qnas.pareto import exact_front, nondominated
+from evo_qnas.pareto import exact_front, front_mask
 from evo_qnas.problem import Problem, TableProblem
 from evo_qnas.tables import Tables
 
@@ -99,7 +99,7 @@ def enumerated_front(problem: Problem) -> KnownFront:
         genes = np.stack(np.unravel_index(numbers, tuple(space.counts)), axis=1).astype(np.int64)
         objectives, excess = problem.evaluate(space.decode(genes))
         best = np.concatenate([best, objectives[(excess <= 0).all(axis=1)]])
-        best = best[nondominated(best)]
+        best = best[front_mask(best)]
     return KnownFront(points=_sorted(best), exact=True, how=f"exact front, by evaluating all {space.size:,} networks")
 
 
@@ -131,7 +131,7 @@ def grouped_front(problem: Problem, groups: Sequence[Sequence[int]]) -> KnownFro
         genomes[:, list(group)] = chosen[merged.genomes[:, index]]
     values, _ = problem.evaluate(genomes)
     how = f"exact front, by merging the sums of {len(groups)} groups of blocks"
-    return KnownFront(points=_sorted(values[nondominated(values)]), exact=merged.exact, how=how)
+    return KnownFront(points=_sorted(values[front_mask(values)]), exact=merged.exact, how=how)
 
 
 def _combinations(problem: Problem, group: Sequence[int]) -> Int[np.ndarray, "combinations members"]:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from evo_qnas.compare.case import KnownFront
 from evo_qnas.compare.runs import Run
-from evo_qnas.pareto import hypervolume, nondominated
+from evo_qnas.pareto import front_mask, hypervolume, hypervolume_share, nondominated, reference_coordinate
 
 # Shares of the reference's hypervolume whose cost is reported: one, two and three nines.
 TARGETS = (0.9, 0.99, 0.999)
@@ -55,7 +55,7 @@ class Reference:
     def share(self, values: Float[np.ndarray, "n m"]) -> float:
         """Hypervolume of some networks' objectives as a share of this front's."""
         reached = hypervolume(self.scaled(values), np.full(len(self.ideal), self.point))
-        return reached / self.volume if self.volume > 0.0 else float("nan")
+        return hypervolume_share(reached, self.volume)
 
     @property
     def text(self) -> str:
@@ -80,15 +80,14 @@ def reference_of(known: KnownFront | None, runs: Sequence[Run]) -> Reference:
     else:
         parts = fronts if known is None else [known.points, *fronts]
         points = np.concatenate(parts)
-        points = points[nondominated(points)]
+        points = points[front_mask(points)]
         points = points[np.lexsort(points.T[::-1])]
         own = f"best known, from {len(runs)} runs"
         how = own if known is None else f"{own} and a {known.how}"
     ideal, nadir = _range(points, [run.judged for run in runs])
     scaled = (points - ideal) / (nadir - ideal)
-    point, m = 1.0, len(ideal)
-    if hypervolume(scaled, np.full(m, point)) <= _EQUAL:
-        point = 1.1
+    m = len(ideal)
+    point = reference_coordinate(hypervolume(scaled, np.ones(m)))
     volume = hypervolume(scaled, np.full(m, point))
     exact = known is not None and known.exact
     return Reference(points=points, ideal=ideal, nadir=nadir, point=point, volume=volume, exact=exact, how=how)
@@ -145,7 +144,7 @@ def measure(run: Run, reference: Reference, budget: int) -> Quality:
         (hypervolume); all through moocore.
     """
     judged = run.judged[run.front]
-    judged = judged[nondominated(judged)]
+    judged = judged[front_mask(judged)]
     scaled, target = reference.scaled(judged), reference.scaled(reference.points)
     nothing = not len(judged) or not len(target)
     curve = np.array([_share_after(run, reference, end) for end in checkpoints(budget)])

@@ -14,7 +14,7 @@ from evo_qnas.compare.case import Case
 from evo_qnas.compare.entries import Entry
 from evo_qnas.errors import ArchiveError, EvoQnasError
 from evo_qnas.jobs import spread
-from evo_qnas.pareto import nondominated
+from evo_qnas.pareto import front_mask
 from evo_qnas.problem import Problem
 from evo_qnas.progress import progress_bar
 from evo_qnas.search import search
@@ -136,7 +136,7 @@ class Task:
             objectives=objectives,
             judged=judged,
             seconds=evaluations.seconds[feasible],
-            front=nondominated(objectives),
+            front=front_mask(objectives),
             evaluations=len(evaluations),
             total_seconds=float(evaluations.seconds.max(initial=0.0)),
             reused=reused,

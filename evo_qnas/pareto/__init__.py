@@ -1,7 +1,8 @@
 """Pareto mathematics: fronts, hypervolume, exact answers on additive problems.
 
-- `nondominated`, `hypervolume`: of any points.
+- `nondominated`, `front_mask`, `hypervolume`: of any points.
 - `exact_front`, `ExactFront`: the true front of an additive problem, or one within a proven distance.
+- `reference_coordinate`, `hypervolume_share`: the one scale of all hypervolumes.
 - `certificate`, `Certificate`: how good a result is against that.
 - `smallest_reachable`, `Reachable`, `require_feasible`: what limits leave.
 - `weighted_sum_optima`, `weight_sweep`: supported points of the front.
@@ -9,7 +10,7 @@
 
 from evo_qnas.pareto.certificate import Certificate, certificate, share_text
 from evo_qnas.pareto.exact import ExactFront, exact_front
-from evo_qnas.pareto.fronts import hypervolume, nondominated
+from evo_qnas.pareto.fronts import front_mask, hypervolume, hypervolume_share, nondominated, reference_coordinate
 from evo_qnas.pareto.reach import Reachable, require_feasible, smallest_reachable
 from evo_qnas.pareto.sweep import weight_sweep, weighted_sum_optima
 
@@ -19,8 +20,11 @@ __all__ = [
     "Reachable",
     "certificate",
     "exact_front",
+    "front_mask",
     "hypervolume",
+    "hypervolume_share",
     "nondominated",
+    "reference_coordinate",
     "require_feasible",
     "share_text",
     "smallest_reachable",

@@ -9,22 +9,18 @@ from jaxtyping import Float
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.pareto.exact import ExactFront, true_front
-from evo_qnas.pareto.fronts import hypervolume
+from evo_qnas.pareto.fronts import hypervolume, hypervolume_share, reference_coordinate
 from evo_qnas.pareto.lattice import lattice
 from evo_qnas.pareto.reach import Reachable, require_feasible, smallest_reachable
 from evo_qnas.pareto.single import relaxed_minimum, smallest_sum
 from evo_qnas.pareto.sweep import weight_sweep
 from evo_qnas.problem import Problem
-from evo_qnas.spaces import Additive
+from evo_qnas.spaces import ROUNDING, Additive
 
 # Equal steps of the sweep of weights by the number of objectives: 201, 231 and 120 planes, chosen, not measured.
 _DIVISIONS = {1: 1, 2: 200, 3: 20, 4: 7}
 # Qhull's time grows steeply with the dimension.
 _MOST_DIMENSIONS = 4
-# As for exact fronts: rounding must not decide about a limit.
-_SLACK = 1e-12
-# An exact front whose volume is below this has none below the reference point 1.0.
-_NO_VOLUME = 1e-9
 # An objective that varies by less than this share of its size does not vary.
 _FLAT = 1e-12
 # Moves each plane outwards by far more than the linear programs' tolerance, so that the bound stays one.
@@ -128,12 +124,10 @@ def _against_front(
     ideal, nadir = front.min(axis=0), front.max(axis=0)
     nadir = _widened(ideal, nadir, reach)
     scaled, true = (objectives - ideal) / (nadir - ideal), (front - ideal) / (nadir - ideal)
-    reference = np.ones(len(ideal))
-    if hypervolume(true, reference) <= _NO_VOLUME:
-        reference = np.full(len(ideal), 1.1)
+    reference = np.full(len(ideal), reference_coordinate(hypervolume(true, np.ones(len(ideal)))))
     best = hypervolume(true, reference)
     return Certificate(
-        share=min(hypervolume(scaled, reference) / best, 1.0),
+        share=min(hypervolume_share(hypervolume(scaled, reference), best), 1.0),
         method="exact",
         reference=reference,
         ideal=ideal,
@@ -161,7 +155,7 @@ def _against_bound(objectives: Float[np.ndarray, "n m"], problem: Problem, addit
             f"the exact front is out of reach and bounds are for up to {_MOST_DIMENSIONS} objectives: got {m}"
         )
     require_feasible(additive)
-    whole = lattice(additive, slack=_SLACK)
+    whole = lattice(additive, slack=ROUNDING)
     corners = np.concatenate([smallest_sum(whole, objective=index) for index in range(m)])
     values = problem.evaluate(problem.space.decode(corners))[0]
     ideal = values.min(axis=0)

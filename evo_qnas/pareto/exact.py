@@ -8,20 +8,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from evo_qnas.errors import InfeasibleError, ProblemError
-from evo_qnas.pareto.fronts import nondominated
+from evo_qnas.pareto.fronts import front_mask
 from evo_qnas.pareto.lattice import Lattice, lattice
 from evo_qnas.pareto.merging import CapacityExceeded, Merger, Node, NoFeasible, traced
 from evo_qnas.pareto.planning import close_node, cut_dimensions, exact_node
 from evo_qnas.pareto.reach import require_feasible
 from evo_qnas.pareto.single import smallest_sum
 from evo_qnas.problem import Problem
-from evo_qnas.spaces import Additive
+from evo_qnas.spaces import ROUNDING, Additive
 
 # Networks decoded and evaluated at once. Chosen, not measured.
 _BATCH = 1 << 16
-# Share of the largest sum within which rounding may put a sum on the wrong side of a limit: a float64 addition loses
-# about 1e-16.
-_SLACK = 1e-12
 # Attempts below sums that rounding alone puts on the wrong side of a limit; the last one is strict.
 _TIGHTENINGS = 8
 # The first error tried where the exact front has too many points; doubled until it suffices.
@@ -127,20 +124,20 @@ def _additive(problem: Problem) -> Additive:
 
 def _front(problem: Problem, additive: Additive, max_points: int, attempts: Sequence[float | None]) -> ExactFront:
     """The front by the first attempt that does not outgrow the memory."""
-    whole, answers = lattice(additive, slack=_SLACK), []
+    whole, answers = lattice(additive, slack=ROUNDING), []
     for left in range(_TIGHTENINGS, -1, -1):
         answer = _answer(problem, whole, max_points, attempts)
         answers.append(answer)
         if not len(answer.missed):
             break
         # Sums that rounding alone puts on the wrong side of a limit may have kept others away: ask again below them.
-        whole = _tightened(whole, answer) if left > 1 else lattice(additive, slack=-_SLACK)
+        whole = _tightened(whole, answer) if left > 1 else lattice(additive, slack=-ROUNDING)
     genomes = np.concatenate([part.genomes for part in answers])
     objectives = np.concatenate([part.objectives for part in answers])
     if not len(genomes):
         require_feasible(additive)
         raise InfeasibleError(f"no network meets {', '.join(additive.limit_names)}")
-    best = np.flatnonzero(nondominated(objectives))
+    best = np.flatnonzero(front_mask(objectives))
     best = best[np.lexsort(objectives[best].T[::-1])]
     return ExactFront(
         genomes=genomes[best], objectives=objectives[best], guarantee=np.max([part.error for part in answers], axis=0)

@@ -6,10 +6,17 @@ from jaxtyping import Bool, Float
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.pareto.order import stable_order
+from evo_qnas.spaces import ROUNDING
 
 # From so many points on, in up to so many dimensions, sorting them first makes moocore faster by more than it takes.
 _MANY = 2000
 _FEW_DIMENSIONS = 3
+# What float64 may have lost of a sum whose parts cancel, as a share of the other points' numbers.
+_LOST = 2.0**-50
+# A front whose volume is below this has none: its points lie on the edges of the scaled range.
+_NO_VOLUME = 1e-9
+# Shares that differ from 1 by less are 1: sums differ in their last digits.
+_WHOLE = 1e-9
 
 
 def nondominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
@@ -31,6 +38,45 @@ def nondominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
         # Adding 0.0 turns -0.0 into 0.0, which a comparison of bits would take for a smaller value.
         keep[keep] = _unbeaten(points[keep] + 0.0, equals=False)
     return keep
+
+
+def front_mask(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
+    """True for the points of the front; `(n,)` bool, all objectives minimised, rounding left aside.
+
+    As `nondominated`, but numbers that differ by rounding alone are equal: sums of the same numbers in another order
+    differ in their last digits, and such a difference saves no point. Of equal ones the smallest to the last digit
+    stays, the first of several.
+
+    Example:
+        >>> front_mask(np.array([[0.1 + 0.2, 2.0], [0.3, 2.0], [0.3, 3.0], [0.2, 4.0]])).tolist()
+        [False, True, False, True]
+    """
+    keep = nondominated(points)
+    rows = np.flatnonzero(keep)
+    # What is beaten by rounding alone is, up to rounding, equal to what beats it: only the others can be too many.
+    keep[rows] = nondominated(np.apply_along_axis(_without_rounding, 0, points[rows])) if len(rows) > 1 else True
+    return keep
+
+
+def _without_rounding(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """The numbers, each as the smallest one that it equals up to rounding."""
+    order = np.argsort(values)
+    ordered = values[order] + 0.0
+    sizes = np.abs(ordered)
+    allowed = ROUNDING * sizes + _LOST * np.median(sizes)
+    with np.errstate(over="ignore"):
+        starts = np.flatnonzero(np.concatenate([[True], np.diff(ordered) > allowed[1:]]))
+    stops = np.append(starts[1:], len(ordered))
+    several = stops > starts + 1
+    for start, stop in zip(starts[several].tolist(), stops[several].tolist(), strict=True):
+        first = start
+        for at in range(start + 1, stop):
+            if ordered[at] - ordered[first] > allowed[at]:
+                first = at
+            ordered[at] = ordered[first]
+    merged = np.empty_like(ordered)
+    merged[order] = ordered
+    return merged
 
 
 def undominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
@@ -72,3 +118,26 @@ def hypervolume(points: Float[np.ndarray, "n m"], reference: Float[np.ndarray, "
         raise ProblemError(f"the reference point needs {points.shape[1]} finite numbers, got {reference.tolist()}")
     useful = points[(points < reference).all(axis=1) & np.isfinite(points).all(axis=1)]
     return float(moocore.hypervolume(useful, ref=reference)) if len(useful) else 0.0
+
+
+def reference_coordinate(volume: float) -> float:
+    """The reference point's coordinate in every objective, scaled to the range of a front.
+
+    1.0, so that a share is of what lies within the range; 1.1 where the front has no volume below that, as two points
+    that are best in one objective each.
+
+    Args:
+        volume: the scaled front's hypervolume below 1.0.
+    """
+    return 1.0 if volume > _NO_VOLUME else 1.1
+
+
+def hypervolume_share(reached: float, best: float) -> float:
+    """A hypervolume as a share of the best one: 1 where they differ by rounding alone, NaN where there is no best.
+
+    Example:
+        >>> hypervolume_share(0.1 + 0.2, 0.3), hypervolume_share(1.0, 4.0)
+        (1.0, 0.25)
+    """
+    share = reached / best if best > 0.0 else float("nan")
+    return 1.0 if abs(share - 1.0) <= _WHOLE else share

@@ -10,10 +10,7 @@ from evo_qnas.errors import InfeasibleError, ProblemError
 from evo_qnas.pareto.lattice import Lattice, lattice
 from evo_qnas.pareto.single import smallest_sum
 from evo_qnas.problem import Problem
-from evo_qnas.spaces import Additive
-
-# As for exact fronts: rounding must not decide about a limit.
-_SLACK = 1e-12
+from evo_qnas.spaces import ROUNDING, Additive
 
 
 @final
@@ -100,7 +97,7 @@ def _finite(values: Float[np.ndarray, "options d"]) -> Float[np.ndarray, "usable
 def _tolerance(additive: Additive) -> Float[np.ndarray, " k"]:
     """The part of an excess that may be rounding."""
     largest = sum((np.abs(_finite(part)).max(axis=0) for part in additive.limits), start=np.abs(additive.bounds))
-    tolerance: np.ndarray = _SLACK * largest
+    tolerance: np.ndarray = ROUNDING * largest
     return tolerance
 
 
@@ -159,6 +156,6 @@ def _least(additive: Additive, rows: list[int], *, minimised: int | None = None)
         limit_names=tuple(additive.limit_names[row] for row in rows),
         limit_sides=(),
     )
-    whole: Lattice = lattice(plain, slack=_SLACK)
+    whole: Lattice = lattice(plain, slack=ROUNDING)
     genes = smallest_sum(whole)
     return float(plain.sums(genes)[0][0, 0]) if len(genes) else None

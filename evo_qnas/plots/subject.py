@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from evo_qnas.archive import Archive
 from evo_qnas.errors import ArchiveError, PictureError, ProblemError
 from evo_qnas.pareto.exact import true_front
-from evo_qnas.problem import Problem, TableProblem
-from evo_qnas.problem.terms import PREFIXES
+from evo_qnas.problem import Problem
+from evo_qnas.problem.terms import parse_term
 from evo_qnas.tables import Tables
 
 # Exact fronts of up to so many genes, by the number of objectives, and of so many points, are cheap enough to draw.
@@ -145,16 +145,11 @@ def _baselines(archive: Archive) -> dict[str, np.ndarray]:
         return {}
     genomes = np.array(list(tables.baselines.values()), dtype=np.int64)
     values = np.full((len(genomes), len(header.objectives)), np.nan)
-    functions = header.problem.get("functions", {})
     for column, info in enumerate(header.objectives):
-        prefix = info.name.partition(":")[0]
-        if info.name in functions or (":" in info.name and prefix not in PREFIXES):
-            continue
         try:
-            objectives, _ = TableProblem(tables, objectives=[info.name]).evaluate(genomes)
+            values[:, column] = parse_term(info.name, tables).values(tables, genomes)
         except ProblemError:
             continue
-        values[:, column] = -objectives[:, 0] if info.maximize else objectives[:, 0]
     return dict(zip(tables.baselines, values, strict=True))
 
 

@@ -31,6 +31,7 @@ class CustomObjective:
         per_network: call once for each network, results kept, spread over `jobs` processes.
         jobs: processes for `per_network`.
         time_limit: seconds that one call of a `per_network` function may take; None for no limit.
+        limit: it is a limit; of booleans True means that it is met.
     """
 
     function: Callable[[Networks], Any]
@@ -40,6 +41,7 @@ class CustomObjective:
     per_network: bool = False
     jobs: int = 1
     time_limit: float | None = None
+    limit: bool = False
 
     def __post_init__(self) -> None:
         """Takes the unit from the name where none is given."""
@@ -75,7 +77,7 @@ class CustomObjective:
             returned = self.function(handed)
         except Exception as error:
             raise RaisedError(f"objective {self.name!r} raised {type(error).__name__}: {error}") from error
-        values = as_numbers(returned, f"objective {self.name!r}")
+        values = as_numbers(returned, f"objective {self.name!r}", limit=self.limit)
         if values.shape != (len(networks),):
             raise EvaluationError(
                 f"objective {self.name!r} must give one number per network, "
@@ -84,17 +86,23 @@ class CustomObjective:
         return values
 
 
-def as_numbers(returned: Any, who: str) -> Float[np.ndarray, "..."]:
-    """The result of a user's function as a new float64 array.
+def as_numbers(returned: Any, who: str, *, limit: bool = False) -> Float[np.ndarray, "..."]:
+    """The result of a user's function as a new float64 array, NaN where a mask hides it.
+
+    Args:
+        returned: the result.
+        who: the beginning of messages.
+        limit: it is an excess, met where it is at most 0; of booleans True means that it is met.
 
     Raises:
         EvaluationError: it is no array of real numbers; the text begins with `who`.
     """
     try:
-        numbers = np.asarray(returned)
+        numbers = returned if isinstance(returned, np.ma.MaskedArray) else np.asarray(returned)
         if numbers.dtype.kind not in "biuf":
             raise TypeError(f"got {type(returned).__name__} of {numbers.dtype}")
-        return np.array(numbers, dtype=np.float64)
+        excess = ~numbers if limit and numbers.dtype.kind == "b" else numbers
+        return np.array(np.ma.filled(excess.astype(np.float64), np.nan))
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"{who} gave no numbers: {error}") from error
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from evo_qnas.errors import ProblemError
 from evo_qnas.problem.custom import CustomObjective, import_objective
 from evo_qnas.problem.quantities import Constraint, Objective, names_function, text_of
 from evo_qnas.tables import Tables
@@ -39,12 +40,19 @@ def description_of(
     }
 
 
-def imported_functions(description: Mapping[str, Any]) -> dict[str, CustomObjective]:
+def imported_functions(description: Mapping[str, Any], *, trusted: bool) -> dict[str, CustomObjective]:
     """The functions of a description by their references, imported.
 
+    Args:
+        description: what `description_of` gave.
+        trusted: its functions may be imported.
+
     Raises:
-        ProblemError: one cannot be imported any more.
+        ProblemError: it names functions, in whichever part, and is not trusted; or one cannot be imported any more.
     """
+    names = [] if trusted else named_functions(description)
+    if names:
+        raise ProblemError(f"the description names functions ({', '.join(names)}): import them with trusted=True")
     return {
         text: replace(import_objective(text), **settings) for text, settings in description.get("functions", {}).items()
     }
@@ -55,7 +63,7 @@ def named_functions(description: Mapping[str, Any]) -> list[str]:
     names = [str(name) for name in description.get("functions", ())]
     for part in ("objectives", "constraints"):
         texts = map(str, description.get(part, ()))
-        names += [text for text in texts if names_function(text, constraint=part == "constraints")]
+        names += [text for text in texts if names_function(text)]
     return list(dict.fromkeys(names))
 
 

@@ -11,6 +11,9 @@ from jaxtyping import Float, Int, UInt8
 from evo_qnas.errors import EvaluationError
 from evo_qnas.problem.custom import RaisedError, as_numbers
 
+# Larger numbers have no span and no area in float64.
+_LARGEST = float(np.finfo(np.float64).max) / 4.0
+
 OK, FAILED, TIMED_OUT = 0, 1, 2
 
 
@@ -97,7 +100,11 @@ class Returns:
         for kind, part, width in zip(
             ("objectives", "constraints"), returned, (len(self.objectives), len(self.constraints)), strict=True
         ):
-            numbers = as_numbers(part, f"{who}: {kind}") if np.size(part) else np.empty(np.shape(part))
+            numbers = (
+                as_numbers(part, f"{who}: {kind}", limit=kind == "constraints")
+                if np.size(part)
+                else np.empty(np.shape(part))
+            )
             if numbers.shape != (n, width):
                 raise EvaluationError(f"{who} must give {kind} of shape ({n}, {width}), got {numbers.shape}")
             arrays.append(numbers)
@@ -109,14 +116,16 @@ class Returns:
         values: tuple[Float[np.ndarray, "r m"], Float[np.ndarray, "r k"]],
         seconds: Float[np.ndarray, " r"],
     ) -> Outcome:
-        """Evaluated rows; those with a value that is not finite are failed and blank."""
+        """Evaluated rows; those with a value that is not finite, or beyond 4e307, are failed and blank."""
         together = np.concatenate(values, axis=1)
-        bad = ~np.isfinite(together).all(axis=1)
+        sound = np.abs(together) <= _LARGEST
+        bad = ~sound.all(axis=1)
         names = [*self.objectives, *self.constraints]
         reasons = {}
         for row in np.flatnonzero(bad):
-            at = int(np.flatnonzero(~np.isfinite(together[row]))[0])
-            reasons[int(row)] = f"{names[at]!r} is {together[row, at]}"
+            at = int(np.flatnonzero(~sound[row])[0])
+            value = together[row, at]
+            reasons[int(row)] = f"{names[at]!r} is {value}{', too large a number' if np.isfinite(value) else ''}"
         together[bad] = np.nan
         objectives, constraints = np.split(together, [values[0].shape[1]], axis=1)
         state = np.where(bad, FAILED, OK).astype(np.uint8)

@@ -22,6 +22,10 @@ _EQUAL = 1e-4
 _MOST_VALUES = 1_000_000
 
 
+# pymoo marks permutations nowhere but in the operators of their algorithms.
+_PERMUTATIONS = ("TravelingSalesman", "FlowshopScheduling")
+
+
 @final
 class PymooProblem(Problem):
     """A pymoo problem of integer, boolean or choice variables; one block per variable, one choice per value.
@@ -34,10 +38,11 @@ class PymooProblem(Problem):
         """Wraps `original`; `vtype` is what its variables are where it does not say so itself.
 
         Raises:
-            ProblemError: it is no pymoo problem, or a variable is real or unbounded.
+            ProblemError: it is no pymoo problem, one of permutations, or a variable is real or unbounded.
         """
         if not isinstance(original, Original):
             raise ProblemError(f"{original!r} is no pymoo Problem")
+        refuse_permutations(original)
         self.original = original
         named = getattr(original, "vars", None)
         self._vtype = original.vtype if vtype is None else vtype
@@ -86,6 +91,19 @@ class PymooProblem(Problem):
         mark.update(repr([(name, list(part)) for name, part in zip(self._names, self._values, strict=True)]).encode())
         return mark.hexdigest()
 
+    def describe(self) -> dict[str, Any]:
+        """Per variable the values of its choices, so that an archive shows them: a range of integers, or a list."""
+        ranges = self.original.vars if self._low is None else None
+        kinds = list(ranges.values() if isinstance(ranges, Mapping) else ranges or [])
+        whole = [kind is None or isinstance(kind, Integer) for kind in kinds or [None] * len(self._values)]
+        return {
+            "kind": "values",
+            "values": [
+                {"first": int(part[0]), "last": int(part[-1])} if ordered else [_plain(value) for value in part]
+                for ordered, part in zip(whole, self._values, strict=True)
+            ],
+        }
+
     def evaluate(
         self, genomes: Int[np.ndarray, "n blocks"]
     ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
@@ -102,13 +120,24 @@ class PymooProblem(Problem):
             ("G", self.original.n_ieq_constr),
             ("H", self.original.n_eq_constr),
         ):
-            part = np.asarray(out[key], dtype=np.float64) if width else np.empty((n, 0))
+            part = np.ma.filled(np.ma.asarray(out[key], dtype=np.float64), np.nan) if width else np.empty((n, 0))
             if part.shape != (n, width):
                 raise EvaluationError(
                     f"pymoo problem {self.original.name()}: {key} must be ({n}, {width}), got {part.shape}"
                 )
+            if part.size and np.isinf(part).all():
+                self._check_set(key, genomes)
             parts.append(part)
         return parts[0], np.concatenate([parts[1], np.abs(parts[2]) - _EQUAL], axis=1)
+
+    def _check_set(self, key: str, genomes: Int[np.ndarray, "n blocks"]) -> None:
+        """Refuses a problem that leaves F, G or H out, for which pymoo puts infinity."""
+        out: dict[str, Any] = {}
+        variables = self.variables_of(genomes[:1])
+        self.original._evaluate(variables[0] if self.original.elementwise else variables, out)
+        if out.get(key) is None:
+            name = self.original.name()
+            raise EvaluationError(f"pymoo problem {name} sets no {key}: its _evaluate must set out[{key!r}]")
 
     def variables_of(self, genomes: Int[np.ndarray, "n blocks"]) -> np.ndarray:
         """Genomes in the original's own form: a matrix of integers or booleans, or dicts where it has `vars`."""
@@ -148,6 +177,26 @@ class PymooProblem(Problem):
                     raise ProblemError(f"variable {self._names[index]!r} has no option {value!r}")
                 genomes[number, index] = option
         return genomes
+
+
+def refuse_permutations(problem: Original) -> None:
+    """Refuses pymoo's problems of permutations, whose integers are not free.
+
+    Raises:
+        ProblemError: it is one of them.
+    """
+    if any(kind.__name__ in _PERMUTATIONS and kind.__module__.startswith("pymoo.") for kind in type(problem).__mro__):
+        raise ProblemError(
+            f"pymoo problem {problem.name()} is one of permutations: only free variables can be searched"
+        )
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    """An option as JSON holds it; its text where JSON cannot."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, float) and not np.isfinite(plain):
+        return str(plain)
+    return plain if isinstance(plain, bool | int | float | str) else str(plain)
 
 
 def _key(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from evo_qnas.problem.custom import CustomObjective, as_objective, import_objective
 from evo_qnas.problem.networks import Networks
-from evo_qnas.problem.terms import PREFIXES, Term, parse_term
+from evo_qnas.problem.terms import Term, has_term_form, parse_term
 from evo_qnas.spaces import Limit, is_limit, parse_limit
 from evo_qnas.tables import Tables
 
@@ -31,18 +31,16 @@ Objective = Term | CustomObjective
 Constraint = TermLimit | CustomObjective
 
 
-def names_function(text: str, *, constraint: bool = False) -> bool:
-    """True for an objective (or constraint) that is written `module:function`, not as columns.
+def names_function(text: str) -> bool:
+    """True for an objective or constraint that is written `module:function`, not as columns or a limit on them.
 
     Example:
         >>> names_function("my.module:memory"), names_function("max:latency_ms")
         (True, False)
-        >>> names_function("my.module:excess", constraint=True), names_function("max:latency_ms <= 4", constraint=True)
+        >>> names_function("my.module:excess"), names_function("max:latency_ms <= 4")
         (True, False)
     """
-    if constraint:
-        return ":" in text and not is_limit(text)
-    return ":" in text and text.partition(":")[0].strip() not in PREFIXES
+    return not has_term_form(text) and not is_limit(text)
 
 
 def parse_objective(item: str | Custom, tables: Tables) -> Objective:
@@ -63,9 +61,9 @@ def parse_constraint(item: str | Custom, tables: Tables) -> Constraint:
         ProblemError: the limit cannot be read, or a column or function is unknown.
     """
     if not isinstance(item, str):
-        return as_objective(item)
-    if names_function(item, constraint=True):
-        return import_objective(item)
+        return replace(as_objective(item), limit=True)
+    if names_function(item):
+        return replace(import_objective(item), limit=True)
     limit = parse_limit(item)
     term = parse_term(limit.name, tables)
     return TermLimit(term=term, limit=replace(limit, name=term.text))

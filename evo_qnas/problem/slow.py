@@ -100,7 +100,7 @@ def _call(function: CustomObjective, network: Networks) -> tuple[float, int, str
     try:
         with _limited(function.time_limit):
             returned = function(network)
-        numbers = as_numbers(returned, f"objective {function.name!r}")
+        numbers = as_numbers(returned, f"objective {function.name!r}", limit=function.limit)
     except _TooLongError:
         text = f"objective {function.name!r} took longer than its time limit of {function.time_limit:g} s"
         return float("nan"), TIMED_OUT, text

@@ -22,11 +22,8 @@ from evo_qnas.problem.quantities import Custom, TermLimit, parse_constraint, par
 from evo_qnas.problem.slow import SlowResult, run_slow
 from evo_qnas.problem.terms import ROWS, Term, TermValues
 from evo_qnas.progress import progress_bar
-from evo_qnas.spaces import Additive, Space
+from evo_qnas.spaces import ROUNDING, Additive, Space
 from evo_qnas.tables import Tables
-
-# Relative rounding of a sum: thousands of times float64's, and far below the precision of any measurement.
-_ROUNDING = 1e-12
 
 
 @final
@@ -58,7 +55,7 @@ class TableProblem(Problem):
                 is better), `mean:column`, `max:column`, `worst:column` (the largest over devices, columns
                 `column@device`), `module:function`, or a function of `Networks` (see `objective`).
             constraints: `column <= number`, `>=`, `number <= column <= number`, with the same terms and
-                `distinct(operator)`, or a function of `Networks` whose result is met where it is at most 0.
+                `distinct(operator)`, or a function of `Networks` that is met where its result is at most 0, or True.
             ties: groups of block names that share one choice, beside those of the tables.
             pins: per block the values that `operator`, `weight_bits` or `activation_bits` must have.
             forbidden: per block the values that exclude a choice.
@@ -86,6 +83,7 @@ class TableProblem(Problem):
     def _check_finite(self) -> None:
         """Refuses choices without a number in what is used: sums and fronts of them would mean nothing."""
         for term, values in self._terms.items():
+            values.check_size(term, self.tables)
             finite = values.finite
             if finite.all() and np.isfinite(values.fixed):
                 continue
@@ -272,13 +270,15 @@ class TableProblem(Problem):
         )
 
     @classmethod
-    def from_description(cls, tables: Tables, description: Mapping[str, Any]) -> "TableProblem":
+    def from_description(
+        cls, tables: Tables, description: Mapping[str, Any], *, trusted: bool = False
+    ) -> "TableProblem":
         """The problem that `describe` described.
 
         Raises:
-            ProblemError: it names a function that cannot be imported any more.
+            ProblemError: it names functions and is not `trusted`, so that none is imported, or one cannot be imported.
         """
-        functions = imported_functions(description)
+        functions = imported_functions(description, trusted=trusted)
         return cls(
             tables,
             [functions.get(text, text) for text in description["objectives"]],
@@ -297,4 +297,4 @@ class TableProblem(Problem):
 def _excess(value: Float[np.ndarray, " n"], bound: float, summed: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """`value - bound`, 0 where only the rounding of a sum is left of it: 0.1 + 0.2 - 0.3 meets a limit of 0."""
     excess: np.ndarray = value - bound
-    return np.where(np.abs(excess) <= _ROUNDING * (summed + abs(bound)), 0.0, excess)
+    return np.where(np.abs(excess) <= ROUNDING * (summed + abs(bound)), 0.0, excess)

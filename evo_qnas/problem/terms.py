@@ -18,6 +18,8 @@ Kind = Literal["sum", "mean", "max", "worst", "distinct"]
 PREFIXES: dict[str, Kind] = {"sum": "sum", "mean": "mean", "max": "max", "worst": "worst"}
 # Rows whose numbers fit the processor's cache: 160 KB for 20 blocks.
 ROWS = 1024
+# Larger sums have no differences in float64.
+_LARGEST = float(np.finfo(np.float64).max) / 4.0
 _LABELS = ("operator", "weight_bits", "activation_bits")
 
 
@@ -106,6 +108,18 @@ class TermValues:
         parts, offset = term.parts(tables)
         return cls(kind=term.kind, flat=np.concatenate(parts), fixed=offset)
 
+    def check_size(self, term: Term, tables: Tables) -> None:
+        """Refuses sums whose differences float64 cannot hold.
+
+        Raises:
+            ProblemError: the text names the term and the largest sum.
+        """
+        sizes = np.where(np.isfinite(self.flat), np.abs(self.flat), 0.0)
+        with np.errstate(over="ignore"):
+            largest = np.maximum.reduceat(sizes, tables.starts).sum() + abs(self.fixed)
+        if largest > _LARGEST:
+            raise ProblemError(f"{term.text} adds up to {largest:.3g}, beyond {_LARGEST:.3g}: use a larger unit")
+
     @property
     def finite(self) -> Bool[np.ndarray, " flat"]:
         """(all choices,) bool: choices with a number everywhere."""
@@ -162,6 +176,22 @@ def _distinct(codes: Int[np.ndarray, "n blocks"]) -> Float[np.ndarray, " n"]:
     return (1 + changes).astype(np.float64)
 
 
+def has_term_form(text: str) -> bool:
+    """True for a text that is read as columns of tables, whether or not these have them; no function is ever meant.
+
+    Example:
+        >>> has_term_form("latency_ms"), has_term_form(" max:latency_ms"), has_term_form("my.module:memory")
+        (True, True, False)
+    """
+    return ":" not in text or text.strip().startswith("distinct(") or _split(text)[0] in PREFIXES
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The parts before and after the colon; nothing before it where there is none."""
+    prefix, colon, name = text.strip().partition(":")
+    return (prefix.strip(), name.strip()) if colon else ("", prefix)
+
+
 def parse_term(text: str, tables: Tables) -> Term:
     """The term that `text` names: `column`, `mean:column`, `max:column`, `worst:column` or `distinct(operator)`.
 
@@ -175,9 +205,8 @@ def parse_term(text: str, tables: Tables) -> Term:
             raise ProblemError(f"{plain!r}: distinct takes one of {', '.join(_LABELS)}, not {label!r}")
         return Term(kind="distinct", name=label)
     kind: Kind = "sum"
-    name = plain
+    prefix, name = _split(plain)
     if ":" in plain:
-        prefix, _, name = plain.partition(":")
         if prefix not in PREFIXES:
             raise ProblemError(f"{plain!r}: before the colon stands {', '.join(PREFIXES)}, not {prefix!r}")
         kind = PREFIXES[prefix]

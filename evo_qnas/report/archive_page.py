@@ -63,7 +63,7 @@ def _lead(subject: Subject, content: Mapping[str, Any]) -> list[str]:
     if content["exact"] is not None and share:
         lines.append(
             f"The exact front has {content['exact_points']:,} networks; the search reached "
-            f"{math.floor(1e5 * share[-1]) / 1e3:.3f} % of its hypervolume."
+            f"{_percent(share[-1])} of its hypervolume."
         )
     proof = ((subject.summary or {}).get("search") or {}).get("certificate")
     if content["exact"] is None and proof:
@@ -73,6 +73,16 @@ def _lead(subject: Subject, content: Mapping[str, Any]) -> list[str]:
     if not len(archive.front):
         lines.append("No evaluated network meets all limits, so there is no front to show.")
     return lines
+
+
+def _percent(share: float) -> str:
+    """A share in words, rounded down, so that none below 1 reads as all.
+
+    Example:
+        >>> _percent(0.9999999), _percent(1.0)
+        ('99.999 %', 'all')
+    """
+    return "all" if share == 1.0 else f"{math.floor(1e5 * share) / 1e3:.3f} %"
 
 
 def _gain(subject: Subject) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.archive import Archive
+from evo_qnas.pareto import hypervolume_share
 from evo_qnas.plots import Subject
 from evo_qnas.plots.blocks import operators_by_weight
 from evo_qnas.plots.canvas import Axis, thin
@@ -154,7 +155,7 @@ def _history(subject: Subject) -> dict[str, Any]:
     whole = final if exact is None else exact
     return {
         "evaluations": history.evaluations.tolist(),
-        "share": numbers(history.hypervolume / (whole if whole > 0 else 1.0)),
+        "share": numbers(np.array([hypervolume_share(value, whole or 1.0) for value in history.hypervolume])),
         "feasible": history.feasible.tolist(),
         "of": "final front" if exact is None else "exact front",
         "reference": history.reference,

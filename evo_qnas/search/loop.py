@@ -128,7 +128,7 @@ def run(
     jobs: int,
     advance: Callable[[int], None],
 ) -> str:
-    """Runs a search to its end and gives the reason of its end: `budget`, `exhausted` or `nothing new`.
+    """Runs a search to its end and gives the reason: `budget`, `exhausted`, `nothing new` or the optimizer's own.
 
     Args:
         optimizer: before its first `ask`.
@@ -150,7 +150,7 @@ def run(
     while not stop_reason:
         genes = optimizer.ask()
         if not len(genes):
-            stop_reason = "exhausted"
+            stop_reason = optimizer.stop_reason or "exhausted"
             break
         before = len(visited)
         rows, fresh = visited.add(genes)

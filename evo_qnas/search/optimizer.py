@@ -19,6 +19,11 @@ class Optimizer(ABC):
         """Evaluations that the search makes whatever its budget; 0 unless the algorithm knows its answer beforehand."""
         return 0
 
+    @property
+    def stop_reason(self) -> str:
+        """The reason of an `ask` without rows, a phrase; empty where nothing is left to try."""
+        return ""
+
     @abstractmethod
     def ask(self) -> Int[np.ndarray, "n genes"]:
         """Gene values to evaluate next; no row ends the search. Rows known already cost no evaluation."""

@@ -153,6 +153,8 @@ def _say(archive: Archive, stop_reason: str) -> None:
         logger.info("the search ended after %d evaluations: nothing was left to try", len(archive))
     elif stop_reason == "nothing new":
         logger.warning("the search ended after %d evaluations: the algorithm proposed nothing new", len(archive))
+    elif stop_reason != "budget":
+        logger.info("the search ended after %d evaluations: %s", len(archive), stop_reason)
     if not len(archive.front):
         logger.warning("no network met every limit: %s", least_violating_text(archive))
 

@@ -22,7 +22,8 @@ def summary(archive: Archive, problem: Problem, *, rows: int = 10) -> str:
         problem: what was searched.
         rows: lines of the front to show, evenly spread over it.
     """
-    stop_reason = _STOP_REASONS.get(str(archive.extras.get("ending", "")), "")
+    ending = str(archive.extras.get("ending", ""))
+    stop_reason = _STOP_REASONS.get(ending, ending)
     lines = [f"{len(archive)} evaluations ({stop_reason}), {len(archive.front)} networks on the front"]
     if len(archive.front):
         lines += _table(archive, rows)

@@ -9,6 +9,10 @@ from jaxtyping import Bool, Float
 
 from evo_qnas.errors import ProblemError
 
+# Relative rounding of a sum: thousands of times float64's, and far below the precision of any measurement. What differs
+# by less is equal, for limits and for fronts.
+ROUNDING = 1e-12
+
 _SPLIT = re.compile(r"(<=|>=|==|=|<|>)")
 
 

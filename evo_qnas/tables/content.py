@@ -174,6 +174,9 @@ def _keep(column: Column, kept: Sequence[Bool[np.ndarray, " _"]]) -> Column:
 
 def _check_blocks(blocks: tuple[Block, ...]) -> None:
     """Refuses tables without blocks or with one name twice."""
+    for block in blocks:
+        if not isinstance(block, Block):
+            raise TableError(f"blocks must be Block(name=.., operators=.., ..) each, got {block!r}")
     names = [block.name for block in blocks]
     if not names:
         raise TableError("tables need at least one block")

@@ -236,8 +236,8 @@ class Tables:
 
 
 def _float_arrays(name: str, values: Sequence[Any]) -> tuple[np.ndarray, ...]:
-    """Copies as float64, one `(choices,)` array per block."""
+    """Copies as float64, one `(choices,)` array per block; NaN where a mask hides a number."""
     try:
-        return tuple(np.array(value, dtype=np.float64) for value in values)
+        return tuple(np.array(np.ma.filled(np.ma.asarray(value, dtype=np.float64), np.nan)) for value in values)
     except (TypeError, ValueError) as error:
         raise TableError(f"column {name!r} must hold one array of numbers per block: {error}") from error

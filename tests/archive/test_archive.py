@@ -1,5 +1,8 @@
+import copy
 import json
+import multiprocessing
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +16,8 @@ from evo_qnas.archive import Archive, Evaluations, Header, Recorder, Validated
 from evo_qnas.archive.reading import open_stored
 from evo_qnas.errors import ArchiveError
 from evo_qnas.files import SEAL_BYTES, Seal
-from evo_qnas.problem import TableProblem
+from evo_qnas.problem import ObjectiveInfo, TableProblem
+from evo_qnas.search import search
 from evo_qnas.tables import Tables
 
 Batches = Callable[..., list[Evaluations]]
@@ -219,7 +223,6 @@ def test_the_problem_is_rebuilt_from_the_file(tmp_path: Path, header: Header, ta
         {"objectives": ["this:that"]},
         {"objectives": ["score"], "constraints": ["antigravity:fly"]},
         {"objectives": ["score"], "functions": {"antigravity:fly": {}}},
-        {"objectives": ["antigravity:fly <= 3"]},
     ],
 )
 def test_a_file_runs_no_function(header: Header, description: dict[str, object]) -> None:
@@ -345,3 +348,56 @@ def test_an_archive_whose_file_was_deleted_is_not_current(path: Path) -> None:
     assert stored.is_current()
     path.unlink()
     assert not stored.is_current()
+
+
+def test_rounding_adds_no_point_to_the_front() -> None:
+    """Ten blocks of 0.1 or 0.3: 11 sizes there are, whatever the order in which they are added."""
+    rng = np.random.default_rng(0)
+    genomes = (rng.random((2000, 10)) < 0.5).astype(np.int64)
+    genomes[:11] = np.tri(11, 10, -1)
+    sizes = np.array([sum(row) for row in rng.permuted(np.where(genomes == 1, 0.3, 0.1), axis=1)])
+    scores = (10 - genomes.sum(axis=1)).astype(np.float64)
+    assert len(np.unique(sizes)) > 11
+    header = Header(
+        blocks=tuple("abcdefghij"),
+        objectives=(ObjectiveInfo(name="score"), ObjectiveInfo(name="size")),
+        algorithm="random",
+    )
+    with Recorder.open(None, header) as recorder:
+        recorder.append(Evaluations.ok(genomes, np.column_stack([scores, sizes]), np.zeros((2000, 0))))
+        archive = recorder.finish()
+    assert len(archive.front) == 11
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_archives_are_copied_and_sent_to_other_processes(path: Path, stored: bool) -> None:
+    archive = Archive.load(path).add_validation(Validated(id="net0", genome=(0, 1, 2, 3), after={"accuracy": 0.75}))
+    archive = Archive.load(path) if stored else archive
+    for other in (pickle.loads(pickle.dumps(archive)), copy.copy(archive), copy.deepcopy(archive)):
+        assert other.path == path
+        np.testing.assert_array_equal(other.genomes, archive.genomes)
+        np.testing.assert_array_equal(other.front.rows, archive.front.rows)
+        np.testing.assert_array_equal(other.history.hypervolume, archive.history.hypervolume)
+        assert other.front.to_csv() == archive.front.to_csv()
+        assert (other.header.settings, other.extras, other.validated) == (
+            archive.header.settings,
+            archive.extras,
+            archive.validated,
+        )
+        assert (other.versions, other.created_by) == (archive.versions, archive.created_by)
+        assert other.save(path.with_name("again.h5")).front.to_csv() == archive.front.to_csv()
+        with pytest.raises(TypeError, match=r"does not support item assignment"):
+            other.header.settings["evaluations"] = 1  # type: ignore[index]
+    front = pickle.loads(pickle.dumps(archive.front))
+    assert front.to_csv() == copy.deepcopy(archive.front).to_csv() == archive.front.to_csv()
+
+
+def _search_of(problem: TableProblem) -> Archive:
+    return search(problem, evaluations=50, progress=False)
+
+
+def test_a_pool_gives_its_archives_back(tables: Tables) -> None:
+    problem = TableProblem(tables, objectives=["score", "speed"])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        (found,) = pool.map(_search_of, [problem])
+    assert found.front.to_csv() == _search_of(problem).front.to_csv()

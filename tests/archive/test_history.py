@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import front_rows
 from evo_qnas.archive.history import MOST_ROWS, traced
+from evo_qnas.compare import KnownFront, reference_of
+from evo_qnas.pareto import hypervolume_share
 
 
 def slow_history(rows: Evaluations, upto: int, reference: float) -> tuple[int, float]:
@@ -60,5 +62,28 @@ def test_long_histories_are_thinned_and_end_at_the_end() -> None:
     assert (np.diff(history.hypervolume) >= -1e-12).all()
     front = rows.objectives[best]
     scaled = (front - front.min(axis=0)) / (front.max(axis=0) - front.min(axis=0))
-    assert history.hypervolume[-1] == pytest.approx(moocore.hypervolume(scaled, ref=[1.1, 1.1]), rel=1e-12)
+    assert history.hypervolume[-1] == pytest.approx(moocore.hypervolume(scaled, ref=[1.0, 1.0]), rel=1e-12)
     assert np.array_equal(np.sort(best), np.sort(np.flatnonzero(moocore.is_nondominated(rows.objectives))))
+
+
+@pytest.mark.parametrize(
+    ("objectives", "reference"),
+    [([[0, 2], [1, 1], [2, 0]], 1.0), ([[0, 2], [2, 0]], 1.1), ([[0, 2, 1], [2, 0, 1], [1, 2, 0]], 1.1)],
+)
+def test_history_certificate_and_comparison_have_one_reference_point(objectives: list, reference: float) -> None:
+    points = np.array(objectives, dtype=np.float64)
+    rows = Evaluations.ok(np.arange(len(points))[:, None], points, np.zeros((len(points), 0)))
+    known = reference_of(KnownFront(points=points, exact=True, how="by hand"), [])
+    history = traced(rows)[1]
+    assert history.reference == known.point == reference
+    assert history.hypervolume[-1] == pytest.approx(known.volume, rel=1e-12)
+
+
+def test_the_final_front_has_all_of_its_hypervolume() -> None:
+    points = np.random.default_rng(3).random((400, 2)).cumsum(axis=0) / 7
+    points[:, 1] = points[-1, 1] - points[:, 1]
+    rows = Evaluations.ok(np.arange(400)[:, None], points, np.zeros((400, 0)))
+    known = reference_of(KnownFront(points=points[::-1] * (1 + 1e-15), exact=True, how="by hand"), [])
+    assert known.share(points) == 1.0
+    assert hypervolume_share(traced(rows)[1].hypervolume[-1], known.volume) == 1.0
+    assert known.share(np.delete(points, 200, axis=0)) < 1.0

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_qnas.errors import ProblemError
-from evo_qnas.pareto import hypervolume, nondominated, weight_sweep, weighted_sum_optima
+from evo_qnas.pareto import front_mask, hypervolume, nondominated, weight_sweep, weighted_sum_optima
 from evo_qnas.pareto.filters import Screen, minima
 from evo_qnas.pareto.fronts import undominated
 from evo_qnas.problem import TableProblem
@@ -96,3 +96,28 @@ def test_weighted_sum_optima_beat_random_networks() -> None:
     best = additive.sums(weighted_sum_optima(additive, weights))[0]
     others = problem.evaluate(problem.space.sample(np.random.default_rng(0), 500))[0]
     assert ((best * weights).sum(axis=1)[:, None] <= weights @ others.T + 1e-12).all()
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_front_of_rounded_sums_is_that_of_whole_numbers(data: st.DataObject) -> None:
+    """Sums of tenths in any order, against the same sums in whole numbers: the same points, the first of each."""
+    m = data.draw(st.integers(2, 3))
+    tenths = np.array(
+        data.draw(st.lists(st.lists(st.integers(-9, 9), min_size=6 * m, max_size=6 * m), min_size=1, max_size=40))
+    ).reshape(-1, 6, m)
+    rng = np.random.default_rng(0)
+    sums = np.array(
+        [sum(0.1 * float(number) for number in rng.permutation(column)) for row in tenths for column in row.T]
+    )
+    found = front_mask(sums.reshape(-1, m))
+    whole = tenths.sum(axis=1).astype(np.float64)
+    assert len(whole[found]) == len(front_rows(whole))
+    assert {tuple(row) for row in whole[found]} == {tuple(whole[row]) for row in front_rows(whole)}
+
+
+def test_small_numbers_beside_a_huge_one_stay_apart() -> None:
+    points = np.array([[1e30, 0.0], [3e-9, 1.0], [2e-9, 2.0], [1e-9, 3.0]])
+    assert front_mask(points).tolist() == [True] * 4
+    chain = np.column_stack([1.0 + 5e-13 * np.arange(9.0), np.arange(9.0, 0.0, -1.0)])
+    assert front_mask(chain).sum() == 3  # 0 .. 2, 3 .. 5 and 6 .. 8 are one each: no chain reaches further

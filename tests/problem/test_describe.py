@@ -38,7 +38,7 @@ def test_a_description_survives_json_and_rebuilds_the_problem() -> None:
         "constraints": SETTINGS["constraints"],
     }
     problem = TableProblem(tables, **settings)
-    rebuilt = TableProblem.from_description(tables, json.loads(json.dumps(problem.describe())))
+    rebuilt = TableProblem.from_description(tables, json.loads(json.dumps(problem.describe())), trusted=True)
     assert rebuilt.describe() == problem.describe()
     assert rebuilt.fingerprint == problem.fingerprint
     assert rebuilt.objectives == problem.objectives
@@ -53,7 +53,7 @@ def test_functions_without_a_name_cannot_be_rebuilt(function: Any) -> None:
     tables = made_tables()
     said = TableProblem(tables, ["score", function]).describe()
     with pytest.raises(ProblemError, match="<lambda>' cannot be imported"):
-        TableProblem.from_description(tables, said)
+        TableProblem.from_description(tables, said, trusted=True)
 
 
 @pytest.mark.parametrize(

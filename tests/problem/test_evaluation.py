@@ -200,3 +200,53 @@ def test_settings_of_slow_functions_are_checked() -> None:
 
 def test_nothing_to_evaluate_gives_nothing() -> None:
     assert list(evaluate_batches(problem_of(picky), GENOMES[:0], strict=True)) == []
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_limit_of_booleans_is_met_where_it_is_true(slow: bool) -> None:
+    def cheap(networks: Networks) -> Any:
+        met = networks.column("cost").sum(axis=1) <= 3.0
+        return bool(met[0]) if slow else met
+
+    tables = made_tables()
+    problem = TableProblem(tables, ["score"], [objective(per_network=slow)(cheap)])
+    genomes = problem.space.sample(np.random.default_rng(0), 30)
+    met = TableProblem(tables, ["score"], ["cost <= 3"]).evaluate(genomes)[1] <= 0
+    assert 0 < met.sum() < 30
+    assert np.array_equal(problem.evaluate(genomes)[1] <= 0, met)
+    # As an objective a boolean stays the number that it is.
+    assert np.array_equal(TableProblem(tables, [objective(per_network=slow)(cheap)]).evaluate(genomes)[0] == 1, met)
+
+
+def test_booleans_of_a_problem_of_ones_own_are_met_where_true() -> None:
+    table = TableProblem(made_tables(), ["score"], ["cost <= 2"])
+
+    class Own(Problem):
+        space, objectives, constraints = table.space, table.objectives, table.constraints
+        additive = None
+        fingerprint = "own"
+
+        def evaluate(self, genomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            objectives, excess = table.evaluate(genomes)
+            return objectives, excess <= 0
+
+    genomes = table.space.sample(np.random.default_rng(0), 30)
+    found, own = (next(iter(evaluate_batches(each, genomes))).constraints <= 0 for each in (table, Own()))
+    assert 0 < found.sum() < 30
+    assert np.array_equal(found, own)
+
+
+def test_what_a_mask_hides_is_a_failed_evaluation() -> None:
+    def hidden(networks: Networks) -> Any:
+        return np.ma.masked_where(networks.genomes[:, 0] == 1, np.arange(len(networks)))
+
+    outcome = next(iter(evaluate_batches(problem_of(hidden), GENOMES)))
+    assert outcome.state.tolist() == [0, 1, 0, 1]
+    assert outcome.reasons[1] == "'mine' is nan"
+
+
+def test_too_large_a_number_is_a_failed_evaluation() -> None:
+    given = np.array([1.0, 1e308, -1e308, 4e307])
+    outcome = next(iter(evaluate_batches(problem_of(lambda networks: given[: len(networks)]), GENOMES)))
+    assert outcome.state.tolist() == [0, 1, 1, 0]
+    assert outcome.reasons[1] == "'mine' is 1e+308, too large a number"

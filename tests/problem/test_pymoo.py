@@ -1,5 +1,6 @@
 """Pymoo's problems as ours, ours as pymoo's."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,11 @@ from pymoo.core.problem import ElementwiseProblem
 from pymoo.core.problem import Problem as Original
 from pymoo.core.variable import Binary, Choice, Integer, Real
 from pymoo.problems import get_problem
+from pymoo.problems.single.flowshop_scheduling import create_random_flowshop_problem
 from pymoo.problems.single.knapsack import Knapsack
+from pymoo.problems.single.traveling_salesman import create_random_tsp_problem
 
-from evo_qnas.errors import ProblemError
+from evo_qnas.errors import EvaluationError, ProblemError
 from evo_qnas.problem import Problem, TableProblem, evaluate_batches, from_pymoo, objective, to_pymoo
 from evo_qnas.testing import ProblemContract
 from tests.problem.made import made_tables
@@ -134,3 +137,31 @@ def test_failed_networks_are_infinitely_bad_in_pymoo() -> None:
 def test_pymoo_problems_go_through_the_guard() -> None:
     (outcome,) = evaluate_batches(from_pymoo(Steps()), np.array([[0, 0], [7, 1]]))
     assert outcome.state.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("key", ["F", "G", "H"])
+@pytest.mark.parametrize("kind", [Original, ElementwiseProblem])
+def test_a_problem_that_forgets_its_values_is_one_sentence(kind: type, key: str) -> None:
+    class Forgetful(kind):  # type: ignore[misc, valid-type]
+        def __init__(self) -> None:
+            super().__init__(n_var=2, n_obj=1, n_ieq_constr=1, n_eq_constr=1, xl=0, xu=3, vtype=int)
+
+        def _evaluate(self, X: np.ndarray, out: dict, *args: Any, **kwargs: Any) -> None:
+            total = X.sum(axis=-1, keepdims=True).astype(float)
+            out |= {name: total for name in "FGH" if name != key}
+
+    with pytest.raises(EvaluationError, match=rf"Forgetful sets no {key}: its _evaluate must set out\['{key}'\]"):
+        from_pymoo(Forgetful()).evaluate(np.zeros((3, 2), dtype=np.int64))
+
+
+@pytest.mark.parametrize("original", [create_random_tsp_problem(5), create_random_flowshop_problem(2, 5)])
+def test_permutations_are_refused(original: Any) -> None:
+    with pytest.raises(ProblemError, match=r"is one of permutations: only free variables can be searched"):
+        from_pymoo(original)
+
+
+def test_choices_are_described_by_their_values() -> None:
+    values = from_pymoo(Mixed()).describe()["values"]
+    assert json.loads(json.dumps(values)) == values
+    assert ["nothing", "multiply"] in values
+    assert {"first": -2, "last": 2} in values

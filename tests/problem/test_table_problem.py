@@ -257,3 +257,9 @@ def test_devices_that_cannot_be_compared_are_named(change: dict[str, Any], text:
         tables = tables.with_column("latency_ms@m7", values, **{"unit": "ms", **change})
     with pytest.raises(ProblemError, match=text):
         TableProblem(tables, ["worst:latency_ms" if change else "worst:energy"])
+
+
+def test_sums_beyond_what_float64_holds_are_refused() -> None:
+    tables = Tables.from_arrays({"score": [np.array([-1e308, 5e307]), np.array([1e308, 0.3])]})
+    with pytest.raises(ProblemError, match=r"score adds up to inf, beyond 4.49e\+307: use a larger unit"):
+        TableProblem(tables, ["score"])

@@ -1,6 +1,7 @@
 """Problems and algorithms that no one here wrote, and our NSGA-II inside pymoo."""
 
 import copy
+import json
 import random
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from pymoo.algorithms.moo.moead import MOEAD
 from pymoo.algorithms.moo.nsga2 import NSGA2 as THEIRS
 from pymoo.algorithms.moo.rvea import RVEA
 from pymoo.algorithms.moo.spea2 import SPEA2
+from pymoo.algorithms.soo.nonconvex.de import DE
+from pymoo.algorithms.soo.nonconvex.ga import GA
+from pymoo.algorithms.soo.nonconvex.pso import PSO
 from pymoo.core.mixed import MixedVariableGA
 from pymoo.core.problem import ElementwiseProblem
 from pymoo.core.variable import Binary, Choice, Integer
@@ -19,19 +23,23 @@ from pymoo.operators.crossover.ux import UX
 from pymoo.operators.mutation.bitflip import BitflipMutation
 from pymoo.operators.mutation.pm import PM
 from pymoo.operators.repair.rounding import RoundingRepair
-from pymoo.operators.sampling.rnd import BinaryRandomSampling, IntegerRandomSampling
+from pymoo.operators.sampling.rnd import BinaryRandomSampling, IntegerRandomSampling, PermutationRandomSampling
 from pymoo.optimize import minimize
 from pymoo.problems import get_problem
 from pymoo.problems.multi import ZDT5
 from pymoo.problems.single.knapsack import create_random_knapsack_problem
+from pymoo.problems.single.traveling_salesman import create_random_tsp_problem
+from pymoo.termination.max_gen import MaximumGenerationTermination
 from pymoo.util.ref_dirs import get_reference_directions
 
+from evo_qnas.archive import Archive
 from evo_qnas.errors import SearchError
 from evo_qnas.pareto import nondominated
 from evo_qnas.problem import TableProblem, from_pymoo
 from evo_qnas.search import ALGORITHMS, Variation, load_recipe, search
 from evo_qnas.search.pymoo_bridge import EvoNSGA2
 from evo_qnas.search.pymoo_bridge.operators import ReplaceVisited
+from evo_qnas.search.summary import summary
 from evo_qnas.search.visited import Visited
 from evo_qnas.spaces import Space
 from evo_qnas.tables.generate import generate_tables
@@ -159,6 +167,16 @@ def test_their_algorithm_resumes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(resumed.objectives, whole.objectives)
 
 
+def test_their_termination_is_the_reason_of_the_end() -> None:
+    problem = TableProblem(TABLES)
+    algorithm = integers()
+    algorithm.termination = MaximumGenerationTermination(3)
+    archive = search(problem, algorithm=algorithm, evaluations=500)
+    assert len(archive) < 500
+    assert archive.extras["ending"] == "the algorithm's own termination: MaximumGenerationTermination"
+    assert "(the algorithm's own termination: MaximumGenerationTermination)" in summary(archive, problem)
+
+
 def test_what_pymoo_refuses_is_one_sentence() -> None:
     problem = TableProblem(TABLES, constraints=["latency_ms <= 6"])
     directions = get_reference_directions("das-dennis", 2, n_partitions=14)
@@ -236,3 +254,52 @@ def test_children_that_were_met_become_new_ones() -> None:
     np.testing.assert_array_equal(asked, kept)
     visited.add(visited.random(np.random.default_rng(0), 8))
     assert fresh._do(None, asked, random_state=np.random.default_rng(0)).shape == asked.shape, "nothing new is left"
+
+
+class Shifted(ElementwiseProblem):
+    """One integer of -3 .. 9, best at -3, and a choice."""
+
+    def __init__(self) -> None:
+        super().__init__(vars={"width": Integer(bounds=(-3, 9)), "kind": Choice(options=[0.5, "a", 7])}, n_obj=1)
+
+    def _evaluate(self, X: dict, out: dict, *args: object, **kwargs: object) -> None:
+        out["F"] = [X["width"] + (X["kind"] != "a")]
+
+
+def test_fronts_show_the_values_of_their_variables(tmp_path: Path) -> None:
+    search(Shifted(), evaluations=39, path=tmp_path / "a.h5")
+    archive = Archive.load(tmp_path / "a.h5")
+    assert archive.front.genomes.tolist() == [[0, 1]]
+    (network,) = json.loads(archive.front.to_json())
+    assert network["blocks"] == {"width": -3, "kind": "a"}
+    frame = archive.to_dataframe()
+    assert sorted(set(frame["width"])) == list(range(-3, 10))
+    assert set(frame["kind"]) == {0.5, "a", 7}
+    assert [value - (kind != "a") for value, kind in zip(frame["f1"], frame["kind"], strict=True)] == list(
+        frame["width"]
+    )
+
+
+def test_evo_nsga2_refuses_what_is_no_integer() -> None:
+    with pytest.raises(SearchError, match=r"needs integer variables with bounds, and problem .* has float variables"):
+        minimize(get_problem("zdt1"), EvoNSGA2(pop_size=10), ("n_eval", 20), seed=1)
+    with pytest.raises(ValueError, match=r"is one of permutations"):
+        minimize(create_random_tsp_problem(5), EvoNSGA2(pop_size=10), ("n_eval", 20), seed=1)
+
+
+@pytest.mark.parametrize("algorithm", [GA(pop_size=8), DE(pop_size=8), PSO(pop_size=8)], ids=lambda a: type(a).__name__)
+def test_algorithms_for_one_objective_refuse_two(algorithm: object) -> None:
+    with pytest.raises(SearchError, match=r"is an algorithm for one objective, the problem has 2: take another one"):
+        search(TableProblem(TABLES), algorithm=algorithm, evaluations=20)
+
+
+@pytest.mark.parametrize("algorithm", ["rvea", RVEA(get_reference_directions("das-dennis", 2, n_partitions=7))])
+def test_rvea_refuses_one_objective(algorithm: object) -> None:
+    with pytest.raises(SearchError, match=r"(?i)rvea needs two objectives or more: take another algorithm"):
+        search(TableProblem(TABLES, ["score"]), algorithm=algorithm, evaluations=20)
+
+
+def test_algorithms_of_permutations_are_refused() -> None:
+    algorithm = GA(pop_size=8, sampling=PermutationRandomSampling())
+    with pytest.raises(SearchError, match=r"GA samples permutations, whose integers are not free"):
+        search(TableProblem(TABLES, ["score"]), algorithm=algorithm, evaluations=20)

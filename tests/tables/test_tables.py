@@ -1,6 +1,8 @@
 """Tables in memory: sums, refusals, fewer choices."""
 
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -109,3 +111,16 @@ def test_a_baseline_with_one_choice_that_is_not_there_is_refused() -> None:
         with pytest.raises(TableError, match=r"baseline 'whole' is no genome of these tables"):
             Tables.from_arrays(values, baselines={"whole": genome})
     assert Tables.from_arrays(values, baselines={"whole": [1, 1, 1]}).baselines["whole"] == (1, 1, 1)
+
+
+def test_blocks_must_be_blocks() -> None:
+    # In a process of its own: here the types of arguments are checked before the library sees them.
+    code = "import numpy, evo_qnas; evo_qnas.Tables.from_arrays({'score': [numpy.ones(2)] * 2}, blocks=['a', 'b'])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "TableError: blocks must be Block(name=.., operators=.., ..) each, got 'a'" in ended.stderr
+
+
+def test_what_a_mask_hides_is_no_number() -> None:
+    hidden = np.ma.array([1.0, 2.0], mask=[False, True])
+    tables = Tables.from_arrays({"score": [hidden]}, stderr={"score": [hidden]})
+    assert np.isnan(tables.column("score").values[0]).tolist() == [False, True]

@@ -34,9 +34,15 @@ _HORIZON = 20_000
 
 
 def named(name: str, context: SearchContext) -> Optimizer:
-    """Pymoo's algorithm called `name` over gene values, with our sampling, crossover, mutation and duplicate check."""
+    """Pymoo's algorithm called `name` over gene values, with our sampling, crossover, mutation and duplicate check.
+
+    Raises:
+        SearchError: the algorithm does not fit the problem, or needs a package that is not installed.
+    """
     kind, visited, space = _KINDS[name], Visited(context.space), context.space
     m = len(context.problem.objectives)
+    if m == 1 and name == "rvea":
+        raise SearchError("rvea needs two objectives or more: take another algorithm")
     operators = {
         "sampling": SeededSampling(visited, context.seeds().astype(np.int64)),
         "crossover": Cross(context.variation),

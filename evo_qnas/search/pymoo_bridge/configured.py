@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
+from pymoo.algorithms.moo.rvea import RVEA
 from pymoo.core.algorithm import Algorithm
 from pymoo.core.termination import NoTermination
+from pymoo.operators.sampling.rnd import PermutationRandomSampling
 
 from evo_qnas.errors import SearchError
 from evo_qnas.problem import Problem
@@ -44,6 +46,7 @@ def configured(algorithm: Any, problem: Problem, *, seed: int) -> Optimizer:
         def variables(values: np.ndarray) -> Int[np.ndarray, "n genes"]:
             return rounded(values, space)
 
+    _check_fit(algorithm, len(problem.objectives))
     mine = copy.deepcopy(algorithm)
     if mine.termination is None:
         mine.termination = NoTermination()
@@ -53,3 +56,14 @@ def configured(algorithm: Any, problem: Problem, *, seed: int) -> Optimizer:
         # pymoo refuses by assertions and bare exceptions.
         raise SearchError(f"{type(algorithm).__name__} cannot search this problem: {error}") from error
     return PymooOptimizer(mine, theirs, variables=variables, visited=Visited(space))
+
+
+def _check_fit(algorithm: Algorithm, m: int) -> None:
+    """Refuses what pymoo would find out in the middle of the search, by an assertion or not at all."""
+    name = type(algorithm).__name__
+    if m > 1 and any(kind.__module__.startswith("pymoo.algorithms.soo.") for kind in type(algorithm).__mro__):
+        raise SearchError(f"{name} is an algorithm for one objective, the problem has {m}: take another one")
+    if m == 1 and isinstance(algorithm, RVEA):
+        raise SearchError(f"{name} needs two objectives or more: take another algorithm")
+    if isinstance(vars(vars(algorithm).get("initialization") or object).get("sampling"), PermutationRandomSampling):
+        raise SearchError(f"{name} samples permutations, whose integers are not free: it cannot search this problem")

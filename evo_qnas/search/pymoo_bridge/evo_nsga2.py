@@ -10,7 +10,7 @@ from pymoo.core.population import Population
 from pymoo.util.optimum import filter_optimum
 
 from evo_qnas.errors import SearchError
-from evo_qnas.problem.pymoo_bridge import ExportedProblem
+from evo_qnas.problem.pymoo_bridge import ExportedProblem, refuse_permutations
 from evo_qnas.search.nsga2 import NSGA2
 from evo_qnas.search.pymoo_bridge.genes import matrix_of
 from evo_qnas.search.variation import Recipe, Variation, load_recipe
@@ -65,8 +65,13 @@ class EvoNSGA2(Algorithm):
         self._best: Any = None
 
     def _setup(self, problem: Any, **kwargs: Any) -> None:
-        if problem.xl is None or problem.xu is None:
-            raise SearchError("EvoNSGA2 needs integer variables with bounds")
+        if problem.xl is None or problem.xu is None or problem.vtype not in (int, bool):
+            kind = getattr(problem.vtype, "__name__", problem.vtype)
+            raise SearchError(
+                f"EvoNSGA2 needs integer variables with bounds, and problem {problem.name()} has {kind} variables: "
+                "give it vtype=int where they are integers"
+            )
+        refuse_permutations(problem)
         self._low = np.asarray(problem.xl).astype(np.int64)
         if self.space is None and isinstance(problem, ExportedProblem):
             self.space = problem.original.space

@@ -46,11 +46,19 @@ class PymooOptimizer(Optimizer):
         self._penalise = penalise
         self._asked: Any = None
         self._worst: np.ndarray | None = None
+        self._stop_reason = ""
+
+    @property
+    def stop_reason(self) -> str:
+        """The algorithm's own termination, where that has ended it."""
+        return self._stop_reason
 
     def ask(self) -> Int[np.ndarray, "n genes"]:
         """Gene values that pymoo asks for; none when it ended."""
         nothing = np.empty((0, len(self._visited.space.genes)), dtype=np.int64)
         if not self._algorithm.has_next():
+            if not self._algorithm.termination.force_termination:
+                self._stop_reason = f"the algorithm's own termination: {type(self._algorithm.termination).__name__}"
             return nothing
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             self._asked = self._algorithm.ask()
