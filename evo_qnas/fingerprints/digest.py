@@ -160,7 +160,7 @@ class _Digester:
         if "<" in value.__qualname__ or value.__closure__:
             return self._function(value)
         self._waiting.append(value)
-        return hashed("function", value.__qualname__, self.of(value.__code__))
+        return hashed("function", value.__qualname__, self._code(value.__code__, value.__doc__))
 
     def _class(self, value: type) -> bytes:
         members = {name: member for name, member in class_members(value).items() if name not in self._ignored}

@@ -19,17 +19,10 @@ from evo_qnas.fingerprints.libraries import library_of
 
 # Facts about a class that say nothing of what its methods give, or that differ between processes.
 _CLASS_FACTS = {
-    *(
-        "__abstractmethods__",
-        "_abc_impl",
-        "__annotations__",
-        "__annotate__",
-        "__annotate_func__",
-        "__dict__",
-        "__doc__",
-    ),
-    *("__annotations_cache__", "__dataclass_fields__", "__dataclass_params__", "__firstlineno__", "__module__"),
-    *("__orig_bases__", "__parameters__", "__qualname__", "__static_attributes__", "__type_params__", "__weakref__"),
+    *("__abstractmethods__", "_abc_impl", "__annotate__", "__annotate_func__", "__annotations__", "__dict__"),
+    *("__annotations_cache__", "__dataclass_fields__", "__dataclass_params__", "__doc__", "__firstlineno__"),
+    *("__module__", "__orig_bases__", "__parameters__", "__qualname__", "__slotnames__", "__static_attributes__"),
+    *("__type_params__", "__weakref__"),
 }
 # Of these nothing but the type counts: they change by being used, or belong to one process.
 _OPAQUE = {

@@ -198,12 +198,12 @@ def _name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _reference(function: Callable[..., Any]) -> str:
+def _reference(function: Any) -> str:
     """`module:name`, with brackets where an import does not give it again."""
     if isinstance(function, partial):
         module, _, name = _reference(function.func).partition(":")
         return f"{module}:partial({name})"
-    owner: Any = function.__self__ if isinstance(function, MethodType) else None
+    owner = function.__self__ if isinstance(function, MethodType) else None
     if owner is not None and not isinstance(owner, type):
         return f"{_reference(owner)}.{function.__name__}"
     name = getattr(function, "__qualname__", f"{type(function).__qualname__}()")

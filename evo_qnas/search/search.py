@@ -47,9 +47,9 @@ def search(
 
     An archive of another problem is refused: its fingerprint covers tables, limits, and what functions depend on
     (bytecode, closures, defaults, globals, helpers of the user's own modules, arguments and state, libraries by their
-    version; see `evo_qnas.fingerprints.digest`). What no fingerprint sees, such as a file that a function reads, shows where up
-    to 3 stored networks are evaluated again before the search goes on and one has another value. Problems of columns
-    alone need no such evaluation; noisy ones have none.
+    version; see `evo_qnas.fingerprints.digest`). For what no fingerprint sees, such as a file that a function reads, up
+    to 3 stored networks are evaluated again before the search goes on, and an archive with another value is refused.
+    Problems of columns alone need no such evaluation; noisy ones have none.
 
     Args:
         problem: a `Problem`, or a pymoo problem of integer, binary or choice variables.

@@ -36,7 +36,8 @@ def check_stored_values(
         jobs: processes for slow objectives.
 
     Raises:
-        ArchiveError: a value differs by more than 1e-5 of its size (and 1e-9 of the largest), or the evaluation fails now.
+        ArchiveError: a value differs by more than 1e-5 of its size (and 1e-9 of the largest), or the evaluation fails
+            now.
     """
     rows = np.flatnonzero(stored.state == _OK)
     if noisy or problem.noisy or problem.fully_fingerprinted or not len(rows):
