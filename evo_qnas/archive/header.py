@@ -108,4 +108,6 @@ def _table_difference(mine: Tables | None, theirs: Tables | None) -> str:
             if (after != before).any():
                 at = int((after != before).argmax())
                 return f"column {name} of block {block.name}, choice {at}: {before[at]} before, {after[at]} now"
-    return "the problem (its fingerprint differs): its choices, ties, pins, forbidden choices or functions"
+    return (
+        "the problem (its fingerprint differs): its choices, ties, pins, forbidden choices, functions, or what they use"
+    )

@@ -64,13 +64,21 @@ class Recorder:
         self._started = time.monotonic()
 
     @classmethod
-    def open(cls, path: str | Path | None, header: Header, *, resume: bool = True) -> "Recorder":
+    def open(
+        cls,
+        path: str | Path | None,
+        header: Header,
+        *,
+        resume: bool = True,
+        check: Callable[[Evaluations], None] | None = None,
+    ) -> "Recorder":
         """A recorder for the archive at `path`, or in memory alone where that is None.
 
         Args:
             path: the archive; missing folders are made.
             header: what the search is a function of.
             resume: go on from an archive that is there; False starts anew and replaces it.
+            check: called with what an earlier run recorded, before anything is written; may raise.
 
         Raises:
             ArchiveError: another process writes the archive, it is damaged or belongs to another search (the text
@@ -86,6 +94,8 @@ class Recorder:
             ours = stored is not None and left is not None and left.run == stored.run
             early = left.unordered(stored.evaluations) if ours and stored is not None and left is not None else None
             recorder = cls(file, header, journal, stored, early)
+            if check is not None:
+                check(recorder.recorded)
             recorder._begin(file, journal, rewrite=stored is None or ours)
         except BaseException:
             journal.close(remove=journal.is_empty)

@@ -28,6 +28,7 @@ def compare(
     jobs: int = 1,
     cluster: str | None = None,
     against: str | None = None,
+    noisy: bool = False,
     progress: bool | None = None,
     skipped: Mapping[str, str] | None = None,
     command: str = "",
@@ -46,6 +47,7 @@ def compare(
         path: results folder; None keeps everything in memory.
         jobs: processes, -1 for one per core or for all workers of the cluster; changes nothing but seconds.
         cluster: whose workers make the runs, see `evo_qnas.jobs.connected`; None is this machine.
+        noisy: equal networks may get unequal values, see `search`.
         against: test all others against this one; None tests every pair.
         progress: draw a bar on stderr; None draws it on a terminal.
         skipped: names and reasons of problems that the caller left out, for the summary.
@@ -53,7 +55,7 @@ def compare(
 
     Raises:
         SearchError: an argument is out of range, or an algorithm is unknown.
-        ArchiveError: a file in the folder belongs to another search.
+        ArchiveError: a file in the folder belongs to another search, or to an objective that has changed since.
         JobError: the cluster cannot be used, or went away.
 
     Example:
@@ -75,7 +77,14 @@ def compare(
     folder = None if path is None else Path(path)
     with connected(cluster):
         runs = make_runs(
-            cases, entries, numbers, evaluations=int(evaluations), folder=folder, jobs=jobs, progress=progress
+            cases,
+            entries,
+            numbers,
+            evaluations=int(evaluations),
+            folder=folder,
+            jobs=jobs,
+            progress=progress,
+            noisy=noisy,
         )
     references = {}
     results = []

@@ -19,6 +19,7 @@ from evo_qnas.problem import Problem
 from evo_qnas.progress import progress_bar
 from evo_qnas.search import search
 from evo_qnas.search.algorithms import algorithm_of, name_of
+from evo_qnas.search.stored_values import check_stored_values
 from evo_qnas.search.variation import load_recipe
 
 
@@ -68,12 +69,14 @@ class Task:
     seed: int
     evaluations: int
     path: Path | None
+    noisy: bool = False
 
     def run(self) -> Run:
         """Searches, or reads the finished archive that is there.
 
         Raises:
-            ArchiveError: the file at `path` holds another search, or cannot be written.
+            ArchiveError: the file at `path` holds another search, or values that the problem does not give now, or
+                cannot be written.
         """
         archive = self._finished()
         reused = archive is not None
@@ -86,6 +89,7 @@ class Task:
                     seed=self.seed,
                     path=self.path,
                     progress=False,
+                    noisy=self.noisy,
                     **self.entry.settings,
                 )
         except ArchiveError:
@@ -110,7 +114,10 @@ class Task:
             and all(settings.get(key) == value for key, value in expected.items())
         )
         enough = int(settings.get("evaluations", 0)) >= self.evaluations
-        return archive if same and enough else None
+        if not (same and enough):
+            return None
+        check_stored_values(self.problem, archive.evaluations, seed=self.seed, path=self.path, noisy=self.noisy)
+        return archive
 
     def _extract(self, archive: Archive, *, reused: bool) -> Run:
         """The part of the first `evaluations` evaluations that indicators need."""
@@ -180,6 +187,7 @@ def make_runs(
     folder: Path | None,
     jobs: int,
     progress: bool | None,
+    noisy: bool = False,
 ) -> list[Run]:
     """All runs, sorted by case, entry and seed; finished ones of an earlier comparison in `folder` are reused.
 
@@ -191,6 +199,7 @@ def make_runs(
         folder: where the archives lie; None keeps everything in memory.
         jobs: processes; changes seconds only.
         progress: draw a bar on stderr; None draws it on a terminal.
+        noisy: equal networks may get unequal values.
     """
     tasks = [
         Task(
@@ -201,6 +210,7 @@ def make_runs(
             seed=seed,
             evaluations=case.budget(evaluations),
             path=run_path(folder, case.name, entry.name, seed),
+            noisy=noisy,
         )
         for case in cases
         for entry in entries

@@ -1,15 +1,17 @@
 """Objectives and limits of a user's own: functions of a batch of networks, or slow ones of one network at a time."""
 
 import importlib
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from types import MethodType
 from typing import Any, final, overload
 
 import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.errors import EvaluationError, ProblemError
+from evo_qnas.fingerprints import digest
 from evo_qnas.problem.networks import Networks
 from evo_qnas.tables import unit_of
 
@@ -32,6 +34,8 @@ class CustomObjective:
         jobs: processes for `per_network`.
         time_limit: seconds that one call of a `per_network` function may take; None for no limit.
         limit: it is a limit; of booleans True means that it is met.
+        noisy: whether equal networks may get unequal numbers; a resumed search then holds no stored value against a new
+            one.
     """
 
     function: Callable[[Networks], Any]
@@ -42,6 +46,7 @@ class CustomObjective:
     jobs: int = 1
     time_limit: float | None = None
     limit: bool = False
+    noisy: bool = False
 
     def __post_init__(self) -> None:
         """Takes the unit from the name where none is given."""
@@ -53,16 +58,17 @@ class CustomObjective:
 
     @property
     def reference(self) -> str:
-        """`module:function`, from which the function can be imported again."""
-        return f"{self.function.__module__}:{self.function.__qualname__}"
+        """`module:function`, from which the function can be imported again.
+
+        What no import gives again has brackets in its reference: `module:partial(function)`, `module:Class()`,
+        `module:Class().method`.
+        """
+        return _reference(self.function)
 
     @property
-    def source(self) -> str:
-        """The function's source text where Python knows it, else its reference; part of fingerprints."""
-        try:
-            return inspect.getsource(self.function)
-        except (OSError, TypeError):
-            return self.reference
+    def digest(self) -> str:
+        """A hex digest of all that the function depends on, see `evo_qnas.fingerprints.digest`."""
+        return digest(self.function)
 
     def values(self, networks: Networks) -> Float[np.ndarray, " n"]:
         """(n,) float64 of one call for the whole batch; NaN marks networks that could not be evaluated.
@@ -120,6 +126,7 @@ def objective(
     per_network: bool = False,
     jobs: int = 1,
     time_limit: float | None = None,
+    noisy: bool = False,
 ) -> Callable[[Callable[[Networks], Any]], CustomObjective]: ...
 
 
@@ -132,18 +139,22 @@ def objective(
     per_network: bool = False,
     jobs: int = 1,
     time_limit: float | None = None,
+    noisy: bool = False,
 ) -> CustomObjective | Callable[[Callable[[Networks], Any]], CustomObjective]:
     """Makes a function of `Networks` an objective: batch in, `(n,)` numbers out, minimised unless `maximize`.
 
     Args:
-        function: the function, where used as a plain decorator.
-        name: name of the objective, the function's where absent.
+        function: the function, where used as a plain decorator; anything that can be called, a `functools.partial` or
+            an instance with `__call__` too.
+        name: name of the objective; where absent the function's, or the class's of an instance.
         unit: unit of the numbers; empty takes the one that the name states (`peak_memory_kib`: KiB).
         maximize: whether more is better.
         per_network: the function is slow and takes one network at a time (`Networks` of length 1).
         jobs: processes for `per_network`.
         time_limit: seconds that one call of a `per_network` function may take; a network that takes longer is a failed
             evaluation.
+        noisy: equal networks may get unequal numbers, as measured times do; a resumed search then holds no stored value
+            against a new one.
 
     Raises:
         ProblemError: a setting of slow functions without `per_network`, or one out of range.
@@ -163,12 +174,13 @@ def objective(
     def make(chosen: Callable[[Networks], Any]) -> CustomObjective:
         return CustomObjective(
             function=chosen,
-            name=name or chosen.__name__,
+            name=name or _name(chosen),
             unit=unit,
             maximize=maximize,
             per_network=per_network,
             jobs=jobs,
             time_limit=time_limit,
+            noisy=noisy,
         )
 
     return make if function is None else make(function)
@@ -184,8 +196,28 @@ def as_objective(item: Any) -> CustomObjective:
         return item
     if not callable(item):
         raise ProblemError(f"{item!r} is neither the name of a column nor a function of networks")
-    name = getattr(item, "__name__", type(item).__name__)
-    return CustomObjective(function=item, name=name)
+    return CustomObjective(function=item, name=_name(item))
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """The name of a function, of the function in a partial, or of an instance's class."""
+    if isinstance(function, partial):
+        return _name(function.func)
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _reference(function: Any) -> str:
+    """`module:name`, with brackets where an import does not give it again."""
+    if isinstance(function, partial):
+        module, _, name = _reference(function.func).partition(":")
+        return f"{module}:partial({name})"
+    owner = function.__self__ if isinstance(function, MethodType) else None
+    if owner is not None and not isinstance(owner, type):
+        return f"{_reference(owner)}.{function.__name__}"
+    name = getattr(function, "__qualname__", f"{type(function).__qualname__}()")
+    # A process that was spawned knows the main module by another name.
+    module = str(function.__module__).replace("__mp_main__", "__main__")
+    return f"{module}:{name}"
 
 
 def import_objective(text: str) -> CustomObjective:

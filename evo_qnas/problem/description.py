@@ -68,11 +68,12 @@ def named_functions(description: Mapping[str, Any]) -> list[str]:
 
 
 def fingerprint_of(description: Mapping[str, Any], items: Sequence[Objective | Constraint], tables: Tables) -> str:
-    """A hex digest of the description, the sources of functions and the values of the tables."""
+    """A hex digest of the description, of what functions depend on, and of the values of the tables."""
     mark = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
     for item in items:
         if isinstance(item, CustomObjective):
-            mark.update(item.source.encode())
+            settings = {key: getattr(item, key) for key in _SETTINGS}
+            mark.update(json.dumps([settings, item.digest]).encode())
     mark.update(json.dumps([[block.name, block.labels] for block in tables.blocks]).encode())
     for column in tables.columns.values():
         mark.update(f"{column.name} {column.direction} {column.fixed!r}".encode())

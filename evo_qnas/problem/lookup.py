@@ -27,6 +27,8 @@ class LookupProblem(Problem):
                [nan]])
     """
 
+    fully_fingerprinted = True
+
     def __init__(
         self,
         genomes: Int[np.ndarray, "n blocks"],

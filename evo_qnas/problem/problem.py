@@ -26,10 +26,15 @@ class Problem(ABC):
         tables: the tables behind the problem: archives embed them, seeds come from their baselines, predictors use
             their columns; None without.
         slow: True where one evaluation takes so long that none is made just to look at the problem.
+        noisy: True where equal genomes may get unequal values.
+        fully_fingerprinted: True where the fingerprint covers every value, so that a search that is resumed need not
+            evaluate some networks again to see whether the problem is still the same.
     """
 
     tables: Tables | None = None
     slow: bool = False
+    noisy: bool = False
+    fully_fingerprinted: bool = False
 
     @property
     @abstractmethod
@@ -100,6 +105,10 @@ class Problem(ABC):
             EvaluationError: the problem gives another shape or no numbers.
         """
         yield self.returns.outcome(self.evaluate, genomes)
+
+    def evaluate_again(self, genomes: Int[np.ndarray, "n blocks"], *, jobs: int = 1) -> Iterator[Outcome]:
+        """Outcomes as `evaluate_iter` yields them, of genomes whose earlier results must not be used."""
+        return self.evaluate_iter(genomes, jobs=jobs)
 
     @property
     def returns(self) -> Returns:

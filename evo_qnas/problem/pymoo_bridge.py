@@ -1,7 +1,5 @@
 """The one bridge between problems and pymoo: pymoo's problems as ours, ours as pymoo's."""
 
-import hashlib
-import inspect
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -11,6 +9,7 @@ from pymoo.core.problem import Problem as Original
 from pymoo.core.variable import Binary, Choice, Integer
 
 from evo_qnas.errors import EvaluationError, ProblemError
+from evo_qnas.fingerprints import digest
 from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
 from evo_qnas.problem.outcome import OK
 from evo_qnas.problem.problem import Problem
@@ -20,6 +19,9 @@ from evo_qnas.spaces import Additive, Space
 _EQUAL = 1e-4
 # A gene of more values would not be a choice; its arrays would take more memory than a search.
 _MOST_VALUES = 1_000_000
+# Of a pymoo problem's attributes those that change no value: fronts it has worked out, and how calls are spread.
+_NO_INPUTS = ("cache", "callback", "elementwise_runner", "exclude_from_serialization")
+_ENTRIES = ("__call__", "evaluate", "do", "_evaluate", "_evaluate_vectorized", "_evaluate_elementwise")
 
 
 # pymoo marks permutations nowhere but in the operators of their algorithms.
@@ -34,7 +36,7 @@ class PymooProblem(Problem):
         original: the pymoo problem.
     """
 
-    def __init__(self, original: Any, *, vtype: type | None = None) -> None:
+    def __init__(self, original: Any, *, vtype: type | None = None, noisy: bool = False) -> None:
         """Wraps `original`; `vtype` is what its variables are where it does not say so itself.
 
         Raises:
@@ -44,6 +46,7 @@ class PymooProblem(Problem):
             raise ProblemError(f"{original!r} is no pymoo Problem")
         refuse_permutations(original)
         self.original = original
+        self.noisy = noisy
         named = getattr(original, "vars", None)
         self._vtype = original.vtype if vtype is None else vtype
         self._names, values = _named(named) if named else _numbered(original, self._vtype)
@@ -76,20 +79,9 @@ class PymooProblem(Problem):
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the problem's class, its source, bounds and plain attributes."""
-        kind = type(self.original)
-        mark = hashlib.sha256(f"{kind.__module__}:{kind.__qualname__}".encode())
-        try:
-            mark.update(inspect.getsource(kind).encode())
-        except (OSError, TypeError):
-            mark.update(b"source unknown")
-        for name, value in sorted(vars(self.original).items()):
-            if isinstance(value, (bool, int, float, str, np.number)):
-                mark.update(f"{name}={value!r}".encode())
-            elif isinstance(value, np.ndarray) and value.dtype != object:
-                mark.update(f"{name} {value.shape} {value.dtype}".encode() + value.tobytes())
-        mark.update(repr([(name, list(part)) for name, part in zip(self._names, self._values, strict=True)]).encode())
-        return mark.hexdigest()
+        """A digest of the problem's class, of its state and of what its methods depend on at this moment."""
+        values = [(name, list(part)) for name, part in zip(self._names, self._values, strict=True)]
+        return digest((self.original, values), entries=_ENTRIES, ignored=_NO_INPUTS)
 
     def describe(self) -> dict[str, Any]:
         """Per variable the values of its choices, so that an archive shows them: a range of integers, or a list."""

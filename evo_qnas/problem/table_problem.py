@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.problem.additive_form import additive_form
+from evo_qnas.problem.checks import excess_of, require_finite
 from evo_qnas.problem.custom import CustomObjective
 from evo_qnas.problem.description import description_of, fingerprint_of, imported_functions
 from evo_qnas.problem.foreign import to_pymoo
@@ -18,11 +19,11 @@ from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
 from evo_qnas.problem.networks import Networks
 from evo_qnas.problem.outcome import OK, Outcome
 from evo_qnas.problem.problem import Problem
-from evo_qnas.problem.quantities import Custom, TermLimit, parse_constraint, parse_objective
+from evo_qnas.problem.quantities import Constraint, Custom, Objective, TermLimit, parse_constraint, parse_objective
 from evo_qnas.problem.slow import SlowResult, run_slow
 from evo_qnas.problem.terms import ROWS, Term, TermValues
 from evo_qnas.progress import progress_bar
-from evo_qnas.spaces import ROUNDING, Additive, Space
+from evo_qnas.spaces import Additive, Space
 from evo_qnas.tables import Tables
 
 
@@ -72,31 +73,16 @@ class TableProblem(Problem):
         self._space = space_of(tables, ties=ties, pins=pins, forbidden=forbidden)
         used = [*self._objectives, *(item.term for item in self._constraints if isinstance(item, TermLimit))]
         self._terms = {term: TermValues.of(term, tables) for term in used if isinstance(term, Term)}
-        self._check_finite()
+        require_finite(self._terms, self._space, tables)
         self._results: dict[bytes, SlowResult] = {}
+        self._digests: tuple[str, ...] = ()
         self.slow = bool(self.slow_functions)
+        self.fully_fingerprinted = self.of_columns
+        self.noisy = any(isinstance(item, CustomObjective) and item.noisy for item in self._items)
         names = [info.name for info in self.objectives]
         for name in names:
             if names.count(name) > 1:
                 raise ProblemError(f"objective {name!r} is there {names.count(name)} times: name each once")
-
-    def _check_finite(self) -> None:
-        """Refuses choices without a number in what is used: sums and fronts of them would mean nothing."""
-        for term, values in self._terms.items():
-            values.check_size(term, self.tables)
-            finite = values.finite
-            if finite.all() and np.isfinite(values.fixed):
-                continue
-            for gene in self._space.genes:
-                wrong = np.argwhere(~finite[self.tables.starts[gene.blocks] + gene.options])
-                if len(wrong):
-                    option, member = wrong[0]
-                    block = self.tables.blocks[gene.blocks[member]]
-                    label = block.labels[gene.options[option, member]]
-                    raise ProblemError(
-                        f"{term.text} has no finite number for block {block.name!r}, choice {label}: "
-                        "forbid the choice, or drop such choices with Tables.drop_nan"
-                    )
 
     @property
     def space(self) -> Space:
@@ -138,6 +124,7 @@ class TableProblem(Problem):
             return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
         slow = np.full((len(genomes), len(self.slow_functions)), np.nan)
         if self.slow:
+            self._drop_results_of_changed()
             with progress_bar("networks", len(genomes)) as advance:
                 for result in self.run_slow(genomes):
                     slow[result.row] = result.values
@@ -147,16 +134,23 @@ class TableProblem(Problem):
     @cached_property
     def of_columns(self) -> bool:
         """True where no function of a user's takes part."""
-        return not any(isinstance(item, CustomObjective) for item in (*self._objectives, *self._constraints))
+        return not any(isinstance(item, CustomObjective) for item in self._items)
 
     @cached_property
     def slow_functions(self) -> tuple[CustomObjective, ...]:
         """The functions that take one network at a time, objectives first."""
-        return tuple(
-            item
-            for item in (*self._objectives, *self._constraints)
-            if isinstance(item, CustomObjective) and item.per_network
-        )
+        return tuple(item for item in self._items if isinstance(item, CustomObjective) and item.per_network)
+
+    @property
+    def _items(self) -> tuple[Objective | Constraint, ...]:
+        return (*self._objectives, *self._constraints)
+
+    def _drop_results_of_changed(self) -> None:
+        """Forgets results of slow functions that have changed since they gave them."""
+        digests = tuple(function.digest for function in self.slow_functions)
+        if digests != self._digests:
+            self._results.clear()
+        self._digests = digests
 
     def run_slow(self, genomes: Int[np.ndarray, "n blocks"], *, jobs: int = 1) -> Iterator[SlowResult]:
         """Results of the slow functions as the networks end, in any order; networks evaluated before answer at once.
@@ -168,7 +162,7 @@ class TableProblem(Problem):
         counts = [jobs, *(function.jobs for function in self.slow_functions)]
         fresh = []
         for row, genome in enumerate(genomes):
-            result = self._results.get(np.ascontiguousarray(genome, dtype=np.int64).tobytes())
+            result = self._results.get(_key(genome))
             if result is None:
                 fresh.append(row)
             else:
@@ -177,8 +171,7 @@ class TableProblem(Problem):
             self.slow_functions, self.tables, genomes[fresh], jobs=-1 if min(counts) < 0 else max(counts)
         ):
             if result.state == OK:
-                genome = genomes[fresh[result.row]]
-                self._results[np.ascontiguousarray(genome, dtype=np.int64).tobytes()] = result
+                self._results[_key(genomes[fresh[result.row]])] = result
             yield replace(result, row=fresh[result.row])
 
     def known(self, genomes: Int[np.ndarray, "n blocks"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
@@ -217,7 +210,7 @@ class TableProblem(Problem):
             value = self._terms[constraint.term](positions)
             summed = self._terms[constraint.term].summed(positions, value)
             for side in constraint.limit.sides:
-                excess[:, column] = _excess(side.sign * value, side.bound, summed)
+                excess[:, column] = excess_of(side.sign * value, side.bound, summed)
                 column += 1
         return objectives, excess
 
@@ -236,6 +229,12 @@ class TableProblem(Problem):
             row = np.array([result.row], dtype=np.int64)
             values = self.assemble(genomes[row], np.array([result.values]))
             yield self.returns.finite(row, values, np.array([result.seconds]))
+
+    def evaluate_again(self, genomes: Int[np.ndarray, "n blocks"], *, jobs: int = 1) -> Iterator[Outcome]:
+        """Outcomes as of `evaluate_iter`; slow functions are called, whatever they gave before."""
+        for genome in genomes:
+            self._results.pop(_key(genome), None)
+        return self.evaluate_iter(genomes, jobs=jobs)
 
     @cached_property
     def additive(self) -> Additive | None:
@@ -288,13 +287,12 @@ class TableProblem(Problem):
             forbidden=description.get("forbidden"),
         )
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """A digest of the tables' values, objectives, limits and the sources of functions."""
-        return fingerprint_of(self.describe(), (*self._objectives, *self._constraints), self.tables)
+        """A digest of the tables' values, objectives, limits and what functions depend on at this moment."""
+        self._drop_results_of_changed()
+        return fingerprint_of(self.describe(), self._items, self.tables)
 
 
-def _excess(value: Float[np.ndarray, " n"], bound: float, summed: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """`value - bound`, 0 where only the rounding of a sum is left of it: 0.1 + 0.2 - 0.3 meets a limit of 0."""
-    excess: np.ndarray = value - bound
-    return np.where(np.abs(excess) <= ROUNDING * (summed + abs(bound)), 0.0, excess)
+def _key(genome: Int[np.ndarray, " blocks"]) -> bytes:
+    return np.ascontiguousarray(genome, dtype=np.int64).tobytes()

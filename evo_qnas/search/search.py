@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evo_qnas.archive import Archive, Header, Recorder
+from evo_qnas.archive import Archive, Evaluations, Header, Recorder
 from evo_qnas.errors import SearchError
 from evo_qnas.jobs import connected
 from evo_qnas.pareto import require_feasible
@@ -16,6 +16,7 @@ from evo_qnas.progress import progress_bar
 from evo_qnas.search.algorithms import algorithm_of, name_of
 from evo_qnas.search.context import SearchContext
 from evo_qnas.search.loop import Values, run
+from evo_qnas.search.stored_values import check_stored_values
 from evo_qnas.search.variation import Recipe, load_recipe
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def search(
     jobs: int | None = None,
     cluster: str | None = None,
     resume: bool = True,
+    noisy: bool = False,
     progress: bool | None = None,
 ) -> Archive:
     """The archive of one search: every evaluation in order, and the front of all of them.
@@ -42,6 +44,12 @@ def search(
     The course of a search is a function of problem, settings and seed. Called again with the same `path` it runs
     again from its seed and takes what it knows from the archive, so that an interrupted search ends bit for bit like an
     unbroken one, and a finished one goes on where `evaluations` grew.
+
+    An archive of another problem is refused: its fingerprint covers tables, limits, and what functions depend on
+    (bytecode, closures, defaults, globals, helpers of the user's own modules, arguments and state, libraries by their
+    version; see `evo_qnas.fingerprints.digest`). For what no fingerprint sees, such as a file that a function reads, up
+    to 3 stored networks are evaluated again before the search goes on, and an archive with another value is refused.
+    Problems of columns alone need no such evaluation; noisy ones have none.
 
     Args:
         problem: a `Problem`, or a pymoo problem of integer, binary or choice variables.
@@ -51,13 +59,15 @@ def search(
         evaluations: distinct networks to evaluate, at most; `exact` records its whole front however large.
         population: networks kept, and asked for at once.
         seed: of all random numbers.
-        path: where the archive lies; None keeps it in memory.
+        path: where the archive lies, and what a search is resumed from; None keeps it in memory.
         seeding: start from baselines, uniform bits and optima of weighted sums, where the problem has them.
         reduce: leave out options that another option of their gene beats in every sum, where all is additive.
         variation: name or file of a recipe of `operators/variation/`, or the recipe.
         jobs: processes for slow objectives; None for one, or all workers of the cluster. Changes nothing but the time.
         cluster: whose workers take slow objectives, see `evo_qnas.jobs.connected`; None is this machine.
         resume: go on from an archive at `path`; False starts it anew.
+        noisy: equal networks may get unequal values, so that stored ones are not held against new ones; `objective` and
+            `from_pymoo` can say the same of theirs.
         progress: draw a bar on stderr; None draws it on a terminal.
 
     Raises:
@@ -65,7 +75,8 @@ def search(
         PluginError: another package's algorithm cannot be imported.
         InfeasibleError: additive limits that no network meets.
         EvaluationError: not one network of the first batch could be evaluated.
-        ArchiveError: the archive belongs to another search, or cannot be written.
+        ArchiveError: the archive belongs to another search, holds another value than the problem gives now, or cannot
+            be written.
         JobError: the cluster cannot be used, or went away.
 
     Example:
@@ -109,9 +120,13 @@ def search(
     if optimizer.least_evaluations > evaluations:
         evaluations = optimizer.least_evaluations
         header = replace(header, settings={**header.settings, "evaluations": evaluations})
+
+    def check(stored: Evaluations) -> None:
+        check_stored_values(problem, stored, seed=seed, path=path, noisy=noisy, jobs=jobs or there)
+
     with (
         connected(cluster) as there,
-        Recorder.open(path, header, resume=resume) as recorder,
+        Recorder.open(path, header, resume=resume, check=check) as recorder,
         progress_bar(f"search ({header.algorithm})", min(evaluations, visited.space.size), show=progress) as advance,
     ):
         values = Values(len(problem.objectives))

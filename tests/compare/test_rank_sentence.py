@@ -47,7 +47,12 @@ def test_the_bar_of_a_comparison_moves_by_one_for_each_run(monkeypatch: pytest.M
             return None
 
     totals: list[int] = []
-    monkeypatch.setattr(runs, "progress_bar", lambda _label, total, **_: totals.append(total) or Bar())
+
+    def bar(_label: str, total: int, **_: Any) -> Bar:
+        totals.append(total)
+        return Bar()
+
+    monkeypatch.setattr(runs, "progress_bar", bar)
     cases = [Case(name="a", problem=TableProblem(generate_tables(2, operators=2, weight_bits=(4, 8))))]
     entries = entries_of(["random", "nsga2"])
     made = runs.make_runs(cases, entries, [0, 1], evaluations=8, folder=None, jobs=1, progress=False)
