@@ -50,6 +50,6 @@ def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """Our own entries of a file's metadata; none where another program wrote it."""
     try:
         content = json.loads((metadata or {}).get(_KEY, "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}

@@ -6,6 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
+from evo_qnas.errors import DivergenceError
 from evo_qnas.files import write_text
 from evo_qnas.networks.integer.reference import in_integers
 from evo_qnas.networks.models.weights import load_weights, save_weights
@@ -54,14 +55,17 @@ class Validation:
         quantized = build_network(context, choices)
         test = context.splits.test
         before = context.task.metric(quantized, test)
-        finetune(
-            quantized,
-            context.teacher,
-            context.splits.train,
-            **finetuning_settings(context),
-            seed=seed_of("finetuning", context.card.seed),
-            device=context.device,
-        )
+        try:
+            finetune(
+                quantized,
+                context.teacher,
+                context.splits.train,
+                **finetuning_settings(context),
+                seed=seed_of("finetuning", context.card.seed),
+                device=context.device,
+            )
+        except DivergenceError as error:
+            raise DivergenceError(f"network {identity!r}: {error}") from error
         deployed = in_integers(quantized, test.take(slice(0, 1))[0])
         counts = context.task.outcomes(deployed, test)
         network = ValidatedNetwork(
