@@ -48,7 +48,7 @@ def test_a_card_that_toml_cannot_hold(tmp_path: Path, text: str) -> None:
     [
         (
             "teacher.parameters.classes=2",
-            r"the teacher has 2 outputs and the data have 10 classes: give it at least 10",
+            r"has 2 outputs and the data have 10 classes: give it at least 10",
         ),
         ("teacher.parameters.classes=0", r"teacher\.parameters\.classes must be from 1"),
         ("teacher.parameters.channels=3", r"the teacher cannot take images of shape \(1, 8, 8\)"),

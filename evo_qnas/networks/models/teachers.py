@@ -179,10 +179,11 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
         raise NetworkError(f"{path} is no state dict of tensors that can be read without running code") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    plain = isinstance(content, dict) and all(isinstance(name, str) for name in content)
-    if not plain or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    pairs = content.items() if isinstance(content, dict) else [(None, None)]
+    if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in pairs):
         raise NetworkError(f"{path} holds no state dict: save it with torch.save(network.state_dict(), path)")
-    return content
+    tensors: dict[str, torch.Tensor] = content
+    return tensors
 
 
 def load_teacher(teacher: nn.Module, path: Path) -> nn.Module:

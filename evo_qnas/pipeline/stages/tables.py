@@ -98,9 +98,8 @@ class _Scoring:
                 refined=refined_weights(context, block, operator),
             )
             for choice in scores:
-                check_score(
-                    choice.score, f"block {block!r}, {operator} w{choice.weight_bits} a{choice.activation_bits}"
-                )
+                bits = f"w{choice.weight_bits} a{choice.activation_bits}"
+                check_score(choice.score, f"block {block!r}, {operator} {bits}")
             choices += [dataclasses.asdict(choice) for choice in scores]
         content = {"fingerprint": context.fingerprints.scores(block), "choices": choices}
         write_text(context.paths.choices(block), to_json(content))
@@ -115,8 +114,8 @@ def check_score(score: float, choice: str) -> None:
     """
     if not math.isfinite(score):
         raise NetworkError(
-            f"{choice}: the score is {score}, its outputs or the teacher's are no numbers: look at teacher.weights, lower "
-            "distillation.learning_rate, or leave the operator out where it stands in [[operators]]"
+            f"{choice}: the score is {score}, its outputs or the teacher's are no numbers: look at teacher.weights, "
+            "lower distillation.learning_rate, or leave the operator out where it stands in [[operators]]"
         )
 
 

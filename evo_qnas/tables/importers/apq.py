@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from evo_qnas.errors import TableError
-from evo_qnas.tables.importers.npz import read_arrays
+from evo_qnas.reading import read_arrays
 from evo_qnas.tables.parts import Block
 from evo_qnas.tables.tables import Tables
 
@@ -50,7 +50,7 @@ def import_apq(path: str | Path) -> Tables:
         Wang et al. 2020, APQ: Joint Search for Network Architecture, Pruning and Quantization Policy.
     """
     file = Path(path)
-    arrays = read_arrays(file, ["key", "key_fields", "latency", "energy", "head", "tail"])
+    arrays = read_arrays(file, ["key", "key_fields", "latency", "energy", "head", "tail"], TableError)
     costs = _costs(file, arrays)
     fixed = arrays["head"] + arrays["tail"]
     blocks: list[Block] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from evo_qnas.errors import TableError
-from evo_qnas.tables.importers.npz import read_arrays
+from evo_qnas.reading import read_arrays
 from evo_qnas.tables.parts import Block
 from evo_qnas.tables.tables import Tables
 
@@ -30,7 +30,7 @@ def import_haq(path: str | Path, *, policy: str | Path | None = None) -> Tables:
         Wang et al. 2019, HAQ: Hardware-Aware Automated Quantization.
     """
     file = Path(path)
-    lut = read_arrays(file, ["lut"])["lut"]
+    lut = read_arrays(file, ["lut"], TableError)["lut"]
     if lut.ndim != 3 or lut.dtype.kind not in "iuf" or not lut.size:
         raise TableError(
             f"{file}: lut must be numbers of shape (layers, weight bits, activation bits), got {lut.shape}"

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import TableError
-from evo_qnas.tables.importers.npz import read_arrays
+from evo_qnas.reading import read_arrays
 from evo_qnas.tables.parts import Block
 from evo_qnas.tables.tables import Tables
 
@@ -46,7 +46,7 @@ def read_macro(path: str | Path) -> MacroTruth:
         Su et al. 2021, Prioritized Architecture Sampling with Monto-Carlo Tree Search.
     """
     file = Path(path)
-    arrays = read_arrays(file, ["codes", "mean_acc", "params", "flops"])
+    arrays = read_arrays(file, ["codes", "mean_acc", "params", "flops"], TableError)
     codes = arrays["codes"]
     if codes.ndim != 2 or codes.dtype.kind not in "iu" or not codes.size or codes.max() >= len(OPERATORS):
         raise TableError(f"{file}: codes must be (n, blocks) of the operators 0 .. {len(OPERATORS) - 1}")

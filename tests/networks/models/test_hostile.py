@@ -79,7 +79,7 @@ def test_keys_that_are_no_names(tmp_path: Path) -> None:
         ({"head": 65_536, "classes": 65_536}, r"would take 16 GiB of weights"),
         (
             {"stages": [{"channels": 8, "expansion": 2, "depth": 10**9, "stride": 1}]},
-            r"stages\.0\.depth must be from 1",
+            r"0\.depth must be from 1",
         ),
         ({"stages": [{"channels": 8}]}, r"does not accept its parameters: 'depth'"),
         ({"stages": 5}, r"does not accept its parameters"),
@@ -98,9 +98,7 @@ def test_architectures_without_a_module(name: str) -> None:
         build_teacher(name, {})
 
 
-@pytest.mark.parametrize(
-    ("name", "match"), [("math:pi", "is a float, not a function"), ("a b:c", "cannot be imported")]
-)
+@pytest.mark.parametrize(("name", "match"), [("math:pi", "is a float, not a"), ("a b:c", "cannot be imported")])
 def test_architectures_that_are_none(name: str, match: str) -> None:
     with pytest.raises(NetworkError, match=match):
         build_teacher(name, {})
