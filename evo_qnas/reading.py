@@ -18,6 +18,7 @@ from evo_qnas.errors import EvoQnasError
 
 # Bytes of a JSON file beyond which it is none of ours. Chosen, not measured.
 LARGEST_JSON = 64 << 20
+_LONGEST_TEXT = 60
 # Whole numbers fit 64 bits, as everywhere else.
 _WHOLE = 2**63
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -141,6 +142,16 @@ def _declared(path: Path, file: zipfile.ZipFile, member: str, budget: int, error
     if size > file.getinfo(member).file_size or size > budget:
         raise error(f"{path}: the array {member} declares {size / 1e9:.3g} GB, more than the file can have")
     return size
+
+
+def shown(text: str) -> str:
+    """A text in quotes as a sentence can hold it: at most 60 characters.
+
+    Example:
+        >>> shown("1" * 400)
+        "'111111111111111111111111111111111111111111111111111111111111..'"
+    """
+    return repr(text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..")
 
 
 def _text(error: BaseException) -> str:

@@ -75,3 +75,11 @@ def test_distillation_that_diverges_names_block_and_step(tmp_path: Path, small: 
     if (tmp_path / "run" / "blocks" / "stages.1").exists():
         assert not list((tmp_path / "run" / "blocks" / "stages.1").glob("ds*"))
     assert not (tmp_path / "run" / "tables.h5").exists()
+
+
+@pytest.mark.parametrize("key", ["data.folder", "data.cache", "teacher.weights", "teacher.start"])
+def test_links_that_lead_round(tmp_path: Path, key: str) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(CardError, match=rf"{key}: '.*loop.*' leads nowhere"):
+        load_card("digits", changes=[f'{key}="{loop}/a"'])

@@ -168,7 +168,7 @@ def _apply(values: dict[str, Any], change: str) -> None:
     except (ValueError, RecursionError) as error:
         raise CardError(f"--set {key.strip()}: the value is too long or too deep to be one of a card") from error
     if key.strip() in _PATHS:
-        value = str(Path(str(value)).resolve())
+        value = str(_resolved(key.strip(), Path(str(value))))
     parts = key.strip().split(".")
     here = values
     for part in parts[:-1]:
@@ -179,12 +179,24 @@ def _apply(values: dict[str, Any], change: str) -> None:
     here[parts[-1]] = value
 
 
+def _resolved(key: str, path: Path) -> Path:
+    """The path without links, of a key of the card."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CardError(f"{key}: {str(path)!r} leads nowhere: {error}") from error
+
+
+def _beside(folder: Path, section: str, paths: dict[str, Path | None]) -> dict[str, Path]:
+    """The paths of a section that are given, resolved from a folder."""
+    return {key: _resolved(f"{section}.{key}", folder / path) for key, path in paths.items() if path is not None}
+
+
 def _absolute(card: ProblemCard, folder: Path) -> ProblemCard:
     """The card with its paths resolved from the folder in which it lies."""
     data, teacher = card.data, card.teacher
     paths = {"folder": data.folder, "cache": data.cache}
-    data = data.model_copy(update={key: (folder / path).resolve() for key, path in paths.items() if path is not None})
+    data = data.model_copy(update=_beside(folder, "data", paths))
     paths = {"weights": teacher.weights, "start": teacher.start}
-    files = {key: (folder / path).resolve() for key, path in paths.items() if path is not None}
-    teacher = teacher.model_copy(update=files)
+    teacher = teacher.model_copy(update=_beside(folder, "teacher", paths))
     return card.model_copy(update={"data": data, "teacher": teacher})
