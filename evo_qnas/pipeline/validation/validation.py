@@ -49,9 +49,9 @@ class Validation:
         context = self.context
         folder = context.paths.network(identity)
         fingerprint = self.fingerprint(identity, choices)
-        known = read_json(folder / "network.json", fingerprint)
-        if known is not None and made_from(folder / "weights.safetensors", fingerprint):
-            return ValidatedNetwork.from_measured(known)
+        known = _measured(folder, fingerprint)
+        if known is not None and known.genome == genome:
+            return known
         quantized = build_network(context, choices)
         test = context.splits.test
         before = context.task.metric(quantized, test)
@@ -82,6 +82,17 @@ class Validation:
         save_weights({"outcomes": counts}, folder / OUTCOMES, {"fingerprint": fingerprint})
         write_text(folder / "network.json", to_json({"fingerprint": fingerprint, **network.measured()}))
         return network
+
+
+def _measured(folder: Path, fingerprint: str) -> ValidatedNetwork | None:
+    """The network of a folder, None where it is not there, made from something else, or damaged."""
+    content = read_json(folder / "network.json", fingerprint)
+    if content is None or not made_from(folder / "weights.safetensors", fingerprint):
+        return None
+    try:
+        return ValidatedNetwork.from_measured(content)
+    except (ValueError, KeyError):
+        return None
 
 
 def validate_picks(

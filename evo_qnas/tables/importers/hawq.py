@@ -102,7 +102,7 @@ def _ties(file: Path, content: dict[str, Any], names: list[str]) -> list[list[st
     return [[names[index] for index in tie] for tie in ties]
 
 
-def _listed(file: Path, content: dict[str, Any], key: str, kind: type) -> list[Any]:
+def _listed(file: Path, content: dict[str, Any], key: str, kind: type[Any]) -> list[Any]:
     """The list under a key, empty where there is none.
 
     Raises:
@@ -110,7 +110,7 @@ def _listed(file: Path, content: dict[str, Any], key: str, kind: type) -> list[A
     """
     values = content.get(key, [])
     if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
-        words = {str: "texts", list: "lists", dict: "objects"}[kind]
+        words = "texts" if kind is str else "lists" if kind is list else "objects"
         raise TableError(f"{file}: {key} must be a list of {words}")
     return values
 
