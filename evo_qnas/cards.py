@@ -13,13 +13,16 @@ from evo_qnas.errors import CardError
 
 Kind = Literal["problems", "operators/blocks", "operators/variation", "devices"]
 
+# Characters of a refused value that a sentence shows. Chosen.
+_LONGEST_VALUE = 200
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
 class Card(BaseModel):
-    """Base of all cards: frozen, and an unknown key is an error."""
+    """Base of all cards: frozen, an unknown key is an error, and a number is finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -79,8 +82,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise CardError(f"card {path} cannot be read: {error}") from error
+    except RecursionError as error:
+        raise CardError(f"card {path} cannot be read: its arrays or tables lie too deep in each other") from error
 
 
 def validate(model: type[Model], values: dict[str, Any], origin: str) -> Model:
@@ -100,7 +105,16 @@ def validate(model: type[Model], values: dict[str, Any], origin: str) -> Model:
         if first["type"] == "missing":
             raise CardError(f"{origin}: the key {key!r} is missing") from error
         text = first["msg"].removeprefix("Value error, ")
-        raise CardError(f"{origin}: {key} = {first['input']!r}: {text[:1].lower()}{text[1:]}") from error
+        raise CardError(f"{origin}: {key} = {_shown(first['input'])}: {text[:1].lower()}{text[1:]}") from error
+
+
+def _shown(value: object) -> str:
+    """A value as a sentence can hold it."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}.."
 
 
 def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -1,5 +1,8 @@
 """All errors of evo_qnas: one tree under `EvoQnasError`, each also the builtin a caller would expect."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class EvoQnasError(Exception):
     """Base of every error that evo_qnas raises on purpose; the command line prints it as one sentence."""
@@ -39,6 +42,16 @@ class PredictorError(EvoQnasError, ValueError):
 
 class NetworkError(EvoQnasError, ValueError):
     """A teacher, block, operator or quantized network that does not fit."""
+
+
+class DivergenceError(NetworkError):
+    """Training whose loss, or what it leaves, is no number.
+
+    Attributes:
+        losses: by name of what trained beside it and ended well.
+    """
+
+    losses: Mapping[str, float] = MappingProxyType({})
 
 
 class DataError(EvoQnasError, ValueError):

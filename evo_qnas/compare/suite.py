@@ -19,7 +19,10 @@ from evo_qnas.tables import Tables
 from evo_qnas.tables.generate import generate_tables
 from evo_qnas.tables.importers import import_tables
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+# More blocks or operators than any network has.
+Parts = Annotated[int, Field(ge=1, le=10_000)]
+Bits = Annotated[int, Field(ge=0, le=64)]
 Names = Annotated[list[str], Field(min_length=1)]
 
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -46,11 +49,11 @@ class GeneratedSource(Card):
     """Tables of `generate_tables`."""
 
     kind: Literal["generated"]
-    blocks: Count
-    operators: Count = 12
-    weight_bits: list[int] = [2, 3, 4, 6, 8]
-    activation_bits: list[int] = [4, 8]
-    seed: int = 0
+    blocks: Parts
+    operators: Parts = 12
+    weight_bits: list[Bits] = [2, 3, 4, 6, 8]
+    activation_bits: list[Bits] = [4, 8]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     objectives: Names
     constraints: list[str] = []
 

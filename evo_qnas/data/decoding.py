@@ -1,7 +1,10 @@
 """Image and label files to arrays of one size; every way in which a file can be odd is an error of one sentence."""
 
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,12 @@ from evo_qnas.data.listing import LabelCoding, Pair
 from evo_qnas.errors import DataError
 
 Size = tuple[int, int]
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+# What Pillow raises on damaged files, and on those of more pixels than any photograph (about 89 million).
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, MemoryError, RuntimeError),
+    *(LookupError, TypeError, ArithmeticError, AttributeError, AssertionError),
+    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -23,7 +31,7 @@ def size_of(path: Path) -> Size:
         DataError: the file cannot be read as an image.
     """
     try:
-        with Image.open(path) as image:
+        with _bounded(), Image.open(path) as image:
             return image.height, image.width
     except _BROKEN as error:
         raise _unreadable(path, error) from error
@@ -51,17 +59,33 @@ def decode(
             f"image {pair.image} is {_shown(image)}, others are {size[1]} x {size[0]}: set data.width and data.height, "
             "and all are brought to that size"
         )
-    values = _values(label, pair.label, coding, size)
+    try:
+        values = _values(label, pair.label, coding, size)
+    except DataError:
+        raise
+    except _BROKEN as error:
+        raise _unreadable(pair.label, error) from error
     if image.mode in _DEEP:
         raise DataError(f"image {pair.image} has the mode {image.mode}: convert it to 8 bits a channel")
-    colours = image.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR)
+    try:
+        colours = image.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR)
+    except _BROKEN as error:
+        raise _unreadable(pair.image, error) from error
     return np.ascontiguousarray(np.asarray(colours).transpose(2, 0, 1)), _classes(values, pair.label, coding)
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Images of more pixels than Pillow deems sane are errors, not warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def _opened(path: Path) -> Image.Image:
     """The wholly decoded image of a file."""
     try:
-        with Image.open(path) as image:
+        with _bounded(), Image.open(path) as image:
             image.load()
             return image
     except _BROKEN as error:

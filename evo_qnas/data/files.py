@@ -13,6 +13,7 @@ from evo_qnas.data.card import DataCard
 from evo_qnas.data.decoding import Size, decode, size_of
 from evo_qnas.data.images import Images, Splits
 from evo_qnas.data.listing import LabelCoding, Listing, Pair
+from evo_qnas.errors import DataError
 
 # Of ImageNet's train images in 0..1, as torchvision's pretrained networks take them.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -55,11 +56,12 @@ def _decoded(pairs: Sequence[Pair], size: Size, coding: LabelCoding, resize: boo
 
 def _fingerprint(pairs: Sequence[Pair], size: Size, coding: LabelCoding) -> str:
     """A hex digest of all that decoded images depend on: names, lengths and times of the files, size, coding."""
-    stats = [
-        (path.parent.name, path.name, status.st_size, status.st_mtime_ns)
-        for pair in pairs
-        for path in (pair.image, pair.label)
-        for status in [path.stat()]
-    ]
+    stats = []
+    for path in (path for pair in pairs for path in (pair.image, pair.label)):
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+        stats.append((path.parent.name, path.name, status.st_size, status.st_mtime_ns))
     text = json.dumps([_FORMAT, size, coding.codes, coding.colours, stats])
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

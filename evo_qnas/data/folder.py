@@ -131,7 +131,13 @@ def _listed(path: Path, pairs: Mapping[str, Pair], images: Path) -> set[str]:
     """The keys that a list names, with or without the suffix of the file."""
     names = {pair.image.relative_to(images).as_posix(): key for key, pair in pairs.items()}
     keys = set()
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8") from error
+    for line in lines:
         name = line.strip()
         if not name or name.startswith("#"):
             continue

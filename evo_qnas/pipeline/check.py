@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import tomlkit
+import torch
 
-from evo_qnas.errors import CardError
+from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.pipeline.context import RunContext, to_json
 from evo_qnas.pipeline.stages import Stage, ordered_stages
@@ -26,12 +27,25 @@ def check_card(context: RunContext, *, anew: bool) -> None:
     _ = context.fingerprints.teacher
     if not len(context.splits.train):
         raise CardError("the train split is empty: lower data.search_share or data.test_share")
+    _check_teacher(context)
     for shape in context.shapes:
         context.candidates.build(shape.name)
     stages = [stage for stage in ordered_stages() if stage.asked_for(context)]
     for stage in stages:
         stage.check(context)
     _claim(context, stages, anew=anew)
+
+
+def _check_teacher(context: RunContext) -> None:
+    """Refuses a teacher that cannot take the images, or whose outputs do not fit the classes."""
+    example = context.example
+    try:
+        with torch.no_grad():
+            outputs = context.untrained.eval()(example)
+    except (RuntimeError, TypeError, ValueError) as error:
+        shape = tuple(example.shape[1:])
+        raise NetworkError(f"the teacher cannot take images of shape {shape}: {str(error).splitlines()[0]}") from error
+    context.task.check_outputs(outputs, context.splits)
 
 
 def _claim(context: RunContext, stages: list[Stage], *, anew: bool) -> None:

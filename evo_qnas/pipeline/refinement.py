@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from evo_qnas.errors import DivergenceError
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.models.weights import load_weights, save_weights
 from evo_qnas.networks.training.refine import Refined, refine_operator
@@ -26,6 +27,9 @@ def refine_block(context: RunContext, block: str, calibration: torch.Tensor) -> 
         context: the run.
         block: name.
         calibration: block inputs of the calibration images, the teacher's.
+
+    Raises:
+        DivergenceError: an operator does not learn; the others are there.
     """
     settings = context.card.refinement
     if settings is None:
@@ -35,22 +39,29 @@ def refine_block(context: RunContext, block: str, calibration: torch.Tensor) -> 
     if not missing:
         return
     features = features_of(context, block)
+    diverged: list[DivergenceError] = []
     for operator, bits in missing.items():
-        refined = refine_operator(
-            context.candidates.trained(block, operator),
-            features,
-            calibration,
-            settings.settings(context.card.distillation.batch_size),
-            weight_bits=bits,
-            seed=seed_of("refinement", context.card.seed, block),
-            device=context.device,
-            scheme=context.card.quantization.scheme,
-        )
+        try:
+            refined = refine_operator(
+                context.candidates.trained(block, operator),
+                features,
+                calibration,
+                settings.settings(context.card.distillation.batch_size),
+                weight_bits=bits,
+                seed=seed_of("refinement", context.card.seed, block),
+                device=context.device,
+                scheme=context.card.quantization.scheme,
+            )
+        except DivergenceError as error:
+            diverged.append(DivergenceError(f"block {block!r}, operator {operator!r}: {error}"))
+            continue
         for width in bits:
             # An operator without layers has nothing to refine; a marker tensor keeps its file valid.
             tensors = refined.get(width) or {"none": torch.zeros(1)}
             metadata = {"fingerprint": context.fingerprints.refined(block, operator, width)}
             save_weights(tensors, context.paths.refined(block, operator, width), metadata)
+    if diverged:
+        raise diverged[0]
 
 
 def refined_weights(context: RunContext, block: str, operator: str) -> dict[int, Refined]:

@@ -1,6 +1,5 @@
 """Validated networks of a run folder, restored and exported."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -14,6 +13,7 @@ from evo_qnas.networks.quantization.quantize import Policy, QuantizedNetwork, qu
 from evo_qnas.pipeline.cards.problem import load_card
 from evo_qnas.pipeline.context import RunContext, made_from
 from evo_qnas.pipeline.validation.building import bits_of, modules_of
+from evo_qnas.reading import read_json
 from evo_qnas.summary import BlockChoice
 
 
@@ -49,7 +49,7 @@ def find_network(context: RunContext, identity: str) -> StoredNetwork:
     path = context.paths.network(identity) / "network.json"
     weights = path.with_name("weights.safetensors")
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
+        entry = read_json(path, CardError)
         choices = tuple(BlockChoice.model_validate(row) for row in entry["blocks"])
         stored = StoredNetwork(id=identity, choices=choices, fingerprint=str(entry["fingerprint"]), weights=weights)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,6 +1,5 @@
 """`Subject`: the source of pictures and pages, an archive and the measurements of a run beside it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,13 @@ from evo_qnas.errors import ArchiveError, PictureError, ProblemError
 from evo_qnas.pareto.exact import true_front
 from evo_qnas.problem import Problem
 from evo_qnas.problem.terms import parse_term
+from evo_qnas.summary import read_random, read_summary
 from evo_qnas.tables import Tables
 
 # Exact fronts of up to so many genes, by the number of objectives, and of so many points, are cheap enough to draw.
 # Chosen, not measured; `benchmarks/exact_fronts.py` times larger ones.
 _MOST_EXACT_GENES = {1: 10_000, 2: 100, 3: 10}
 _MOST_EXACT_POINTS = 200_000
-# Larger files are none of a run's. Chosen, not measured.
-_LARGEST_JSON = 64 << 20
 
 
 @final
@@ -107,35 +105,16 @@ def subject_of(archive: Archive, *, name: str = "search", folder: Path | None = 
         problem: Problem | None = archive.problem
     except (ArchiveError, ProblemError):
         problem = None
-    summary = None if folder is None else read_json(folder / "summary.json")
+    summary = None if folder is None else read_summary(folder / "summary.json")
     return Subject(
-        name=str(summary["card"]) if summary is not None and "card" in summary else name,
+        name=name if summary is None else summary.card,
         archive=archive,
         problem=problem,
         baselines=MappingProxyType(_baselines(archive)),
-        summary=summary,
+        summary=None if summary is None else summary.to_dict(),
         random=np.zeros((0, 2)) if folder is None else _random(archive.tables, folder),
         folder=folder,
     )
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file, None where there is no such file.
-
-    Raises:
-        PictureError: the file is too large, is no JSON, or holds something else than an object.
-    """
-    if not path.is_file():
-        return None
-    if path.stat().st_size > _LARGEST_JSON:
-        raise PictureError(f"{path} has more than {_LARGEST_JSON >> 20} MiB: this is no file of a run")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise PictureError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise PictureError(f"{path} must hold a JSON object, found {type(content).__name__}")
-    return content
 
 
 def _baselines(archive: Archive) -> dict[str, np.ndarray]:
@@ -155,12 +134,11 @@ def _baselines(archive: Archive) -> dict[str, np.ndarray]:
 
 def _random(tables: Tables | None, folder: Path) -> Float[np.ndarray, "n 2"]:
     """Predicted score and measured metric of the random networks of a run."""
-    document = read_json(folder / "networks" / "random.json")
-    if document is None or tables is None or "score" not in tables.columns:
+    known = read_random(folder / "networks" / "random.json")
+    if known is None or not known.genomes or tables is None or "score" not in tables.columns:
         return np.zeros((0, 2))
-    genomes = np.array(document.get("genomes", []), dtype=np.int64).reshape(-1, len(tables.blocks))
-    metric = np.array(document.get("metric", []), dtype=np.float64)
-    if len(genomes) != len(metric) or (genomes < 0).any() or (genomes >= tables.choices).any():
+    genomes, metric = np.array(known.genomes), np.array(known.metric, dtype=np.float64)
+    if genomes.shape[1] != len(tables.blocks) or (genomes < 0).any() or (genomes >= tables.choices).any():
         raise PictureError(f"{folder / 'networks' / 'random.json'} does not fit the tables of the archive")
     return np.stack([tables.total("score", genomes), metric], axis=1)
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evo_qnas.errors import PictureError
 from evo_qnas.report.markup import pairs, section, table, text
 from evo_qnas.report.page import asset, build_page
 
@@ -22,19 +21,8 @@ def comparison_page(name: str, document: Mapping[str, Any]) -> str:
 
     Args:
         name: of the folder.
-        document: content of `comparison.json`.
-
-    Raises:
-        PictureError: the document lacks what a comparison writes.
+        document: content of a `ComparisonDocument`.
     """
-    try:
-        return _page(name, document)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise PictureError(f"the comparison.json of {name} lacks what a comparison writes: {error!r}") from error
-
-
-def _page(name: str, document: Mapping[str, Any]) -> str:
-    """The page of a complete document."""
     settings = document["settings"]
     problems, algorithms = settings["problems"], settings["algorithms"]
     lead = [

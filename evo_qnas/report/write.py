@@ -6,9 +6,9 @@ from evo_qnas.archive import Archive
 from evo_qnas.errors import PictureError
 from evo_qnas.files import write_text
 from evo_qnas.plots import load_subject, subject_of
-from evo_qnas.plots.subject import read_json
 from evo_qnas.report.archive_page import archive_page
 from evo_qnas.report.comparison_page import comparison_page
+from evo_qnas.summary import read_comparison
 
 
 def write_report(source: str | Path | Archive, path: str | Path) -> Path:
@@ -36,9 +36,9 @@ def _page(source: str | Path | Archive) -> str:
     if isinstance(source, Archive):
         return archive_page(subject_of(source))
     place = Path(source)
-    document = read_json(place / "comparison.json") if place.is_dir() else None
+    document = read_comparison(place / "comparison.json") if place.is_dir() else None
     if document is not None:
-        return comparison_page(place.resolve().name, document)
+        return comparison_page(place.resolve().name, document.model_dump(mode="json", by_alias=True))
     if not place.exists():
         raise PictureError(f"{place} is not there: give a run folder, an archive or a comparison folder")
     return archive_page(load_subject(place))

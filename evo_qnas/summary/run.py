@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, final
 
+from pydantic import model_validator
+
 from evo_qnas.summary.network import ValidatedNetwork, Value
 
 
@@ -138,6 +140,38 @@ class FurtherSearchSummary(Value):
 
 
 @final
+class RoundSummary(Value):
+    """A further round.
+
+    Attributes:
+        round: its number, from 1.
+        predictor: that proposed its networks.
+        measured_before: networks that it learnt from.
+        proposed: networks that were validated.
+        kendall_tau: by predictor the cross-validated tau with its 95 % interval; None where it is not known.
+        warning: where too little was measured to trust it.
+        hypervolume_before: of the validated networks.
+        hypervolume_after: of those and the new ones.
+    """
+
+    round: int
+    predictor: str
+    measured_before: int
+    proposed: int
+    kendall_tau: dict[str, tuple[float | None, float | None, float | None]]
+    warning: str | None
+    hypervolume_before: float
+    hypervolume_after: float
+
+    @model_validator(mode="after")
+    def _knows_its_predictor(self) -> "RoundSummary":
+        tau = self.kendall_tau.get(self.predictor)
+        if tau is None or (tau[0] is not None and None in tau):
+            raise ValueError(f"kendall_tau must have the tau of {self.predictor!r} and the ends of its interval")
+        return self
+
+
+@final
 class RunSummary(Value):
     """A finished run; what it did not do is None.
 
@@ -167,7 +201,7 @@ class RunSummary(Value):
     teacher_int8: Int8Teacher | None
     networks: tuple[ValidatedNetwork, ...]
     rank_correlation: RankCorrelation | None
-    rounds: tuple[dict[str, Any], ...]
+    rounds: tuple[RoundSummary, ...]
     search: SearchSummary
     searches: dict[str, FurtherSearchSummary]
     images: dict[str, int]

@@ -15,6 +15,9 @@ from evo_qnas.tables.units import spellings_of
 # Words in the names of columns that count something.
 _COSTS = ("size", "macs", "flops", "bops", "bit_operations", "latency", "energy", "param", "memory")
 
+# moocore compares points of at most so many numbers.
+_MOST_COLUMNS = 255
+
 
 def check_content(content: Content) -> list[Finding]:
     """All findings, errors first.
@@ -148,7 +151,7 @@ def _beaten_by_fewer_bits(block: Block, column: Column, index: int) -> Bool[np.n
 
 def _dominated(content: Content) -> Iterator[Finding]:
     columns = list(content.columns.values())
-    if len(columns) < 2:
+    if not 2 <= len(columns) <= _MOST_COLUMNS:
         return
     marks = []
     for index in range(len(content.blocks)):

@@ -1,5 +1,6 @@
 """The content of tables: blocks, columns, baselines and ties that fit each other; what files hold and checks read."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -34,9 +35,10 @@ class Content:
         _check_blocks(self.blocks)
         self._check_columns()
         self._check_baselines()
+        known = set(self.names)
         for tie in self.ties:
             for name in tie:
-                if name not in self.names:
+                if name not in known:
                     raise TableError(f"the tie {list(tie)} names the block {name!r}, which the tables do not have")
 
     def _check_columns(self) -> None:
@@ -177,9 +179,8 @@ def _check_blocks(blocks: tuple[Block, ...]) -> None:
     for block in blocks:
         if not isinstance(block, Block):
             raise TableError(f"blocks must be Block(name=.., operators=.., ..) each, got {block!r}")
-    names = [block.name for block in blocks]
-    if not names:
+    if not blocks:
         raise TableError("tables need at least one block")
-    for block in blocks:
-        if names.count(block.name) > 1:
-            raise TableError(f"block names must differ: {block.name!r} is there {names.count(block.name)} times")
+    for name, count in Counter(block.name for block in blocks).items():
+        if count > 1:
+            raise TableError(f"block names must differ: {name!r} is there {count} times")

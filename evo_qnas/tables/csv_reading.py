@@ -7,7 +7,8 @@ errors. Lines that begin with `#` are comments, and comments of the form `# {jso
 """
 
 import csv
-import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, final
 import numpy as np
 
 from evo_qnas.errors import TableError
+from evo_qnas.reading import parse_json, shown
 from evo_qnas.tables.content import Content
 from evo_qnas.tables.parts import Block, Column, Direction
 from evo_qnas.tables.units import unit_of
@@ -67,8 +69,9 @@ def read_csv(
     except UnicodeDecodeError as error:
         raise TableError(f"{file} is no UTF-8 text: {error.reason} at byte {error.start}") from error
     names = _column_names(file, scanned.header)
+    known = set(names)
     for name in (*(units or {}), *(directions or {}), *scanned.columns):
-        if name not in names:
+        if name not in known:
             raise TableError(f"{file} has no column {name!r} to describe; there are: {', '.join(names)}")
     return _assemble(file, scanned, names, units or {}, directions or {})
 
@@ -121,10 +124,7 @@ def _comment(file: Path, number: int, line: str, scanned: _Rows) -> None:
     if not text.startswith("{"):
         return
     where = f"{file}, line {number}"
-    try:
-        facts = json.loads(text)
-    except ValueError as error:
-        raise TableError(f"{where}: the comment is no JSON: {error}") from error
+    facts = parse_json(text, f"{where}: the comment", TableError)
     if isinstance(facts.get("column"), str):
         for key, value in facts.items():
             if key != "column" and (key not in _META or not isinstance(value, _META[key])):
@@ -153,14 +153,15 @@ def _column_names(file: Path, header: list[str]) -> list[str]:
             raise TableError(
                 f"{file} has no column {key!r}: the header must be {','.join(KEYS)} and at least one score or cost"
             )
-    for name in header:
-        if header.count(name) > 1:
-            raise TableError(f"{file}: the column {name!r} is there {header.count(name)} times")
+    for name, count in Counter(header).items():
+        if count > 1:
+            raise TableError(f"{file}: the column {name!r} is there {count} times")
         if not name:
             raise TableError(f"{file}: column {header.index(name) + 1} of the header has no name")
     names = [name for name in header if name not in KEYS and not name.endswith("_stderr")]
+    known = set(names)
     for name in header:
-        if name.endswith("_stderr") and name.removesuffix("_stderr") not in names:
+        if name.endswith("_stderr") and name.removesuffix("_stderr") not in known:
             raise TableError(f"{file} has {name!r} without the column {name.removesuffix('_stderr')!r}")
     if not names:
         raise TableError(f"{file} has no score or cost beside {', '.join(KEYS)}")
@@ -251,7 +252,7 @@ def _block(file: Path, name: str, rows: list[tuple[int, list[str]]], at: Mapping
 
 def _bits(file: Path, number: int, key: str, cell: str) -> int:
     if not (cell.isascii() and cell.isdigit() and len(cell) < 4 and int(cell) <= 64):
-        raise TableError(f"{file}, line {number}: {key} must be a whole number from 0 to 64, got {cell!r}")
+        raise TableError(f"{file}, line {number}: {key} must be a whole number from 0 to 64, got {shown(cell)}")
     return int(cell)
 
 
@@ -259,6 +260,9 @@ def _number(file: Path, line: int, name: str, cell: str) -> float:
     if not cell:
         return float("nan")
     try:
-        return float(cell)
+        value = float(cell)
     except ValueError:
-        raise TableError(f"{file}, line {line}: {name} must be a number, got {cell!r}") from None
+        raise TableError(f"{file}, line {line}: {name} must be a number, got {shown(cell)}") from None
+    if math.isinf(value) and "inf" not in cell.lower():
+        raise TableError(f"{file}, line {line}: {name} is beyond all numbers, got {shown(cell)}")
+    return value

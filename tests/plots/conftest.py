@@ -36,6 +36,14 @@ def make_run(folder: Path, *, name: str = "made-up") -> Path:
             {
                 "id": f"net{place}",
                 "genome": genome.tolist(),
+                "blocks": [
+                    {"block": block.name, "operator": label[0], "weight_bits": label[1], "activation_bits": label[2]}
+                    for block, label in zip(
+                        tables.blocks, [b.labels[v] for b, v in zip(tables.blocks, genome, strict=True)], strict=True
+                    )
+                ],
+                "metric_stderr": None,
+                "metric_search_split": 0.96,
                 "predicted": {column: float(tables.total(column, genome[None])[0]) for column in tables.columns},
                 "metric_before_finetune": 0.9 - 0.002 * place,
                 "metric": 0.97 - 0.001 * place,
@@ -46,12 +54,23 @@ def make_run(folder: Path, *, name: str = "made-up") -> Path:
     int8 = {"metric": 0.968, "metric_before_finetune": 0.95, "size_bytes": 200_000, "latency_ms": None}
     summary: dict[str, Any] = {
         "card": name,
-        "metric": {"name": "accuracy", "maximize": True},
+        "task": "classification",
+        "metric": {"name": "accuracy", "maximize": True, "unit": "%"},
         "seconds": {"search": 1.5},
         "teacher_float": {"metric": 0.975, "size_bytes": 800_000, "latency_ms": None},
         "teacher_int8": int8,
         "networks": networks,
         "rank_correlation": {"kendall_tau": 0.71, "networks": 6, "low": 0.2, "high": 0.95},
+        "rounds": [],
+        "search": {
+            "algorithm": "nsga2",
+            "evaluations": 600,
+            "front": len(archive.front),
+            "hypervolume_share": None,
+            "certificate": "no certificate",
+        },
+        "searches": {},
+        "images": {"train": 6, "search": 6, "test": 6},
         "versions": {"python": "3"},
         "hardware": {"cores": 2},
         "seed": 7,

@@ -224,7 +224,11 @@ def test_errors_say_what_is_missing_and_what_to_do(archives: Archives, tmp_path:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "cannot be read as JSON"), ("[1]", "must hold a JSON object, found list"), ('{"networks": [{}]}', "lacks")],
+    [
+        ("{", "is no JSON that can"),
+        ("[1]", "must hold a JSON object, found list"),
+        ('{"networks": [{}]}', "lacks"),
+    ],
 )
 def test_a_broken_summary_is_named(tmp_path: Path, text: str, message: str) -> None:
     folder = make_run(tmp_path / "run")

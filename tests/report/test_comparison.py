@@ -29,7 +29,7 @@ DOCUMENT: dict[str, Any] = {
     },
     "ranks": {"problems": 3, "critical_difference": 1.234},
     "references": {"six": "exact"},
-    "curves": {},
+    "curves": [],
 }
 
 
@@ -68,7 +68,7 @@ def test_one_problem_has_no_critical_difference(tmp_path: Path) -> None:
 
 def test_a_document_that_lacks_its_curves_is_refused(tmp_path: Path) -> None:
     document = {key: value for key, value in DOCUMENT.items() if key != "curves"}
-    with pytest.raises(PictureError, match=r"comparison\.json of bad lacks what a comparison writes: KeyError"):
+    with pytest.raises(PictureError, match=r"comparison\.json of bad lacks what a comparison writes: curves"):
         page(tmp_path / "bad", document)
     with pytest.raises(PictureError, match=r"is not there: give a run folder"):
         write_report(tmp_path / "none", tmp_path / "page.html")

@@ -92,7 +92,7 @@ def test_the_plainest_file(tmp_path: Path) -> None:
         (HEAD + ",b,8,8,1\n", "line 2: block and operator must not be empty"),
         (HEAD + 'a,"b,8,8,1\n', "line 2: no readable CSV"),
         (HEAD + '# {"column": "score", "units": "ms"}\na,b,8,8,1\n', "line 2: a column has unit, direction, source"),
-        (HEAD + "# {column}\na,b,8,8,1\n", "line 2: the comment is no JSON"),
+        (HEAD + "# {column}\na,b,8,8,1\n", "line 2: the comment is no JSON that can be used"),
         (HEAD + '# {"tied": ["a"]}\na,b,8,8,1\n', "line 2: a comment in braces describes a column, a baseline"),
         (HEAD + '# {"column": "size"}\na,b,8,8,1\n', "has no column 'size' to describe; there are: score"),
         (HEAD + '# {"column": "score", "direction": "up"}\na,b,8,8,1\n', "the direction is minimize or maximize"),

@@ -147,7 +147,7 @@ def test_hawq_by_hand(tmp_path: Path) -> None:
         ({"table": {**GOOD, "parameters": [1.0]}}, "parameters must have one number for each of 2 layers"),
         ({"table": GOOD, "layer_names": ["a"]}, "has 1 layer_names and 2 traces"),
         ({"table": GOOD, "ties": [[0, 7]]}, "ties must be lists of layer numbers below 2"),
-        ({"table": GOOD, "ties": 3}, "ties must be lists of layer numbers"),
+        ({"table": GOOD, "ties": 3}, "ties must be a list of lists"),
     ],
 )
 def test_odd_hawq_files_are_one_sentence(tmp_path: Path, content: Any, words: str) -> None:
@@ -183,7 +183,7 @@ def test_haq_policies_are_checked(tmp_path: Path) -> None:
     for text, words in [
         ('{"mine": [[1, 2]]}', r"needs the shape \(2, 2\), got \(1, 2\)"),
         ('{"mine": [[1, 3], [1, 1]]}', "has bits outside"),
-        ("[1", "is no JSON of policies"),
+        ("[1", "is no JSON that can be used"),
     ]:
         policy.write_text(text)
         with pytest.raises(TableError, match=words):

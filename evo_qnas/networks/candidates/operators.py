@@ -141,7 +141,7 @@ def build_candidate(
             if inherited and block is not None:
                 inherit(module, block)
             outputs = _output_shape(module, shape)
-        except (RuntimeError, TypeError, ValueError) as error:
+        except (RuntimeError, TypeError, ValueError, ArithmeticError) as error:
             raise NetworkError(
                 f"operator {operator.label!r} cannot be built for block {shape.name!r} "
                 f"({shape.inputs} -> {shape.outputs}): {error}"

@@ -65,6 +65,23 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+# What constructors of modules raise for numbers that they cannot use.
+_REFUSALS = (TypeError, KeyError, ValueError, RuntimeError, ArithmeticError, AttributeError, MemoryError)
+# What `torch.load` raises for files that are none of its.
+_UNREADABLE = (
+    *(RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    *(AssertionError, MemoryError, pickle.UnpicklingError),
+)
+_DTYPES = frozenset(
+    {
+        *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+        *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+    }
+)
+# Far beyond published networks for small devices. Chosen.
+_MOST_CHANNELS, _MOST_DEPTH, _MOST_BYTES = 65_536, 1_000, 16 << 30
+
+
 def build_teacher(architecture: str, parameters: Mapping[str, Any]) -> nn.Module:
     """A teacher with fresh weights: one of `ARCHITECTURES`, or `module:function` called with the parameters.
 
@@ -72,24 +89,84 @@ def build_teacher(architecture: str, parameters: Mapping[str, Any]) -> nn.Module
         NetworkError: the name is unknown or the parameters do not fit.
     """
     if ":" in architecture:
-        module, _, name = architecture.partition(":")
-        try:
-            factory = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise NetworkError(f"teacher.architecture = {architecture!r} cannot be imported: {error}") from error
+        factory = _imported(architecture)
     elif architecture in ARCHITECTURES:
         factory = ARCHITECTURES[architecture]
+        _check_size(architecture, parameters)
     else:
         raise NetworkError(
             f"there is no teacher {architecture!r}; there are: {', '.join(ARCHITECTURES)}, or 'module:function'"
         )
     try:
         teacher = factory(**parameters)
-    except (TypeError, KeyError, ValueError) as error:
-        raise NetworkError(f"teacher {architecture!r} does not accept its parameters: {error}") from error
+    except _REFUSALS as error:
+        raise _refused(architecture, error) from error
     if not isinstance(teacher, nn.Module):
         raise NetworkError(f"teacher {architecture!r} gave a {type(teacher).__name__}, not a torch.nn.Module")
     return teacher
+
+
+def _refused(architecture: str, error: Exception) -> NetworkError:
+    text = (str(error).splitlines() or [type(error).__name__])[0]
+    return NetworkError(f"teacher {architecture!r} does not accept its parameters: {text}")
+
+
+def _imported(architecture: str) -> Callable[..., Any]:
+    """The function that `module:function` names."""
+    module, _, name = architecture.partition(":")
+    if not module or module.startswith(".") or not name:
+        raise NetworkError(f"teacher.architecture = {architecture!r} needs the form 'module:function'")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except Exception as error:  # the module is the user's: anything may come out of it
+        raise NetworkError(f"teacher.architecture = {architecture!r} cannot be imported: {error}") from error
+    if not callable(factory):
+        raise NetworkError(f"teacher.architecture = {architecture!r} is a {type(factory).__name__}, not a function")
+    made: Callable[..., Any] = factory
+    return made
+
+
+def _check_size(architecture: str, parameters: Mapping[str, Any]) -> None:
+    """Refuses numbers that are none of a network, and networks that no memory holds, before one is made."""
+    _check_numbers(architecture, "teacher.parameters", parameters)
+    try:
+        # Tensors of the device "meta" have shapes and no memory; their values are drawn from nowhere.
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            size = sum(parameter.nbytes for parameter in ARCHITECTURES[architecture](**parameters).parameters())
+    except _REFUSALS as error:
+        raise _refused(architecture, error) from error
+    if size > _MOST_BYTES:
+        raise NetworkError(
+            f"teacher {architecture!r} would take {size / 2**30:.0f} GiB of weights, more than {_MOST_BYTES >> 30}: "
+            "make teacher.parameters smaller"
+        )
+
+
+def _check_numbers(architecture: str, key: str, value: Any) -> None:
+    """Refuses counts below 1 or beyond those of any network, however deep they lie."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            _check_numbers(architecture, f"{key}.{name}", inner)
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            _check_numbers(architecture, f"{key}.{index}", inner)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        most = _MOST_DEPTH if key.endswith(".depth") else _MOST_CHANNELS
+        if not 1 <= value <= most and not key.endswith(".dropout"):
+            raise NetworkError(f"{key} must be from 1 to {most:,} for {architecture!r}")
+
+
+def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuses tensors without values, or with values that no trained network has."""
+    for name, value in tensors.items():
+        where = f"{path}: tensor {name!r}"
+        if value.is_meta or value.layout is not torch.strided or value.dtype not in _DTYPES:
+            kind = "no values" if value.is_meta else f"the kind {value.dtype}, {value.layout}"
+            raise NetworkError(f"{where} has {kind}: save plain numbers, as state_dict() of a trained network has them")
+        if not bool(torch.isfinite(value).all()):
+            raise NetworkError(f"{where} has NaN or infinity: this is no trained network, train it anew")
+        if name.endswith("running_var") and bool((value < 0).any()):
+            raise NetworkError(f"{where} is a variance and has negative values: train the network anew")
 
 
 def _state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -98,13 +175,15 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
         raise NetworkError(f"there is no weights file {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise NetworkError(f"{path} is no state dict of tensors that can be read without running code") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    pairs = content.items() if isinstance(content, dict) else [(None, None)]
+    if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in pairs):
         raise NetworkError(f"{path} holds no state dict: save it with torch.save(network.state_dict(), path)")
-    return content
+    tensors: dict[str, torch.Tensor] = content
+    return tensors
 
 
 def load_teacher(teacher: nn.Module, path: Path) -> nn.Module:
@@ -113,7 +192,8 @@ def load_teacher(teacher: nn.Module, path: Path) -> nn.Module:
     A safetensors file, or a state dict as `torch.save` writes it (`.pt`, `.pth`), read without running code.
 
     Raises:
-        NetworkError: the file is missing or unreadable, or a tensor is missing, unknown or of another shape.
+        NetworkError: the file is missing or unreadable, or a tensor is missing, unknown, of another shape or has values
+            that are no numbers.
     """
     tensors = _tensors(path)
     own = teacher.state_dict()
@@ -128,6 +208,7 @@ def load_teacher(teacher: nn.Module, path: Path) -> nn.Module:
     for name in tensors:
         if name not in own:
             raise NetworkError(f"{path} has a tensor {name!r}, which the teacher does not know")
+    _check_tensors(path, tensors)
     teacher.load_state_dict(tensors)
     return teacher.eval()
 
@@ -145,7 +226,7 @@ def start_teacher(teacher: nn.Module, path: Path) -> tuple[int, int]:
         Number of tensors taken over, and of all that the teacher has.
 
     Raises:
-        NetworkError: the file is missing or unreadable, or nothing in it fits.
+        NetworkError: the file is missing or unreadable, nothing in it fits, or has values that are no numbers.
     """
     tensors, own = _tensors(path), teacher.state_dict()
     fitting = {
@@ -156,6 +237,7 @@ def start_teacher(teacher: nn.Module, path: Path) -> tuple[int, int]:
             f"{path} has no tensor of a name and shape that the teacher knows, such as {next(iter(own), None)!r}: "
             "rename them, or train without teacher.start"
         )
+    _check_tensors(path, fitting)
     teacher.load_state_dict({**own, **fitting})
     return len(fitting), len(own)
 

@@ -12,6 +12,8 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_bytes
 
 _KEY = "evo_qnas"
+# What safetensors raises on damaged files, and on kinds of numbers that torch does not know.
+_DAMAGE = (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError)
 
 
 def save_weights(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str]) -> None:
@@ -33,7 +35,7 @@ def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, _texts(file.metadata())
-    except (SafetensorError, OSError) as error:
+    except _DAMAGE as error:
         raise NetworkError(f"{path} is no readable safetensors file: {error}") from error
 
 
@@ -42,7 +44,7 @@ def read_metadata(path: Path) -> dict[str, str] | None:
     try:
         with safe_open(path, framework="pt") as file:
             return _texts(file.metadata())
-    except (SafetensorError, OSError):
+    except _DAMAGE:
         return None
 
 
@@ -50,6 +52,6 @@ def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """Our own entries of a file's metadata; none where another program wrote it."""
     try:
         content = json.loads((metadata or {}).get(_KEY, "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}

@@ -57,6 +57,18 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def check_outputs(self, outputs: Any, splits: Splits) -> None:
+        """Refuses outputs of a teacher that cannot be meant for these data.
+
+        Args:
+            outputs: of a network with fresh weights, for a few examples.
+            splits: the data.
+
+        Raises:
+            NetworkError: with what the teacher gives and what the data need.
+        """
+
+    @abstractmethod
     def training_steps(self, settings: TeacherSettings, examples: int) -> int:
         """Steps that `train_teacher` takes on so many examples."""
 
@@ -163,6 +175,22 @@ class Task(ABC):
         Raises:
             NetworkError: the outcomes are not of equally many examples and numbers.
         """
+
+
+def check_logits(outputs: Any, classes: int, *, axes: int) -> None:
+    """Refuses outputs that are no logits of so many classes, `(n, classes, ..)` with `axes` axes.
+
+    Raises:
+        NetworkError: with both numbers.
+    """
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim != axes:
+        got = f"the shape {tuple(outputs.shape)}" if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise NetworkError(f"the teacher must give logits with {axes} axes for this task, it gives {got}")
+    if outputs.shape[1] < classes:
+        raise NetworkError(
+            f"the teacher has {outputs.shape[1]} outputs and the data have {classes} classes: "
+            f"give it at least {classes}, such as teacher.parameters.classes = {classes}"
+        )
 
 
 TASKS: Registry[Task] = Registry(

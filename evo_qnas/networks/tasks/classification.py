@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,7 +14,7 @@ from evo_qnas.data import Images, Splits
 from evo_qnas.data.augment import shift
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.tasks.balance import class_weights
-from evo_qnas.networks.tasks.base import Task, evaluation_batch, outcomes_of
+from evo_qnas.networks.tasks.base import Task, check_logits, evaluation_batch, outcomes_of
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.networks.tasks.teaching import teach
 from evo_qnas.networks.tasks.uncertainty import binomial_stderr, check_paired, mcnemar_stderr
@@ -61,6 +61,10 @@ class Classification(Task):
         for key, settings in (("teacher.training", training), ("finetuning", finetuning)):
             if settings.augmentation is not None:
                 raise NetworkError(f"{key}.augmentation is for segmentation: classification has {key}.shift_pixels")
+
+    def check_outputs(self, outputs: Any, splits: Splits) -> None:
+        """Refuses anything else than a logit for each class."""
+        check_logits(outputs, len(splits.classes), axes=2)
 
     def training_steps(self, settings: TeacherSettings, examples: int) -> int:
         """Steps of the one phase."""

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,7 +15,7 @@ from evo_qnas.data import IGNORE, Augmentation, Images, Splits, augment
 from evo_qnas.data.miou import confusion, mean_iou, mean_of_iou
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.tasks.balance import class_weights
-from evo_qnas.networks.tasks.base import Task, evaluation_batch, outcomes_of
+from evo_qnas.networks.tasks.base import Task, check_logits, evaluation_batch, outcomes_of
 from evo_qnas.networks.tasks.classification import divergence
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.networks.tasks.teaching import Loss
@@ -45,6 +45,10 @@ class Segmentation(Task):
         for key, settings in (("teacher.training", training), ("finetuning", finetuning)):
             if settings.shift_pixels:
                 raise NetworkError(f"{key}.shift_pixels is for classification: segmentation has {key}.augmentation")
+
+    def check_outputs(self, outputs: Any, splits: Splits) -> None:
+        """Refuses anything else than a logit for each class."""
+        check_logits(outputs, len(splits.classes), axes=4)
 
     def training_steps(self, settings: TeacherSettings, examples: int) -> int:
         """Steps of all phases."""

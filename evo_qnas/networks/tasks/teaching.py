@@ -9,6 +9,7 @@ from torch import nn
 from evo_qnas.data import Images
 from evo_qnas.data.batches import batches
 from evo_qnas.networks.acceleration.devices import autocast, channels_last, to_rest, to_training
+from evo_qnas.networks.tasks.divergence import LossWatch
 from evo_qnas.networks.tasks.settings import TeacherSettings
 
 Loss = Callable[[Any, Any], torch.Tensor]
@@ -22,6 +23,7 @@ class Teaching:
     Attributes:
         optimizer: of all parameters of the network.
         schedule: of its rate.
+        watch: refuses losses and weights that are no numbers.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class Teaching:
         """
         self._network, self._settings, self._device = to_training(network, device), settings, device
         self._loss, self._augment = loss, augment
+        remedy = f"lower teacher.training.learning_rate = {settings.learning_rate:g}, or look at the images"
+        self.watch = LossWatch("the teacher", remedy)
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -47,12 +51,17 @@ class Teaching:
         )
 
     def step(self, images: Images, chosen: torch.Tensor, generator: torch.Generator) -> None:
-        """One step on the chosen images."""
+        """One step on the chosen images.
+
+        Raises:
+            DivergenceError: the loss is no number.
+        """
         inputs, targets = self._augment(*images.take(chosen), self._settings, generator)
         inputs = channels_last(inputs.to(self._device))
         with autocast(self._settings.precision, self._device):
             outputs = self._network(inputs)
         loss = self._loss(outputs.float(), targets.to(self._device))
+        self.watch.add(loss)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -81,6 +90,9 @@ def teach(
         seed: decides order and augmentation.
         device: where to train.
         advance: called with the number of steps done.
+
+    Raises:
+        DivergenceError: a loss, or a weight at the end, is no number.
     """
     generator = torch.Generator().manual_seed(seed)
     steps = settings.steps(len(images))
@@ -89,4 +101,5 @@ def teach(
     for chosen in batches(len(images), settings.batch_size, steps, generator):
         teaching.step(images, chosen, generator)
         advance(1)
+    teaching.watch.finish(network)
     to_rest(network)

@@ -52,6 +52,9 @@ def teach_validated(
         checkpoint: file that holds the state after each validation and is deleted at the end; None for no checkpoints.
         fingerprint: a checkpoint of another fingerprint is not continued.
         advance: called with the number of steps done.
+
+    Raises:
+        DivergenceError: a loss, or a weight at a validation, is no number.
     """
     first = 0
     history: list[float] = []
@@ -64,6 +67,7 @@ def teach_validated(
         for epoch in range(done, plan.epochs):
             run.epoch(seed + first + epoch, advance)
             if (epoch + 1) % plan.validate_every == 0 or epoch + 1 == plan.epochs:
+                run.teaching.watch.finish(network)
                 run.validate(validation)
                 if checkpoint is not None:
                     run.save(checkpoint, fingerprint, epoch + 1)

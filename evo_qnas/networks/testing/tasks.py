@@ -88,6 +88,12 @@ class TaskContract(ABC):
         """The settings of this contract are among those that the task accepts."""
         self.make_task().check_settings(self.settings, self.finetuning)
 
+    def test_outputs_are_accepted(self) -> None:
+        """The outputs of this contract's network are among those that the task accepts."""
+        splits, network = self.make_splits(), self.make_network().eval()
+        with torch.no_grad():
+            self.make_task().check_outputs(network(splits.train.take(slice(0, 2))[0]), splits)
+
     def test_training_lowers_a_finite_loss(self) -> None:
         """The loss is finite and falls, and the steps are as many as predicted."""
         before = self.loss_of(self.make_network())

@@ -10,10 +10,12 @@ from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.data.batches import batches
+from evo_qnas.errors import DivergenceError
 from evo_qnas.networks.acceleration.convolutions import fast_convolutions
 from evo_qnas.networks.acceleration.devices import Precision, autocast, channels_last, to_rest, to_training
 from evo_qnas.networks.candidates.blocks import recording
 from evo_qnas.networks.tasks.base import evaluation_batch
+from evo_qnas.networks.tasks.divergence import finite, first_divergent
 from evo_qnas.networks.training.features import Features
 from evo_qnas.networks.training.noise import noise_to_signal
 
@@ -77,6 +79,10 @@ def distill(
         device: where to train.
         advance: called with the number of candidate-steps done.
 
+    Raises:
+        DivergenceError: the loss of a candidate, or a weight at its end, is no number; the others have learnt to the
+            end, and their losses are the error's.
+
     Source: Li et al. 2020, DNA, section 3.2; Moons et al. 2021, DONNA, section 3.2.
     """
     learning = {name: module for name, module in candidates.items() if list(module.parameters())}
@@ -93,7 +99,7 @@ def distill(
     losses: list[torch.Tensor] = []
     generator = torch.Generator().manual_seed(seed)
     with fast_convolutions(learning.values()):
-        for step, chosen in enumerate(batches(len(features), batch_size, steps, generator)):
+        for chosen in batches(len(features), batch_size, steps, generator):
             inputs, targets = (channels_last(part.to(device)) for part in features.take(chosen))
             optimizer.zero_grad(set_to_none=True)
             step_losses = []
@@ -107,13 +113,35 @@ def distill(
             lanes.join()
             optimizer.step()
             schedule.step()
-            if step >= steps - tail:
-                losses.append(torch.stack(step_losses))
+            losses.append(torch.stack(step_losses))
             advance(len(learning))
     for module in learning.values():
         to_rest(module)
-    means = torch.stack(losses).double().mean(dim=0).tolist()
-    return dict(zip(learning, means, strict=True))
+    means = torch.stack(losses[-tail:]).double().mean(dim=0).tolist()
+    found = dict(zip(learning, means, strict=True))
+    _check(learning, torch.stack(losses), found, learning_rate)
+    return found
+
+
+def _check(
+    learning: Mapping[str, nn.Module], losses: Float[torch.Tensor, "steps n"], found: Mapping[str, float], rate: float
+) -> None:
+    """Refuses candidates that learnt no numbers, with the losses of the others."""
+    odd: dict[str, str] = {}
+    for index, (name, module) in enumerate(learning.items()):
+        step = first_divergent(losses[:, index])
+        if step is not None:
+            odd[name] = f"the loss of operator {name!r} is no number in step {step} of {len(losses)}"
+        elif not finite(module):
+            odd[name] = f"operator {name!r} has weights that are no numbers after its last step"
+    if odd:
+        others = f" (nor have {len(odd) - 1} others learnt)" if len(odd) > 1 else ""
+        error = DivergenceError(
+            f"{next(iter(odd.values()))}{others}: lower distillation.learning_rate = {rate:g}, or leave the operator "
+            "out where it stands in [[operators]]"
+        )
+        error.losses = {name: loss for name, loss in found.items() if name not in odd}
+        raise error
 
 
 @final

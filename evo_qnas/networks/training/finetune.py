@@ -11,6 +11,7 @@ from evo_qnas.data.batches import batches
 from evo_qnas.networks.acceleration.devices import OnDevice, channels_last, to_rest, to_training
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.tasks.base import Task, is_better
+from evo_qnas.networks.tasks.divergence import LossWatch
 from evo_qnas.networks.tasks.settings import FinetuningSettings
 from evo_qnas.networks.training.optimizers import learnable, quantized_optimizer
 
@@ -46,6 +47,9 @@ def finetune(
         device: where to train.
         advance: called with the number of steps done.
 
+    Raises:
+        DivergenceError: a loss, or a weight at the end, is no number.
+
     Source: Hinton et al. 2015, distillation; Esser et al. 2020, LSQ, for learned steps.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -56,10 +60,12 @@ def finetune(
     weights = None if weights is None else weights.to(device)
     to_training(network, device)
     to_training(teacher, device).eval()
+    watch = _watch(settings)
     best = None if watched is None else _Best(network, task, watched, device)
     for step, chosen in enumerate(batches(len(images), settings.batch_size, steps, generator), start=1):
         inputs, targets = task.augment(*images.take(chosen), settings, generator)
         loss = _loss(network, teacher, inputs, targets, settings, task=task, weights=weights, device=device)
+        watch.add(loss)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -69,8 +75,14 @@ def finetune(
             best.look()
     if best is not None:
         best.restore()
+    watch.finish(network)
     to_rest(network)
     to_rest(teacher)
+
+
+def _watch(settings: FinetuningSettings) -> LossWatch:
+    rates = f"finetuning.learning_rate = {settings.learning_rate:g} or step_learning_rate"
+    return LossWatch("the fine-tuned network", f"lower {rates} = {settings.step_learning_rate:g}")
 
 
 def _loss(

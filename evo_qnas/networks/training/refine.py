@@ -9,13 +9,14 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.data.batches import batches
-from evo_qnas.errors import NetworkError
+from evo_qnas.errors import DivergenceError, NetworkError
 from evo_qnas.networks.acceleration.devices import channels_last, to_rest, to_training
 from evo_qnas.networks.quantization.correction import moments
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
+from evo_qnas.networks.tasks.divergence import finite, first_divergent
 from evo_qnas.networks.training.features import Features
 from evo_qnas.networks.training.noise import noise_to_signal
 from evo_qnas.networks.training.optimizers import quantized_optimizer
@@ -64,6 +65,9 @@ def refine(
         seed: decides the batches.
         device: where to train.
 
+    Raises:
+        DivergenceError: the loss of a network, or a weight at its end, is no number; the others have learnt to the end.
+
     Source: Esser et al. 2020, LSQ, for learned steps; block by block as in Li et al. 2021, BRECQ, section 3.2, which
     learns roundings where this learns weights.
     """
@@ -79,19 +83,30 @@ def refine(
     )
     variance = features.variance.to(device)
     generator = torch.Generator().manual_seed(seed)
-    total = torch.zeros(len(networks), dtype=torch.float64)
+    losses: list[torch.Tensor] = []
     for chosen in batches(len(features), settings.batch_size, settings.steps, generator):
         inputs, targets = (channels_last(part.to(device)) for part in features.take(chosen))
         optimizer.zero_grad(set_to_none=True)
-        for index, network in enumerate(networks.values()):
+        step_losses = []
+        for network in networks.values():
             loss = noise_to_signal(targets, network(inputs), variance, features.channel_axis).mean()
             loss.backward()
-            total[index] += loss.detach().cpu()
+            step_losses.append(loss.detach())
+        losses.append(torch.stack(step_losses))
         optimizer.step()
         schedule.step()
     for network in networks.values():
         to_rest(network)
-    return dict(zip(networks, (total / settings.steps).tolist(), strict=True))
+    each = torch.stack(losses).cpu().double()
+    for index, (key, network) in enumerate(networks.items()):
+        step = first_divergent(each[:, index])
+        if step is not None or not finite(network):
+            when = "after its last step" if step is None else f"in step {step} of {len(each)}"
+            raise DivergenceError(
+                f"refinement at {key} bits gives no numbers {when}: lower refinement.learning_rate = "
+                f"{settings.learning_rate:g} or step_learning_rate = {settings.step_learning_rate:g}"
+            )
+    return dict(zip(networks, (each.sum(dim=0) / settings.steps).tolist(), strict=True))
 
 
 def refined_tensors(network: QuantizedNetwork, inputs: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -12,7 +12,8 @@ from evo_qnas.networks.acceleration.devices import Precision
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.networks.training.features import FeatureSettings
 
-Count = Annotated[int, Field(ge=1)]
+# Products of two such numbers still fit 64 bits.
+Count = Annotated[int, Field(ge=1, le=10**9)]
 Rate = Annotated[float, Field(gt=0.0)]
 Amount = Annotated[float, Field(ge=0.0)]
 
@@ -67,7 +68,7 @@ class TeacherTraining(Card):
     batch_size: Count = 64
     learning_rate: Rate = 5e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-3
-    shift_pixels: Annotated[int, Field(ge=0)] = 0
+    shift_pixels: Annotated[int, Field(ge=0, le=1024)] = 0
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     average: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
@@ -163,7 +164,7 @@ class FinetuningCard(Card):
     step_learning_rate: Rate = 1e-2
     temperature: Rate = 2.0
     teacher_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
-    shift_pixels: Annotated[int, Field(ge=0)] = 0
+    shift_pixels: Annotated[int, Field(ge=0, le=1024)] = 0
     class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     augmentation: AugmentationCard | None = None
     keep: Literal["last", "best"] = "last"

@@ -38,7 +38,7 @@ class QuantizationCard(Card):
     activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
     fixed_weight_bits: WeightBits = 8
     fixed_activation_bits: ActivationBits = 8
-    calibration_images: Annotated[int, Field(ge=2)] = 256
+    calibration_images: Annotated[int, Field(ge=2, le=10**9)] = 256
 
     @field_validator("weight_bits", "activation_bits")
     @classmethod
@@ -54,10 +54,10 @@ class LatencyCard(Card):
     """
 
     runtime: Annotated[str, AfterValidator(RUNTIMES.require)] = "onnx"
-    rounds: Annotated[int, Field(ge=10)] = 200
+    rounds: Annotated[int, Field(ge=10, le=10**6)] = 200
     threads: Count = 1
-    networks: Annotated[int, Field(ge=4)] = 48
-    held_out: Annotated[int, Field(ge=0)] = 12
+    networks: Annotated[int, Field(ge=4, le=10**5)] = 48
+    held_out: Annotated[int, Field(ge=0, le=10**5)] = 12
     float32: bool = False
     devices: list[str] = []
 
@@ -77,7 +77,7 @@ class ValidationCard(Card):
 
     size_shares: list[Share] = [0.8, 0.67, 0.58, 0.5, 0.4, 0.3]
     least_picks: Count = 5
-    random_networks: Annotated[int, Field(ge=0)] = 24
+    random_networks: Annotated[int, Field(ge=0, le=10**5)] = 24
 
 
 class OperatorUse(Card):
@@ -89,7 +89,7 @@ class OperatorUse(Card):
 
     card: str
     blocks: list[str] = []
-    parameters: dict[str, list[int]] = {}
+    parameters: dict[str, list[Annotated[int, Field(ge=0, le=1024)]]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -105,7 +105,7 @@ class ProblemCard(Card):
     """A card of `problems/`: one whole run."""
 
     task: Annotated[str, AfterValidator(TASKS.require)]
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     threads: Count = 1
     data: DataCard
     teacher: TeacherCard
@@ -165,8 +165,10 @@ def _apply(values: dict[str, Any], change: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    except (ValueError, RecursionError) as error:
+        raise CardError(f"--set {key.strip()}: the value is too long or too deep to be one of a card") from error
     if key.strip() in _PATHS:
-        value = str(Path(str(value)).resolve())
+        value = str(_resolved(key.strip(), Path(str(value))))
     parts = key.strip().split(".")
     here = values
     for part in parts[:-1]:
@@ -177,12 +179,24 @@ def _apply(values: dict[str, Any], change: str) -> None:
     here[parts[-1]] = value
 
 
+def _resolved(key: str, path: Path) -> Path:
+    """The path without links, of a key of the card."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CardError(f"{key}: {str(path)!r} leads nowhere: {error}") from error
+
+
+def _beside(folder: Path, section: str, paths: dict[str, Path | None]) -> dict[str, Path]:
+    """The paths of a section that are given, resolved from a folder."""
+    return {key: _resolved(f"{section}.{key}", folder / path) for key, path in paths.items() if path is not None}
+
+
 def _absolute(card: ProblemCard, folder: Path) -> ProblemCard:
     """The card with its paths resolved from the folder in which it lies."""
     data, teacher = card.data, card.teacher
     paths = {"folder": data.folder, "cache": data.cache}
-    data = data.model_copy(update={key: (folder / path).resolve() for key, path in paths.items() if path is not None})
+    data = data.model_copy(update=_beside(folder, "data", paths))
     paths = {"weights": teacher.weights, "start": teacher.start}
-    files = {key: (folder / path).resolve() for key, path in paths.items() if path is not None}
-    teacher = teacher.model_copy(update=files)
+    teacher = teacher.model_copy(update=_beside(folder, "teacher", paths))
     return card.model_copy(update={"data": data, "teacher": teacher})

@@ -18,7 +18,7 @@ class RefinementCard(Card):
         most_weight_bits: choices with more are scored as they are.
     """
 
-    steps: Annotated[int, Field(ge=1)] = 50
+    steps: Annotated[int, Field(ge=1, le=10**9)] = 50
     learning_rate: Annotated[float, Field(gt=0.0)] = 3e-3
     step_learning_rate: Annotated[float, Field(gt=0.0)] = 1e-2
     most_weight_bits: Annotated[int, Field(ge=2, le=8)] = 4

@@ -50,7 +50,7 @@ class SearchCard(Card):
     ties: list[list[str]] = []
     algorithm: str = "nsga2"
     evaluations: Count = 20_000
-    population: Annotated[int, Field(ge=4)] = 100
+    population: Annotated[int, Field(ge=4, le=10**6)] = 100
     rounds: Count | None = None
 
 

@@ -107,14 +107,15 @@ class RunContext:
     @cached_property
     def shapes(self) -> tuple[BlockShape, ...]:
         """The blocks, found by running the teacher."""
-        return find_blocks(self._untrained, self.card.blocks.names, self.example)
+        return find_blocks(self.untrained, self.card.blocks.names, self.example)
 
     def shape(self, block: str) -> BlockShape:
         """The block called `block`."""
         return next(shape for shape in self.shapes if shape.name == block)
 
     @cached_property
-    def _untrained(self) -> nn.Module:
+    def untrained(self) -> nn.Module:
+        """A teacher with fresh weights, for shapes."""
         return self.new_teacher()
 
     def _taught_block(self, block: str) -> nn.Module:
@@ -123,7 +124,7 @@ class RunContext:
     def _own_block(self, block: str) -> nn.Module:
         """The teacher's block; before there is a trained teacher, to check a card, that of a fresh one."""
         trained = "teacher" in vars(self) or made_from(self.paths.teacher, self.fingerprints.teacher)
-        return (self.teacher if trained else self._untrained).get_submodule(block)
+        return (self.teacher if trained else self.untrained).get_submodule(block)
 
 
 def _rebuild(name: str, card: ProblemCard, folder: Path, device: str) -> RunContext:

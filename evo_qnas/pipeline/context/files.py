@@ -18,7 +18,7 @@ def read_json(path: Path, fingerprint: str) -> dict[str, Any] | None:
     """The content of a JSON file of ours made from what `fingerprint` stands for, else None."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     good = isinstance(content, dict) and content.get("fingerprint") == fingerprint
     return content if good else None

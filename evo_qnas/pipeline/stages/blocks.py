@@ -1,11 +1,14 @@
 """The candidates of every block, distilled from the teacher."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
 import torch
+from torch import nn
 
+from evo_qnas.errors import DivergenceError
 from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.networks.training.distill import candidate_steps, distill
 from evo_qnas.pipeline.context import RunContext, made_from, seed_of
@@ -64,15 +67,26 @@ class _Distillation:
         with progress_bar(
             f"{block}", candidate_steps(list(candidates.values()), settings.steps), show=False
         ) as advance:
-            losses = distill(
-                candidates,
-                features,
-                **settings.model_dump(exclude={"features", "inherit"}),
-                seed=seed_of("distillation", context.card.seed, block),
-                device=context.device,
-                advance=advance,
-            )
+            try:
+                losses = distill(
+                    candidates,
+                    features,
+                    **settings.model_dump(exclude={"features", "inherit"}),
+                    seed=seed_of("distillation", context.card.seed, block),
+                    device=context.device,
+                    advance=advance,
+                )
+            except DivergenceError as error:
+                self._keep(block, candidates, error.losses)
+                raise DivergenceError(f"block {block!r}: {error}") from error
+        self._keep(block, candidates, losses)
+
+    def _keep(self, block: str, candidates: Mapping[str, nn.Module], losses: Mapping[str, float]) -> None:
+        """Writes the candidates that learnt, or have nothing to learn."""
+        context = self.context
         for label, module in candidates.items():
+            if label not in losses and list(module.parameters()):
+                continue
             fingerprint = context.fingerprints.candidate(block, label)
             # An identity has no weights; a marker tensor keeps its file valid.
             tensors = module.state_dict() or {"none": torch.zeros(1)}

@@ -14,6 +14,7 @@ from evo_qnas.pipeline.context import RunContext, digest, read_json, to_json
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.refinement import refined_weights
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
+from evo_qnas.pipeline.stages.tables import check_score
 from evo_qnas.tables import Tables
 
 COLUMN = "score_in_context"
@@ -103,6 +104,8 @@ class _InContext:
                 scheme=context.card.quantization.scheme,
                 refined=refined_weights(context, block, operator),
             )
+        for score, _ in rows:
+            check_score(score, f"block {block!r} in context")
         content = {
             "score": [score for score, _ in rows],
             "stderr": [stderr for _, stderr in rows],

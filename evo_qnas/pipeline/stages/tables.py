@@ -1,12 +1,14 @@
 """Tables: score and costs of every choice, with the INT8 and INT4 teacher as baselines."""
 
 import dataclasses
+import math
 import shutil
 from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 
+from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.scoring.local import fixed_costs, score_operator
@@ -95,10 +97,26 @@ class _Scoring:
                 scheme=quantization.scheme,
                 refined=refined_weights(context, block, operator),
             )
+            for choice in scores:
+                bits = f"w{choice.weight_bits} a{choice.activation_bits}"
+                check_score(choice.score, f"block {block!r}, {operator} {bits}")
             choices += [dataclasses.asdict(choice) for choice in scores]
         content = {"fingerprint": context.fingerprints.scores(block), "choices": choices}
         write_text(context.paths.choices(block), to_json(content))
         return choices
+
+
+def check_score(score: float, choice: str) -> None:
+    """Refuses a score that is no number; `choice` says whose it is.
+
+    Raises:
+        NetworkError: with the way out.
+    """
+    if not math.isfinite(score):
+        raise NetworkError(
+            f"{choice}: the score is {score}, its outputs or the teacher's are no numbers: look at teacher.weights, "
+            "lower distillation.learning_rate, or leave the operator out where it stands in [[operators]]"
+        )
 
 
 def _to_tables(

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
+from evo_qnas.errors import DivergenceError
 from evo_qnas.files import write_text
 from evo_qnas.networks.integer.reference import in_integers
 from evo_qnas.networks.models.weights import load_weights, save_weights
@@ -48,20 +50,23 @@ class Validation:
         context = self.context
         folder = context.paths.network(identity)
         fingerprint = self.fingerprint(identity, choices)
-        known = read_json(folder / "network.json", fingerprint)
-        if known is not None and made_from(folder / "weights.safetensors", fingerprint):
-            return ValidatedNetwork.from_measured(known)
+        known = _measured(folder, fingerprint)
+        if known is not None and known.genome == genome:
+            return known
         quantized = build_network(context, choices)
         test = context.splits.test
         before = context.task.metric(quantized, test)
-        finetune(
-            quantized,
-            context.teacher,
-            context.splits.train,
-            **finetuning_settings(context),
-            seed=seed_of("finetuning", context.card.seed),
-            device=context.device,
-        )
+        try:
+            finetune(
+                quantized,
+                context.teacher,
+                context.splits.train,
+                **finetuning_settings(context),
+                seed=seed_of("finetuning", context.card.seed),
+                device=context.device,
+            )
+        except DivergenceError as error:
+            raise DivergenceError(f"network {identity!r}: {error}") from error
         deployed = in_integers(quantized, test.take(slice(0, 1))[0])
         counts = context.task.outcomes(deployed, test)
         network = ValidatedNetwork(
@@ -78,6 +83,17 @@ class Validation:
         save_weights({"outcomes": counts}, folder / OUTCOMES, {"fingerprint": fingerprint})
         write_text(folder / "network.json", to_json({"fingerprint": fingerprint, **network.measured()}))
         return network
+
+
+def _measured(folder: Path, fingerprint: str) -> ValidatedNetwork | None:
+    """The network of a folder, None where it is not there, made from something else, or damaged."""
+    content = read_json(folder / "network.json", fingerprint)
+    if content is None or not made_from(folder / "weights.safetensors", fingerprint):
+        return None
+    try:
+        return ValidatedNetwork.from_measured(content)
+    except (ValueError, KeyError):
+        return None
 
 
 def validate_picks(

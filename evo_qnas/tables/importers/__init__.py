@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evo_qnas.errors import TableError
+from evo_qnas.reading import array_names
 from evo_qnas.tables.importers.apq import import_apq
 from evo_qnas.tables.importers.haq import import_haq
 from evo_qnas.tables.importers.hawq import import_hawq
 from evo_qnas.tables.importers.nas_bench_macro import MacroTruth, import_macro, read_macro
-from evo_qnas.tables.importers.npz import array_names
 from evo_qnas.tables.tables import Tables
 
 KINDS: dict[str, Callable[[Path], Tables]] = {
@@ -41,7 +41,7 @@ def detect_kind(path: str | Path) -> str:
     if file.suffix in {".csv", ".json"}:
         return "csv" if file.suffix == ".csv" else "hawq"
     if file.suffix == ".npz":
-        names = array_names(file)
+        names = array_names(file, TableError)
         for mark, kind in _MARKS.items():
             if mark in names:
                 return kind

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from evo_qnas.errors import TableError
-from evo_qnas.tables.importers.npz import read_arrays
+from evo_qnas.reading import read_arrays
 from evo_qnas.tables.parts import Block
 from evo_qnas.tables.tables import Tables
 
@@ -25,6 +25,9 @@ _LAYOUT = (
     (192, 192, 7, 1, 3),
     (192, 320, 7, 1, 1),
 )
+
+# APQ's table has some hundreds.
+_MOST_CHOICES = 20_000
 
 Costs = dict[tuple[int, ...], tuple[float, float]]
 
@@ -50,7 +53,7 @@ def import_apq(path: str | Path) -> Tables:
         Wang et al. 2020, APQ: Joint Search for Network Architecture, Pruning and Quantization Policy.
     """
     file = Path(path)
-    arrays = read_arrays(file, ["key", "key_fields", "latency", "energy", "head", "tail"])
+    arrays = read_arrays(file, ["key", "key_fields", "latency", "energy", "head", "tail"], TableError)
     costs = _costs(file, arrays)
     fixed = arrays["head"] + arrays["tail"]
     blocks: list[Block] = []
@@ -82,6 +85,9 @@ def import_apq(path: str | Path) -> Tables:
 
 def _costs(file: Path, arrays: dict[str, np.ndarray]) -> Costs:
     """(latency, energy) of a layer by its key."""
+    for name in ("latency", "energy", "head", "tail"):
+        if arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iuf":
+            raise TableError(f"{file}: {name} must be a row of numbers")
     key, rows = arrays["key"], len(arrays["latency"])
     if tuple(arrays["key_fields"].tolist()) != FIELDS or key.shape != (rows, len(FIELDS)) or key.dtype.kind not in "iu":
         raise TableError(f"{file}: key must hold the fields {', '.join(FIELDS)}, one row for each latency")
@@ -98,6 +104,8 @@ def _choices(
     after = size // stride
     middles = sorted({key[1] for key in costs if key[0] == into and key[2] == size and key[3] == 1 and key[1] > into})
     bits = sorted({key[7:] for key in costs})
+    if len(middles) * len(bits) > _MOST_CHOICES:
+        raise TableError(f"a block from {into} to {out} channels has more than {_MOST_CHOICES:,} widths x bits")
     labels, values = [], []
     for middle in middles:
         for kernel in (3, 5, 7):

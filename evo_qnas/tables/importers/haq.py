@@ -1,12 +1,11 @@
 """HAQ cost arrays: one cost per layer, weight bits and activation bits."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from evo_qnas.errors import TableError
-from evo_qnas.tables.importers.npz import read_arrays
+from evo_qnas.reading import read_arrays, read_json
 from evo_qnas.tables.parts import Block
 from evo_qnas.tables.tables import Tables
 
@@ -30,7 +29,7 @@ def import_haq(path: str | Path, *, policy: str | Path | None = None) -> Tables:
         Wang et al. 2019, HAQ: Hardware-Aware Automated Quantization.
     """
     file = Path(path)
-    lut = read_arrays(file, ["lut"])["lut"]
+    lut = read_arrays(file, ["lut"], TableError)["lut"]
     if lut.ndim != 3 or lut.dtype.kind not in "iuf" or not lut.size:
         raise TableError(
             f"{file}: lut must be numbers of shape (layers, weight bits, activation bits), got {lut.shape}"
@@ -61,10 +60,10 @@ def import_haq(path: str | Path, *, policy: str | Path | None = None) -> Tables:
 
 def _policies(file: Path, layers: int, weights: int, activations: int) -> dict[str, list[int]]:
     """Genomes of the policies in a JSON file."""
+    content = read_json(file, TableError)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
         policies = {str(name): np.array(pairs, dtype=np.int64) for name, pairs in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise TableError(f"{file} is no JSON of policies: {error}") from error
     genomes = {}
     for name, pairs in policies.items():

@@ -1,6 +1,5 @@
 """HAWQ-style sensitivities: a Hessian trace and a squared weight error per layer and bit-width."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.errors import TableError
+from evo_qnas.reading import read_json
 from evo_qnas.tables.parts import Block
 from evo_qnas.tables.tables import Tables
 
-_ERROR = re.compile(r"delta_weights_(\d+)bit_square")
+_ERROR = re.compile(r"delta_weights_(\d{1,2})bit_square")
 
 
 def import_hawq(path: str | Path) -> Tables:
@@ -39,7 +39,12 @@ def import_hawq(path: str | Path) -> Tables:
     bits = sorted(int(match[1]) for key in table if (match := _ERROR.fullmatch(key)))
     if not bits:
         raise TableError(f"{file}: table has no delta_weights_<bits>bit_square")
-    names = [str(name) for name in content.get("layer_names", [f"layer{index}" for index in range(layers)])]
+    names = [f"layer{index}" for index in range(layers)]
+    if "layer_names" in content:
+        names = _listed(file, content, "layer_names", str)
+    origin = content.get("origin", "HAWQ")
+    if not isinstance(origin, str):
+        raise TableError(f"{file}: origin must be text")
     if len(names) != layers:
         raise TableError(f"{file} has {len(names)} layer_names and {layers} traces")
 
@@ -61,17 +66,14 @@ def import_hawq(path: str | Path) -> Tables:
             for name in names
         ],
         units={"bops": "GBOP"},
-        sources={name: f"{file.name}: {content.get('origin', 'HAWQ')}" for name in per_bits},
-        baselines=_published(content, layers, bits),
+        sources=dict.fromkeys(per_bits, f"{file.name}: {origin}"),
+        baselines=_published(_listed(file, content, "published", dict), layers, bits),
         ties=_ties(file, content, names),
     )
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise TableError(f"{file} cannot be read as JSON: {error}") from error
+    content = read_json(file, TableError)
     if not isinstance(content, dict) or not isinstance(content.get("table"), dict):
         raise TableError(f"{file} has no 'table' of sensitivities")
     return content
@@ -82,26 +84,41 @@ def _numbers(file: Path, table: dict[str, Any], key: str, length: int | None) ->
     if key not in table:
         raise TableError(f"{file}: table has no {key!r}")
     try:
-        values = np.array(table[key], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        values = np.array(table[key])
+    except ValueError as error:
         raise TableError(f"{file}: {key} must be a row of numbers: {error}") from error
+    if values.dtype.kind not in "iuf":
+        raise TableError(f"{file}: {key} must be a row of numbers, not of texts, nulls or anything else")
     if values.ndim != 1 or (length is not None and len(values) != length):
         raise TableError(f"{file}: {key} must have one number for each of {length} layers, got {values.shape}")
-    return values
+    return values.astype(np.float64)
 
 
 def _ties(file: Path, content: dict[str, Any], names: list[str]) -> list[list[str]]:
-    ties = content.get("ties", [])
-    try:
-        return [[names[int(index)] for index in tie] for tie in ties]
-    except (TypeError, ValueError, IndexError) as error:
-        raise TableError(f"{file}: ties must be lists of layer numbers below {len(names)}: {error}") from error
+    ties = _listed(file, content, "ties", list)
+    for index in (index for tie in ties for index in tie):
+        if type(index) is not int or not 0 <= index < len(names):
+            raise TableError(f"{file}: ties must be lists of layer numbers below {len(names)}")
+    return [[names[index] for index in tie] for tie in ties]
 
 
-def _published(content: dict[str, Any], layers: int, bits: list[int]) -> dict[str, list[int]]:
+def _listed(file: Path, content: dict[str, Any], key: str, kind: type[Any]) -> list[Any]:
+    """The list under a key, empty where there is none.
+
+    Raises:
+        TableError: it is no list, or holds something else than `kind`.
+    """
+    values = content.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
+        words = "texts" if kind is str else "lists" if kind is list else "objects"
+        raise TableError(f"{file}: {key} must be a list of {words}")
+    return values
+
+
+def _published(entries: list[dict[str, Any]], layers: int, bits: list[int]) -> dict[str, list[int]]:
     """Genomes of the published solutions that give a known bit-width to each layer."""
     solutions: dict[str, list[int]] = {}
-    for entry in content.get("published", []):
+    for entry in entries:
         widths = entry.get("weight_bits")
         if isinstance(widths, list) and len(widths) == layers and all(width in bits for width in widths):
             name = f"{entry.get('net', 'net')} {entry.get('scheme', len(solutions))}"

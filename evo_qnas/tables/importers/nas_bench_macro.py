@@ -8,9 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import TableError
-from evo_qnas.tables.importers.npz import read_arrays
+from evo_qnas.reading import read_arrays
 from evo_qnas.tables.parts import Block
 from evo_qnas.tables.tables import Tables
+
+# The fit takes memory that grows with the square of this; the benchmark has 8.
+_MOST_BLOCKS = 256
 
 OPERATORS = ("identity", "mb_k3_e3", "mb_k5_e6")
 
@@ -46,13 +49,17 @@ def read_macro(path: str | Path) -> MacroTruth:
         Su et al. 2021, Prioritized Architecture Sampling with Monto-Carlo Tree Search.
     """
     file = Path(path)
-    arrays = read_arrays(file, ["codes", "mean_acc", "params", "flops"])
+    arrays = read_arrays(file, ["codes", "mean_acc", "params", "flops"], TableError)
     codes = arrays["codes"]
-    if codes.ndim != 2 or codes.dtype.kind not in "iu" or not codes.size or codes.max() >= len(OPERATORS):
+    if codes.ndim != 2 or codes.dtype.kind not in "iu" or not codes.size or codes.shape[1] > _MOST_BLOCKS:
+        raise TableError(f"{file}: codes must be (n, blocks) whole numbers, with at most {_MOST_BLOCKS} blocks")
+    if codes.min() < 0 or codes.max() >= len(OPERATORS):
         raise TableError(f"{file}: codes must be (n, blocks) of the operators 0 .. {len(OPERATORS) - 1}")
     for name in ("mean_acc", "params", "flops"):
         if arrays[name].shape != (len(codes),) or arrays[name].dtype.kind not in "iuf":
             raise TableError(f"{file}: {name} must be one number for each of {len(codes)} networks")
+        if not np.isfinite(arrays[name]).all():
+            raise TableError(f"{file}: {name} has NaN or infinity: every network needs a measurement")
     return MacroTruth(
         genomes=codes.astype(np.int64),
         error=100.0 - arrays["mean_acc"].astype(np.float64),

@@ -33,6 +33,10 @@ class Regression(Task):
         if training.label_smoothing:
             raise NetworkError("teacher.training.label_smoothing is for classes: regression has none")
 
+    def check_outputs(self, outputs: Any, splits: Splits) -> None:
+        if tuple(outputs.shape[1:]) != (1,):
+            raise NetworkError(f"regression needs one output, the teacher has {tuple(outputs.shape[1:])}")
+
     def training_steps(self, settings: TeacherSettings, examples: int) -> int:
         return settings.steps(examples)
 
