@@ -14,7 +14,7 @@ from torch import nn
 
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
-from evo_qnas.files import write_text
+from evo_qnas.files import reserve, write_text
 from evo_qnas.networks.candidates.blocks import BlockShape, recording
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.noise import channel_rows, channel_variance, variance_floor
@@ -209,6 +209,7 @@ def _reserved(shape: BlockShape, count: int, dtype: str, folder: Path | None) ->
 
 def _mapped(path: Path, shape: Sequence[int], dtype: str) -> Maps:
     """A tensor in a file that is made or grown where it is too small."""
+    reserve(path, math.prod(shape) * DTYPES[dtype].itemsize)
     try:
         flat = torch.from_file(str(path), shared=True, size=math.prod(shape), dtype=DTYPES[dtype])
     except RuntimeError as error:
