@@ -50,13 +50,20 @@ def _root() -> None:
 
 
 _stopping: set[int] = set()  # the signal that asked this process to end
+# Workers that are idle or killed end in a tenth of a second; a machine out of memory may take longer.
+_GRACE_SECONDS = 10
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")  # the last is not there on Windows
 
 
 def _stop(number: int, _frame: Any) -> None:
-    """Ends by an exception, so that what is known is saved; a second signal ends at once, workers follow."""
+    """Ends by an exception, so that what is known is saved. A second Ctrl-C is from a person who wants no more of that.
+
+    Other signals come in pairs, from closed terminals and service managers.
+    """
     if _stopping:
-        _leave()
+        if number == signal.SIGINT:
+            _leave()
+        return
     _stopping.add(number)
     sys.unraisablehook = _ended_aside
     threading.excepthook = _quiet
@@ -79,13 +86,15 @@ def _quiet(_error: Any) -> None:
 
 
 def _leave() -> NoReturn:
-    """Ends now; workers end by themselves. Waiting for what they have under way could take minutes."""
+    """Ends now; workers end by themselves soon after."""
     os._exit(128 + min(_stopping))
 
 
-def _end(number: int, _frame: Any) -> NoReturn:
-    """Ends now."""
-    os._exit(128 + number)
+def _hurry(_number: int = 0, _frame: Any = None) -> None:
+    """Lets the kernel end this process where its workers do not: all is saved by now."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(_GRACE_SECONDS)
 
 
 def _listen(handler: Callable[[int, Any], None]) -> None:
@@ -130,7 +139,9 @@ def main() -> None:
         _say(sentence(error))
         sys.exit(2)
     finally:
+        _listen(_hurry)
         if _stopping:
-            _leave()
-        # All is saved by now: a signal while the workers end is the end.
-        _listen(_end)
+            _hurry()
+            if "evo_qnas.jobs" in sys.modules:
+                import_module("evo_qnas.jobs").end_workers()
+            sys.exit(128 + min(_stopping))
