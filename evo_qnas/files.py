@@ -1,14 +1,44 @@
 """Files that are either whole or absent (write aside, flush to disk, rename), and seals that show damage."""
 
+import errno
+import hashlib
 import mmap
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from evo_qnas.errors import FileError
+
+# File systems take names of 255 bytes; the rest is for the marks of a file aside.
+_LONGEST_NAME = 200
+
+
+def written_path(path: str | Path) -> Path:
+    """The file that a write to `path` makes or replaces: links are followed, so that they stay what they are.
+
+    Raises:
+        FileError: there is a folder, device, pipe or socket, or the path cannot be looked up.
+    """
+    target = Path(path)
+    try:
+        if target.is_symlink():
+            target = Path(os.path.realpath(target))
+        mode = target.stat().st_mode if target.name else stat.S_IFDIR
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    except OSError as error:
+        raise FileError(error.errno, error.strerror, str(path)) from error
+    if stat.S_ISDIR(mode):
+        raise FileError(errno.EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(mode):
+        raise FileError(errno.EISDIR, "it is a device, pipe or socket", str(path))
+    return target
 
 
 @contextmanager
@@ -16,35 +46,74 @@ def replacing(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Yields a path to write to; it becomes `path` in one step when the block ends without an error.
 
     A kill at any moment leaves either the old file or the new one. The aside file is named after the process, so that
-    two processes never write into one.
+    two processes never write into one. Where `path` is a link, the file that it leads to is replaced.
 
     Args:
         path: the file to replace; missing parent folders are made.
         sync: flush the file to the disk before the rename, so that it also survives a power loss.
+
+    Raises:
+        FileError: the disk is full, the folder cannot be written, or `path` is there and is no regular file.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    target = written_path(path)
+    aside = target.with_name(f".{_short(target.name)}.{os.getpid()}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield aside
         if sync:
             with aside.open("rb+") as handle:
                 os.fsync(handle.fileno())
         aside.replace(target)
+    except FileError:
+        raise
+    except OSError as error:
+        # The block may also read files; their errors are not ours. Errors of a write name no file.
+        names = {str(aside), *map(str, aside.parents)}
+        if error.errno is None or not (error.filename is None or str(error.filename) in names):
+            raise
+        raise FileError(error.errno, error.strerror, str(path)) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def _short(name: str) -> str:
+    """A name, or a digest in place of one that leaves no room for marks."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= _LONGEST_NAME else hashlib.sha256(encoded).hexdigest()
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Writes `text` as UTF-8 in one step (see `replacing`)."""
-    with replacing(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+    try:
+        content = text.replace("\n", os.linesep).encode("utf-8")
+    except UnicodeEncodeError as error:
+        cause = "a name in its text is not UTF-8"
+        raise FileError(errno.EILSEQ, cause, str(path)) from error
+    write_bytes(path, content)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Writes `content` in one step (see `replacing`)."""
     with replacing(path) as aside:
         aside.write_bytes(content)
+
+
+def reserve(path: Path, length: int) -> None:
+    """Makes a file at least so long, with its room on the disk: a mapped file that meets a full disk ends the process.
+
+    Raises:
+        FileError: there is no room, or the file cannot be written.
+    """
+    target = written_path(path)
+    try:
+        with open(os.open(target, os.O_RDWR | os.O_CREAT, 0o666), "rb+", buffering=0) as handle:
+            if not hasattr(os, "posix_fallocate"):
+                handle.truncate(max(length, target.stat().st_size))
+            elif length:
+                os.posix_fallocate(handle.fileno(), 0, length)
+    except OSError as error:
+        raise FileError(error.errno, error.strerror, str(path)) from error
 
 
 # HDF5 looks for its signature at multiples of 512 bytes, so that the seal can stand before it.

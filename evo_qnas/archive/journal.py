@@ -9,7 +9,6 @@ import json
 import os
 import socket
 import struct
-import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -22,7 +21,9 @@ from typing import Any, final
 import numpy as np
 
 from evo_qnas.archive.evaluations import Evaluations, narrow
-from evo_qnas.errors import ArchiveError
+from evo_qnas.archive.locking import lock
+from evo_qnas.errors import ArchiveError, way_out
+from evo_qnas.files import written_path
 
 MAGIC = b"evo_qnas log  1\n"
 # A power cut loses the evaluations of a second at most; a sync costs too much to make one per batch.
@@ -72,8 +73,9 @@ class Leftover:
 
 
 def journal_path(archive: Path) -> Path:
-    """The path of an archive's journal."""
-    return archive.with_name(f"{archive.name}.journal")
+    """The path of an archive's journal: beside the file that a link leads to, so that all names share one."""
+    file = Path(os.path.realpath(archive)) if os.path.islink(archive) else archive
+    return file.with_name(f"{file.name}.journal")
 
 
 def read_journal(path: Path) -> Leftover | None:
@@ -174,25 +176,36 @@ class Journal:
         """The locked journal of an archive; what an earlier writer left in it stays until `begin`.
 
         Raises:
-            ArchiveError: another process writes this archive (the text names it), or the folder cannot be written.
+            ArchiveError: another process writes this archive (the text names it), the folder cannot be written, or its
+                file system has no locks.
         """
-        path = journal_path(archive)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            written_path(archive)
+            path = journal_path(archive)
+            written_path(path).parent.mkdir(parents=True, exist_ok=True)
             while True:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-                if not _lock(descriptor):
-                    owner = _owner(path)
-                    os.close(descriptor)
-                    raise ArchiveError(
-                        f"{archive} is being written by process {owner['pid']} on {owner['host']}: "
-                        "wait for it, or use another path"
-                    )
-                if _same_file(path, descriptor):
+                if cls._locked(archive, path, descriptor):
                     return cls(path, descriptor)
-                os.close(descriptor)
         except OSError as error:
             raise cannot_write(archive, error) from error
+
+    @staticmethod
+    def _locked(archive: Path, path: Path, descriptor: int) -> bool:
+        """True where the open journal is locked; else it is closed, and one that was just made is removed."""
+        held = ours = False
+        try:
+            held = not lock(descriptor, str(archive))
+            ours = not held and _same_file(path, descriptor)
+        finally:
+            if not ours:
+                # Without a lock nobody has written to it: what is empty was made just now.
+                if not held and os.fstat(descriptor).st_size == 0 and _same_file(path, descriptor):
+                    path.unlink(missing_ok=True)
+                os.close(descriptor)
+        if held:
+            raise ArchiveError(f"{archive} is being written by {_owner(path)}: wait for it, or use another path")
+        return ours
 
     def begin(self, run: str) -> None:
         """Empties the journal and writes whose it is."""
@@ -244,23 +257,10 @@ class Journal:
 
 def cannot_write(archive: Path, error: OSError) -> ArchiveError:
     """The error of a full disk, a read-only folder and the like."""
-    way = "choose another path, or make room and give permission"
-    if archive.is_file():
+    way = way_out(error)
+    if os.path.isfile(archive):
         way = "the last good file is in place, and the same command goes on from it once there is room and permission"
-    return ArchiveError(f"{archive} cannot be written: {error.strerror or error}; {way}")
-
-
-def _lock(descriptor: int) -> bool:
-    """True where this process now holds the only lock; the lock ends with the process, however that ends."""
-    if sys.platform == "win32":
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return ArchiveError(f"{archive} cannot be written: {error.strerror or error}; {way}".removesuffix("; "))
 
 
 def _same_file(path: Path, descriptor: int) -> bool:
@@ -271,11 +271,11 @@ def _same_file(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _owner(path: Path) -> dict[str, Any]:
-    """Process and host in the first record of a journal."""
+def _owner(path: Path) -> str:
+    """The process in the first record of a journal, in words."""
     try:
         with path.open("rb") as handle:
-            payload = next(_payloads(handle.read(4096)), b"{}")
-        return {"pid": "?", "host": "an unknown host", **json.loads(payload)}
-    except (OSError, ValueError):
-        return {"pid": "?", "host": "an unknown host"}
+            owner = json.loads(next(_payloads(handle.read(4096)), b"{}"))
+        return f"process {int(owner['pid'])} on {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"another process, which has not put its name into {path.name} yet"

@@ -3,16 +3,20 @@
 One verb per file, each with a function `register(app)`; what a verb does lives in the library.
 """
 
+import io
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 
-from evo_qnas.errors import EvoQnasError
+from evo_qnas.errors import EvoQnasError, sentence
 
 VERBS: tuple[str, ...] = (
     "run",
@@ -45,29 +49,99 @@ def _root() -> None:
     """Pareto-optimal mixed-precision networks by multi-objective evolutionary search."""
 
 
-_stopping: set[int] = set()  # signals that asked this process to end
+_stopping: set[int] = set()  # the signal that asked this process to end
+# Workers that are idle or killed end in a tenth of a second; a machine out of memory may take longer.
+_GRACE_SECONDS = 10
+_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")  # the last is not there on Windows
 
 
-def _stop(number: int, _frame: Any) -> NoReturn:
-    """Ends by an exception, so that worker processes end with this one instead of working on for minutes."""
+def _stop(number: int, _frame: Any) -> None:
+    """Ends by an exception, so that what is known is saved. A second Ctrl-C is from a person who wants no more of that.
+
+    Other signals come in pairs, from closed terminals and service managers.
+    """
+    if _stopping:
+        if number == signal.SIGINT:
+            _leave()
+        return
     _stopping.add(number)
+    sys.unraisablehook = _ended_aside
+    threading.excepthook = _quiet
     name = signal.Signals(number).name
-    print(f"evo-qnas: stopped by {name}: what was finished is kept, run the same command again", file=sys.stderr)
+    text = f"evo-qnas: stopped by {name}: what was finished is kept, run the same command again\n"
+    # Not print: it may be at work below this very frame, and a closed terminal refuses it.
+    with suppress(OSError):
+        os.write(2, text.encode())
     sys.exit(128 + number)
 
 
-def main() -> None:
-    """Runs the command line; an error of ours is one sentence on stderr and exit code 2."""
-    signal.signal(signal.SIGTERM, _stop)
+def _ended_aside(_error: Any) -> None:
+    """An error that Python cannot raise, of a finalizer: where it is the end, nothing else would end this process."""
+    if isinstance(_error.exc_value, SystemExit):
+        _leave()
+
+
+def _quiet(_error: Any) -> None:
+    """Pipes to workers break on the way out; that is no error of a command that was told to end."""
+
+
+def _leave() -> NoReturn:
+    """Ends now; workers end by themselves soon after."""
+    os._exit(128 + min(_stopping))
+
+
+def _hurry(_number: int = 0, _frame: Any = None) -> None:
+    """Lets the kernel end this process where its workers do not: all is saved by now."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(_GRACE_SECONDS)
+
+
+def _listen(handler: Callable[[int, Any], None]) -> None:
+    """Handles signals that ask to end, but those that the caller has switched off (nohup)."""
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    """One sentence on stderr."""
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"evo-qnas: {text}")
+
+
+def _run() -> None:
+    """The command and what it printed; names of files may hold bytes that are no UTF-8."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            # Python would try once more at its end, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
+
+
+def main() -> None:
+    """Runs the command line; an error of ours, of the disk or of a path is one sentence on stderr and exit code 2."""
+    _listen(_stop)
+    try:
+        _run()
     except EvoQnasError as error:
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"evo-qnas: {error}")
+        _say(str(error))
         sys.exit(2)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        _say(sentence(error))
+        sys.exit(2)
     finally:
-        # Pipes to workers may break on the way out; that is no error of a command that was told to end.
+        _listen(_hurry)
         if _stopping:
+            _hurry()
+            if "evo_qnas.jobs" in sys.modules:
+                import_module("evo_qnas.jobs").end_workers()
             sys.exit(128 + min(_stopping))

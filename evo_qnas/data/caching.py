@@ -1,6 +1,5 @@
 """Decoded images as memory-mapped files: made once, by all cores, whole or absent, made anew when anything changed."""
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -10,8 +9,9 @@ import joblib
 import numpy as np
 from jaxtyping import UInt8
 
-from evo_qnas.errors import DataError
-from evo_qnas.files import replacing
+from evo_qnas.errors import DataError, FileError
+from evo_qnas.files import replacing, reserve
+from evo_qnas.jobs import watched_workers
 from evo_qnas.progress import progress_bar
 
 Item = tuple[UInt8[np.ndarray, "3 h w"], UInt8[np.ndarray, "h w"]]
@@ -86,7 +86,9 @@ def _fill(
         put(*_chunk(make, chunks[0], files))
         worth_it = (time.monotonic() - began) * (len(chunks) - 1) > _STARTING_SECONDS * jobs / max(1, jobs - 1)
         calls = (joblib.delayed(_chunk)(make, chunk, files) for chunk in chunks[1:])
-        for done in joblib.Parallel(n_jobs=jobs if worth_it else 1, return_as="generator_unordered")(calls):
+        for done in joblib.Parallel(
+            n_jobs=jobs if worth_it else 1, return_as="generator_unordered", **watched_workers()
+        )(calls):
             put(*done)
 
 
@@ -112,16 +114,14 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."] | No
 def _reserve(path: Path, shape: tuple[int, ...]) -> None:
     """An empty array file with its space on the disk: writing to a mapped file on a full disk would end the process."""
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
-    if hasattr(os, "posix_fallocate"):
-        with path.open("rb+") as handle:
-            length = path.stat().st_size
-            try:
-                os.posix_fallocate(handle.fileno(), 0, length)
-            except OSError as error:
-                raise DataError(
-                    f"decoded images need {length / 1e9:.1f} GB in {path.parent}: {error.strerror}; set data.cache to "
-                    "a folder on another disk, or make data.height and data.width smaller"
-                ) from error
+    length = path.stat().st_size
+    try:
+        reserve(path, length)
+    except FileError as error:
+        raise DataError(
+            f"decoded images need {length / 1e9:.1f} GB in {path.parent}: {error.strerror}; set data.cache to "
+            "a folder on another disk, or make data.height and data.width smaller"
+        ) from error
 
 
 def _sweep(cache: Path) -> None:

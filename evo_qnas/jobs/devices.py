@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from evo_qnas.errors import JobError
+
 # Jobs on a device run for minutes: a fifth of a second is nothing beside them, and costs no time of the processor.
 _POLL_SECONDS = 0.2
 
@@ -56,6 +58,14 @@ def _folder() -> Path:
 
 def _locked(path: Path) -> int | None:
     """A descriptor that holds the lock of a file; None where another one does."""
+    try:
+        return _try_lock(path)
+    except OSError as error:
+        raise JobError(f"{path} cannot be locked ({error.strerror}): set TMPDIR to a folder on a local disk") from error
+
+
+def _try_lock(path: Path) -> int | None:
+    """`_locked`, with the errors of the file system."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     if sys.platform == "win32":
         import msvcrt
@@ -73,4 +83,7 @@ def _locked(path: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor

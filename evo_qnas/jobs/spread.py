@@ -14,6 +14,7 @@ from evo_qnas.errors import JobError
 from evo_qnas.jobs.call import Call, Lost
 from evo_qnas.jobs.cluster import Cluster
 from evo_qnas.jobs.connection import active
+from evo_qnas.jobs.workers import watched_workers
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def _round(calls: Sequence[Call], width: int, threads: int | None, started: list
             started.append(call.index)
             yield joblib.delayed(call)()
 
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads):
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=threads, **watched_workers()):
         # No call waits in a process behind another one: what was handed out and has not ended is under way.
         pool = joblib.Parallel(n_jobs=width, return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")
         results: Iterator[tuple[int, Any]] = pool(handed())

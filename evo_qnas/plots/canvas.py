@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float
 
-from evo_qnas.errors import PictureError
+from evo_qnas.errors import FileError, PictureError
 from evo_qnas.files import replacing
 from evo_qnas.problem import ObjectiveInfo
 from evo_qnas.tables.units import BYTES
@@ -72,6 +72,8 @@ def plain(text: str) -> str:
         'a\\$x\\$'
     """
     short = text if len(text) <= 60 else text[:57] + "..."
+    # Names of files may hold bytes that are no UTF-8.
+    short = short.encode("utf-8", "replace").decode()
     return short.replace("\\", "/").replace("$", r"\$").replace("\n", " ")
 
 
@@ -106,8 +108,8 @@ def save(figure: Any, path: Path) -> None:
     try:
         with mpl.rc_context({"svg.hashsalt": "evo_qnas", "pdf.fonttype": 42}), replacing(path) as aside:
             figure.savefig(aside, dpi=150, format=kind, metadata=dates)
-    except OSError as error:
-        raise PictureError(f"{path} cannot be written: {error.strerror or error}") from error
+    except FileError as error:
+        raise PictureError(str(error)) from error
 
 
 def check_format(path: Path) -> str:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from evo_qnas.archive import Archive
-from evo_qnas.errors import PictureError
-from evo_qnas.files import write_text
+from evo_qnas.errors import FileError, PictureError
+from evo_qnas.files import write_bytes, written_path
 from evo_qnas.plots import load_subject, subject_of
 from evo_qnas.report.archive_page import archive_page
 from evo_qnas.report.comparison_page import comparison_page
@@ -23,11 +23,13 @@ def write_report(source: str | Path | Archive, path: str | Path) -> Path:
         ArchiveError: the archive cannot be read.
     """
     target = Path(path)
-    page = _page(source)
     try:
-        write_text(target, page)
-    except OSError as error:
-        raise PictureError(f"{target} cannot be written: {error.strerror or error}") from error
+        written_path(target)
+        # Names of files may hold bytes that are no UTF-8.
+        page = _page(source).encode("utf-8", "backslashreplace")
+        write_bytes(target, page)
+    except FileError as error:
+        raise PictureError(str(error)) from error
     return target
 
 

@@ -316,7 +316,7 @@ def test_files_of_another_kind_are_refused(tmp_path: Path, tables: Tables) -> No
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, header: Header) -> None:
     # A file where a folder is needed refuses every user, root included.
     (tmp_path / "file").touch()
-    with pytest.raises(ArchiveError, match=r"a\.h5 cannot be written: .*; choose another path"):
+    with pytest.raises(ArchiveError, match=r"a\.h5 cannot be written: .*: choose another path"):
         Recorder.open(tmp_path / "file" / "a.h5", header)
 
 

@@ -1,12 +1,16 @@
 """One job per device. No GPU is needed: what is claimed is a number."""
 
+import errno
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
+from evo_qnas.errors import JobError
 from evo_qnas.jobs import claimed_device
 from evo_qnas.jobs.devices import device_names
 
@@ -71,3 +75,18 @@ def test_devices_have_one_name_on_the_machine_whatever_a_process_sees(monkeypatc
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
         with claimed_device(2) as other:
             assert other == 0, "1 is free, 3 is taken"
+
+
+def test_a_folder_without_locks_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(JobError, match=r"\.lock cannot be locked \(No locks available\): set TMPDIR"),
+        claimed_device(1),
+    ):
+        pass

@@ -28,6 +28,11 @@ def workers(process: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
+def start(script: str = SCRIPT) -> subprocess.Popen[str]:
+    """A script of its own process."""
+    return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+
+
 def at_work(process: int) -> bool:
     """Whether a process is there and no zombie."""
     try:
@@ -43,16 +48,132 @@ def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     return condition()
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in /proc")
-def test_a_terminated_command_takes_its_workers_with_it() -> None:
-    with subprocess.Popen([sys.executable, "-c", SCRIPT], stderr=subprocess.PIPE, text=True) as command:
+in_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in /proc")
+
+
+@in_proc
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_command_that_is_told_to_end_takes_its_workers_with_it(number: signal.Signals) -> None:
+    with start() as command:
         assert eventually(lambda: len(workers(command.pid)) >= 3)  # two workers and what counts their memory
         started = workers(command.pid)
+        command.send_signal(number)
+        _, said = command.communicate(timeout=60)
+    assert command.returncode == 128 + number
+    assert said == f"evo-qnas: stopped by {number.name}: what was finished is kept, run the same command again\n"
+    assert eventually(lambda: not any(at_work(process) for process in started))
+
+
+@in_proc
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.2])
+def test_a_second_signal_changes_nothing(delay: float) -> None:
+    with start() as command:
+        assert eventually(lambda: len(workers(command.pid)) >= 3)
+        started = workers(command.pid)
+        command.send_signal(signal.SIGHUP)
+        time.sleep(delay)
         command.send_signal(signal.SIGTERM)
         _, said = command.communicate(timeout=60)
-    assert command.returncode == 128 + signal.SIGTERM
-    assert said == "evo-qnas: stopped by SIGTERM: what was finished is kept, run the same command again\n"
+    # Both may be there before the first is taken; Python's last moments are without handlers.
+    assert command.returncode in {128 + signal.SIGHUP, 128 + signal.SIGTERM, -signal.SIGTERM}
+    assert said.count("\n") == 1
+    assert said.startswith("evo-qnas: stopped by SIG")
     assert eventually(lambda: not any(at_work(process) for process in started))
+
+
+# The script's own process works in the same way without the command line.
+PLAIN = """
+import time
+from evo_qnas.jobs import spread
+list(spread(time.sleep, [600, 600], jobs=2))
+"""
+# One of two workers has no task: it waits for one.
+IDLE = """
+import time
+import joblib
+from evo_qnas.jobs import watched_workers
+list(joblib.Parallel(n_jobs=2, **watched_workers())(joblib.delayed(abs)(item) for item in range(4)))
+time.sleep(600)
+"""
+
+
+@in_proc
+@pytest.mark.parametrize("script", [SCRIPT, PLAIN, IDLE], ids=["command", "script", "idle"])
+def test_workers_end_with_a_killed_parent(script: str) -> None:
+    with start(script) as command:
+        assert eventually(lambda: len(workers(command.pid)) >= 3)
+        started = workers(command.pid)
+        command.kill()
+        command.communicate(timeout=60)
+    assert eventually(lambda: not any(at_work(process) for process in started), 30)
+
+
+@in_proc
+def test_workers_that_are_just_starting_end_with_a_killed_parent() -> None:
+    with start(PLAIN) as command:
+        assert eventually(lambda: len(workers(command.pid)) >= 1)
+        started = workers(command.pid)
+        command.kill()
+        command.communicate(timeout=60)
+    assert eventually(lambda: not any(at_work(process) for process in started), 30)
+
+
+def test_a_signal_that_the_caller_has_switched_off_stays_off() -> None:
+    """As under nohup."""
+    body = "\n    signal.raise_signal(signal.SIGHUP)\n    print('on', file=sys.stderr)\n"
+    script = SCRIPT.replace("\n    list(spread(time.sleep, [600, 600], jobs=2))\n", body).replace(
+        "import sys", "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\nimport sys"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "on\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        # In a finalizer, where Python cannot raise it.
+        (
+            "class Last:\n        def __del__(self): signal.raise_signal(signal.SIGTERM)\n"
+            "    Last()\n    time.sleep(600)",
+            128 + signal.SIGTERM,
+        ),
+        # While Python ends, in an exit handler as those of the pool: the command has done its work.
+        ("import atexit; atexit.register(signal.raise_signal, signal.SIGTERM)", 0),
+    ],
+    ids=["finalizer", "exit"],
+)
+def test_a_signal_at_an_awkward_moment_makes_no_traceback(body: str, code: int) -> None:
+    script = SCRIPT.replace("list(spread(time.sleep, [600, 600], jobs=2))", body).replace(
+        "import sys", "import signal, sys"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "Exception" not in ended.stderr
+
+
+@in_proc
+def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
+    body = f"""
+    try:
+        list(spread(time.sleep, [600, 600], jobs=2))
+    finally:
+        Path({str(tmp_path / "mark")!r}).touch()
+        time.sleep(600)
+"""
+    script = SCRIPT.replace("\n    list(spread(time.sleep, [600, 600], jobs=2))\n", body).replace(
+        "import sys", "from pathlib import Path\nimport sys"
+    )
+    with start(script) as command:
+        assert eventually(lambda: len(workers(command.pid)) >= 3)
+        started = workers(command.pid)
+        command.send_signal(signal.SIGINT)
+        assert eventually((tmp_path / "mark").exists)
+        command.send_signal(signal.SIGINT)
+        _, said = command.communicate(timeout=60)
+    assert command.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in said
+    assert eventually(lambda: not any(at_work(process) for process in started), 30)
 
 
 def test_what_breaks_on_the_way_out_does_not_change_the_exit_code() -> None:

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.data import Images
-from evo_qnas.errors import NetworkError
-from evo_qnas.files import write_text
+from evo_qnas.errors import FileError, NetworkError
+from evo_qnas.files import reserve, write_text
 from evo_qnas.networks.candidates.blocks import BlockShape, recording
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.noise import channel_rows, channel_variance, variance_floor
@@ -210,8 +210,9 @@ def _reserved(shape: BlockShape, count: int, dtype: str, folder: Path | None) ->
 def _mapped(path: Path, shape: Sequence[int], dtype: str) -> Maps:
     """A tensor in a file that is made or grown where it is too small."""
     try:
+        reserve(path, math.prod(shape) * DTYPES[dtype].itemsize)
         flat = torch.from_file(str(path), shared=True, size=math.prod(shape), dtype=DTYPES[dtype])
-    except RuntimeError as error:
+    except (RuntimeError, FileError) as error:
         raise NetworkError(
             f"{path} cannot be mapped into memory, take distillation.features.cache = none: {error}"
         ) from error

@@ -1,5 +1,7 @@
 """The teacher's features: the same from memory, from mapped files and from the teacher, in any dtype and order."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -67,4 +69,16 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, teacher: nn.Mod
     shapes = find_blocks(teacher, BLOCKS[:1], labelled.pixels[:2])
     (tmp_path / "stages.0.inputs").mkdir()
     with pytest.raises(NetworkError, match="cannot be mapped into memory"):
+        cache_features(teacher, shapes, labelled, FeatureSettings(), folder=tmp_path)
+
+
+def test_a_full_disk_is_known_before_a_file_is_mapped(
+    tmp_path: Path, teacher: nn.Module, labelled: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    shapes = find_blocks(teacher, BLOCKS[:1], labelled.pixels[:2])
+    with pytest.raises(NetworkError, match=r"cannot be mapped into memory, .*: No space left on device; make room"):
         cache_features(teacher, shapes, labelled, FeatureSettings(), folder=tmp_path)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.files import written_path
 
 # Opens a file for a number of threads; gives a function that runs it once on a random input.
 Prepare = Callable[[Path, int, np.random.Generator], Callable[[], object]]
@@ -147,7 +148,7 @@ def _read_rounds(record: Path, head: dict[str, Any]) -> list[list[float]]:
 
 def _write_round(record: Path, head: dict[str, Any], rounds: list[list[float]]) -> None:
     """Appends the last round; the first one, and one after a torn line, writes the file anew."""
-    record.parent.mkdir(parents=True, exist_ok=True)
+    written_path(record).parent.mkdir(parents=True, exist_ok=True)
     whole = len(rounds) > 1 and record.is_file() and record.read_bytes().endswith(b"\n")
     lines = [rounds[-1]] if whole else [head, *rounds]
     with record.open("ab" if whole else "wb") as handle:
