@@ -155,3 +155,16 @@ def test_an_evaluation_reaches_the_disk_while_the_next_one_runs(
         while not len(Archive.load(tmp_path / "a.h5")) and time.monotonic() < late:
             time.sleep(0.02)
         assert len(Archive.load(tmp_path / "a.h5")) == 10
+
+
+def test_the_row_from_which_a_replay_differs_is_named(tmp_path: Path, header: Header, batches: Batches) -> None:
+    path, batch = tmp_path / "a.h5", batches()[0]
+    with Recorder.open(path, header) as recorder:
+        recorder.append(batch)
+    genomes = batch.genomes.copy()
+    genomes[7:, -1] = (genomes[7:, -1] + 1) % 2
+    with (
+        Recorder.open(path, header) as recorder,
+        pytest.raises(ArchiveError, match=r"tries other networks from evaluation 7 on"),
+    ):
+        recorder.append(replace(batch, genomes=genomes))

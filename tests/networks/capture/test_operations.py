@@ -211,3 +211,9 @@ def test_an_operation_nobody_registered_has_no_integer_kernel() -> None:
     network.calibrate([images])
     with pytest.raises(NetworkError, match=r"aten\.cumsum\.default \(cumsum\) has no integer kernel in the reference"):
         run_in_integers(network, images)
+
+
+def test_reshaping_copies_nothing_and_choosing_values_does() -> None:
+    names = {name for name, operation in OPERATIONS.items() if operation.role is Role.LAYOUT and not operation.copies}
+    assert {"flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "alias", "dropout"} <= names
+    assert not names & {"permute", "transpose", "slice", "max_pool2d", "pad", "expand"}

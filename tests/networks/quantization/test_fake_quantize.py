@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evo_qnas.networks.acceleration.autograd import applied
 from evo_qnas.networks.quantization import fake_quantize
 from evo_qnas.networks.quantization.fake_quantize import CodeRange, RoundActivations, RoundBias, RoundWeights
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
@@ -123,3 +124,17 @@ def test_a_bias_is_rounded_exactly_and_lets_gradients_through() -> None:
     rounded.backward(torch.tensor([2.0, 3.0]))
     assert torch.equal(rounded, torch.tensor([3.0, -float(fake_quantize.INT32)]) * step)
     assert torch.equal(bias.grad, torch.tensor([2.0, 3.0]))
+
+
+def test_one_scale_for_all_weights_has_one_gradient() -> None:
+    """The slope of a scale that all channels share is the sum of the slopes that theirs would have."""
+    weight = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    codes, slopes = CodeRange(first=-8, last=7), []
+    for shape in ((), (4,)):
+        theta = torch.zeros(shape, requires_grad=True)
+        rounded = applied(RoundWeights, weight, theta, torch.full(shape, 0.2), codes)
+        (rounded * torch.arange(12.0).view(4, 3)).sum().backward()
+        assert theta.grad is not None
+        assert theta.grad.shape == shape
+        slopes.append(theta.grad.sum())
+    torch.testing.assert_close(slopes[0], slopes[1])
