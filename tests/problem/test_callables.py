@@ -283,7 +283,7 @@ def test_callables_of_all_kinds_are_objectives(
     assert_array_equal(problem.evaluate(GENOMES)[0][:, 0], function(Networks(tables=TABLES, genomes=GENOMES)))
     if reference != "total":
         with pytest.raises(ProblemError, match=r"objective 'tests.problem.test_callables:.*' cannot be imported"):
-            TableProblem.from_description(TABLES, problem.describe())
+            TableProblem.from_description(TABLES, problem.describe(), trusted=True)
 
 
 def test_two_partials_of_one_function_are_two_objectives() -> None:
