@@ -42,5 +42,11 @@ def _watch(parent: int) -> None:
 def end_workers() -> None:
     """Ends the workers of this process, whatever they are at; waiting for their tasks could take minutes."""
     executor = reusable_executor._executor
-    if executor is not None:
+    if executor is None:
+        return
+    try:
         executor.shutdown(wait=True, kill_workers=True)
+    except RuntimeError:
+        # The signal came while the pool was starting: the thread that ends its workers is not there yet.
+        for process in list((executor._processes or {}).values()):
+            process.kill()
