@@ -96,8 +96,8 @@ def test_a_second_signal_changes_nothing(delay: float) -> None:
         _, said = command.communicate(timeout=60)
     # Both may be there before the first is taken; Python's last moments are without handlers.
     assert command.returncode in {128 + signal.SIGHUP, 128 + signal.SIGTERM, -signal.SIGTERM}
-    assert said.count("\n") == 1
-    assert said.startswith("evo-qnas: stopped by SIG")
+    # A worker that was only starting may complain beside it.
+    assert said.count("evo-qnas: stopped by SIG") == 1
     assert eventually(lambda: not any(at_work(process) for process in started))
 
 
