@@ -6,18 +6,21 @@ from typing import Any
 from torch import fx
 
 from evo_qnas.networks.capture.operations.integers import Centred, Joined, Pending, Total
-from evo_qnas.networks.capture.operations.operation import ATEN, Operation, Role, no_integer_kernel
+from evo_qnas.networks.capture.operations.operation import ATEN, Operation, Role
 
 
-def _add(node: fx.Node, arguments: Sequence[Any]) -> Pending:
-    first, second = arguments[:2]
-    if not isinstance(first, Centred) or not isinstance(second, Centred):
-        raise no_integer_kernel(node)
+def _add(_node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
+    first, second, share = arguments
+    if not isinstance(first, Centred) or not isinstance(second, Centred) or share != 1:
+        return None
     return Pending(Total(first, second))
 
 
-def _cat(_node: fx.Node, arguments: Sequence[Any]) -> Pending:
-    return Pending(Joined(tuple(arguments[0]), arguments[1]))
+def _cat(_node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
+    parts, axis = arguments
+    if not all(isinstance(part, Centred) for part in parts):
+        return None
+    return Pending(Joined(tuple(parts), axis))
 
 
 ADD = Operation(

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import fx
 
-from evo_qnas.networks.capture.operations.integers import Centred
+from evo_qnas.networks.capture.operations.integers import Centred, Pending
 from evo_qnas.networks.capture.operations.operation import ATEN, Operation, Role
 
 
@@ -14,8 +14,9 @@ def _layout(name: str, *overloads: Any, copies: bool = True) -> Operation:
 
 
 def _size(_node: fx.Node, arguments: Sequence[Any]) -> Any:
-    source = arguments[0]
-    return int(source.integers.shape[arguments[1]]) if isinstance(source, Centred) else source.shape[arguments[1]]
+    source, axis = arguments
+    values = source.integers if isinstance(source, Centred) else source
+    return int((values.floats if isinstance(values, Pending) else values).shape[axis])
 
 
 FLATTEN = _layout("flatten", ATEN.flatten.using_ints, copies=False)

@@ -12,8 +12,9 @@ from evo_qnas.errors import NetworkError
 
 ATEN = torch.ops.aten
 
-# From a node and its arguments in the operation's order, defaults filled in, to what the node gives. Quantized tensors
-# are `Centred`, results that wait for their quantizer `Pending`, everything else is as it stands in the graph.
+# From a node and its arguments in the operation's order, defaults filled in, to what the node gives: None where these
+# arguments have no integer kernel. Quantized tensors are `Centred`, results that wait for their quantizer `Pending`,
+# other tensors are torch's, everything else is as it stands in the graph.
 Integer = Callable[[fx.Node, Sequence[Any]], Any]
 
 
@@ -59,8 +60,8 @@ class Operation:
         limits: of an activation, the values to which a node cuts its input.
         copies: a layout operation makes a tensor of its own; False where it only looks at one in another shape.
         resizes: changes the size of maps; at the very end of a network it stays outside, on floats.
-        integer: what it does in integers; None where it has no integer kernel. A layout operation without one works on
-            the codes as on any numbers.
+        integer: what it does in integers; where it is None, or gives None, torch computes the operation in float32
+            between quantizers. A layout operation without one works on the codes as on any numbers.
         translations: by name of a runtime, for operations that the runtime's own tables lack. A layout operation takes
             (builder, codes, node, arguments) and gives codes as the runtime's layout table does; others take
             (builder, node, arguments) as its table of operations.
@@ -95,8 +96,3 @@ def arguments_of(node: fx.Node) -> list[Any]:
         else:
             arguments.append(argument.default_value if argument.has_default_value() else None)
     return arguments
-
-
-def no_integer_kernel(node: fx.Node) -> NetworkError:
-    """The error of a node that has no meaning in integers."""
-    return NetworkError(f"{node.target} ({node.name}) has no integer kernel in the reference")

@@ -7,21 +7,21 @@ import torch
 from torch import fx
 
 from evo_qnas.networks.capture.operations.integers import Centred, Mean, Pending
-from evo_qnas.networks.capture.operations.operation import ATEN, Operation, Role, no_integer_kernel
+from evo_qnas.networks.capture.operations.operation import ATEN, Operation, Role
 
 
-def _mean(node: fx.Node, arguments: Sequence[Any]) -> Pending:
+def _mean(node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
     source, axes = arguments[:2]
     rank = source.integers.ndim if isinstance(source, Centred) else 0
     if not rank or sorted(axis % rank for axis in axes or ()) != list(range(2, rank)):
-        raise no_integer_kernel(node)
+        return None
     return _of_whole_maps(node, source)
 
 
-def _adaptive(node: fx.Node, arguments: Sequence[Any]) -> Pending:
+def _adaptive(node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
     source, value = arguments[0], node.meta.get("val")
     if not isinstance(source, Centred) or not isinstance(value, torch.Tensor) or tuple(value.shape[2:]) != (1, 1):
-        raise no_integer_kernel(node)
+        return None
     return _of_whole_maps(node, source)
 
 

@@ -6,14 +6,14 @@ from typing import Any
 from torch import fx
 
 from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals
-from evo_qnas.networks.capture.operations.operation import ATEN, Operation, Role, no_integer_kernel
+from evo_qnas.networks.capture.operations.operation import ATEN, Operation, Role
 from evo_qnas.networks.capture.operations.upsampling import bilinear
 
 
-def _bilinear(node: fx.Node, arguments: Sequence[Any]) -> Pending:
+def _bilinear(node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
     source, corners = arguments[0], bool(arguments[2])
     if not isinstance(source, Centred):
-        raise no_integer_kernel(node)
+        return None
     height, width = node.meta["val"].shape[2:]
     return Pending(Reals(bilinear(source.floats, (int(height), int(width)), corners=corners)))
 
