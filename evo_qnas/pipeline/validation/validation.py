@@ -77,7 +77,7 @@ class Validation:
             metric=context.task.metric_of(counts),
             metric_stderr=context.task.stderr(counts, seed=context.card.seed),
             metric_search_split=context.task.metric(deployed, context.splits.search),
-            size_bytes=costs_of(quantized.layers, quantized.quantizers, 8).size_bytes,
+            size_bytes=costs_of(quantized, 8).size_bytes,
         )
         save_weights(quantized.stored(), folder / "weights.safetensors", {"fingerprint": fingerprint})
         save_weights({"outcomes": counts}, folder / OUTCOMES, {"fingerprint": fingerprint})
