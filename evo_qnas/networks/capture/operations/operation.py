@@ -62,6 +62,9 @@ class Operation:
         resizes: changes the size of maps; at the very end of a network it stays outside, on floats.
         integer: what it does in integers; where it is None, or gives None, torch computes the operation in float32
             between quantizers. A layout operation without one works on the codes as on any numbers.
+        float_arguments: positions of arguments that are read in floats: what only leads there gets no quantizer, see
+            `stays_in_floats`.
+        passes: a function of each value on whose way to a float argument no quantizer stands.
         translations: by name of a runtime, for operations that the runtime's own tables lack. A layout operation takes
             (builder, codes, node, arguments) and gives codes as the runtime's layout table does; others take
             (builder, node, arguments) as its table of operations.
@@ -75,6 +78,8 @@ class Operation:
     copies: bool = True
     resizes: bool = False
     integer: Integer | None = None
+    float_arguments: tuple[int, ...] = ()
+    passes: bool = False
     translations: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,3 +101,19 @@ def arguments_of(node: fx.Node) -> list[Any]:
         else:
             arguments.append(argument.default_value if argument.has_default_value() else None)
     return arguments
+
+
+def declare(name: str, role: Role, *overloads: Any, **settings: Any) -> Operation:
+    """An operation with the overloads that write in place beside their plain ones, where ATen has them.
+
+    Example:
+        >>> declare("silu", Role.FUNCTION, ATEN.silu.default).plain
+        {<OpOverload(op='aten.silu_', overload='default')>: <OpOverload(op='aten.silu', overload='default')>}
+    """
+    plain = {}
+    for overload in overloads:
+        packet = getattr(ATEN, f"{overload._schema.name.split('::')[1]}_", None)
+        in_place = None if packet is None else getattr(packet, overload._overloadname, None)
+        if in_place is not None:
+            plain[in_place] = overload
+    return Operation(name=name, role=role, overloads=(*overloads, *plain), plain=plain, **settings)
