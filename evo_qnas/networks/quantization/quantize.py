@@ -7,9 +7,10 @@ import torch
 from torch import fx, nn
 
 from evo_qnas.networks.capture.exporting import Example
-from evo_qnas.networks.capture.graph import ACTIVATIONS, ATEN, LAYOUT, capture, last_upsampling
+from evo_qnas.networks.capture.graph import ACTIVATIONS, LAYOUT, capture, last_upsampling
 from evo_qnas.networks.capture.multiplications import multiplications
 from evo_qnas.networks.capture.operations.operation import Role
+from evo_qnas.networks.capture.operations.registry import stays_in_floats
 from evo_qnas.networks.capture.tensors import drop_unread, own_float_parts
 from evo_qnas.networks.quantization.layers import (
     insert_layers,
@@ -28,12 +29,6 @@ __all__ = ["Bits", "Policy", "QuantizedNetwork", "producer_of", "quantize"]
 
 # The one input of a network that takes images.
 _IMAGE = "image"
-# A sum with a mask, whose minus infinity no code stands for, is not rounded on its way into a softmax.
-_MASKING = {
-    *(ATEN.add.Tensor, ATEN.sub.Tensor, ATEN.masked_fill.Scalar, ATEN.masked_fill.Tensor),
-    *(ATEN.where.self, ATEN.where.ScalarOther, ATEN.where.ScalarSelf),
-}
-_SOFTMAX = {ATEN.softmax.int, ATEN._softmax.default, ATEN.log_softmax.int, ATEN._log_softmax.default}
 
 
 def quantize(network: nn.Module, example: Example, policy: Policy) -> QuantizedNetwork:
@@ -121,7 +116,7 @@ def _insert_after(graph: fx.GraphModule, node: fx.Node, quantizer: ActivationQua
 
 
 def _quantize_layer_inputs(graph: fx.GraphModule, policy: Policy, scheme: Scheme) -> None:
-    """Rounds what a layer reads where nothing has rounded it yet: a float part that is spread over the batch."""
+    """Rounds what a layer reads where nothing has rounded it yet."""
     for node in list(graph.graph.nodes):
         layer = module_of(graph, node)
         if not isinstance(layer, QuantizedLayer) or layer.role is Role.EMBEDDING:
@@ -141,24 +136,15 @@ def _quantize_layer_inputs(graph: fx.GraphModule, policy: Policy, scheme: Scheme
 
 def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
     """True where a node's output needs a quantizer: it computes, and its only reader is no ReLU of the same block."""
-    if not is_layer(graph, node) and (node.op != "call_function" or _moves(node) or _masks(node)):
+    rounded = isinstance(module_of(graph, producer_of(node)), ActivationQuantizer)
+    if not is_layer(graph, node) and (node.op != "call_function" or rounded):
+        return False
+    if not _is_float(node) or stays_in_floats(node):
         return False
     readers = list(node.users)
     if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
-        return policy.block_of(readers[0]) != policy.block_of(node) and _is_float(node)
-    return _is_float(node)
-
-
-def _masks(node: fx.Node) -> bool:
-    """True for a sum with a mask that only softmaxes read."""
-    return node.target in _MASKING and all(_is_read_by_softmax(reader) for reader in node.users)
-
-
-def _is_read_by_softmax(reader: fx.Node) -> bool:
-    if reader.op != "call_function" or reader.target in _SOFTMAX:
-        return reader.op == "call_function"
-    both = _moves(reader) or reader.target in _MASKING
-    return both and bool(reader.users) and all(_is_read_by_softmax(other) for other in reader.users)
+        return policy.block_of(readers[0]) != policy.block_of(node)
+    return True
 
 
 def _is_float(node: fx.Node) -> bool:
