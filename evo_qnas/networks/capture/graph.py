@@ -7,8 +7,11 @@ from jaxtyping import Float
 from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.constants import fold_constants, share_tensors
+from evo_qnas.networks.capture.normalization import fold_batch_norm
 from evo_qnas.networks.capture.operations.operation import ATEN, Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import Overloads, operation_of
+from evo_qnas.networks.capture.tensors import float_part_name, value
 
 __all__ = [
     "ACTIVATIONS",
@@ -18,6 +21,7 @@ __all__ = [
     "LINEAR",
     "arguments_of",
     "capture",
+    "float_part_name",
     "last_upsampling",
     "limits_of",
     "source_of",
@@ -53,18 +57,10 @@ def capture(network: nn.Module, example: Float[torch.Tensor, "n ..."]) -> fx.Gra
     for parameter in graph.parameters():
         parameter.requires_grad_(True)
     _make_plain(graph)
-    _fold_batch_norm(graph)
+    share_tensors(graph)
+    fold_constants(graph)
+    fold_batch_norm(graph)
     return graph
-
-
-def value(graph: fx.GraphModule, node: Any) -> torch.Tensor | None:
-    """The tensor that a `get_attr` node stands for, None for anything else."""
-    if not isinstance(node, fx.Node) or node.op != "get_attr":
-        return None
-    holder: Any = graph
-    for part in str(node.target).split("."):
-        holder = getattr(holder, part)
-    return holder if isinstance(holder, torch.Tensor) else None
 
 
 def last_upsampling(graph: fx.GraphModule) -> fx.Node | None:
@@ -108,38 +104,4 @@ def _make_plain(graph: fx.GraphModule) -> None:
         if operation.resizes and tuple(node.args[0].meta["val"].shape[2:]) == (1, 1):
             height, width = node.meta["val"].shape[2:]
             node.target, node.args, node.kwargs = ATEN.expand.default, (node.args[0], [-1, -1, height, width]), {}
-    graph.recompile()
-
-
-def _fold_batch_norm(graph: fx.GraphModule) -> None:
-    """Folds each BatchNorm that follows a convolution as its only reader into the convolution's weight and bias."""
-    for node in list(graph.graph.nodes):
-        if node.op != "call_function" or node.target is not ATEN.batch_norm.default:
-            continue
-        source = node.args[0]
-        if source.op != "call_function" or source.target not in CONVOLUTIONS or len(source.users) != 1:
-            continue
-        weight = value(graph, source.args[1])
-        if weight is None:
-            continue
-        bias = value(graph, source.args[2]) if len(source.args) > 2 else None
-        gamma, beta, mean, variance = (value(graph, argument) for argument in node.args[1:5])
-        if mean is None or variance is None:
-            continue
-        factor = torch.rsqrt(variance + float(node.args[7]))
-        factor = factor if gamma is None else factor * gamma
-        shift = -mean if bias is None else bias - mean
-        folded = shift * factor + (0.0 if beta is None else beta)
-        name = f"folded_{node.name}"
-        shape = (-1,) + (1,) * (weight.ndim - 1)
-        graph.register_parameter(f"{name}_weight", nn.Parameter((weight * factor.view(shape)).detach().clone()))
-        graph.register_parameter(f"{name}_bias", nn.Parameter(folded.detach().clone()))
-        with graph.graph.inserting_before(source):
-            new_weight = graph.graph.get_attr(f"{name}_weight")
-            new_bias = graph.graph.get_attr(f"{name}_bias")
-        source.args = (source.args[0], new_weight, new_bias, *source.args[3:])
-        node.replace_all_uses_with(source)
-        graph.graph.erase_node(node)
-    graph.graph.eliminate_dead_code()
-    graph.delete_all_unused_submodules()
     graph.recompile()
