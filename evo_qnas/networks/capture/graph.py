@@ -2,15 +2,16 @@
 
 from typing import Any
 
-import torch
-from jaxtyping import Float
 from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.constants import fold_constants, share_tensors
+from evo_qnas.networks.capture.decomposition import decomposed
+from evo_qnas.networks.capture.exporting import FAILURES, Example, export_program, refusal, without_warnings
 from evo_qnas.networks.capture.normalization import fold_batch_norm
 from evo_qnas.networks.capture.operations.operation import ATEN, Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import Overloads, operation_of
+from evo_qnas.networks.capture.rewriting import make_plain, products_to_linear, simplify
 from evo_qnas.networks.capture.tensors import float_part_name, value
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "last_upsampling",
     "limits_of",
     "source_of",
+    "static_batch",
     "value",
 ]
 
@@ -32,35 +34,45 @@ CONVOLUTIONS, LINEAR = Overloads(Role.CONVOLUTION), Overloads(Role.LINEAR)
 ACTIVATIONS, LAYOUT = Overloads(Role.ACTIVATION), Overloads(Role.LAYOUT)
 
 
-def capture(network: nn.Module, example: Float[torch.Tensor, "n ..."]) -> fx.GraphModule:
+def capture(network: nn.Module, example: Example) -> fx.GraphModule:
     """A graph of `network` in evaluation mode, for any batch size, with BatchNorm folded into convolutions.
 
     The network itself stays unchanged; the graph has copies of its weights. Node `meta["nn_module_stack"]` tells from
-    which submodule an operation comes.
+    which submodule an operation comes. Nothing in the graph writes in place; what depends on no input is one tensor;
+    operations that the registry does not know are taken apart where torch can.
+
+    Args:
+        network: takes and gives any nesting of tuples, lists, dicts and tensors, one example of a batch being a row.
+        example: a tensor, a tuple of positional arguments, or a mapping of arguments by name.
 
     Raises:
-        NetworkError: torch.export cannot capture the network, or it does not give one tensor.
+        NetworkError: torch.export cannot capture the network.
     """
-    network.eval()
-    batch = example if len(example) > 1 else torch.cat([example, example])
+    program, batch = export_program(network, example)
     try:
-        program = torch.export.export(network, (batch,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-    except (RuntimeError, ValueError, TypeError, AssertionError, torch._dynamo.exc.TorchDynamoException) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise NetworkError(f"torch.export cannot capture {type(network).__name__}: {first}") from error
+        program = decomposed(program)
+    except FAILURES as error:
+        raise refusal(network, error) from error
     # A module returned unlifted still guards its input's shape; nothing here depends on those guards.
-    module = program.module(check_guards=False)
+    with without_warnings():
+        module = program.module(check_guards=False)
     graph = fx.GraphModule(module, module.graph)
-    output = next(node for node in graph.graph.nodes if node.op == "output").args[0]
-    if isinstance(output, (tuple, list)) and len(output) != 1:
-        raise NetworkError(f"{type(network).__name__} must give one tensor, it gives {len(output)}")
+    graph.meta["static_batch"] = batch
     for parameter in graph.parameters():
-        parameter.requires_grad_(True)
-    _make_plain(graph)
+        parameter.requires_grad_(parameter.is_floating_point())
+    make_plain(graph)
     share_tensors(graph)
     fold_constants(graph)
+    simplify(graph)
+    products_to_linear(graph)
     fold_batch_norm(graph)
     return graph
+
+
+def static_batch(graph: fx.GraphModule) -> int | None:
+    """The number of examples for which a graph was made, None for any."""
+    size: int | None = graph.meta.get("static_batch")
+    return size
 
 
 def last_upsampling(graph: fx.GraphModule) -> fx.Node | None:
@@ -89,19 +101,3 @@ def limits_of(node: fx.Node) -> tuple[float, float]:
     if operation is None or operation.limits is None:
         raise NetworkError(f"{node.target} ({node.name}) cuts nothing to limits")
     return operation.limits(node)
-
-
-def _make_plain(graph: fx.GraphModule) -> None:
-    """Replaces operations that write in place by plain ones, so that quantizers may stand between them.
-
-    Up-sampling of a single value per channel (a pooled map) becomes what it is, a copy to every place.
-    """
-    for node in graph.graph.nodes:
-        operation = operation_of(node.target) if node.op == "call_function" else None
-        if operation is None:
-            continue
-        node.target = operation.plain.get(node.target, node.target)
-        if operation.resizes and tuple(node.args[0].meta["val"].shape[2:]) == (1, 1):
-            height, width = node.meta["val"].shape[2:]
-            node.target, node.args, node.kwargs = ATEN.expand.default, (node.args[0], [-1, -1, height, width]), {}
-    graph.recompile()

@@ -1,5 +1,6 @@
 """Quantizing a network: bits of each tensor, calibration, and the stored integers."""
 
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -18,8 +19,10 @@ from evo_qnas.networks.capture.graph import (
     capture,
     float_part_name,
     last_upsampling,
+    source_of,
     value,
 )
+from evo_qnas.networks.capture.operations.registry import stays_in_floats
 from evo_qnas.networks.capture.tensors import own_float_parts
 from evo_qnas.networks.quantization.correction import correct_biases, matched_moments, observe
 from evo_qnas.networks.quantization.fusing import clone, fuse
@@ -290,12 +293,23 @@ def _is_layer(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
     """True where a node's output needs a quantizer: it computes, and its only reader is no ReLU of the same block."""
-    if not _is_layer(graph, node) and (node.op != "call_function" or node.target in LAYOUT):
+    if not _is_layer(graph, node) and (node.op != "call_function" or _producer(graph, node) is not None):
+        return False
+    if not _is_float(node) or stays_in_floats(node):
         return False
     readers = list(node.users)
     if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
-        return policy.block_of(readers[0]) != policy.block_of(node) and _is_float(node)
-    return _is_float(node)
+        return policy.block_of(readers[0]) != policy.block_of(node)
+    return True
+
+
+def _producer(graph: fx.GraphModule, node: fx.Node) -> ActivationQuantizer | None:
+    """The quantizer whose codes a node has, behind layout operations and taken apart or not; None where it has none."""
+    source: Any = node
+    while source.op == "call_function" and (source.target in LAYOUT or source.target is operator.getitem):
+        source = source.args[0]
+    module = graph.get_submodule(str(source.target)) if source.op == "call_module" else None
+    return module if isinstance(module, ActivationQuantizer) else None
 
 
 def _is_float(node: fx.Node) -> bool:
@@ -308,11 +322,8 @@ def _link_biases(graph: fx.GraphModule) -> None:
     for node in graph.graph.nodes:
         if not _is_layer(graph, node):
             continue
-        source = node.args[0]
-        while source.op == "call_function" and source.target in LAYOUT:
-            source = source.args[0]
-        producer = graph.get_submodule(str(source.target)) if source.op == "call_module" else None
-        if not isinstance(producer, ActivationQuantizer):
+        producer = _producer(graph, source_of(node))
+        if producer is None:
             raise NetworkError(f"the input of layer {node.meta['name']} is not quantized")
         layer = graph.get_submodule(str(node.target))
         if isinstance(layer, QuantizedLayer):

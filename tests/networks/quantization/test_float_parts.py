@@ -68,9 +68,7 @@ def test_float_parts_come_back_and_are_copied() -> None:
 def test_foreign_float_parts_are_refused() -> None:
     _, network, _ = make()
     stored = network.stored() | {"float.gamma": torch.zeros(4)}
-    with pytest.raises(
-        NetworkError, match=r"a float part has the shape \(4,\)"
-    ):
+    with pytest.raises(NetworkError, match=r"a float part has the shape \(4,\)"):
         network.restore(stored)
 
 

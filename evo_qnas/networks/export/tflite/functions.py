@@ -9,6 +9,7 @@ from torch import fx
 
 from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
+from evo_qnas.networks.export.tflite.moves import placed, sliced
 from evo_qnas.networks.export.tflite.numbers import (
     Operand,
     add,
@@ -20,7 +21,6 @@ from evo_qnas.networks.export.tflite.numbers import (
     unary,
     where,
 )
-from evo_qnas.networks.export.tflite.moves import placed, sliced
 from evo_qnas.networks.export.tflite.values import Constant, Tensor, kind_of, shape_of
 
 Function = Callable[[TfliteBuilder, fx.Node, Sequence[Any]], Any]
@@ -108,7 +108,9 @@ def _threshold(builder: TfliteBuilder, source: Tensor, least: float, value: floa
 
 
 def _clamp(builder: TfliteBuilder, source: Tensor, low: Operand | None = None, high: Operand | None = None) -> Any:
-    limits = (float(limit) if isinstance(limit, (int, float)) and source.kind == "FLOAT32" else limit for limit in (low, high))
+    limits = (
+        float(limit) if isinstance(limit, (int, float)) and source.kind == "FLOAT32" else limit for limit in (low, high)
+    )
     return clamped(builder, source, *limits)
 
 
@@ -138,7 +140,11 @@ def _div(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Ten
         return _arithmetic("FLOOR_DIV")(builder, node, arguments)
     one, other = (cast(builder, operand, "FLOAT32") for operand in arguments[:2])
     made = binary(builder, "DIV", one, other)
-    return made if mode is None else placed(builder, cast(builder, cast(builder, made, "INT32"), kind_of(node.meta["val"].dtype)))
+    return (
+        made
+        if mode is None
+        else placed(builder, cast(builder, cast(builder, made, "INT32"), kind_of(node.meta["val"].dtype)))
+    )
 
 
 def _pow(builder: TfliteBuilder, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:

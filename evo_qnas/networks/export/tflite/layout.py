@@ -323,7 +323,7 @@ MOVE_TABLE: Mapping[Any, Layout] = {
     ATEN.reflection_pad2d.default: _fixed_pad("reflect", 2),
     ATEN.replication_pad1d.default: _fixed_pad("replicate", 1),
     ATEN.replication_pad2d.default: _fixed_pad("replicate", 2),
-    ATEN._pad_circular.default: lambda builder, source, node, arguments: _fixed_pad(
-        "circular", len(arguments[1]) // 2
-    )(builder, source, node, arguments),
+    ATEN._pad_circular.default: lambda builder, source, node, arguments: _fixed_pad("circular", len(arguments[1]) // 2)(
+        builder, source, node, arguments
+    ),
 }

@@ -180,7 +180,9 @@ def concatenated(builder: TfliteBuilder, parts: Sequence["Tensor | Constant"], a
     return emit(builder, "CONCATENATION", made[0], [part.tensor for part in made], shape, order, options)
 
 
-def gathered(builder: TfliteBuilder, source: Tensor, axis: int, positions: "Tensor | Constant | Sequence[int]") -> Tensor:
+def gathered(
+    builder: TfliteBuilder, source: Tensor, axis: int, positions: "Tensor | Constant | Sequence[int]"
+) -> Tensor:
     """The values at positions along an axis; an axis of the positions takes its place."""
     axis %= len(source.shape)
     if isinstance(positions, (Tensor, Constant)):
@@ -223,7 +225,12 @@ def tiled(builder: TfliteBuilder, source: Tensor, times: Sequence[int]) -> Tenso
 
 
 def widened(
-    builder: TfliteBuilder, source: Tensor, widths: Sequence[tuple[int, int]], filling: int | None, *, mirrored: bool = False
+    builder: TfliteBuilder,
+    source: Tensor,
+    widths: Sequence[tuple[int, int]],
+    filling: int | None,
+    *,
+    mirrored: bool = False,
 ) -> Tensor:
     """A rim of a number (of zero for None) around axes, or of mirrored values; widths by axis of torch."""
     if not any(map(any, widths)):

@@ -67,8 +67,10 @@ def aligned(builder: TfliteBuilder, source: "Tensor | Constant", rank: int, orde
     """An operand as kernels spread it over another one of `rank` axes in an order."""
     if isinstance(source, Constant):
         whole = source.array.reshape((1,) * (rank - source.array.ndim) + source.shape)
-        return placed(builder, Constant(name=source.name, array=whole), order) if source.array.size > 1 else (
-            placed(builder, source)
+        return (
+            placed(builder, Constant(name=source.name, array=whole), order)
+            if source.array.size > 1
+            else (placed(builder, source))
         )
     shape, own = lifted(source, rank)
     wanted = tuple(shape[axis] for axis in order)
@@ -129,9 +131,7 @@ def unary(builder: TfliteBuilder, code: str, source: "Tensor | Constant", option
     return emit(builder, code, tensor, (tensor.tensor,), tensor.shape, tensor.order, options)
 
 
-def reduced(
-    builder: TfliteBuilder, code: str, source: Tensor, axes: Sequence[int] | None, *, keep: bool
-) -> Tensor:
+def reduced(builder: TfliteBuilder, code: str, source: Tensor, axes: Sequence[int] | None, *, keep: bool) -> Tensor:
     """A reduction over axes, all of them for None."""
     rank = len(source.shape)
     chosen = sorted(axis % rank for axis in axes) if axes else list(range(rank))

@@ -78,8 +78,9 @@ def _mean(builder: TfliteBuilder, _node: fx.Node, arguments: Sequence[Any]) -> P
     shape = tuple(1 if axis in chosen else source.shape[axis] for axis in range(rank))
     order = source.order
     if not keep:
-        shape, order = tuple(source.shape[axis] for axis in left), tuple(
-            left.index(axis) for axis in source.order if axis in left
+        shape, order = (
+            tuple(source.shape[axis] for axis in left),
+            tuple(left.index(axis) for axis in source.order if axis in left),
         )
     return Pending(code="MEAN", inputs=inputs, shape=shape, order=order, options=options)
 

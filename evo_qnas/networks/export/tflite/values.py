@@ -1,4 +1,4 @@
-"""Values of nodes while a network is translated to TFLite: how their axes lie in the file, and how codes become int8."""
+"""Values of nodes while a network is translated to TFLite: how axes lie in the file, how codes become int8."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

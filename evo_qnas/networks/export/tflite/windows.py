@@ -60,9 +60,7 @@ def mode_of(
     return "SAME"
 
 
-def padded(
-    builder: TfliteBuilder, source: Tensor, before: Sequence[int], after: Sequence[int], code: float
-) -> Tensor:
+def padded(builder: TfliteBuilder, source: Tensor, before: Sequence[int], after: Sequence[int], code: float) -> Tensor:
     """Maps with a rim of a number: for codes, one of them."""
     widths = [(0, 0), (0, 0), *zip(before, after, strict=True)]
     if code == source.zero:
@@ -82,7 +80,7 @@ def pooled(builder: TfliteBuilder, source: Tensor, shape: Sequence[int], window:
     mode = mode_of(source.shape[2:], shape[2:], kernel, strides, [*before, *after])
     if mode is None:
         least = _LEAST if source.quantizer is not None else float(np.finfo(np.float32).min)
-        source = padded(builder, source, before, after, least if code == "MAX_POOL_2D" else source.zero)
+        source = padded(builder, source, before, after, float(least if code == "MAX_POOL_2D" else source.zero))
     options = builder.schema.Pool2DOptionsT(
         padding=builder.schema.Padding.SAME if mode == "SAME" else builder.schema.Padding.VALID,
         strideH=strides[0],
@@ -177,7 +175,7 @@ def _means(
     reach = [(shape[2 + a] - 1) * strides[a] + kernel[a] - source.shape[2 + a] for a in (0, 1)]
     source = in_order(builder, source, _MAPS)
     # The kernel counts no position of a padding of its own: pad before it.
-    source = padded(builder, source, pads, [max(0, reach[a] - pads[a]) for a in (0, 1)], 0)
+    source = padded(builder, source, pads, [max(0, reach[a] - pads[a]) for a in (0, 1)], 0.0)
     made = pooled(builder, source, shape, (kernel, strides, 0), "AVERAGE_POOL_2D")
     factors = kernel[0] * kernel[1] / counts
     return made if np.all(factors == 1) else mul(builder, made, constant(factors[None, None]))
@@ -205,7 +203,9 @@ def _adaptive_avg(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any
     source, shape = arguments[0], shape_of(node)
     if all(size == 1 for size in shape[2:]):
         return reduced(builder, "MEAN", source, range(2, len(shape)), keep=True)
-    return along_axes(builder, source, {axis: _means_along(source.shape[axis], shape[axis]) for axis in range(2, len(shape))})
+    return along_axes(
+        builder, source, {axis: _means_along(source.shape[axis], shape[axis]) for axis in range(2, len(shape))}
+    )
 
 
 def along_axes(builder: TfliteBuilder, source: Tensor, matrices: Mapping[int, np.ndarray]) -> Tensor:
@@ -235,7 +235,9 @@ def adaptive_max(builder: TfliteBuilder, source: Tensor, node: fx.Node, _argumen
 def nearest(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
     """Copies of the nearest number; by positions where the scale is no quotient of sizes, or there is one axis."""
     shape = shape_of(node)
-    scales = next((argument for argument in reversed(arguments[1:]) if isinstance(argument, (list, tuple, float))), None)
+    scales = next(
+        (argument for argument in reversed(arguments[1:]) if isinstance(argument, (list, tuple, float))), None
+    )
     scales = [scales] * (len(shape) - 2) if isinstance(scales, float) else scales
     given = isinstance(scales, (list, tuple)) and all(isinstance(scale, float) for scale in scales)
     odd = given and any(s * n != m for s, n, m in zip(scales or [], source.shape[2:], shape[2:], strict=True))
