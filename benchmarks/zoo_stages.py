@@ -23,7 +23,7 @@ from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwo
 from evo_qnas.networks.training.optimizers import quantized_optimizer
 from zoo_task import Labels
 
-EXAMPLES = 16  # calibrate, and are what files are checked on
+EXAMPLES = 8  # calibrate, and are what files are checked on
 FINETUNING = 4  # examples of the fine-tuning step
 STAGES = ("cut", "quantize", "finetune", "macs", "onnx", "size", "tflite")
 # Floats that a graph may keep beside the stored tensors: limits, epsilons, shares.
