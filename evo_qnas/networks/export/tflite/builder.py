@@ -127,8 +127,8 @@ class TfliteBuilder:
         """A constant of int32 numbers; equal ones are stored once."""
         return self.array(np.asarray(values, dtype=np.int32))
 
-    def array(self, values: Shaped[np.ndarray, "..."]) -> int:
-        """A constant without a name (float32, int32, int8 or bool); equal ones are stored once."""
+    def array(self, values: Any) -> int:
+        """A constant without a name (float32, int32, int8 or bool numbers of numpy); equal ones are stored once."""
         return self._constant(np.ascontiguousarray(values).reshape(values.shape), _NUMPY[str(values.dtype)])
 
     def codes(self, value: int, step: float, zero: int) -> int:

@@ -29,7 +29,7 @@ def decomposed(node: fx.Node, inputs: list[fx.Node]) -> fx.GraphModule | None:
         keywords = {name: given(argument) for name, argument in node.kwargs.items()}
         return target(*given(list(node.args)), **keywords)
 
-    table = torch.export.default_decompositions()
+    table: Any = torch.export.default_decompositions()
     try:
         graph = make_fx(run, decomposition_table=table, tracing_mode="fake")(*examples)
     except (RuntimeError, NotImplementedError, TypeError, ValueError):

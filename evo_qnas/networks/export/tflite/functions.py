@@ -1,7 +1,7 @@
 """Functions of single numbers in floats: activations, elementary functions, arithmetic, comparisons, masks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from math import sqrt
+from math import log, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from torch import fx
 
 from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
-from evo_qnas.networks.export.tflite.moves import placed, sliced
+from evo_qnas.networks.export.tflite.moves import concatenated, gathered, placed, reshaped, sliced
 from evo_qnas.networks.export.tflite.numbers import (
     Operand,
     add,
@@ -185,10 +185,6 @@ def _masked_fill(builder: TfliteBuilder, source: Tensor, mask: Operand, value: O
     return where(builder, mask, cast(builder, value, source.kind), source)
 
 
-def _to(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Any:
-    return cast(builder, arguments[0], kind_of(node.meta["val"].dtype))
-
-
 def _glu(builder: TfliteBuilder, source: Tensor, axis: int = -1) -> Tensor:
     size = source.shape[axis % len(source.shape)]
     halves = (sliced(builder, source, axis, first, first + size // 2) for first in (0, size // 2))
@@ -205,6 +201,34 @@ def _full_like(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) 
     value = {"zeros_like": 0, "ones_like": 1}.get(str(node.target).split(".")[1])
     value = arguments[1] if value is None else value
     return constant(np.full(shape_of(node), value), kind_of(node.meta["val"].dtype))
+
+
+def _atan(builder: TfliteBuilder, source: Tensor) -> Tensor:
+    """The kernel wants a second operand of the same shape."""
+    return binary(builder, "ATAN2", source, constant(np.ones(source.shape)))
+
+
+def _embedding(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    """Rows of a table by their numbers."""
+    table, positions = placed(builder, arguments[0]), placed(builder, arguments[1])
+    flat = reshaped(builder, positions, (prod(positions.shape),))
+    return reshaped(builder, gathered(builder, table, 0, flat), shape_of(node))
+
+
+def _cat(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    parts, axis = [*arguments, 0][:2]
+    kind = kind_of(node.meta["val"].dtype)
+    return concatenated(builder, [cast(builder, part, kind) for part in parts if part.shape != (0,)], int(axis))
+
+
+def _stack(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    parts, axis = [*arguments, 0][:2]
+    axis = int(axis) % (len(parts[0].shape) + 1)
+    kind = kind_of(node.meta["val"].dtype)
+    lifted = [
+        reshaped(builder, cast(builder, part, kind), (*part.shape[:axis], 1, *part.shape[axis:])) for part in parts
+    ]
+    return concatenated(builder, lifted, axis)
 
 
 def _table(*rows: tuple[str, Function]) -> dict[Any, Function]:
@@ -257,7 +281,7 @@ FUNCTION_TABLE: Mapping[Any, Function] = {
         ("erf", _of(_erf)),
         ("threshold", _of(_threshold, 3)),
         ("hardtanh clamp clamp.Tensor clip", _of(_clamp, 3)),
-        ("clamp_min clamp_min.Tensor", _of(lambda b, x, low: _clamp(b, x, low), 2)),
+        ("clamp_min clamp_min.Tensor", _of(_clamp, 2)),
         ("clamp_max clamp_max.Tensor", _of(lambda b, x, high: _clamp(b, x, None, high), 2)),
         ("add.Tensor add.Scalar", _arithmetic("ADD", scaled=True)),
         ("sub.Tensor sub.Scalar", _arithmetic("SUB", scaled=True)),
@@ -275,8 +299,12 @@ FUNCTION_TABLE: Mapping[Any, Function] = {
         ("logical_not bitwise_not", _of(_not)),
         ("masked_fill.Scalar masked_fill.Tensor", _of(_masked_fill, 3)),
         ("where.self where.ScalarSelf where.ScalarOther where.Scalar", _of(where, 3)),
-        ("to.dtype to.dtype_layout to.device to.other type_as _to_copy", _to),
         ("glu", _of(_glu, 2)),
+        ("cat", _cat),
+        ("embedding", _embedding),
+        ("stack", _stack),
+        ("log2", _of(lambda b, x: mul(b, unary(b, "LOG", x), 1.0 / log(2.0)))),
+        ("atan", _of(_atan)),
         ("addcmul", _of(_addcmul, 3)),
         ("zeros_like ones_like full_like", _full_like),
         ("log1p", _of(lambda b, x: unary(b, "LOG", add(b, x, 1.0)))),

@@ -27,7 +27,9 @@ from evo_qnas.networks.export.tflite.moves import (
     tiled,
     widened,
 )
-from evo_qnas.networks.export.tflite.values import Constant, Tensor, shape_of
+from evo_qnas.networks.export.tflite.numbers import as_floats, binary, cast, constant, reduced
+from evo_qnas.networks.export.tflite.reductions import extreme_along
+from evo_qnas.networks.export.tflite.values import IMAGES, Constant, Tensor, kind_of, shape_of
 from evo_qnas.networks.export.tflite.windows import adaptive_max, max_pool, max_pool_alone, nearest
 
 Layout = Callable[[TfliteBuilder, Tensor, fx.Node, Sequence[Any]], Any]
@@ -43,7 +45,7 @@ def _reshape(builder: TfliteBuilder, source: Tensor, node: fx.Node, _arguments: 
 
 def _whole_axis(node: fx.Node, axis: int) -> bool:
     """True for an axis whose size depends on how many images there are."""
-    value = source_of(node).meta.get("val") if isinstance(source_of(node), fx.Node) else None
+    value = source_of(node).meta.get(IMAGES) if isinstance(source_of(node), fx.Node) else None
     return isinstance(value, torch.Tensor) and not isinstance(value.shape[axis], int)
 
 
@@ -51,13 +53,13 @@ def _slice(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Seq
     axis, start, end, step = [*arguments[1:], 0, None, None, 1][:4] if len(arguments) < 5 else arguments[1:5]
     axis = int(axis) % len(source.shape)
     first, last, stride = slice(start, end, int(step)).indices(source.shape[axis])
-    if _whole_axis(node, axis) and source_of(node).meta["val"].shape != node.meta["val"].shape:
+    if _whole_axis(node, axis) and shape_of(source_of(node)) != shape_of(node):
         raise NetworkError(f"{node.name} takes a part of the images: only parts of one image can be exported")
     count = max(0, -(-(last - first) // stride))
     last = min(source.shape[axis], first + count * stride)
     if count == source.shape[axis]:
         return source
-    return sliced(builder, source, axis, first, last, stride)
+    return sliced(builder, source, axis, first, last, step=stride)
 
 
 def _select(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
@@ -65,6 +67,30 @@ def _select(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Se
     if _whole_axis(node, axis):
         raise NetworkError(f"{node.name} takes one of the images: only parts of one image can be exported")
     return selected(builder, source, axis, int(arguments[2]))
+
+
+def _narrow(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    start = int(arguments[2])
+    return _slice(builder, source, node, [source, arguments[1], start, start + int(arguments[3]), 1])
+
+
+def _extreme(code: str) -> Layout:
+    """The largest or least number over axes; codes are in the order of their numbers."""
+
+    def translate(builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+        axes, keep = [*arguments[1:], None, False][:2]
+        named = [int(axis) for axis in axes] if isinstance(axes, (list, tuple)) else axes
+        return reduced(builder, code, source, [named] if isinstance(named, int) else named or None, keep=bool(keep))
+
+    return translate
+
+
+def _to(builder: TfliteBuilder, source: Tensor, node: fx.Node, _arguments: Sequence[Any]) -> Any:
+    """Another type of numbers; codes stay codes in any type of floats."""
+    kind = kind_of(node.meta["val"].dtype)
+    if source.quantizer is not None and kind == "FLOAT32":
+        return source
+    return cast(builder, as_floats(builder, source), kind)
 
 
 def _permute(_builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
@@ -180,23 +206,30 @@ def _index_select(builder: TfliteBuilder, source: Tensor, _node: fx.Node, argume
 
 
 def _index(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
-    """Values at positions of axes that follow each other: the axes become one, and so do the positions."""
+    """Values at positions of axes: the axes become one, and so do the positions."""
     chosen = {axis: index for axis, index in enumerate(arguments[1]) if index is not None}
     axes = sorted(chosen)
-    indices = [chosen[axis] for axis in axes]
-    fixed = all(isinstance(index, Constant) and not index.name and index.kind == "INT32" for index in indices)
-    if not is_in_sequence(axes) or not (fixed or len(axes) == 1):
-        raise NetworkError(f"{node.name} chooses by several positions at once, which TFLite does not know")
+    if any(index.kind == "BOOL" for index in chosen.values()):
+        raise NetworkError(f"{node.name} chooses by truth values, as many as there are: a file has fixed shapes")
+    if not is_in_sequence(axes):
+        # torch puts the axis of several positions that lie apart first.
+        rest = [axis for axis in range(len(source.shape)) if axis not in chosen]
+        source = permuted(source, [*axes, *rest])
+        chosen, axes = {place: chosen[axis] for place, axis in enumerate(axes)}, list(range(len(axes)))
     sizes = [source.shape[axis] for axis in axes]
     merged = reshaped(builder, source, (*source.shape[: axes[0]], prod(sizes), *source.shape[axes[-1] + 1 :]))
-    if fixed:
-        arrays = np.broadcast_arrays(*(index.array % size for index, size in zip(indices, sizes, strict=True)))
-        flat = np.ravel_multi_index([array.astype(np.int64) for array in arrays], sizes).reshape(-1)
-        positions: Any = flat.tolist()
-    else:
-        tensor = placed(builder, indices[0])
-        positions = reshaped(builder, tensor, (prod(tensor.shape),))
-    return reshaped(builder, gathered(builder, merged, axes[0], positions), shape_of(node))
+    positions: Any = chosen[axes[0]]
+    for axis, size in zip(axes[1:], sizes[1:], strict=True):
+        positions = _following(builder, positions, size, chosen[axis])
+    flat = reshaped(builder, placed(builder, positions), (prod(positions.shape),))
+    return reshaped(builder, gathered(builder, merged, axes[0], flat), shape_of(node))
+
+
+def _following(builder: TfliteBuilder, first: Any, size: int, second: Any) -> Any:
+    """Positions in two axes that became one, the second of a size."""
+    if all(isinstance(index, Constant) and not index.name for index in (first, second)):
+        return constant(first.array * size + second.array % size, "INT32")
+    return binary(builder, "ADD", binary(builder, "MUL", first, size), second)
 
 
 def _pad(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
@@ -313,6 +346,17 @@ MOVE_TABLE: Mapping[Any, Layout] = {
     ATEN.channel_shuffle.default: _channel_shuffle,
     ATEN.native_channel_shuffle.default: _channel_shuffle,
     ATEN.index_select.default: _index_select,
+    ATEN._upsample_nearest_exact2d.vec: nearest,
+    ATEN._upsample_nearest_exact1d.vec: nearest,
+    ATEN.narrow.default: _narrow,
+    ATEN.amax.default: _extreme("REDUCE_MAX"),
+    ATEN.amin.default: _extreme("REDUCE_MIN"),
+    ATEN.max.default: _extreme("REDUCE_MAX"),
+    ATEN.min.default: _extreme("REDUCE_MIN"),
+    ATEN.max.dim: extreme_along("REDUCE_MAX", "ARG_MAX"),
+    ATEN.min.dim: extreme_along("REDUCE_MIN", "ARG_MIN"),
+    **dict.fromkeys((ATEN.to.dtype, ATEN.to.dtype_layout, ATEN.to.device, ATEN.to.other, ATEN._to_copy.default), _to),
+    ATEN.type_as.default: _to,
     ATEN.index.Tensor: _index,
     ATEN.max_pool1d.default: max_pool,
     ATEN.max_pool2d_with_indices.default: max_pool_alone,

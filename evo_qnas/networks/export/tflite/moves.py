@@ -16,10 +16,10 @@ def emit(
     code: str,
     source: Tensor,
     inputs: Sequence[int],
+    *,
     shape: Shape,
     order: Shape,
     options: Any = None,
-    *,
     kind: str | None = None,
 ) -> Tensor:
     """The output of a new operator: codes of the source's step, or numbers of its kind (or of another one)."""
@@ -42,8 +42,21 @@ def placed(builder: TfliteBuilder, source: "Tensor | Constant", order: Shape | N
         values = np.ascontiguousarray(source.array.transpose(order)).reshape([source.shape[axis] for axis in order])
         if not source.name:
             return Tensor(tensor=builder.array(values), shape=source.shape, order=order, kind=source.kind)
-        tensor = builder.tensor(source.name, values.shape, source.kind, content=values.tobytes())
-        made = Tensor(tensor=tensor, shape=source.shape, order=order, kind=source.kind)
+        stored = "INT64" if values.dtype == np.int64 else source.kind
+        tensor = builder.tensor(source.name, values.shape, stored, content=values.tobytes())
+        made = Tensor(tensor=tensor, shape=source.shape, order=order, kind=stored)
+        if stored != source.kind:
+            options = builder.schema.CastOptionsT()
+            made = emit(
+                builder,
+                "CAST",
+                made,
+                (tensor,),
+                shape=made.shape,
+                order=order,
+                options=builder.schema.CastOptionsT(),
+                kind=source.kind,
+            )
         builder.named[source.name] = made
         return made
     found: Tensor = builder.named[source.name]
@@ -62,7 +75,15 @@ def _relaid(builder: TfliteBuilder, source: Tensor, shape: Shape, order: Shape) 
     # -1 lets a reader run several images at once.
     target = [-1, *made.stored[1:]] if made.stored else []
     options = builder.schema.ReshapeOptionsT(newShape=target)
-    return emit(builder, "RESHAPE", source, (source.tensor, builder.numbers(target)), made.shape, order, options)
+    return emit(
+        builder,
+        "RESHAPE",
+        source,
+        (source.tensor, builder.numbers(target)),
+        shape=made.shape,
+        order=order,
+        options=options,
+    )
 
 
 def in_order(builder: TfliteBuilder, source: Tensor, order: Shape) -> Tensor:
@@ -73,7 +94,7 @@ def in_order(builder: TfliteBuilder, source: Tensor, order: Shape) -> Tensor:
         return _relaid(builder, source, source.shape, order)
     axes = builder.numbers([source.order.index(axis) for axis in order])
     options = builder.schema.TransposeOptionsT()
-    return emit(builder, "TRANSPOSE", source, (source.tensor, axes), source.shape, order, options)
+    return emit(builder, "TRANSPOSE", source, (source.tensor, axes), shape=source.shape, order=order, options=options)
 
 
 def groups_of(source: Shape, target: Shape) -> list[tuple[list[int], list[int]]]:
@@ -142,7 +163,7 @@ def lifted(source: Tensor, rank: int) -> tuple[Shape, Shape]:
     return (1,) * more + source.shape, (*range(more), *(axis + more for axis in source.order))
 
 
-def sliced(builder: TfliteBuilder, source: Tensor, axis: int, start: int, end: int, step: int = 1) -> Tensor:
+def sliced(builder: TfliteBuilder, source: Tensor, axis: int, start: int, end: int, *, step: int = 1) -> Tensor:
     """A part along an axis: whole numbers within it."""
     axis %= len(source.shape)
     if (start, step) == (0, 1) and end >= source.shape[axis]:
@@ -155,7 +176,7 @@ def sliced(builder: TfliteBuilder, source: Tensor, axis: int, start: int, end: i
     mask = 0 if position == 0 else 1
     options = builder.schema.StridedSliceOptionsT(beginMask=mask, endMask=mask)
     inputs = (source.tensor, *(builder.numbers(values) for values in (begins, ends, steps)))
-    return emit(builder, "STRIDED_SLICE", source, inputs, shape, source.order, options)
+    return emit(builder, "STRIDED_SLICE", source, inputs, shape=shape, order=source.order, options=options)
 
 
 def selected(builder: TfliteBuilder, source: Tensor, axis: int, index: int) -> Tensor:
@@ -177,7 +198,9 @@ def concatenated(builder: TfliteBuilder, parts: Sequence["Tensor | Constant"], a
     total = sum(part.shape[axis] for part in made)
     shape = (*made[0].shape[:axis], total, *made[0].shape[axis + 1 :])
     options = builder.schema.ConcatenationOptionsT(axis=order.index(axis))
-    return emit(builder, "CONCATENATION", made[0], [part.tensor for part in made], shape, order, options)
+    return emit(
+        builder, "CONCATENATION", made[0], [part.tensor for part in made], shape=shape, order=order, options=options
+    )
 
 
 def gathered(
@@ -192,14 +215,16 @@ def gathered(
         count, tensor = len(positions), builder.numbers(list(positions))
     shape = (*source.shape[:axis], count, *source.shape[axis + 1 :])
     options = builder.schema.GatherOptionsT(axis=source.position(axis))
-    return emit(builder, "GATHER", source, (source.tensor, tensor), shape, source.order, options)
+    return emit(builder, "GATHER", source, (source.tensor, tensor), shape=shape, order=source.order, options=options)
 
 
 def reversed_along(builder: TfliteBuilder, source: Tensor, axis: int) -> Tensor:
     """The values of an axis from the last to the first."""
     axes = builder.numbers([source.position(axis)])
     options = builder.schema.ReverseV2OptionsT()
-    return emit(builder, "REVERSE_V2", source, (source.tensor, axes), source.shape, source.order, options)
+    return emit(
+        builder, "REVERSE_V2", source, (source.tensor, axes), shape=source.shape, order=source.order, options=options
+    )
 
 
 def copied(builder: TfliteBuilder, source: Tensor, shape: Shape) -> Tensor:
@@ -210,7 +235,7 @@ def copied(builder: TfliteBuilder, source: Tensor, shape: Shape) -> Tensor:
     source = _relaid(builder, source, own, order)
     target = builder.numbers([shape[axis] for axis in order])
     options = builder.schema.BroadcastToOptionsT()
-    return emit(builder, "BROADCAST_TO", source, (source.tensor, target), shape, order, options)
+    return emit(builder, "BROADCAST_TO", source, (source.tensor, target), shape=shape, order=order, options=options)
 
 
 def tiled(builder: TfliteBuilder, source: Tensor, times: Sequence[int]) -> Tensor:
@@ -221,7 +246,15 @@ def tiled(builder: TfliteBuilder, source: Tensor, times: Sequence[int]) -> Tenso
         return source
     shape = tuple(size * count for size, count in zip(own, times, strict=True))
     counts = builder.numbers([times[axis] for axis in order])
-    return emit(builder, "TILE", source, (source.tensor, counts), shape, order, builder.schema.TileOptionsT())
+    return emit(
+        builder,
+        "TILE",
+        source,
+        (source.tensor, counts),
+        shape=shape,
+        order=order,
+        options=builder.schema.TileOptionsT(),
+    )
 
 
 def widened(
@@ -237,12 +270,13 @@ def widened(
         return source
     shape = tuple(size + sum(width) for size, width in zip(source.shape, widths, strict=True))
     rims = builder.numbers([list(widths[axis]) for axis in source.order])
-    inputs, code, options = (source.tensor, rims), "PAD", builder.schema.PadOptionsT()
+    inputs: tuple[int, ...] = (source.tensor, rims)
+    code, options = "PAD", builder.schema.PadOptionsT()
     if mirrored:
         code, options = "MIRROR_PAD", builder.schema.MirrorPadOptionsT()
     elif filling is not None:
         inputs, code, options = (*inputs, filling), "PADV2", builder.schema.PadV2OptionsT()
-    return emit(builder, code, source, inputs, shape, source.order, options)
+    return emit(builder, code, source, inputs, shape=shape, order=source.order, options=options)
 
 
 def is_in_sequence(axes: Sequence[int]) -> bool:

@@ -48,10 +48,14 @@ def _affine(builder: TfliteBuilder, source: Tensor, weight: Parameter, bias: Par
 
 def _of_channels(builder: TfliteBuilder, values: Parameter, rank: int) -> Parameter:
     """Numbers of channels, the second axis, as they spread over tensors of `rank` axes."""
-    shape = (-1,) + (1,) * (rank - 2)
+    return None if values is None else _spread(builder, values, rank)
+
+
+def _spread(builder: TfliteBuilder, values: "Tensor | Constant", rank: int) -> "Tensor | Constant":
+    shape = (prod(values.shape),) + (1,) * (rank - 2)
     if isinstance(values, Constant):
         return Constant(name=values.name, array=values.array.reshape(shape))
-    return None if values is None else reshaped(builder, values, (prod(values.shape), *shape[1:]))
+    return reshaped(builder, values, shape)
 
 
 def _layer_norm(builder: TfliteBuilder, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
@@ -71,21 +75,21 @@ def _rms_norm(builder: TfliteBuilder, _node: fx.Node, arguments: Sequence[Any]) 
 
 def _group_norm(builder: TfliteBuilder, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
     source, groups, weight, bias, eps = arguments[:5]
-    return _in_groups(builder, source, int(groups), weight, bias, eps)
+    return _in_groups(builder, source, int(groups), (weight, bias), eps)
 
 
 def _in_groups(
-    builder: TfliteBuilder, source: Tensor, groups: int, weight: Parameter, bias: Parameter, eps: float
+    builder: TfliteBuilder, source: Tensor, groups: int, affine: tuple[Parameter, Parameter], eps: float
 ) -> Tensor:
     shape, rank = source.shape, len(source.shape)
     split = reshaped(builder, source, (shape[0], groups, shape[1] // groups, *shape[2:]))
     made = reshaped(builder, normalized(builder, split, range(2, rank + 1), eps), shape)
-    return _affine(builder, made, _of_channels(builder, weight, rank), _of_channels(builder, bias, rank))
+    return _affine(builder, made, *(_of_channels(builder, part, rank) for part in affine))
 
 
 def _native_group_norm(builder: TfliteBuilder, _node: fx.Node, arguments: Sequence[Any]) -> list[Any]:
     source, weight, bias, _n, _c, _size, groups, eps = arguments
-    return [_in_groups(builder, source, int(groups), weight, bias, eps), None, None]
+    return [_in_groups(builder, source, int(groups), (weight, bias), eps), None, None]
 
 
 def _instance_norm(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
@@ -99,10 +103,11 @@ def _instance_norm(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[An
 
 def _batch_norm(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
     source, weight, bias, mean, variance, training, _momentum, eps = arguments[:8]
-    if training or mean is None:
+    if training or mean is None or variance is None:
         raise NetworkError(f"{node.name} takes means over the batch: a file has one image; put it in evaluation mode")
     rank = len(source.shape)
-    weight, bias, mean, variance = (_of_channels(builder, part, rank) for part in (weight, bias, mean, variance))
+    weight, bias = (_of_channels(builder, part, rank) for part in (weight, bias))
+    mean, variance = (_spread(builder, part, rank) for part in (mean, variance))
     centred = binary(builder, "SUB", source, mean)
     factor = unary(builder, "RSQRT", add(builder, variance, float(eps)))
     return _affine(builder, mul(builder, centred, factor), weight, bias)
@@ -146,10 +151,8 @@ def _attention(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) 
     if causal:
         mask = constant(np.tril(np.ones(scores.shape[-2:])), "BOOL")
     if mask is not None:
-        if mask.kind == "BOOL":
-            scores = where(builder, mask, scores, -1e9)
-        else:
-            scores = add(builder, scores, mask)
+        allowed = mask.kind == "BOOL"
+        scores = where(builder, mask, scores, -1e9) if allowed else add(builder, scores, mask)
     return matmul(builder, softmax(builder, scores, -1), value)
 
 

@@ -52,7 +52,9 @@ def cast(builder: TfliteBuilder, source: Operand, kind: str) -> "Tensor | Consta
     if kind == "BOOL":
         return binary(builder, "NOT_EQUAL", tensor, constant(0, tensor.kind), kind="BOOL")
     options = builder.schema.CastOptionsT()
-    return emit(builder, "CAST", tensor, (tensor.tensor,), tensor.shape, tensor.order, options, kind=kind)
+    return emit(
+        builder, "CAST", tensor, (tensor.tensor,), shape=tensor.shape, order=tensor.order, options=options, kind=kind
+    )
 
 
 def common_kind(*operands: Operand) -> str:
@@ -113,7 +115,7 @@ def binary(builder: TfliteBuilder, code: str, one: Operand, other: Operand, *, k
     made = None if options is None else options()
     inputs = (first.tensor, second.tensor)
     source = first if kind is None else Tensor(tensor=-1, shape=(), order=(), kind=kind)
-    return emit(builder, code, source, inputs, shape, order, made, kind=kind)
+    return emit(builder, code, source, inputs, shape=shape, order=order, options=made, kind=kind)
 
 
 def where(builder: TfliteBuilder, mask: Operand, one: Operand, other: Operand) -> Tensor:
@@ -122,13 +124,15 @@ def where(builder: TfliteBuilder, mask: Operand, one: Operand, other: Operand) -
     operands = [cast(builder, mask, "BOOL"), *(cast(builder, operand, kind) for operand in (one, other))]
     parts, shape, order = _met(builder, operands)
     inputs = [part.tensor for part in parts]
-    return emit(builder, "SELECT_V2", parts[1], inputs, shape, order, builder.schema.SelectV2OptionsT())
+    return emit(
+        builder, "SELECT_V2", parts[1], inputs, shape=shape, order=order, options=builder.schema.SelectV2OptionsT()
+    )
 
 
 def unary(builder: TfliteBuilder, code: str, source: "Tensor | Constant", options: Any = None) -> Tensor:
     """An operator of single numbers."""
     tensor = placed(builder, source)
-    return emit(builder, code, tensor, (tensor.tensor,), tensor.shape, tensor.order, options)
+    return emit(builder, code, tensor, (tensor.tensor,), shape=tensor.shape, order=tensor.order, options=options)
 
 
 def reduced(builder: TfliteBuilder, code: str, source: Tensor, axes: Sequence[int] | None, *, keep: bool) -> Tensor:
@@ -143,7 +147,7 @@ def reduced(builder: TfliteBuilder, code: str, source: Tensor, axes: Sequence[in
         left = [axis for axis in range(rank) if axis not in chosen]
         shape = tuple(source.shape[axis] for axis in left)
         order = tuple(left.index(axis) for axis in source.order if axis in left)
-    return emit(builder, code, source, inputs, shape, order, options)
+    return emit(builder, code, source, inputs, shape=shape, order=order, options=options)
 
 
 def last_in_file(builder: TfliteBuilder, source: Tensor, axis: int) -> Tensor:
@@ -179,7 +183,7 @@ def matmul(builder: TfliteBuilder, one: "Tensor | Constant", other: "Tensor | Co
     (first, turned), (second, flipped) = (_as_matrix(builder, part) for part in (first, second))
     options = builder.schema.BatchMatMulOptionsT(adjX=turned, adjY=flipped)
     inputs = (first.tensor, second.tensor)
-    return emit(builder, "BATCH_MATMUL", first, inputs, shape, identity(len(shape)), options)
+    return emit(builder, "BATCH_MATMUL", first, inputs, shape=shape, order=identity(len(shape)), options=options)
 
 
 def _as_matrix(builder: TfliteBuilder, source: Tensor) -> tuple[Tensor, bool]:

@@ -11,7 +11,7 @@ from torch import fx
 from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.common.arguments import mean_axes, pair
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
-from evo_qnas.networks.export.tflite.moves import in_order
+from evo_qnas.networks.export.tflite.moves import in_order, reshaped
 from evo_qnas.networks.export.tflite.numbers import aligned, spread
 from evo_qnas.networks.export.tflite.values import Constant, Pending, Shape, Tensor, channels_last, shape_of
 from evo_qnas.networks.export.tflite.windows import bilinear, pooled
@@ -52,6 +52,17 @@ def _cat(builder: TfliteBuilder, _node: fx.Node, arguments: Sequence[Any]) -> Pe
         return None
     rank = len(parts[0].shape)
     return joined(builder, [in_order(builder, part, parts[0].order) for part in parts], int([*arguments, 0][1]) % rank)
+
+
+def _stack(builder: TfliteBuilder, _node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
+    parts, axis = [*arguments, 0][:2]
+    if not are_codes(*parts):
+        return None
+    rank = len(parts[0].shape) + 1
+    axis = int(axis) % rank
+    shape = (*parts[0].shape[:axis], 1, *parts[0].shape[axis:])
+    made = [reshaped(builder, part, shape) for part in parts]
+    return joined(builder, [in_order(builder, part, made[0].order) for part in made], axis)
 
 
 def joined(builder: TfliteBuilder, parts: Sequence["Tensor | Pending"], axis: int) -> Pending:
@@ -121,6 +132,7 @@ OPERATION_TABLE: Mapping[Any, Operation] = {
     ATEN.sub.Tensor: _pairwise("SUB", "SubOptionsT"),
     ATEN.mul.Tensor: _pairwise("MUL", "MulOptionsT"),
     ATEN.cat.default: _cat,
+    ATEN.stack.default: _stack,
     ATEN.mean.dim: _mean,
     ATEN.adaptive_avg_pool2d.default: _adaptive_mean,
     ATEN.avg_pool2d.default: _mean_pool,

@@ -35,15 +35,14 @@ def _reduction(code: str) -> Function:
     return translate
 
 
-def _extreme(code: str, index: str) -> Function:
-    """The largest or least value along an axis, and where it is."""
+def extreme_along(code: str, index: str) -> Callable[[TfliteBuilder, Tensor, fx.Node, Sequence[Any]], list[Any]]:
+    """The largest or least number along an axis, and where it is if somebody asks."""
 
-    def translate(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> list[Any]:
-        source, axis, keep = [*arguments, False][:3]
+    def translate(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Sequence[Any]) -> list[Any]:
+        axis, keep = [*arguments[1:], False][:2]
         values = reduced(builder, code, source, [int(axis)], keep=bool(keep))
-        positions = [user for user in node.users if user.args[1:] == (1,)]
-        place = _position(builder, index, source, int(axis), keep=bool(keep)) if positions else None
-        return [values, place]
+        asked = any(user.args[1:] == (1,) for user in node.users)
+        return [values, _position(builder, index, source, int(axis), keep=bool(keep)) if asked else None]
 
     return translate
 
@@ -58,7 +57,7 @@ def _position(builder: TfliteBuilder, code: str, source: Tensor, axis: int, *, k
     shape = tuple(source.shape[other] for other in left)
     order = tuple(left.index(other) for other in source.order if other != axis)
     inputs = (source.tensor, builder.array(np.int32(source.position(axis))))
-    made = emit(builder, code, source, inputs, shape, order, options, kind="INT32")
+    made = emit(builder, code, source, inputs, shape=shape, order=order, options=options, kind="INT32")
     return reshaped(builder, made, (*shape[:axis], 1, *shape[axis:])) if keep else made
 
 
@@ -104,7 +103,15 @@ def _norm(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Te
 def _cumsum(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
     source = placed(builder, cast(builder, arguments[0], kind_of(node.meta["val"].dtype)))
     inputs = (source.tensor, builder.array(np.int32(source.position(int(arguments[1])))))
-    return emit(builder, "CUMSUM", source, inputs, source.shape, source.order, builder.schema.CumsumOptionsT())
+    return emit(
+        builder,
+        "CUMSUM",
+        source,
+        inputs,
+        shape=source.shape,
+        order=source.order,
+        options=builder.schema.CumsumOptionsT(),
+    )
 
 
 REDUCTION_TABLE: Mapping[Any, Function] = {
@@ -112,15 +119,9 @@ REDUCTION_TABLE: Mapping[Any, Function] = {
     ATEN.mean.default: _reduction("MEAN"),
     ATEN.sum.dim_IntList: _reduction("SUM"),
     ATEN.sum.default: _reduction("SUM"),
-    ATEN.amax.default: _reduction("REDUCE_MAX"),
-    ATEN.amin.default: _reduction("REDUCE_MIN"),
-    ATEN.max.default: _reduction("REDUCE_MAX"),
-    ATEN.min.default: _reduction("REDUCE_MIN"),
     ATEN.prod.dim_int: _reduction("REDUCE_PROD"),
     ATEN.any.dim: _reduction("REDUCE_ANY"),
     ATEN.all.dim: _reduction("REDUCE_ALL"),
-    ATEN.max.dim: _extreme("REDUCE_MAX", "ARG_MAX"),
-    ATEN.min.dim: _extreme("REDUCE_MIN", "ARG_MIN"),
     ATEN.argmax.default: _arg("ARG_MAX"),
     ATEN.argmin.default: _arg("ARG_MIN"),
     ATEN.var.correction: _variance,

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import fx
+from torch.utils import _pytree as pytree
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ACTIVATIONS, LAYOUT, float_part_name, last_upsampling, value
@@ -22,6 +23,7 @@ from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.moves import in_order, placed
 from evo_qnas.networks.export.tflite.normalization import NORMALIZATION_TABLE
 from evo_qnas.networks.export.tflite.numbers import as_floats, clamped, constant
+from evo_qnas.networks.export.tflite.one_image import for_one_image
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE, are_codes, requantized
 from evo_qnas.networks.export.tflite.reductions import REDUCTION_TABLE
 from evo_qnas.networks.export.tflite.rounding import quantized, recoded
@@ -61,8 +63,8 @@ class Translation:
     """The state of one translation: the file so far, and the value of each node of the network in it."""
 
     def __init__(self, network: QuantizedNetwork, upsample: bool) -> None:
-        self.graph, self.upsample = network.graph, upsample
-        self.last = last_upsampling(network.graph)
+        self.graph, self.upsample = for_one_image(network.graph), upsample
+        self.last = last_upsampling(self.graph)
         self.builder = TfliteBuilder()
         self.values: dict[fx.Node, Value] = {}
         self.inputs: dict[str, int] = {}
@@ -92,7 +94,7 @@ class Translation:
         if self.refused:
             raise NetworkError("; ".join(self.refused))
         outputs = {}
-        nodes = [result for result in fx.graph.pytree.tree_leaves(results) if isinstance(result, fx.Node)]
+        nodes = [result for result in pytree.tree_leaves(results) if isinstance(result, fx.Node)]
         for index, node in enumerate(nodes):
             name = "logits" if not index else f"logits_{index}"
             made = placed(self.builder, self.values[node])
@@ -169,7 +171,7 @@ class Translation:
         if own is not None:
             return own(self.builder, node, arguments)
         made = self._in_floats(node, [self._floats(argument) for argument in arguments])
-        return recoded(self.builder, made, source) if node.target in LAYOUT and are_codes(source) else made
+        return recoded(self.builder, made, source) if node.target in LAYOUT and isinstance(source, Tensor) else made
 
     def _is_rounded(self, node: fx.Node) -> bool:
         """True where a quantizer stands behind a node, or behind the activation that is its reader."""
@@ -252,8 +254,10 @@ class Translation:
 
 
 def _constant(name: str, tensor: torch.Tensor) -> Constant:
-    made = constant(tensor.numpy(force=True), kind_of(tensor.dtype))
-    return Constant(name=name, array=made.array)
+    """Numbers as operators read them; a tensor of the network's own keeps its width in the file."""
+    array = tensor.numpy(force=True)
+    keeps = bool(name) and array.dtype == np.int64
+    return Constant(name=name, array=array if keeps else constant(array, kind_of(tensor.dtype)).array)
 
 
 def _is_aten(node: fx.Node) -> bool:

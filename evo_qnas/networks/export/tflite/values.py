@@ -13,6 +13,8 @@ from torch import fx
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
 Shape = tuple[int, ...]
+# Where `for_one_image` keeps what a node gives for any number of images.
+IMAGES = "images"
 # Names of the schema for the numbers of torch: every integer is 32 bits wide, which all kernels read.
 KINDS = {torch.bool: "BOOL", torch.float32: "FLOAT32", torch.float16: "FLOAT32", torch.float64: "FLOAT32"}
 
@@ -79,7 +81,7 @@ class Constant:
 
     @property
     def kind(self) -> str:
-        """The schema's name of its numbers."""
+        """The schema's name of its numbers, as operators read them."""
         return {"f": "FLOAT32", "i": "INT32", "b": "BOOL"}[self.array.dtype.kind]
 
 

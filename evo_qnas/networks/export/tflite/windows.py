@@ -88,7 +88,7 @@ def pooled(builder: TfliteBuilder, source: Tensor, shape: Sequence[int], window:
         filterHeight=kernel[0],
         filterWidth=kernel[1],
     )
-    return emit(builder, code, source, (source.tensor,), tuple(shape), _MAPS, options)
+    return emit(builder, code, source, (source.tensor,), shape=tuple(shape), order=_MAPS, options=options)
 
 
 def _flat_last(builder: TfliteBuilder, source: Tensor) -> Tensor:
@@ -241,16 +241,18 @@ def nearest(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Se
     scales = [scales] * (len(shape) - 2) if isinstance(scales, float) else scales
     given = isinstance(scales, (list, tuple)) and all(isinstance(scale, float) for scale in scales)
     odd = given and any(s * n != m for s, n, m in zip(scales or [], source.shape[2:], shape[2:], strict=True))
-    if len(shape) != 4 or odd:
+    exact = "exact" in str(node.target)
+    if len(shape) != 4 or odd or exact:
         for axis in range(2, len(shape)):
             scale = (scales or [])[axis - 2] if odd else shape[axis] / source.shape[axis]
-            places = np.floor(np.arange(shape[axis], dtype=np.float32) * np.float32(1.0 / scale)).astype(int)
+            starts = np.arange(shape[axis], dtype=np.float32) + np.float32(0.5 if exact else 0.0)
+            places = np.floor(starts * np.float32(1.0 / scale)).astype(int)
             source = gathered(builder, source, axis, np.minimum(places, source.shape[axis] - 1).tolist())
         return source
     source = in_order(builder, source, _MAPS)
     options = builder.schema.ResizeNearestNeighborOptionsT()
     inputs = (source.tensor, builder.numbers(shape[2:]))
-    return emit(builder, "RESIZE_NEAREST_NEIGHBOR", source, inputs, shape, _MAPS, options)
+    return emit(builder, "RESIZE_NEAREST_NEIGHBOR", source, inputs, shape=shape, order=_MAPS, options=options)
 
 
 def bilinear(builder: TfliteBuilder, source: Tensor, shape: Sequence[int], *, corners: bool) -> Tensor:
@@ -258,7 +260,7 @@ def bilinear(builder: TfliteBuilder, source: Tensor, shape: Sequence[int], *, co
     source = in_order(builder, source, _MAPS)
     options = builder.schema.ResizeBilinearOptionsT(alignCorners=corners, halfPixelCenters=not corners)
     inputs = (source.tensor, builder.numbers(shape[2:]))
-    return emit(builder, "RESIZE_BILINEAR", source, inputs, tuple(shape), _MAPS, options)
+    return emit(builder, "RESIZE_BILINEAR", source, inputs, shape=tuple(shape), order=_MAPS, options=options)
 
 
 def _interpolated(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
