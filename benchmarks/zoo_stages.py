@@ -211,19 +211,18 @@ def run_stages(entry: Entry, folder: Path, keep: Callable[[Mapping[str, Any]], N
         return
     with run.stage("cut") as finding:
         finding["note"] = cut(network, examples)
-    with run.stage("quantize"):
+    with run.stage("quantize") as finding, torch.no_grad():
         quantized = quantize(network, examples[:2], Policy(fixed=Bits(weight=8, activation=8)))
         quantized.calibrate([examples])
+        images = Images(pixels=examples, labels=network(examples).argmax(entry.axis))
+        share = (quantized(examples).argmax(entry.axis) == images.labels).float().mean()
+        finding["note"] = f"{float(share):.4f} of the float outputs' classes"
     if not run.findings["quantize"]["ok"]:
         return
     with run.stage("finetune") as finding:
         finding["note"] = finetune_step(quantized, network, examples[:FINETUNING])
     with run.stage("macs") as finding:
         finding["note"] = check_macs(quantized, network, examples)
-    with torch.no_grad():
-        images = Images(pixels=examples, labels=network(examples).argmax(entry.axis))
-        share = (quantized(examples).argmax(entry.axis) == images.labels).float().mean()
-    run.findings["quantize"]["note"] = f"{float(share):.4f} of the float outputs' classes"
     for runtime in ("onnx", "tflite"):
         path = folder / f"{entry.name}.{runtime}"
         with run.stage(runtime) as finding:
