@@ -26,8 +26,10 @@ LAYERS = [
     ["report"],
     ["testing"],
     ["data"],
+    ["metrics"],
     ["networks"],
     ["pipeline"],
+    ["study"],
     ["cli"],
 ]
 # The same inside the two parts that have rooms.
@@ -54,7 +56,7 @@ ROOMS = {
     ],
 }
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
-WITH_TORCH = {"data", "networks", "pipeline", "cli"}
+WITH_TORCH = {"data", "metrics", "networks", "pipeline", "study", "cli"}
 HEAVY = (
     "distributed",
     "ray",

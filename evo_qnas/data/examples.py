@@ -29,6 +29,10 @@ class Examples(ABC):
     def sample(self) -> Any:
         """Inputs of one example, as they are stored: for shapes alone."""
 
+    def batches(self, size: int = 64) -> Iterator[tuple[Any, Any]]:
+        """Inputs and targets of all examples in order, `size` at a time."""
+        return self.parts(size)
+
     def parts(self, size: int) -> Iterator[tuple[Any, Any]]:
         """All examples in order, `size` at a time, as `take` gives them."""
         for start in range(0, len(self), size):

@@ -164,12 +164,15 @@ class Task(ABC):
         """The metric of outcomes."""
 
     @abstractmethod
-    def stderr(self, outcomes: Outcomes, *, seed: int) -> float:
-        """Standard error of `metric_of`, as the examples are a sample; `seed` is that of resamples, if there are."""
+    def stderr(self, outcomes: Outcomes, *, seed: int) -> float | None:
+        """Standard error of `metric_of`, as the examples are a sample; `seed` is that of resamples, if there are.
+
+        None where the outcomes are one number for all examples.
+        """
 
     @abstractmethod
-    def difference(self, one: Outcomes, other: Outcomes, *, seed: int) -> tuple[float, float]:
-        """Metric of one network minus that of another, and the standard error, each example paired with itself.
+    def difference(self, one: Outcomes, other: Outcomes, *, seed: int) -> tuple[float, float | None]:
+        """Metric of one network minus that of another, and the standard error if known, examples paired.
 
         Networks err on the same examples, so that their difference is surer than either metric.
 
