@@ -16,7 +16,7 @@ from evo_qnas.errors import DataError
 class Subset(Examples):
     """The chosen examples of another set, in this order."""
 
-    def __init__(self, whole: LiveExamples, chosen: Sequence[int]) -> None:
+    def __init__(self, whole: "LiveExamples | Subset", chosen: Sequence[int]) -> None:
         self._whole, self._chosen = whole, tuple(int(index) for index in chosen)
 
     def __len__(self) -> int:
@@ -43,7 +43,7 @@ class Subset(Examples):
         return content_of([self._whole.content, np.array(self._chosen)])
 
 
-def drawn_apart(whole: LiveExamples, shares: Sequence[float], *, seed: int) -> tuple[Subset, ...]:
+def drawn_apart(whole: LiveExamples | Subset, shares: Sequence[float], *, seed: int) -> tuple[Subset, ...]:
     """Parts of a set that share no example: one for each share, then the rest.
 
     Raises:

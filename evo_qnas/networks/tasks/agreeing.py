@@ -30,10 +30,8 @@ def _each(distances: Callable[[Any], tuple[Distance, ...]], outputs: Any, teache
     for distance, output, target in zip(distances(teacher), leaves(outputs), leaves(teacher), strict=True):
         if distance.measure == KL:
             same = (output.argmax(distance.axis) == target.argmax(distance.axis)).double().reshape(len(target), -1)
-            numbers = [same.sum(dim=1), torch.full((len(target),), same.shape[1], dtype=torch.float64)]
-            columns.append(
-                torch.stack([*numbers, -torch.ones(len(target)).double(), -torch.ones(len(target)).double()], 1)
-            )
+            none = torch.full((len(target),), -1.0, dtype=torch.float64)
+            columns.append(torch.stack([same.sum(dim=1), torch.full_like(none, same.shape[1]), none, none], dim=1))
             continue
         values, error = target.double().reshape(len(target), -1), (output.double() - target.double())
         count = torch.full((len(target),), values.shape[1], dtype=torch.float64)
