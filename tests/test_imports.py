@@ -39,7 +39,7 @@ ROOMS = {
         ["acceleration", "candidates", "capture"],
         ["quantization", "tasks"],
         ["integer", "training"],
-        ["scoring", "export"],
+        ["bundle", "scoring", "export"],
         ["testing"],
     ],
     "pipeline": [

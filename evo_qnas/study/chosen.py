@@ -8,9 +8,8 @@ from typing import Any, final
 
 from torch import nn
 
-from evo_qnas.data.nests import rows
 from evo_qnas.networks.export import export
-from evo_qnas.networks.integer.reference import in_integers
+from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.tasks.base import metric_value
 from evo_qnas.pipeline.context import RunContext
@@ -69,7 +68,7 @@ class ChosenNetwork:
     @cached_property
     def module(self) -> nn.Module:
         """The network as a device computes it, in integers."""
-        return in_integers(self.quantized, rows(self.context.example, slice(0, 1)))
+        return InIntegers(self.quantized)
 
     def export(self, path: str | Path, *, runtime: str | None = None, upsample: bool = False) -> dict[str, Any]:
         """Findings about the file that is written and checked on the test examples, see `networks.export.export`.

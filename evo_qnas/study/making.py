@@ -93,6 +93,12 @@ def task_of(
     )
 
 
+def agreement_task(model: nn.Module, data: LiveExamples | Subset, *, match: Any) -> MeasuredTask:
+    """The task whose metric is agreement with the model; `auto` compares logits of classes where outputs look so."""
+    splits = Splits(train=data, search=data, test=data, classes=())
+    return task_of(model, splits, metric=None, maximize=None, loss=None, match=match)
+
+
 def _never(predict: Any, data: Any) -> float:
     """Stands where agreement with the teacher is the metric."""
     raise NetworkError("there are no targets: the metric is agreement with the teacher")

@@ -1,10 +1,10 @@
 """Exact costs of quantized networks: packed size, multiplications, bit operations."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
 
 @final
@@ -14,7 +14,7 @@ class Costs:
 
     Attributes:
         size_bytes: stored bytes of layers and activation quantizers, as their schemes count them: bit-packed weight
-            codes (each layer padded to whole bytes), scales, biases and zero points.
+            codes (each layer padded to whole bytes), scales, biases and zero points; float parts at their own width.
         macs: multiplications per image.
         bit_operations: macs x weight bits x activation bits of the layer's own block (HAWQ-V3's BOPs; there the bits
             are those of the layer's input, which at a block's first layer belong to the block before).
@@ -30,14 +30,23 @@ def layer_bytes(layer: QuantizedLayer) -> int:
     return layer.scheme.layer_bytes(tuple(layer.weight.shape), layer.bits, bias=layer.bias is not None)
 
 
-def costs_of(
-    layers: Iterable[QuantizedLayer], quantizers: Iterable[ActivationQuantizer], activation_bits: int
-) -> Costs:
-    """Costs of some layers and quantizers of a network whose activations have `activation_bits`."""
-    chosen = list(layers)
+def costs_of(network: QuantizedNetwork, activation_bits: int, *, block: str | None = None, image: bool = True) -> Costs:
+    """Costs of a network whose activations have `activation_bits`, or of a part of it.
+
+    Args:
+        network: quantized, calibrated or not.
+        activation_bits: of the part.
+        block: name of the block, "" for the fixed part, None for everything.
+        image: with the quantizer of the network's input, which of a block alone belongs to what comes before it.
+    """
+    layers = [layer for layer in network.layers if block in {None, layer.block}]
+    quantizers = network.quantizers if image else network.quantizers[1:]
+    own = [quantizer for quantizer in quantizers if block in {None, quantizer.block}]
+    floats = [t for name, t in network.float_parts.items() if block in {None, network.float_blocks[name]}]
     return Costs(
-        size_bytes=sum(layer_bytes(layer) for layer in chosen)
-        + sum(quantizer.scheme.activation_bytes() for quantizer in quantizers),
-        macs=sum(layer.macs for layer in chosen),
-        bit_operations=sum(layer.macs * layer.bits * activation_bits for layer in chosen),
+        size_bytes=sum(layer_bytes(layer) for layer in layers)
+        + sum(quantizer.scheme.activation_bytes() for quantizer in own)
+        + sum(tensor.numel() * tensor.element_size() for tensor in floats),
+        macs=sum(layer.macs for layer in layers),
+        bit_operations=sum(layer.macs * layer.bits * activation_bits for layer in layers),
     )

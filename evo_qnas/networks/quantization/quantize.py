@@ -16,9 +16,11 @@ from evo_qnas.networks.capture.graph import (
     LAYOUT,
     LINEAR,
     capture,
+    float_part_name,
     last_upsampling,
     value,
 )
+from evo_qnas.networks.capture.tensors import own_float_parts
 from evo_qnas.networks.quantization.correction import correct_biases, matched_moments, observe
 from evo_qnas.networks.quantization.fusing import clone, fuse
 from evo_qnas.networks.quantization.quantizers import MAX_BITS, MIN_BITS, ActivationQuantizer, QuantizedLayer
@@ -80,6 +82,7 @@ class QuantizedNetwork(nn.Module):
         graph: the captured graph with quantizers in it.
         layers: convolutions and linear layers in graph order.
         quantizers: activation quantizers in graph order, the first is the network's input.
+        float_blocks: by name of each float part the block that reads it, "" for the fixed part.
         weighted_scales: calibration weights errors of weights by their inputs' mean square.
         corrected_biases: calibration moves biases by the mean error that quantized weights leave.
     """
@@ -90,8 +93,17 @@ class QuantizedNetwork(nn.Module):
         modules = [graph.get_submodule(str(n.target)) for n in graph.graph.nodes if n.op == "call_module"]
         self.layers = tuple(m for m in modules if isinstance(m, QuantizedLayer))
         self.quantizers = tuple(m for m in modules if isinstance(m, ActivationQuantizer))
+        self.float_blocks = {
+            float_part_name(n): str(n.meta.get("block", "")) for n in graph.graph.nodes if value(graph, n) is not None
+        }
         self.weighted_scales, self.corrected_biases = True, True
         self._running = fuse(graph)
+
+    @property
+    def float_parts(self) -> dict[str, torch.Tensor]:
+        """What stays as it is, by stored name: parameters that learn, other tensors as buffers."""
+        tensors = {float_part_name(node): value(self.graph, node) for node in self.graph.graph.nodes}
+        return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
     def clone(self) -> "QuantizedNetwork":
         """An independent copy, in the same state."""
@@ -157,13 +169,13 @@ class QuantizedNetwork(nn.Module):
             quantizer.observed = []
 
     def stored(self) -> dict[str, torch.Tensor]:
-        """The tensors a device needs, see `QuantizedLayer.stored` and `ActivationQuantizer.stored`."""
+        """The tensors a device needs, see `QuantizedLayer.stored` and `ActivationQuantizer.stored`, and float parts."""
         tensors: dict[str, torch.Tensor] = {}
         for layer in self.layers:
             tensors |= layer.stored()
         for quantizer in self.quantizers:
             tensors |= quantizer.stored()
-        return tensors
+        return tensors | {name: tensor.detach() for name, tensor in self.float_parts.items()}
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Takes over what `stored` gave; the outputs are then those of the stored network.
@@ -177,8 +189,18 @@ class QuantizedNetwork(nn.Module):
                 quantizer.restore(tensors)
             for layer in self.layers:
                 layer.restore(tensors)
+            for name, tensor in self.float_parts.items():
+                _take(tensor, tensors[name])
         except (KeyError, RuntimeError) as error:
             raise NetworkError(f"the stored weights do not fit this network: {error}") from error
+
+
+@torch.no_grad()
+def _take(tensor: torch.Tensor, stored: torch.Tensor) -> None:
+    """Copies a stored float part of the same shape and type."""
+    if tensor.shape != stored.shape or tensor.dtype != stored.dtype:
+        raise RuntimeError(f"a float part has the shape {tuple(stored.shape)}, not {tuple(tensor.shape)}")
+    tensor.copy_(stored)
 
 
 def quantize(network: nn.Module, example: Float[torch.Tensor, "n ..."], policy: Policy) -> QuantizedNetwork:
@@ -190,14 +212,14 @@ def quantize(network: nn.Module, example: Float[torch.Tensor, "n ..."], policy: 
     up-sampling at the very end works on the quantized logits in floats.
 
     Raises:
-        NetworkError: the network cannot be captured, or a layer's weights are computed on the fly.
+        NetworkError: the network cannot be captured.
     """
     graph, scheme = capture(network, example), SCHEMES.get(policy.scheme)
     for node in list(graph.graph.nodes):
         if node.op == "placeholder":
             quantizer = ActivationQuantizer(name="image", block="", bits=policy.image_bits, scheme=scheme)
             _insert_after(graph, node, quantizer)
-        elif node.op == "call_function" and node.target in (*CONVOLUTIONS, *LINEAR):
+        elif node.op == "call_function" and node.target in (*CONVOLUTIONS, *LINEAR) and _has_weights(graph, node):
             _quantize_layer(graph, node, policy, scheme)
     last = last_upsampling(graph)
     for node in list(graph.graph.nodes):
@@ -208,9 +230,18 @@ def quantize(network: nn.Module, example: Float[torch.Tensor, "n ..."], policy: 
             _insert_after(graph, node, quantizer)
     graph.graph.eliminate_dead_code()
     graph.delete_all_unused_submodules()
+    own_float_parts(graph)
+    for node in graph.graph.nodes:
+        if node.op == "get_attr":
+            node.meta["block"] = policy.block_of(next(iter(node.users)))
     graph.recompile()
     _link_biases(graph)
     return QuantizedNetwork(graph)
+
+
+def _has_weights(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """True where the weights of a layer, and its bias, do not depend on the network's input."""
+    return all(value(graph, argument) is not None for argument in node.args[1:3] if isinstance(argument, fx.Node))
 
 
 def _insert_after(graph: fx.GraphModule, node: fx.Node, quantizer: ActivationQuantizer) -> None:
@@ -225,10 +256,7 @@ def _insert_after(graph: fx.GraphModule, node: fx.Node, quantizer: ActivationQua
 
 def _quantize_layer(graph: fx.GraphModule, node: fx.Node, policy: Policy, scheme: Scheme) -> None:
     """Replaces a convolution or linear node by a `QuantizedLayer`."""
-    weight = value(graph, node.args[1])
-    if weight is None:
-        raise NetworkError(f"the weights of {node.name} are computed while the network runs: they cannot be stored")
-    bias = value(graph, node.args[2]) if len(node.args) > 2 else None
+    weight, bias = value(graph, node.args[1]), value(graph, node.args[2]) if len(node.args) > 2 else None
     block = policy.block_of(node)
     outputs = tuple(node.meta["val"].shape)
     positions = outputs[2:] if node.target in CONVOLUTIONS else outputs[1:-1]

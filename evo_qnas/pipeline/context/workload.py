@@ -12,6 +12,7 @@ from torch import nn
 
 from evo_qnas.data import Splits, load_splits
 from evo_qnas.errors import CardError
+from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.models.teachers import build_teacher, load_teacher
 from evo_qnas.networks.tasks.base import TASKS, Task
 from evo_qnas.pipeline.cards.learning import TeacherCard
@@ -52,6 +53,11 @@ class Workload(ABC):
     @abstractmethod
     def splits(self, cache: Path, jobs: int) -> Splits:
         """The data; what is decoded or spooled is kept in `cache`."""
+
+    @property
+    def facts(self) -> Facts:
+        """What networks need beside their numbers, for their bundles."""
+        return Facts()
 
     @property
     @abstractmethod

@@ -5,7 +5,14 @@ from typing import Any, final
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import ACTIVATIONS, arguments_of, last_upsampling, source_of, value
+from evo_qnas.networks.capture.graph import (
+    ACTIVATIONS,
+    arguments_of,
+    float_part_name,
+    last_upsampling,
+    source_of,
+    value,
+)
 from evo_qnas.networks.capture.operations.registry import translation_of
 from evo_qnas.networks.export.common.arguments import (
     gives_tensor,
@@ -137,7 +144,8 @@ class _Translation:
             return argument
         constant = value(self.graph, argument)
         if constant is not None:
-            return self.builder.constant(constant.numpy(force=True), "float32")
+            name = float_part_name(argument)
+            return name if name in self.builder.constants else self.builder.stored(name, constant.numpy(force=True))
         source = self.values[argument]
         return self.quantized.dequantize(source) if isinstance(source, UInt8Codes) else source.name
 
