@@ -1,8 +1,8 @@
 """Multi-objective evolutionary search for Pareto-optimal mixed-precision networks.
 
 The engine half (tables, problems, search, archives) is imported from here and needs no torch. The network half
-(`Study`, `compress`, `quantize`, `load_network`, `operator`, `metrics`) is loaded when one of its names is first used, and torch
-with it; `__init__.pyi` tells type checkers what they are.
+(`Study`, `compress`, `quantize`, `load_network`, `operator`, `metrics`) is loaded when one of its names is first used,
+and torch with it; `__init__.pyi` tells type checkers what they are.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """The one interface of data: examples that are counted, taken by index and read in batches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -49,9 +49,12 @@ class Splits:
         search: scores choices and checks predictions; never trained on.
         test: touched by final validation only.
         classes: class names; () where there are none.
+        preprocessing: how raw inputs become those that models get, None where nothing is known: `mean` and `std` that
+            are taken out after a division by `divide`, `layout`, `channels`, `size` (height, width).
     """
 
     train: Examples
     search: Examples
     test: Examples
     classes: tuple[str, ...]
+    preprocessing: Mapping[str, Any] | None = None

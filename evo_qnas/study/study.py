@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -64,6 +65,8 @@ class Study:
         seed: int = 0,
         device: str = "auto",
         spool_gib: float = 8.0,
+        classes: Sequence[str] = (),
+        preprocessing: Mapping[str, Any] | None = None,
         quantization: Section = None,
         distillation: Section = None,
         refinement: Section = None,
@@ -97,6 +100,8 @@ class Study:
             folder: of the run.
             seed: of everything that is drawn.
             device: `auto`, `cpu` or `cuda`.
+            classes: names in the order of the outputs, for those who get a network.
+            preprocessing: how raw inputs become those of the model, see `data.Splits`, for the same.
             spool_gib: most that a stream of batches may take on disk.
             quantization: section of that name in cards, as a dict or a value of `pipeline.cards`; so all that follow.
             distillation: how candidates learn.
@@ -116,6 +121,7 @@ class Study:
         reading = reading_of(inputs, targets)
         budget = int(spool_gib * 2**30)
         splits = splits_of(train, search, test, reading, folder=place, seed=seed, budget_bytes=budget)
+        splits = replace(splits, classes=tuple(classes), preprocessing=preprocessing)
         task = task_of(own, splits, metric=metric, maximize=maximize, loss=loss, match=match)
         sections: dict[str, Any] = {
             "quantization": quantization,

@@ -63,11 +63,8 @@ def argument_json(value: Any) -> Any:
     Raises:
         NetworkError: it is of a kind that a bundle cannot hold.
     """
-    if (
-        value is None
-        or isinstance(value, bool | int | str)
-        or (isinstance(value, float) and str(value) not in _NUMBERS)
-    ):
+    plain = isinstance(value, bool | int | str) or (isinstance(value, float) and str(value) not in _NUMBERS)
+    if value is None or plain:
         return value
     if isinstance(value, list | tuple):
         return [argument_json(item) for item in value]

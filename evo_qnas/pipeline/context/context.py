@@ -13,6 +13,7 @@ from torch import nn
 from evo_qnas.data import Splits
 from evo_qnas.data.nests import Nest
 from evo_qnas.errors import CardError
+from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
 from evo_qnas.networks.models.teachers import load_teacher
 from evo_qnas.networks.quantization.quantize import Bits
@@ -105,6 +106,11 @@ class RunContext:
     def splits(self) -> Splits:
         """The data; what is decoded or spooled is kept in `data/`."""
         return self.workload.splits(self.paths.data, joblib.cpu_count())
+
+    @property
+    def facts(self) -> Facts:
+        """What networks need beside their numbers: class names and preprocessing."""
+        return Facts(classes=self.splits.classes, preprocessing=self.splits.preprocessing)
 
     @property
     def calibration(self) -> Nest:

@@ -81,7 +81,7 @@ class Validation:
             size_bytes=costs_of(quantized, 8).size_bytes,
         )
         save_weights(quantized.stored(), folder / "weights.safetensors", {"fingerprint": fingerprint})
-        write_bundle(quantized, folder, fingerprint=fingerprint, facts=context.workload.facts)
+        write_bundle(quantized, folder, fingerprint=fingerprint, facts=context.facts)
         save_weights({"outcomes": counts}, folder / OUTCOMES, {"fingerprint": fingerprint})
         write_text(folder / "network.json", to_json({"fingerprint": fingerprint, **network.measured()}))
         return network
