@@ -42,6 +42,7 @@ class Study:
 
     Attributes:
         context: the run, as stages see it.
+        state: what the stages have given so far.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Study:
 
     def _start(self, context: RunContext) -> None:
         self.context = context
-        self._state = RunState()
+        self.state = RunState()
 
     @classmethod
     def from_card(
@@ -196,7 +197,7 @@ class Study:
             anew: make again what was made from something else, instead of refusing it.
         """
         try:
-            self._state, _ = run_stages(self.context, jobs=jobs, cluster=cluster, until=until, anew=anew)
+            self.state, _ = run_stages(self.context, jobs=jobs, cluster=cluster, until=until, anew=anew)
         finally:
             if isinstance(self.context.live, LiveWorkload):
                 self.context.live.withdraw()
@@ -205,7 +206,7 @@ class Study:
     @property
     def tables(self) -> Tables:
         """Score and costs of every choice; made where they are not there."""
-        found = self._state.tables or self.run("tables")._state.tables
+        found = self.state.tables or self.run("tables").state.tables
         return _given(found, "tables")
 
     @property
@@ -213,14 +214,14 @@ class Study:
         """The tables with measured latency; needs the section `latency`."""
         if self.context.card.latency is None:
             raise CardError("nothing is timed in this study: give latency={} or its settings")
-        if self._state.tables is None or "latency_ms" not in self._state.tables.columns:
+        if self.state.tables is None or "latency_ms" not in self.state.tables.columns:
             self.run("latency")
-        return _given(self._state.tables, "tables")
+        return _given(self.state.tables, "tables")
 
     @property
     def archive(self) -> Archive:
         """Every evaluation of the search; made where it is not there."""
-        found = self._state.archive or self.run("search")._state.archive
+        found = self.state.archive or self.run("search").state.archive
         return _given(found, "archive")
 
     @property
@@ -231,13 +232,13 @@ class Study:
     @property
     def summary(self) -> RunSummary:
         """All that a finished run found; made where it is not there."""
-        found = self._state.summary or self.run()._state.summary
+        found = self.state.summary or self.run().state.summary
         return _given(found, "summary")
 
     @property
     def is_finished(self) -> bool:
         """True after all stages."""
-        return self._state.summary is not None
+        return self.state.summary is not None
 
     def best(self, *limits: str) -> ChosenNetwork:
         """The network with the best validated metric within limits.
@@ -278,12 +279,12 @@ class Study:
 
     def _repr_html_(self) -> str:
         """The validated networks as a table, once there are any."""
-        if self._state.summary is None:
+        if self.state.summary is None:
             return f"<p>{escape(self._title)}; nothing is validated yet: .run()</p>"
-        metric = self._state.summary.metric
+        metric = self.state.summary.metric
         rows = "".join(
             f"<tr><td>{network.id}</td><td>{network.size_bytes:,}</td><td>{escape(metric.format(network.metric))}</td></tr>"
-            for network in self._state.summary.networks
+            for network in self.state.summary.networks
         )
         head = f"<tr><th>network</th><th>bytes</th><th>{escape(metric.name)}</th></tr>"
         return f"<p>{escape(self._title)}</p><table>{head}{rows}</table>"

@@ -106,6 +106,8 @@ class Items(Source):
             batch_size=size,
             collate_fn=self._collate,
             num_workers=self._workers,
+            # Of its own, so that reading draws nothing from anybody else's numbers.
+            generator=torch.Generator().manual_seed(self._seed),
         )
         yield from loader
 
