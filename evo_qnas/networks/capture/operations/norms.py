@@ -1,4 +1,4 @@
-"""Normalizations that depend on the input: in floats between two quantizers, their scales and shifts are float parts."""
+"""Normalizations that depend on the input, in floats between two quantizers; scales and shifts are float parts."""
 
 from evo_qnas.networks.capture.operations.operation import ATEN, Role, declare
 
