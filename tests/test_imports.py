@@ -38,6 +38,7 @@ ROOMS = {
         ["quantization", "tasks"],
         ["integer", "training"],
         ["scoring", "export"],
+        ["checking"],
         ["testing"],
     ],
     "pipeline": [
