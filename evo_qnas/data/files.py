@@ -11,7 +11,8 @@ import torch
 from evo_qnas.data.caching import Item, make_arrays
 from evo_qnas.data.card import DataCard
 from evo_qnas.data.decoding import Size, decode, size_of
-from evo_qnas.data.images import Images, Splits
+from evo_qnas.data.examples import Splits
+from evo_qnas.data.images import Images
 from evo_qnas.data.listing import LabelCoding, Listing, Pair
 from evo_qnas.errors import DataError
 

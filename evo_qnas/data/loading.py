@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from evo_qnas.data.card import DataCard
-from evo_qnas.data.images import Splits
+from evo_qnas.data.examples import Splits
 from evo_qnas.data.sources import DATA_SOURCES
 from evo_qnas.errors import DataError
 

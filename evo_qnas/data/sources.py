@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import final
 
 from evo_qnas.data.card import DataCard
-from evo_qnas.data.images import Splits
+from evo_qnas.data.examples import Splits
 from evo_qnas.errors import DataError
 from evo_qnas.registry import Registry
 

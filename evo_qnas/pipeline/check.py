@@ -9,6 +9,7 @@ from typing import Any
 import tomlkit
 import torch
 
+from evo_qnas.data.nests import call, leaves
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.pipeline.context import RunContext, to_json
@@ -41,16 +42,16 @@ def _check_teacher(context: RunContext) -> None:
     example = context.example
     try:
         with torch.no_grad():
-            outputs = context.untrained.eval()(example)
+            outputs = call(context.untrained.eval(), example)
     except (RuntimeError, TypeError, ValueError) as error:
-        shape = tuple(example.shape[1:])
-        raise NetworkError(f"the teacher cannot take images of shape {shape}: {str(error).splitlines()[0]}") from error
+        shapes = " and ".join(str(tuple(leaf.shape[1:])) for leaf in leaves(example))
+        raise NetworkError(f"the teacher cannot take images of shape {shapes}: {str(error).splitlines()[0]}") from error
     context.task.check_outputs(outputs, context.splits)
 
 
 def _claim(context: RunContext, stages: list[Stage], *, anew: bool) -> None:
     """Writes `card.toml` and `stages.json`, or holds the card against the one that is there."""
-    content = context.card.model_dump(mode="json", exclude_none=True)
+    content = dict(context.description)
     fingerprints = {stage.name: stage.fingerprint(context) for stage in stages}
     if context.paths.card.is_file():
         changes = list(_changes(_card_there(context), content))

@@ -6,9 +6,11 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from evo_qnas.data.nests import Nest, call
+
 
 @torch.no_grad()
-def estimate_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+def estimate_batch_norm(network: nn.Module, batches: Iterable[Nest]) -> None:
     """Replaces, in place, the running statistics of every BatchNorm by those over `batches` of train images.
 
     Each layer's statistics are those under the new statistics of the layers before it, as in training.
@@ -22,7 +24,7 @@ def estimate_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor]) -> 
         layer.momentum = None
         layer.train()
     for batch in batches:
-        network(batch)
+        call(network, batch)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
         layer.eval()

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
+from evo_qnas.data.nests import Nest, call, joined, length, parts, rows
 from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.candidates.operators import TEACHER
@@ -17,11 +18,11 @@ from evo_qnas.networks.training.refine import Refined
 
 
 @torch.no_grad()
-def teacher_outputs(teacher: nn.Module, images: Images) -> torch.Tensor:
-    """Outputs of the teacher for all images, as they are."""
+def teacher_outputs(teacher: nn.Module, images: Examples) -> Nest:
+    """Outputs of the teacher for all examples, as they are."""
     teacher.eval()
-    size = evaluation_batch(images.pixels)
-    return torch.cat([teacher(pixels) for pixels, _ in images.parts(size)])
+    size = evaluation_batch(images.sample)
+    return joined([call(teacher, inputs) for inputs, _ in images.parts(size)])
 
 
 @torch.no_grad()
@@ -34,9 +35,9 @@ def score_in_context(
     weight_bits: Sequence[int],
     activation_bits: Sequence[int],
     features: torch.Tensor,
-    calibration: torch.Tensor,
-    images: Images,
-    outputs: torch.Tensor,
+    calibration: Nest,
+    images: Examples,
+    outputs: Nest,
     task: Task,
     measure: str,
     refined: Mapping[int, Refined] | None = None,
@@ -67,7 +68,7 @@ def score_in_context(
     """
     replaced = assemble(teacher, {block: module})
     if operator != TEACHER:
-        estimate_batch_norm(replaced, calibration.split(evaluation_batch(calibration)))
+        estimate_batch_norm(replaced, parts(calibration, evaluation_batch(calibration)))
     policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=scheme)
     plain = quantize(replaced.get_submodule(block), features[:2], policy)
     if not plain.layers:
@@ -79,23 +80,20 @@ def score_in_context(
     return scores
 
 
-def _divergence(
-    network: nn.Module, images: Images, outputs: torch.Tensor, task: Task, measure: str
-) -> tuple[float, float]:
+def _divergence(network: nn.Module, images: Examples, outputs: Nest, task: Task, measure: str) -> tuple[float, float]:
     """Mean over images, and its standard error."""
-    size = evaluation_batch(images.pixels)
-    parts = []
-    for (pixels, labels), target in zip(images.parts(size), outputs.split(size), strict=True):
-        logits = network(pixels)
+    size = evaluation_batch(images.sample)
+    found = []
+    for (inputs, labels), target in zip(images.parts(size), parts(outputs, size), strict=True):
+        logits = call(network, inputs)
         if measure == "kl":
             apart = task.match(logits, target)
-            parts.append(apart.flatten(1).mean(dim=1) if apart.ndim > 1 else apart)
+            found.append(apart.flatten(1).mean(dim=1) if apart.ndim > 1 else apart)
         else:
             each = [
-                task.loss(logits[row : row + 1], labels[row : row + 1])
-                - task.loss(target[row : row + 1], labels[row : row + 1])
-                for row in range(len(labels))
+                task.loss(rows(logits, one), rows(labels, one)) - task.loss(rows(target, one), rows(labels, one))
+                for one in (slice(row, row + 1) for row in range(length(labels)))
             ]
-            parts.append(torch.stack(each))
-    values = torch.cat(parts).double()
+            found.append(torch.stack(each))
+    values = torch.cat(found).double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5)

@@ -1,5 +1,6 @@
 """The interface of tasks, their registry, and running a network over examples."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ import torch
 from jaxtyping import Num
 from torch import nn
 
-from evo_qnas.data import Images, Splits
+from evo_qnas.data import Examples, Splits
+from evo_qnas.data.nests import call, leaves
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.registry import Registry
@@ -17,14 +19,18 @@ from evo_qnas.summary import Metric
 
 Outcomes = Num[torch.Tensor, "examples *numbers"]
 
-# Bounds of memory: 2**20 pixels are one image of 1024 x 1024, and small images are at most 512.
+# Bounds of memory: 2**20 positions are one image of 1024 x 1024, and small examples are at most 512.
 _MOST_IMAGES, _MOST_PIXELS = 512, 2**20
 
 
-def evaluation_batch(images: torch.Tensor) -> int:
-    """Number of images of this shape (n, c, h, w) to run at once: 512 small ones, fewer large ones."""
-    pixels = int(images.shape[-1] * images.shape[-2]) if images.ndim == 4 else 1
-    return max(1, min(_MOST_IMAGES, _MOST_PIXELS // max(1, pixels)))
+def evaluation_batch(inputs: Any) -> int:
+    """Number of examples of these shapes to run at once: 512 small ones, fewer large ones.
+
+    Args:
+        inputs: a tensor (n, channels, *positions), or a nest of them, whose largest counts.
+    """
+    positions = max((math.prod(leaf.shape[2:]) for leaf in leaves(inputs)), default=1)
+    return max(1, min(_MOST_IMAGES, _MOST_PIXELS // max(1, positions)))
 
 
 class Task(ABC):
@@ -138,7 +144,7 @@ class Task(ABC):
         """1 (or True) where two outputs for the same inputs mean the same, (n, *positions)."""
 
     @abstractmethod
-    def outcomes(self, network: nn.Module, data: Images) -> Outcomes:
+    def outcomes(self, network: nn.Module, data: Examples) -> Outcomes:
         """Numbers of each example, on the CPU, from which metric, standard error and differences follow.
 
         Args:
@@ -150,7 +156,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def metric(self, network: nn.Module, data: Images) -> float:
+    def metric(self, network: nn.Module, data: Examples) -> float:
         """Quality of a network on labelled data: to the last bit `metric_of` its outcomes."""
 
     @abstractmethod
@@ -216,7 +222,7 @@ def metric_value(task: Task) -> Metric:
 
 
 @torch.no_grad()
-def outcomes_of(network: nn.Module, data: Images, each: Callable[[Any, Any], Outcomes]) -> Outcomes:
+def outcomes_of(network: nn.Module, data: Examples, each: Callable[[Any, Any], Outcomes]) -> Outcomes:
     """Outcomes of all examples, a few at a time, on the CPU.
 
     Args:
@@ -227,7 +233,7 @@ def outcomes_of(network: nn.Module, data: Images, each: Callable[[Any, Any], Out
     Raises:
         NetworkError: there is no example.
     """
-    parts = [each(network(inputs), targets) for inputs, targets in data.parts(evaluation_batch(data.pixels))]
+    parts = [each(call(network, inputs), targets) for inputs, targets in data.parts(evaluation_batch(data.sample))]
     if not parts:
-        raise NetworkError("a metric needs at least one image")
+        raise NetworkError("a metric needs at least one example")
     return torch.cat(parts).cpu()

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from evo_qnas.data import Images, Splits
+from evo_qnas.data import Examples, Splits
 from evo_qnas.networks.tasks.base import TASKS, Task, is_better
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 
@@ -52,7 +52,7 @@ class TaskContract(ABC):
         """A network with fresh weights; every call gives an equal one."""
 
     @abstractmethod
-    def perfect(self, data: Images) -> nn.Module:
+    def perfect(self, data: Examples) -> nn.Module:
         """A module that gives the right outputs for the images of `data`, run in their order."""
 
     best = 1.0

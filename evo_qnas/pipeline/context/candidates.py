@@ -11,7 +11,7 @@ from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import BlockShape
 from evo_qnas.networks.candidates.operators import TEACHER, Operator, build_candidate, candidate_labels, load_operators
 from evo_qnas.networks.models.weights import load_weights
-from evo_qnas.pipeline.cards.problem import ProblemCard
+from evo_qnas.pipeline.cards.problem import Settings
 from evo_qnas.pipeline.context.digests import seed_of
 from evo_qnas.pipeline.context.paths import RunPaths
 
@@ -22,10 +22,10 @@ class Offers:
     """The candidate operators that a card offers.
 
     Attributes:
-        card: the resolved card.
+        card: the settings of the run.
     """
 
-    card: ProblemCard
+    card: Settings
 
     @cached_property
     def operators(self) -> tuple[Operator, ...]:
@@ -77,7 +77,7 @@ class Candidates:
     """Modules that may replace the blocks of a run.
 
     Attributes:
-        card: the resolved card.
+        card: the settings of the run.
         paths: of the run folder.
         offers: the operators of the card.
         shape: gives a block's shapes.
@@ -85,7 +85,7 @@ class Candidates:
         taught: gives the trained teacher's own block.
     """
 
-    card: ProblemCard
+    card: Settings
     paths: RunPaths
     offers: Offers
     shape: Callable[[str], BlockShape]

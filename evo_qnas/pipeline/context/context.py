@@ -1,5 +1,6 @@
-"""`RunContext`: one run, and everything that can be built from its card alone."""
+"""`RunContext`: one run, and everything that can be built from its settings and its workload."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,39 +10,62 @@ import joblib
 import torch
 from torch import nn
 
-from evo_qnas.data import Splits, load_splits
+from evo_qnas.data import Splits
+from evo_qnas.data.nests import Nest
+from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
-from evo_qnas.networks.models.teachers import build_teacher, load_teacher
+from evo_qnas.networks.models.teachers import load_teacher
 from evo_qnas.networks.quantization.quantize import Bits
-from evo_qnas.networks.tasks.base import TASKS, Task
-from evo_qnas.pipeline.cards.problem import ProblemCard
+from evo_qnas.networks.tasks.base import Task
+from evo_qnas.pipeline.cards.problem import ProblemCard, Settings
 from evo_qnas.pipeline.context.candidates import Candidates, Offers
-from evo_qnas.pipeline.context.digests import seed_of
 from evo_qnas.pipeline.context.files import made_from
 from evo_qnas.pipeline.context.fingerprints import Fingerprints
 from evo_qnas.pipeline.context.paths import RunPaths
+from evo_qnas.pipeline.context.workload import CardWorkload, Workload
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """One run: its card, its folder, and what is built from them; nothing here writes but the cache of images.
+    """One run: its settings, workload and folder, and what is built from them; nothing here writes but caches of data.
 
     Attributes:
-        name: name of the card.
-        card: the resolved card.
+        name: name of the card, or of the folder.
+        card: the settings; a whole card where the workload comes from it.
         folder: the run folder.
         device: torch device of training.
+        live: model, data and task as live objects; None for those that the card names.
     """
 
     name: str
-    card: ProblemCard
+    card: Settings
     folder: Path
     device: str = "cpu"
+    live: Workload | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Worker processes get the card and build the rest: code of a Python card cannot be sent."""
-        return _rebuild, (self.name, self.card, self.folder, self.device)
+        """Worker processes get settings and workload and build the rest: code of a Python card cannot be sent."""
+        return _rebuild, (self.name, self.card, self.folder, self.device, self.live)
+
+    @cached_property
+    def workload(self) -> Workload:
+        """Model, data and task.
+
+        Raises:
+            CardError: there are no live ones, and the settings name none.
+        """
+        if self.live is not None:
+            return self.live
+        if not isinstance(self.card, ProblemCard):
+            raise CardError(f"{self.folder} is a run of a Study: model, data and metric are in the script that made it")
+        return CardWorkload(self.card)
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """The content of `card.toml`: settings, and digests of what is live."""
+        digests = dict(self.workload.digests)
+        return self.card.model_dump(mode="json", exclude_none=True) | ({"workload": digests} if digests else {})
 
     @cached_property
     def paths(self) -> RunPaths:
@@ -51,7 +75,8 @@ class RunContext:
     @cached_property
     def fingerprints(self) -> Fingerprints:
         """Digests of all that its files depend on."""
-        return Fingerprints(card=self.card, offers=self.candidates.offers)
+        offers = self.candidates.offers
+        return Fingerprints(card=self.card, workload=self.workload.fingerprint, offers=offers)
 
     @cached_property
     def candidates(self) -> Candidates:
@@ -68,7 +93,7 @@ class RunContext:
     @property
     def task(self) -> Task:
         """The task of its networks."""
-        return TASKS.get(self.card.task)
+        return self.workload.task
 
     @property
     def fixed_bits(self) -> Bits:
@@ -78,31 +103,25 @@ class RunContext:
 
     @cached_property
     def splits(self) -> Splits:
-        """The images; decoded ones are kept in `data/`."""
-        return load_splits(self.card.data, cache=self.paths.data, jobs=joblib.cpu_count())
+        """The data; what is decoded or spooled is kept in `data/`."""
+        return self.workload.splits(self.paths.data, joblib.cpu_count())
 
     @property
-    def calibration(self) -> torch.Tensor:
-        """Train images for activation ranges, evenly spread: neighbours in an ordered set look alike."""
+    def calibration(self) -> Nest:
+        """Inputs of train examples for activation ranges, evenly spread: neighbours in an ordered set look alike."""
         train = self.splits.train
         count = min(len(train), self.card.quantization.calibration_images)
         return train.take(torch.linspace(0, len(train) - 1, count).round().long())[0]
 
     @property
-    def example(self) -> torch.Tensor:
-        """Two normalised train images, for shapes."""
+    def example(self) -> Nest:
+        """Inputs of two train examples, for shapes."""
         return self.splits.train.take(slice(0, 2))[0]
-
-    def new_teacher(self) -> nn.Module:
-        """The teacher with fresh weights drawn from the card's seed."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of("teacher", self.card.seed))
-            return build_teacher(self.card.teacher.architecture, self.card.teacher.parameters)
 
     @cached_property
     def teacher(self) -> nn.Module:
         """The trained teacher, from its file in the run folder."""
-        return load_teacher(self.new_teacher(), self.paths.teacher)
+        return load_teacher(self.workload.new_model(), self.paths.teacher)
 
     @cached_property
     def shapes(self) -> tuple[BlockShape, ...]:
@@ -115,8 +134,8 @@ class RunContext:
 
     @cached_property
     def untrained(self) -> nn.Module:
-        """A teacher with fresh weights, for shapes."""
-        return self.new_teacher()
+        """A teacher that is not trained yet, for shapes."""
+        return self.workload.new_model()
 
     def _taught_block(self, block: str) -> nn.Module:
         return self.teacher.get_submodule(block)
@@ -127,5 +146,5 @@ class RunContext:
         return (self.teacher if trained else self.untrained).get_submodule(block)
 
 
-def _rebuild(name: str, card: ProblemCard, folder: Path, device: str) -> RunContext:
-    return RunContext(name=name, card=card, folder=folder, device=device)
+def _rebuild(name: str, card: Settings, folder: Path, device: str, live: Workload | None) -> RunContext:
+    return RunContext(name=name, card=card, folder=folder, device=device, live=live)
