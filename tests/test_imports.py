@@ -49,6 +49,7 @@ ROOMS = {
         ["validation"],
         ["stored"],
         ["stages"],
+        ["dry_run"],
         ["check", "testing"],
         ["run"],
         ["__init__"],

@@ -53,7 +53,7 @@ def run_card(
     """
     stages = stages_until(until)
     context = RunContext(name=name, card=card, folder=folder.resolve(), device=_device(device))
-    check_card(context, anew=anew)
+    context = check_card(context, anew=anew)
     with connected(cluster) as workers:
         clock = _Clock(context.paths.seconds)
         count = jobs or (default_jobs() if cluster is None else workers)

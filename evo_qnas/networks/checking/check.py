@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import nn
 
+from evo_qnas.data.nests import Nest, rows
 from evo_qnas.networks.candidates.blocks import find_blocks
 from evo_qnas.networks.candidates.operators import Operator, build_candidate, load_operators
 from evo_qnas.networks.checking.dry_run import DryRun
@@ -17,7 +17,7 @@ DEFAULT_RUNTIMES = ("onnx",)
 
 def check(
     model: nn.Module,
-    example: torch.Tensor,
+    example: Nest,
     *,
     blocks: Sequence[str] = (),
     operators: Sequence[str | Operator] = (),
@@ -34,7 +34,8 @@ def check(
 
     Args:
         model: stays unchanged but for being in evaluation mode.
-        example: at least one input; of more than two the first two.
+        example: inputs of at least one example: a tensor, arguments in a tuple, or keyword arguments in a dict; of
+            more than two the first two.
         blocks: names of the submodules that may be replaced.
         operators: that may replace them: names or paths of operator cards with their own defaults, or operators.
         weight_bits: of the blocks.
@@ -53,7 +54,7 @@ def check(
         (True, [('input', 1), ('conv2d', 1), ('relu', 1), ('flatten', 1), ('linear', 1)])
     """
     model.eval()
-    inputs = example[:2]
+    inputs = rows(example, slice(0, 2))
     shapes = find_blocks(model, blocks, inputs) if blocks else ()
     found: list[Operator] = []
     for each in operators:

@@ -10,6 +10,7 @@ from typing import Any, final
 import torch
 from torch import nn
 
+from evo_qnas.data.nests import Nest, call, mapped
 from evo_qnas.networks.candidates.blocks import BlockShape, assemble, recording
 from evo_qnas.networks.checking.census import census
 from evo_qnas.networks.checking.gradients import own_gradients
@@ -43,7 +44,7 @@ class DryRun:
     """
 
     teacher: nn.Module
-    example: torch.Tensor
+    example: Nest
     fixed: Bits
     few: Bits
     shapes: Sequence[BlockShape] = ()
@@ -98,7 +99,7 @@ class DryRun:
     def _policy(self, shapes: Sequence[BlockShape]) -> Policy:
         return Policy(fixed=self.fixed, blocks={shape.name: self.few for shape in shapes}, scheme=self.scheme)
 
-    def _try(self, name: str, module: nn.Module, example: torch.Tensor, policy: Policy, folder: Path) -> Trial:
+    def _try(self, name: str, module: nn.Module, example: Nest, policy: Policy, folder: Path) -> Trial:
         return try_network(name, module, example, policy, runtimes=self.runtimes, folder=folder, distance=self.distance)
 
     def _rows(self, trial: Trial) -> tuple[OperationRow, ...]:
@@ -131,11 +132,11 @@ class DryRun:
         """What runtimes refuse that are not asked for."""
         return [refusal.sentence for name, refusal in trial.refused.items() if name not in self.binding]
 
-    def _gradients(self, name: str, module: nn.Module, inputs: torch.Tensor) -> list[Refusal]:
+    def _gradients(self, name: str, module: nn.Module, inputs: Nest) -> list[Refusal]:
         """Functions with a gradient of their own in a network."""
         with own_gradients() as found, quiet():
             try:
-                module.eval()(inputs)
+                call(module.eval(), inputs)
             except Exception as error:  # a user's network: anything may come out of it
                 reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
                 return [Refusal(network=name, operation="", reason=reason, line=line_of_error(error))]
@@ -200,10 +201,10 @@ class _Candidates:
         self._dry_run, self._folder = dry_run, folder
         names = [shape.name for shape in dry_run.shapes]
         with torch.no_grad(), recording(dry_run.teacher, names) as recorded:
-            dry_run.teacher.eval()(dry_run.example)
+            call(dry_run.teacher.eval(), dry_run.example)
         for shape in dry_run.shapes:
             for label, module in dry_run.candidates.get(shape.name, {}).items():
-                inputs = recorded[shape.name][0].detach().clone()
+                inputs = mapped(torch.clone, recorded[shape.name][0])
                 reason, remarks = self._verdict(module, shape, label, inputs)
                 if reason:
                     self.left_out.append(LeftOut(block=shape.name, operator=label, reason=reason))
@@ -214,7 +215,7 @@ class _Candidates:
         """Number of networks that were tried."""
         return len(self._verdicts)
 
-    def _verdict(self, module: nn.Module, shape: BlockShape, label: str, inputs: torch.Tensor) -> tuple[str, list[str]]:
+    def _verdict(self, module: nn.Module, shape: BlockShape, label: str, inputs: Nest) -> tuple[str, list[str]]:
         """The reason for which a candidate is left out, "" for none, and remarks."""
         if not list(module.parameters()):
             return "", []  # nothing of it is quantized or written

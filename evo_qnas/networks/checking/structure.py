@@ -19,8 +19,8 @@ _PLAIN = (int, float, bool, str, tuple, type(None))
 def structure_of(module: nn.Module, shape: BlockShape) -> tuple[Any, ...]:
     """A key of a candidate: its modules, their settings but the widths, and what of the shapes may matter.
 
-    Odd windows that keep the size of maps are one kind, whatever their size. Sizes of maps count as one or more than one
-    where every layer is one of torch's that does the same to any of them, else as they are.
+    Odd windows that keep the size of maps are one kind, whatever their size. Sizes of maps count as one or more where
+    every layer is one of torch's that does the same to any of them, else as they are.
     """
     parts = [(name, _settings(part)) for name, part in module.named_modules()]
     free = all(isinstance(part, _ANY_SIZE) or not _holds_tensors(part) for part in module.modules())

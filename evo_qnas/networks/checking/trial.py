@@ -13,8 +13,8 @@ from typing import Any, final
 import torch
 from torch import nn
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
-from torch.utils import _pytree as pytree
 
+from evo_qnas.data.nests import Nest, call, leaves
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.checking.census import node_named, operation_name, target_of
 from evo_qnas.networks.checking.lines import line_of_error, line_of_trace
@@ -62,7 +62,7 @@ class Trial:
 def try_network(
     network: str,
     module: nn.Module,
-    example: torch.Tensor,
+    example: Nest,
     policy: Policy,
     *,
     runtimes: Mapping[str, Runtime],
@@ -109,7 +109,7 @@ def try_network(
 
 def mean_square(outputs: Any, targets: Any) -> torch.Tensor:
     """Mean square of the differences of all tensors that a network gives."""
-    pairs = zip(pytree.tree_leaves(outputs), pytree.tree_leaves(targets), strict=True)
+    pairs = zip(leaves(outputs), leaves(targets), strict=True)
     parts = [(one - other).square().mean() for one, other in pairs if torch.is_floating_point(one)]
     return torch.stack(parts).sum()
 
@@ -127,17 +127,17 @@ def quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _learn(network: QuantizedNetwork, module: nn.Module, example: torch.Tensor, distance: Distance) -> None:
+def _learn(network: QuantizedNetwork, module: nn.Module, example: Nest, distance: Distance) -> None:
     """One step of fine-tuning.
 
     Raises:
         NetworkError: it leaves what is no number.
     """
     with torch.no_grad():
-        targets = module(example)
+        targets = call(module, example)
     optimizer, _ = quantized_optimizer([network], learning_rate=_RATE, step_learning_rate=_RATE, steps=1)
     with torch.enable_grad():
-        loss = distance(network(example), targets)
+        loss = distance(call(network, example), targets)
     if not loss.requires_grad:
         return  # a network without layers has nothing to learn
     loss.mean().backward()
@@ -145,11 +145,14 @@ def _learn(network: QuantizedNetwork, module: nn.Module, example: torch.Tensor, 
     optimizer.zero_grad(set_to_none=True)
 
 
-def _through(network: QuantizedNetwork, example: torch.Tensor, runtime: Runtime, path: Path) -> None:
+def _through(network: QuantizedNetwork, example: Nest, runtime: Runtime, path: Path) -> None:
     """Writes a network's file, opens and runs it, as far as the runtime can."""
     runtime.write(network, path)
-    if runtime.runs:
-        runtime.run(runtime.open(path), example.numpy(force=True))
+    if not runtime.runs:
+        return
+    session = runtime.open(path)
+    if isinstance(example, torch.Tensor):
+        runtime.run(session, example.numpy(force=True))
 
 
 def _refusal(
