@@ -40,6 +40,7 @@ ROOMS = {
         ["quantization", "tasks"],
         ["integer", "training"],
         ["bundle", "scoring", "export"],
+        ["checking"],
         ["testing"],
     ],
     "pipeline": [
@@ -50,6 +51,7 @@ ROOMS = {
         ["validation"],
         ["stored"],
         ["stages"],
+        ["dry_run"],
         ["check", "testing"],
         ["run"],
         ["__init__"],

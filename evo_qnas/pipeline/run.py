@@ -71,7 +71,7 @@ def run_stages(
         JobError: the cluster cannot be used, or a job's worker died every time.
     """
     stages = stages_until(until)
-    check_card(context, anew=anew)
+    context = check_card(context, anew=anew)
     with connected(cluster) as workers:
         clock = _Clock(context.paths.seconds)
         count = jobs or (default_jobs() if cluster is None else workers)

@@ -15,8 +15,10 @@ from evo_qnas.archive import Archive
 from evo_qnas.archive.front import Front
 from evo_qnas.cards import Card
 from evo_qnas.errors import CardError
+from evo_qnas.networks.checking import QuantizabilityReport
 from evo_qnas.networks.tasks.measured import AnyMetric
 from evo_qnas.pipeline.cards.problem import OperatorUse, load_card
+from evo_qnas.pipeline.check import try_card
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.run import LAST, device_of, run_stages
 from evo_qnas.pipeline.stages import RunState
@@ -201,7 +203,13 @@ class Study:
         finally:
             if isinstance(self.context.live, LiveWorkload):
                 self.context.live.withdraw()
+            # A fresh one: this one may have listed candidates that were left out.
+            self.context = replace(self.context)
         return self
+
+    def check(self) -> QuantizabilityReport:
+        """What becomes of the model and of every candidate in each runtime, before anything is trained."""
+        return try_card(self.context)
 
     @property
     def tables(self) -> Tables:

@@ -146,7 +146,9 @@ def slow_average_precision(found: list[Boxes], true: list[Boxes], threshold: flo
     for at, (_, _, hit) in enumerate(rows, start=1):
         right += hit
         points.append((right / count, right / at))
-    return float(np.mean([max((p for r, p in points if r >= recall), default=0.0) for recall in np.linspace(0, 1, 101)]))
+    return float(
+        np.mean([max((p for r, p in points if r >= recall), default=0.0) for recall in np.linspace(0, 1, 101)])
+    )
 
 
 @settings(max_examples=25, deadline=None)

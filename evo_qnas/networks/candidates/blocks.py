@@ -34,6 +34,11 @@ class BlockShape:
     channel_axis: int = 1
 
     @property
+    def is_map(self) -> bool:
+        """True where the block makes maps (channels, height, width) into maps."""
+        return len(self.inputs) == len(self.outputs) == 3 and self.channel_axis == 1
+
+    @property
     def stride(self) -> int:
         """Factor by which the output map is smaller than the input map (1 where they are no maps)."""
         if len(self.inputs) < 3 or len(self.outputs) < 3 or not self.outputs[-1]:

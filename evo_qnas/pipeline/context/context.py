@@ -15,14 +15,17 @@ from evo_qnas.data.nests import Nest
 from evo_qnas.errors import CardError
 from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
+from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.models.teachers import load_teacher
 from evo_qnas.networks.quantization.quantize import Bits
 from evo_qnas.networks.tasks.base import Task
 from evo_qnas.pipeline.cards.problem import ProblemCard, Settings
 from evo_qnas.pipeline.context.candidates import Candidates, Offers
-from evo_qnas.pipeline.context.files import made_from
+from evo_qnas.pipeline.context.digests import digest
+from evo_qnas.pipeline.context.files import made_from, read_json
 from evo_qnas.pipeline.context.fingerprints import Fingerprints
 from evo_qnas.pipeline.context.paths import RunPaths
+from evo_qnas.pipeline.context.sources import sources_of
 from evo_qnas.pipeline.context.workload import CardWorkload, Workload
 
 
@@ -85,10 +88,11 @@ class RunContext:
         return Candidates(
             card=self.card,
             paths=self.paths,
-            offers=Offers(self.card),
+            offers=Offers(self.card, self._left_out),
             shape=self.shape,
             own=self._own_block,
             taught=self._taught_block,
+            diverged=self._diverged,
         )
 
     @property
@@ -142,6 +146,41 @@ class RunContext:
     def untrained(self) -> nn.Module:
         """A teacher that is not trained yet, for shapes."""
         return self.workload.new_model()
+
+    @cached_property
+    def dry_run_fingerprint(self) -> str:
+        """A digest of all that the dry run depends on, the source of the model's classes too."""
+        offers = Offers(self.card)
+        operators = [
+            [[name, operator.label, dict(operator.parameters)] for operator in offers.offered(name)]
+            for name in self.card.blocks.names
+        ]
+        settings = self.card.model_dump(mode="json", include={"blocks", "quantization", "latency"})
+        return digest(
+            "dry run",
+            self.workload.fingerprint,
+            sources_of(self.untrained),
+            operators,
+            settings,
+            {name: runtime.versions() for name, runtime in RUNTIMES.items() if not runtime.missing()},
+        )
+
+    def left_out_fingerprint(self, block: str, operator: str) -> str:
+        """A digest of all on which it depends whether a candidate learns and is scored."""
+        scored = self.card.model_dump(mode="json", include={"quantization", "refinement"})
+        return digest("left out", self.fingerprints.candidate(block, operator), scored)
+
+    def _left_out(self) -> dict[str, frozenset[str]]:
+        """Per block the operators that the dry run left out."""
+        found: dict[str, frozenset[str]] = {}
+        known = read_json(self.paths.check, self.dry_run_fingerprint) if self.paths.check.is_file() else None
+        for each in () if known is None else known["report"]["left_out"]:
+            found[each["block"]] = found.get(each["block"], frozenset()) | {each["operator"]}
+        return found
+
+    def _diverged(self, block: str, operator: str) -> bool:
+        path = self.paths.diverged(block, operator)
+        return path.is_file() and read_json(path, self.left_out_fingerprint(block, operator)) is not None
 
     def _taught_block(self, block: str) -> nn.Module:
         return self.teacher.get_submodule(block)
