@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils import _pytree as pytree
+
+from evo_qnas.data.nests import Nest, call, joined, leaves, parts, rows
 
 
 @torch.no_grad()
-def estimate_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor], *, behind: Collection[str] = ()) -> None:
+def estimate_batch_norm(network: nn.Module, batches: Iterable[Nest], *, behind: Collection[str] = ()) -> None:
     """Replaces, in place, the running statistics of BatchNorms by those over `batches` of train images.
 
     Each layer's statistics are those under the new statistics of the layers before it, as in training.
@@ -24,18 +25,18 @@ def estimate_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor], *, 
 
     Source: Yu et al. 2020, BigNAS, section 3.3 (BatchNorm calibration).
     """
-    parts = list(batches)
+    given = list(batches)
     layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     if behind:
-        running = _running_behind(network, behind, parts[0][:2])
+        running = _running_behind(network, behind, rows(given[0], slice(0, 2)))
         layers = [layer for layer in layers if layer in running]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None
         layer.train()
-    for batch in parts:
-        network(batch)
+    for batch in given:
+        call(network, batch)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
         layer.eval()
@@ -43,7 +44,7 @@ def estimate_batch_norm(network: nn.Module, batches: Iterable[torch.Tensor], *, 
 
 @torch.no_grad()
 def estimate_where_it_helps(
-    network: nn.Module, teacher: nn.Module, batches: Iterable[torch.Tensor], *, replaced: Collection[str]
+    network: nn.Module, teacher: nn.Module, batches: Iterable[Nest], *, replaced: Collection[str]
 ) -> bool:
     """True where new statistics behind the first replaced block bring the outputs nearer to the teacher's.
 
@@ -57,8 +58,8 @@ def estimate_where_it_helps(
         batches: of train images, at least two images together.
         replaced: names of the submodules that are not the teacher's own.
     """
-    images = torch.cat(list(batches))
-    estimating, judging = images[::2].split(_BATCH), images[1::2].split(_BATCH)
+    examples = joined(list(batches))
+    estimating, judging = (parts(rows(examples, slice(first, None, 2)), _BATCH) for first in (0, 1))
     layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     before = [{name: value.clone() for name, value in layer.state_dict().items()} for layer in layers]
     error = _output_error(network, teacher, judging)
@@ -74,7 +75,7 @@ def estimate_where_it_helps(
 _BATCH = 64
 
 
-def _running_behind(network: nn.Module, names: Collection[str], example: torch.Tensor) -> set[nn.Module]:
+def _running_behind(network: nn.Module, names: Collection[str], example: Nest) -> set[nn.Module]:
     """The BatchNorms that run inside or after the first of the named submodules."""
     begun: list[bool] = []
     running: set[nn.Module] = set()
@@ -93,15 +94,15 @@ def _running_behind(network: nn.Module, names: Collection[str], example: torch.T
         for module in network.modules():
             if isinstance(module, _BatchNorm):
                 stack.callback(module.register_forward_pre_hook(note).remove)
-        network(example)
+        call(network, example)
     return running
 
 
-def _output_error(network: nn.Module, teacher: nn.Module, batches: Collection[torch.Tensor]) -> float:
+def _output_error(network: nn.Module, teacher: nn.Module, batches: Collection[Nest]) -> float:
     """Squared distance of all outputs from the teacher's."""
     error = 0.0
     for batch in batches:
-        ours, theirs = pytree.tree_leaves(network(batch)), pytree.tree_leaves(teacher(batch))
+        ours, theirs = leaves(call(network, batch)), leaves(call(teacher, batch))
         for one, other in zip(ours, theirs, strict=True):
             if one.is_floating_point():
                 error += float((one - other).double().square().sum())
