@@ -69,7 +69,11 @@ def main() -> None:
         if found is None or options.again or options.only or (options.failed and not passed(found)):
             row = run_process(name, options.output, options.seconds, options.memory_gb)
             Console().print(f"{name}: {summary_of(row)}", highlight=False, markup=False, soft_wrap=True)
-    rows = {name: json.loads((options.output / f"{name}.json").read_text()) for name in NETWORKS if (options.output / f"{name}.json").exists()}
+    rows = {
+        name: json.loads((options.output / f"{name}.json").read_text())
+        for name in NETWORKS
+        if (options.output / f"{name}.json").exists()
+    }
     write_tables(rows, NETWORKS, options.output)
     if options.check:
         sys.exit(0 if enough(rows) else 1)

@@ -102,12 +102,12 @@ def _maps(name: str, encoder: str, size: int = 64) -> Entry:
     path = f"segmentation_models_pytorch:{name}"
     build = _made(path, encoder_name=encoder, encoder_weights=None, classes=19)
     label = f"{name}-{encoder}"
-    return Entry(name=label, library="segmentation_models_pytorch", kind="segmentation", build=build, shape=(3, size, size))
+    return Entry(
+        name=label, library="segmentation_models_pytorch", kind="segmentation", build=build, shape=(3, size, size)
+    )
 
 
-def _sound(
-    name: str, library: str, path: str, shape: tuple[int, ...], /, *, axis: int = 1, **options: Any
-) -> Entry:
+def _sound(name: str, library: str, path: str, shape: tuple[int, ...], /, *, axis: int = 1, **options: Any) -> Entry:
     build = _made(path, **options)
     return Entry(name=name, library=library, kind="audio", build=build, shape=shape, axis=axis)
 
@@ -147,7 +147,10 @@ _TIMM = (
     *(_timm(name) for name in ("convnextv2_atto", "poolformer_s12", "efficientvit_b0", "hardcorenas_a")),
     *(_timm(name) for name in ("tf_efficientnet_lite0", "rexnet_100", "resnest14d", "skresnet18", "dla34")),
     *(_timm(name) for name in ("hrnet_w18_small", "pvt_v2_b0", "regnetz_005", "lcnet_050", "tinynet_e")),
-    *(_timm(name) for name in ("res2net50_26w_4s", "cspresnet50", "starnet_s1", "xcit_nano_12_p16_224", "eca_nfnet_l0")),
+    *(
+        _timm(name)
+        for name in ("res2net50_26w_4s", "cspresnet50", "starnet_s1", "xcit_nano_12_p16_224", "eca_nfnet_l0")
+    ),
     *(_timm(name, 96, img_size=96) for name in ("deit_tiny_patch16_224", "vit_tiny_patch16_224", "mixer_s32_224")),
     *(_timm(name, 96, img_size=96) for name in ("gmlp_ti16_224", "coat_lite_tiny")),
     _timm("efficientformer_l1", 224),

@@ -35,9 +35,13 @@ class Labels(Task):
         return outcomes_of(network, data, self._right)
 
     def _right(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return (outputs.argmax(self.axis) == labels).float().flatten(1 if labels.ndim > 1 else 0).reshape(
-            len(labels), -1
-        ).mean(1)
+        return (
+            (outputs.argmax(self.axis) == labels)
+            .float()
+            .flatten(1 if labels.ndim > 1 else 0)
+            .reshape(len(labels), -1)
+            .mean(1)
+        )
 
     def metric(self, network: nn.Module, data: Images) -> float:
         """Share of right positions, 0..1."""
