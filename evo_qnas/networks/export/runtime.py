@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.operations.operation import Operation
 from evo_qnas.networks.export.common.latency import Latency, Timing
@@ -73,7 +73,7 @@ class CheckSettings:
         latency: measure latency.
     """
 
-    images: Images
+    images: Examples
     task: Task
     seed: int = 0
     latency: bool = True

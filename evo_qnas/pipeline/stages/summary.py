@@ -42,7 +42,7 @@ class SummaryStage(Stage):
 
     def fingerprint(self, context: RunContext) -> str:
         """That of the whole card."""
-        return digest("summary", context.fingerprints.tables, context.card.model_dump(mode="json"))
+        return digest("summary", context.fingerprints.tables, context.description)
 
     def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
         """The state with the summary."""
@@ -64,7 +64,7 @@ def summarize(context: RunContext, state: RunState, *, seconds: dict[str, float]
     splits, task = context.splits, context.task
     return RunSummary(
         card=context.name,
-        task=context.card.task,
+        task=context.workload.task_name,
         metric=metric_value(task),
         seconds=seconds,
         teacher_float=FloatTeacher(

@@ -9,6 +9,7 @@ import numpy as np
 
 from evo_qnas.errors import DivergenceError
 from evo_qnas.files import write_text
+from evo_qnas.networks.bundle import write_bundle
 from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.models.weights import load_weights, save_weights
 from evo_qnas.networks.quantization.costs import costs_of
@@ -80,6 +81,7 @@ class Validation:
             size_bytes=costs_of(quantized, 8).size_bytes,
         )
         save_weights(quantized.stored(), folder / "weights.safetensors", {"fingerprint": fingerprint})
+        write_bundle(quantized, folder, fingerprint=fingerprint, facts=context.facts)
         save_weights({"outcomes": counts}, folder / OUTCOMES, {"fingerprint": fingerprint})
         write_text(folder / "network.json", to_json({"fingerprint": fingerprint, **network.measured()}))
         return network
