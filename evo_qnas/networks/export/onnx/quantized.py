@@ -138,7 +138,11 @@ class QuantizedGraph:
         name = builder.node(
             "ConvTranspose",
             *(self.dequantize(source), weights, *inputs[1:]),
-            **{"strides": strides, "pads": pads * 2, "output_padding": extra, "dilations": dilations, "group": count},
+            strides=strides,
+            pads=pads * 2,
+            output_padding=extra,
+            dilations=dilations,
+            group=count,
         )
         return Floats(name=name)
 
