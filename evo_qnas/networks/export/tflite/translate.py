@@ -68,6 +68,7 @@ class Translation:
         self.builder = TfliteBuilder()
         self.values: dict[fx.Node, Value] = {}
         self.inputs: dict[str, int] = {}
+        self.codes: dict[str, Tensor] = {}
         self.refused: list[str] = []
 
     def content(self) -> bytes:
@@ -143,7 +144,9 @@ class Translation:
             return layer(self.builder, node, module, source)
         if not isinstance(module, ActivationQuantizer):
             raise not_quantized(node)
-        return quantized(self.builder, module, source)
+        made = quantized(self.builder, module, source)
+        self.codes[module.name] = made
+        return made
 
     def _argument(self, argument: Any) -> Any:
         if isinstance(argument, (list, tuple)):
