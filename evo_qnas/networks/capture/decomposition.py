@@ -43,7 +43,6 @@ def plain_of(target: Any) -> Any:
 def _table(program: Any) -> dict[Any, Any] | None:
     """What takes unknown operations apart; None where there is nothing to do."""
     ours = {
-        ATEN.scaled_dot_product_attention.default: _attention,
         ATEN.gru.input: gru,
         ATEN.lstm.input: lstm,
         ATEN.rnn_tanh.input: rnn_tanh,
@@ -72,14 +71,12 @@ def _table(program: Any) -> dict[Any, Any] | None:
     return table if table or again else None
 
 
-# Layers and products that quantization rewrites itself, and what BatchNorm is after one round.
+# Layers and what capture rewrites itself, and BatchNorm as it is after one round.
 _KEPT = {
-    *(ATEN.addmm.default, ATEN.mm.default, ATEN.matmul.default, ATEN.bmm.default, ATEN.embedding.default),
-    *(ATEN.conv_transpose1d.default, ATEN.conv_transpose2d.input, ATEN.conv3d.default, ATEN.conv1d.padding),
-    *(ATEN._native_batch_norm_legit_no_training.default, ATEN.to.dtype, ATEN._to_copy.default),
+    *(ATEN.embedding.default, ATEN.conv3d.default, ATEN._native_batch_norm_legit_no_training.default),
     *(ATEN.zeros.default, ATEN.ones.default, ATEN.full.default, ATEN.zeros_like.default, ATEN.ones_like.default),
     *(ATEN.full_like.default, ATEN.new_zeros.default, ATEN.new_ones.default, ATEN.new_full.default),
-    *(ATEN.split_with_sizes.default, ATEN.split.Tensor, ATEN.unbind.int, ATEN.stack.default),
+    *(ATEN._to_copy.default, ATEN.to.dtype_layout, ATEN.to.device),
 }
 
 
@@ -88,9 +85,8 @@ def _working(program: Any) -> list[fx.Node]:
     inputs = set(program.graph_signature.user_inputs)
     reached: set[fx.Node] = set()
     for node in program.graph.nodes:
-        if (node.op == "placeholder" and node.name in inputs) or (
-            node.op == "call_function" and any(source in reached for source in node.all_input_nodes)
-        ):
+        entered = node.op == "placeholder" and node.name in inputs
+        if entered or (node.op == "call_function" and any(source in reached for source in node.all_input_nodes)):
             reached.add(node)
     return [node for node in reached if node.op == "call_function"]
 
@@ -112,30 +108,3 @@ def _looks(node: fx.Node) -> bool:
     """True for a view of another tensor."""
     schema = getattr(node.target, "_schema", None)
     return schema is not None and not schema.is_mutable and any(r.alias_info is not None for r in schema.returns)
-
-
-def _attention(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    *,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> torch.Tensor:
-    """Attention by two products and a softmax; dropout is none in evaluation mode."""
-    if enable_gqa:
-        key, value = (part.repeat_interleave(query.size(-3) // part.size(-3), -3) for part in (key, value))
-    factor = query.size(-1) ** -0.5 if scale is None else scale
-    scores = torch.matmul(query * factor, key.transpose(-2, -1))
-    if is_causal:
-        rows, columns = query.size(-2), key.size(-2)
-        later = torch.ones(rows, columns, dtype=torch.bool, device=query.device).triu(1)
-        scores = scores.masked_fill(later, -torch.inf)
-    if attn_mask is not None and attn_mask.dtype is torch.bool:
-        scores = scores.masked_fill(attn_mask.logical_not(), -torch.inf)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    return torch.matmul(torch.softmax(scores, -1), value)

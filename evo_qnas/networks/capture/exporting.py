@@ -1,12 +1,14 @@
 """A network as a program of torch.export: its arguments, a batch of any size, and errors with the user's line."""
 
+import inspect
 import linecache
+import logging
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,7 +28,6 @@ FAILURES = (
     torch._dynamo.exc.TorchDynamoException,
 )
 _OURS = (str(Path(torch.__file__).parent), str(Path(evo_qnas.__file__).parent))
-# Lines of a message that are shown: the first says what, the others where in torch.
 _WAY_OUT = (
     "rewrite it without control flow or sizes that depend on values, or keep this part outside the network"
     " (outside the named blocks and the wrapped module)"
@@ -83,9 +84,7 @@ def export_program(network: nn.Module, example: Example) -> tuple[Any, int | Non
 
 
 def _names(network: nn.Module, count: int) -> list[str]:
-    from inspect import signature
-
-    return list(signature(network.forward).parameters)[:count]
+    return list(inspect.signature(network.forward).parameters)[:count]
 
 
 def _batched(leaf: Any, count: int) -> bool:
@@ -108,9 +107,14 @@ def _tracing(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def without_warnings() -> Iterator[None]:
     """Inside, what torch and the network warn of while they are traced is not shown."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 def refusal(network: nn.Module, error: Exception) -> NetworkError:
@@ -126,5 +130,5 @@ def _place(error: BaseException) -> str:
         inside = frame.filename.startswith(_OURS) or frame.filename.startswith("<")
         if not inside and "/site-packages/torch/" not in frame.filename and frame.lineno is not None:
             line = linecache.getline(frame.filename, frame.lineno).strip()
-            place = f", at {Path(frame.filename).name}:{frame.lineno}: {cast(str, line)}"
+            place = f", at {Path(frame.filename).name}:{frame.lineno}: {line}"
     return place

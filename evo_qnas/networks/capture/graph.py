@@ -12,6 +12,7 @@ from evo_qnas.networks.capture.normalization import fold_batch_norm
 from evo_qnas.networks.capture.operations.operation import ATEN, Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import Overloads, operation_of
 from evo_qnas.networks.capture.rewriting import make_plain, products_to_linear, simplify
+from evo_qnas.networks.capture.signature import results_of
 from evo_qnas.networks.capture.tensors import float_part_name, value
 
 __all__ = [
@@ -80,8 +81,10 @@ def last_upsampling(graph: fx.GraphModule) -> fx.Node | None:
 
     A runtime has to compute what comes before it: the low-resolution logits of a segmentation network.
     """
-    output: Any = next(node for node in graph.graph.nodes if node.op == "output").args[0]
-    last = output[0] if isinstance(output, (tuple, list)) else output
+    results = results_of(graph)
+    last = results[0]
+    if len(results) != 1 or not isinstance(last, fx.Node):
+        return None
     operation = operation_of(last.target) if last.op == "call_function" else None
     return last if operation is not None and operation.resizes else None
 

@@ -65,8 +65,8 @@ def products_to_linear(graph: fx.GraphModule) -> None:
 
 
 _PRODUCTS: Mapping[Any, Callable[[fx.Node], tuple[Any, Any, Any]]] = {
-    ATEN.mm.default: lambda node: (None, *node.args[:2]),
-    ATEN.matmul.default: lambda node: (None, *node.args[:2]),
+    ATEN.mm.default: lambda node: (None, node.args[0], node.args[1]),
+    ATEN.matmul.default: lambda node: (None, node.args[0], node.args[1]),
     ATEN.addmm.default: lambda node: (node.args[0], node.args[1], node.args[2]),
 }
 
@@ -109,7 +109,7 @@ def _filled(graph: fx.GraphModule, node: fx.Node) -> None:
     filling: Any = argument if "full" in name else 1 if "ones" in name else 0
     if isinstance(filling, fx.Node):
         return
-    shape = [size if isinstance(size, int) else 1 for size in result.shape]
+    shape = [1] * result.ndim
     put(graph, f"filled_{node.name}", torch.full(shape, filling, dtype=result.dtype), learns=False)
     sizes: Any = node.args[1] if "new_" in name else node.args[0]
     with graph.graph.inserting_before(node):

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-__all__ = ["FLOAT_PART", "float_part_name", "own_float_parts", "put", "replace_by_tensor", "value"]
+__all__ = ["FLOAT_PART", "drop_unread", "float_part_name", "own_float_parts", "put", "replace_by_tensor", "value"]
 
 # Stored names of float parts begin so: no layer or quantizer, which are called as operations of ATen, does.
 FLOAT_PART = "float."
@@ -53,6 +53,17 @@ def replace_by_tensor(graph: fx.GraphModule, node: fx.Node, tensor: torch.Tensor
     node.replace_all_uses_with(new)
     graph.graph.erase_node(node)
     return new
+
+
+def drop_unread(graph: fx.GraphModule) -> None:
+    """Removes tensors of a graph that no node reads and no module of it has."""
+    read = {str(node.target) for node in graph.graph.nodes if node.op == "get_attr"}
+    modules = tuple(f"{node.target}." for node in graph.graph.nodes if node.op == "call_module")
+    tensors = [*graph.named_parameters(remove_duplicate=False), *graph.named_buffers(remove_duplicate=False)]
+    for name, _ in tensors:
+        if name not in read and not name.startswith(modules):
+            path, _, last = name.rpartition(".")
+            delattr(graph.get_submodule(path), last)
 
 
 def own_float_parts(graph: fx.GraphModule) -> None:

@@ -13,39 +13,59 @@ from typing import Any, final
 import torch
 from jaxtyping import Float
 from torch import fx, nn
+from torch.utils import _pytree as pytree
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import last_upsampling
-from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals
+from evo_qnas.networks.capture.exporting import Example, arguments_of_example, batch_size
+from evo_qnas.networks.capture.graph import last_upsampling, static_batch
+from evo_qnas.networks.capture.operations.integers import Pending, Reals
 from evo_qnas.networks.capture.operations.operation import arguments_of
-from evo_qnas.networks.integer.steps import compute
+from evo_qnas.networks.capture.pieces import in_pieces
+from evo_qnas.networks.capture.signature import argument_names, input_leaves, nested_output, results_of
+from evo_qnas.networks.integer.steps import compute, floats_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
 
 @torch.no_grad()
-def run_in_integers(network: QuantizedNetwork, images: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:
-    """The network's output, float32: codes minus zero point, times scale.
+def run_in_integers(network: QuantizedNetwork, example: Example) -> Any:
+    """What the network gives, in its nesting, float32: codes minus zero point, times scale.
 
     An operation without a meaning in integers is computed in float32 between quantizers, see `integer.steps`. Of a
     network that ends in up-sampling, what comes before it: the low-resolution logits.
 
+    Args:
+        network: calibrated.
+        example: a tensor, a tuple of positional arguments, or a mapping of arguments by name.
+
     Raises:
-        NetworkError: the network's output is not quantized.
+        NetworkError: the network is not calibrated.
     """
+    size = static_batch(network.graph)
+    arguments, keywords = arguments_of_example(example)
+    if size is None or batch_size((arguments, keywords)) == size:
+        return _run(network, example)
+    return in_pieces(lambda given, named: _run(network, named or given), size, arguments, keywords)
+
+
+def _run(network: QuantizedNetwork, example: Example) -> Any:
     graph = network.graph
-    last = last_upsampling(graph)
-    values: dict[fx.Node, Any] = {}
+    last, given = last_upsampling(graph), iter(input_leaves(graph, example))
+    values: dict[Any, Any] = {}
     for node in graph.graph.nodes:
-        if last is not None and node == last:
-            return _output(values[node.args[0]])
+        if node == last or node.op == "output":
+            results = [last.args[0]] if last is not None else results_of(graph)
+            return nested_output(graph, [floats_of(values.get(result, result)) for result in results])
         if node.op == "placeholder":
-            values[node] = Pending(Reals(images.numpy(force=True)))
-        elif node.op == "output":
-            result: Any = node.args[0]
-            return _output(values[result[0] if isinstance(result, (tuple, list)) else result])
+            values[node] = _input(next(given))
         else:
             values[node] = compute(graph, node, values)
     raise NetworkError("the network has no output")
+
+
+def _input(leaf: Any) -> Any:
+    """Floats wait for their quantizer, everything else is as it is."""
+    floating = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
+    return Pending(Reals(leaf.numpy(force=True))) if floating else leaf
 
 
 @final
@@ -66,9 +86,13 @@ class InIntegers(nn.Module):
         self.network = network
         self.last = last_upsampling(network.graph)
 
-    def forward(self, x: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:
-        """The network's output, float32, up-sampled where the network ends so."""
-        return upsampled(self.last, run_in_integers(self.network, x))
+    def forward(self, *arguments: Any, **keywords: Any) -> Any:
+        """What the network gives, float32, up-sampled where it ends so."""
+        given = run_in_integers(self.network, {**self._by_name(arguments), **keywords} if keywords else arguments)
+        return given if self.last is None else pytree.tree_map(lambda leaf: upsampled(self.last, leaf), given)
+
+    def _by_name(self, arguments: tuple[Any, ...]) -> dict[str, Any]:
+        return dict(zip(argument_names(self.network.graph), arguments, strict=False))
 
 
 def upsampled(last: fx.Node | None, logits: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:
@@ -78,9 +102,3 @@ def upsampled(last: fx.Node | None, logits: Float[torch.Tensor, "n ..."]) -> Flo
     operation: Any = last.target
     made: torch.Tensor = operation(logits, *arguments_of(last)[1:])
     return made
-
-
-def _output(value: Any) -> Float[torch.Tensor, "..."]:
-    if not isinstance(value, Centred):
-        raise NetworkError("the network's output is not quantized")
-    return torch.from_numpy(value.floats)

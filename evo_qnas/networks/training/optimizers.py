@@ -15,7 +15,7 @@ def learnable(networks: Sequence[QuantizedNetwork]) -> tuple[list[nn.Parameter],
     weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias) if parameter is not None]
     weights += [part for n in networks for part in n.float_parts.values() if isinstance(part, nn.Parameter)]
     thetas = [module.theta for network in networks for module in network.modules() if isinstance(module, Scale)]
-    return weights, thetas
+    return list(dict.fromkeys(weights)), list(dict.fromkeys(thetas))
 
 
 def quantized_optimizer(

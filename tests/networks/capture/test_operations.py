@@ -145,7 +145,7 @@ def test_every_operation_of_ours_has_its_name_and_overloads_of_its_own() -> None
 def test_the_sets_of_a_role_have_those_of_other_packages() -> None:
     assert ATEN.fliplr.default in LAYOUT
     assert ATEN.threshold.default in ACTIVATIONS
-    assert set(CONVOLUTIONS) == {ATEN.conv2d.default, ATEN.conv2d.padding, ATEN.conv1d.default}
+    assert {ATEN.conv2d.default, ATEN.conv2d.padding, ATEN.conv1d.default} <= set(CONVOLUTIONS)
     assert {ATEN.relu_.default, ATEN.clamp.default, ATEN.clamp_min_.default} <= set(ACTIVATIONS)
     assert "no operation" not in LAYOUT
 

@@ -24,6 +24,9 @@ class Role(Enum):
 
     Attributes:
         CONVOLUTION: a layer with integer weights, outputs first; channels of its maps are the second axis.
+        TRANSPOSED_CONVOLUTION: a layer with integer weights, which quantized layers keep outputs first too; channels of
+            its maps are the second axis.
+        EMBEDDING: a layer whose integer rows are chosen by integers; channels are the last axis.
         LINEAR: a layer with integer weights; channels are the last axis.
         NORMALIZATION: folded into the convolution before it where that is its only reader.
         ACTIVATION: cuts values to limits, which the quantizer behind it takes over.
@@ -36,6 +39,8 @@ class Role(Enum):
     """
 
     CONVOLUTION = "convolution"
+    TRANSPOSED_CONVOLUTION = "transposed convolution"
+    EMBEDDING = "embedding"
     LINEAR = "linear"
     NORMALIZATION = "normalization"
     ACTIVATION = "activation"

@@ -12,7 +12,7 @@ from evo_qnas.registry import Registry
 
 # An operation is the constant of its name in the file of its family.
 _FAMILIES = {
-    "layers": "conv2d conv1d linear batch_norm",
+    "layers": "conv2d conv1d conv3d conv_transpose1d conv_transpose2d embedding linear batch_norm",
     "activations": "relu relu6 hardtanh clamp clamp_min clamp_max",
     "layout": (
         "flatten unflatten view reshape squeeze unsqueeze contiguous alias dropout clone to permute transpose "

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ACTIVATIONS, LAYOUT, float_part_name, last_upsampling, value
-from evo_qnas.networks.capture.operations.operation import arguments_of
+from evo_qnas.networks.capture.operations.operation import Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.export.common.arguments import narrowed_limits, not_quantized, require_calibrated
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
@@ -37,6 +37,7 @@ from evo_qnas.networks.export.tflite.values import (
     outer_order,
     shape_of,
 )
+from evo_qnas.networks.export.tflite.weights import embedded
 from evo_qnas.networks.export.tflite.windows import WINDOW_TABLE
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
@@ -140,6 +141,8 @@ class Translation:
     def _module(self, node: fx.Node) -> Value:
         source = self._argument(node.args[0])
         module = self.graph.get_submodule(str(node.target))
+        if isinstance(module, QuantizedLayer) and module.role is Role.EMBEDDING:
+            return embedded(self.builder, module, placed(self.builder, source))
         if isinstance(module, QuantizedLayer) and are_codes(source):
             return layer(self.builder, node, module, source)
         if not isinstance(module, ActivationQuantizer):
