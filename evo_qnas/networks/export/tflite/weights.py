@@ -57,7 +57,6 @@ def stored_weights(
     return source.tensor, builder.named[name], builder.named[known]
 
 
-
 def embedded(builder: TfliteBuilder, layer: QuantizedLayer, positions: Tensor) -> Tensor:
     """Rows of a table of codes, as floats: a scale for each row, or one for all.
 
