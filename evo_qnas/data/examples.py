@@ -1,7 +1,7 @@
 """The one interface of data: examples that are counted, taken by index and read in batches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -29,6 +29,10 @@ class Examples(ABC):
     def sample(self) -> Any:
         """Inputs of one example, as they are stored: for shapes alone."""
 
+    def batches(self, size: int = 64) -> Iterator[tuple[Any, Any]]:
+        """Inputs and targets of all examples in order, `size` at a time."""
+        return self.parts(size)
+
     def parts(self, size: int) -> Iterator[tuple[Any, Any]]:
         """All examples in order, `size` at a time, as `take` gives them."""
         for start in range(0, len(self), size):
@@ -45,9 +49,12 @@ class Splits:
         search: scores choices and checks predictions; never trained on.
         test: touched by final validation only.
         classes: class names; () where there are none.
+        preprocessing: how raw inputs become those that models get, None where nothing is known: `mean` and `std` that
+            are taken out after a division by `divide`, `layout`, `channels`, `size` (height, width).
     """
 
     train: Examples
     search: Examples
     test: Examples
     classes: tuple[str, ...]
+    preprocessing: Mapping[str, Any] | None = None

@@ -1,7 +1,8 @@
 """Nests of tensors: one tensor, or tuples, lists, dicts and registered classes of them, as models take and give."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from torch import nn
@@ -73,3 +74,37 @@ def call(network: nn.Module, inputs: Nest) -> Any:
     if isinstance(inputs, dict):
         return network(**inputs)
     return network(inputs)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """The shape of a nest: where its tensors go, and what else stands in it.
+
+    Attributes:
+        spec: of all leaves.
+        others: leaves that are no tensors, in their places; `Structure` itself stands for a tensor.
+    """
+
+    spec: pytree.TreeSpec
+    others: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, nest: Nest) -> "Structure":
+        """The structure of a nest."""
+        found, spec = pytree.tree_flatten(nest)
+        return cls(spec=spec, others=tuple(Structure if isinstance(leaf, torch.Tensor) else leaf for leaf in found))
+
+    def restored(self, nest: Nest) -> Nest:
+        """The tensors of another nest in this structure; the nest as it is where it has another number of them.
+
+        Example:
+            >>> Structure.of({"a": torch.zeros(1), "b": None}).restored([torch.ones(2)])
+            {'a': tensor([1., 1.]), 'b': None}
+        """
+        tensors = leaves(nest)
+        if len(tensors) != sum(other is Structure for other in self.others):
+            return nest
+        waiting = iter(tensors)
+        filled = [next(waiting) if other is Structure else other for other in self.others]
+        return pytree.tree_unflatten(filled, self.spec)

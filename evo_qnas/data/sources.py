@@ -51,6 +51,7 @@ DATA_SOURCES: Registry[DataSource] = Registry(
         "cityscapes": "evo_qnas.data.cityscapes:Cityscapes",
         "streets": "evo_qnas.data.streets.loading:Streets",
         "folder": "evo_qnas.data.folder:Folder",
+        "image_folder": "evo_qnas.data.image_folder:ImageFolder",
     },
     error=DataError,
 )

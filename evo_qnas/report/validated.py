@@ -68,13 +68,18 @@ def _notes(summary: Mapping[str, Any], metric: Metric) -> list[str]:
     if whole.get("metric") is not None:
         value = f"{_scaled(metric, whole['metric']):{metric.spec}} {metric.unit}".rstrip()
         notes.append(f"The teacher in float has {value}.")
+    if all("metric_stderr" in entry and entry["metric_stderr"] is None for entry in summary["networks"]):
+        notes.append(
+            f"{metric.name} is one number for all examples, with no standard error: a metric that gives one for each "
+            "example says how sure differences are."
+        )
     if any("tied_with" in entry for entry in summary["networks"]):
         notes.append(
             "Standing: on the front of metric and size as measured, or the network that beats it. "
             f"Tied: networks of that front whose {metric.name} differs by less than 1.96 standard errors of the "
             "difference, so that these images cannot tell them apart."
         )
-    if any(_part(entry, "minus_teacher_int8") for entry in summary["networks"]):
+    if any(_part(entry, "minus_teacher_int8").get("stderr") is not None for entry in summary["networks"]):
         notes.append("Minus teacher INT8: ± one standard error of the difference on these same images.")
     for entry in summary.get("rounds") or ():
         tau = entry["kendall_tau"][entry["predictor"]]

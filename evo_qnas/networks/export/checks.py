@@ -44,7 +44,7 @@ def check_file(runtime: Runtime, network: QuantizedNetwork, path: Path, settings
 def stored_bytes(network: QuantizedNetwork) -> int:
     """`size_bytes` of a network, as the tables count it."""
     # Bits of activations count for bit operations alone, which are not asked for.
-    return costs_of(network.layers, network.quantizers, 8).size_bytes
+    return costs_of(network, 8).size_bytes
 
 
 def compressed_bytes(content: bytes) -> int:

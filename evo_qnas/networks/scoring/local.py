@@ -99,7 +99,7 @@ def score_operator(
                 activation_bits=activation,
                 score=score,
                 stderr=stderr,
-                costs=costs_of(network.layers, network.quantizers[1:], activation),
+                costs=costs_of(network, activation, image=False),
             )
         )
     return scores
@@ -123,8 +123,7 @@ def fixed_costs(
 ) -> Costs:
     """Costs of everything outside the blocks, the network's input quantizer included."""
     network = quantize(teacher, example, Policy(fixed=fixed, blocks=dict.fromkeys(blocks, fixed), scheme=scheme))
-    layers = [layer for layer in network.layers if not layer.block]
-    return costs_of(layers, [q for q in network.quantizers if not q.block], fixed.activation)
+    return costs_of(network, fixed.activation, block="")
 
 
 def assemble_quantized(

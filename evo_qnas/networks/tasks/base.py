@@ -13,6 +13,7 @@ from torch import nn
 from evo_qnas.data import Examples, Splits
 from evo_qnas.data.nests import call, leaves
 from evo_qnas.errors import CardError, NetworkError
+from evo_qnas.importing import imported
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.registry import Registry
 from evo_qnas.summary import Metric
@@ -164,12 +165,15 @@ class Task(ABC):
         """The metric of outcomes."""
 
     @abstractmethod
-    def stderr(self, outcomes: Outcomes, *, seed: int) -> float:
-        """Standard error of `metric_of`, as the examples are a sample; `seed` is that of resamples, if there are."""
+    def stderr(self, outcomes: Outcomes, *, seed: int) -> float | None:
+        """Standard error of `metric_of`, as the examples are a sample; `seed` is that of resamples, if there are.
+
+        None where the outcomes are one number for all examples.
+        """
 
     @abstractmethod
-    def difference(self, one: Outcomes, other: Outcomes, *, seed: int) -> tuple[float, float]:
-        """Metric of one network minus that of another, and the standard error, each example paired with itself.
+    def difference(self, one: Outcomes, other: Outcomes, *, seed: int) -> tuple[float, float | None]:
+        """Metric of one network minus that of another, and the standard error if known, examples paired.
 
         Networks err on the same examples, so that their difference is surer than either metric.
 
@@ -209,6 +213,30 @@ TASKS: Registry[Task] = Registry(
     },
     error=CardError,
 )
+
+
+def find_task(name: str) -> Task:
+    """The task that a card names: an entry of `TASKS`, or `module:object`, a task or a class of one.
+
+    Raises:
+        CardError: there is none.
+    """
+    if ":" not in name:
+        return TASKS.get(name)
+    found = imported(name, key="task", error=CardError)
+    made = found() if isinstance(found, type) else found
+    if not isinstance(made, Task):
+        raise CardError(f"task = {name!r} is a {type(made).__name__}, not a networks.tasks.base.Task")
+    return made
+
+
+def known_task(name: str) -> str:
+    """`name`, where it is an entry of `TASKS` or of the form `module:object`; nothing is imported.
+
+    Raises:
+        CardError: it is neither.
+    """
+    return name if ":" in name else TASKS.require(name)
 
 
 def is_better(task: Task, value: float, best: float) -> bool:

@@ -11,7 +11,7 @@ from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
 from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES
-from evo_qnas.networks.tasks.base import TASKS
+from evo_qnas.networks.tasks.base import find_task, known_task
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
 from evo_qnas.pipeline.cards.search import FurtherSearch, PredictorCard, SearchCard, Share
@@ -140,19 +140,24 @@ class ProblemCard(Settings):
     """A card of `problems/`: one whole run.
 
     Attributes:
-        task: one of `networks.tasks.TASKS`.
-        data: which examples, and how they are split.
+        task: one of `networks.tasks.TASKS`, or `module:object`.
+        data: which examples, and how they are split; `module:function` is short for that name.
         teacher: the model, and how it is trained.
     """
 
-    task: Annotated[str, AfterValidator(TASKS.require)]
+    task: Annotated[str, AfterValidator(known_task)]
     data: DataCard
     teacher: TeacherCard
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _plain_name(cls, data: Any) -> Any:
+        return {"name": data} if isinstance(data, str) else data
 
     @model_validator(mode="after")
     def _fits_the_task(self) -> "ProblemCard":
         """Settings of training are those that the task can use."""
-        TASKS.get(self.task).check_settings(self.teacher.training.values, self.finetuning.values)
+        find_task(self.task).check_settings(self.teacher.training.values, self.finetuning.values)
         return self
 
 

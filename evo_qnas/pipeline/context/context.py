@@ -14,6 +14,7 @@ from evo_qnas.data import Splits
 from evo_qnas.data.nests import Nest
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
+from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
 from evo_qnas.networks.checking import LeftOut
 from evo_qnas.networks.export import RUNTIMES
@@ -111,6 +112,11 @@ class RunContext:
     def splits(self) -> Splits:
         """The data; what is decoded or spooled is kept in `data/`."""
         return self.workload.splits(self.paths.data, joblib.cpu_count())
+
+    @property
+    def facts(self) -> Facts:
+        """What networks need beside their numbers: class names and preprocessing."""
+        return Facts(classes=self.splits.classes, preprocessing=self.splits.preprocessing)
 
     @property
     def calibration(self) -> Nest:

@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from evo_qnas.data import Splits, load_splits
-from evo_qnas.errors import CardError
+from evo_qnas.errors import CardError, DataError
+from evo_qnas.fingerprints import digest as callable_digest
+from evo_qnas.importing import imported
 from evo_qnas.networks.models.teachers import build_teacher, load_teacher
-from evo_qnas.networks.tasks.base import TASKS, Task
+from evo_qnas.networks.tasks.base import Task, find_task
 from evo_qnas.pipeline.cards.learning import TeacherCard
 from evo_qnas.pipeline.cards.problem import ProblemCard
 from evo_qnas.pipeline.context.digests import digest, seed_of
@@ -82,8 +84,8 @@ class CardWorkload(Workload):
 
     @property
     def task(self) -> Task:
-        """An entry of `TASKS`."""
-        return TASKS.get(self.card.task)
+        """An entry of `TASKS`, or an object of the user's."""
+        return find_task(self.card.task)
 
     @property
     def recipe(self) -> TeacherCard | None:
@@ -107,8 +109,13 @@ class CardWorkload(Workload):
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """Empty."""
-        return {}
+        """Of data and task where functions and classes of the user's give them."""
+        found = {}
+        if ":" in self.card.data.name:
+            found["data"] = callable_digest(imported(self.card.data.name, key="data.name", error=DataError))
+        if ":" in self.card.task:
+            found["task"] = callable_digest(imported(self.card.task, key="task", error=CardError))
+        return found
 
     @property
     def fingerprint(self) -> str:
@@ -119,7 +126,9 @@ class CardWorkload(Workload):
             _content("teacher.weights", card.teacher.weights),
             _content("teacher.start", card.teacher.start),
         ]
-        return digest("teacher", card.task, card.data.model_dump(mode="json"), teacher, files, card.seed, card.threads)
+        code = [self.digests] if self.digests else []
+        data = card.data.model_dump(mode="json")
+        return digest("teacher", card.task, data, teacher, files, card.seed, card.threads, *code)
 
 
 def _content(key: str, path: Path | None) -> str | None:

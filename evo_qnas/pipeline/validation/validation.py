@@ -10,7 +10,8 @@ import numpy as np
 
 from evo_qnas.errors import DivergenceError
 from evo_qnas.files import write_text
-from evo_qnas.networks.integer.reference import in_integers
+from evo_qnas.networks.bundle import write_bundle
+from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.models.weights import load_weights, save_weights
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.tasks.base import Outcomes
@@ -73,7 +74,7 @@ class Validation:
             warning = f"it is measured without fine-tuning: {error}"
             logger.warning("network %s: %s", identity, warning)
             quantized = build_network(context, choices)
-        deployed = in_integers(quantized, test.take(slice(0, 1))[0])
+        deployed = InIntegers(quantized)
         counts = context.task.outcomes(deployed, test)
         network = ValidatedNetwork(
             id=identity,
@@ -84,9 +85,10 @@ class Validation:
             metric_stderr=context.task.stderr(counts, seed=context.card.seed),
             metric_search_split=context.task.metric(deployed, context.splits.search),
             warning=warning,
-            size_bytes=costs_of(quantized.layers, quantized.quantizers, 8).size_bytes,
+            size_bytes=costs_of(quantized, 8).size_bytes,
         )
         save_weights(quantized.stored(), folder / "weights.safetensors", {"fingerprint": fingerprint})
+        write_bundle(quantized, folder, fingerprint=fingerprint, facts=context.facts)
         save_weights({"outcomes": counts}, folder / OUTCOMES, {"fingerprint": fingerprint})
         write_text(folder / "network.json", to_json({"fingerprint": fingerprint, **network.measured()}))
         return network

@@ -13,7 +13,7 @@ from evo_qnas.data import Examples, Splits
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.candidates.blocks import find_blocks
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
-from evo_qnas.networks.integer.reference import in_integers
+from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.models.layers import conv_bn, inverted_residual
 from evo_qnas.networks.quantization.quantize import Bits
 from evo_qnas.networks.scoring.in_context import score_in_context, teacher_outputs
@@ -120,7 +120,7 @@ def test_a_regression_goes_from_its_teacher_to_integers() -> None:
     network = assemble_quantized(teacher, {"1": candidate}, {"1": coarse}, coarse, splits.train.pixels)
     rough = task.metric(network, splits.test)
     finetune(network, teacher, splits.train, TUNING, task=task, watched=splits.search, seed=2)
-    deployed = in_integers(network, splits.test.take(slice(0, 1))[0])
+    deployed = InIntegers(network)
     outcomes = task.outcomes(deployed, splits.test)
     tuned = task.metric_of(outcomes)
     assert tuned < rough

@@ -13,7 +13,7 @@ from evo_qnas.data import Examples
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN, arguments_of, last_upsampling
 from evo_qnas.networks.capture.operations.upsampling import bilinear
-from evo_qnas.networks.integer.reference import in_integers, run_in_integers, upsampled
+from evo_qnas.networks.integer.reference import InIntegers, run_in_integers, upsampled
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.tasks.base import Task, evaluation_batch
 
@@ -32,7 +32,7 @@ class Parity:
 
     Attributes:
         metric: of the file in its runtime.
-        torch_metric: of the torch network, in integers where it can.
+        torch_metric: of the torch network in integers.
         max_abs_diff: largest difference between two logits.
         agreement: mean of the task's agreement over the images (over all pixels, for maps), 0..1.
     """
@@ -63,7 +63,7 @@ class InRuntime(nn.Module):
 
 
 def compare(network: QuantizedNetwork, logits_of: Run, images: Examples, *, task: Task) -> Parity:
-    """Torch, in integers where it can (`in_integers`), and a file on the images.
+    """Torch, in integers (`InIntegers`), and a file on the images.
 
     Args:
         network: that the file holds.
@@ -71,7 +71,7 @@ def compare(network: QuantizedNetwork, logits_of: Run, images: Examples, *, task
         images: labelled.
         task: gives metric and agreement.
     """
-    reference, exported = _integers(network, images), InRuntime(logits_of, network)
+    reference, exported = InIntegers(network), InRuntime(logits_of, network)
     agreement, difference = agreement_of(reference, exported, images, task=task)
     return Parity(
         metric=task.metric(exported, images),
@@ -91,15 +91,11 @@ def float_agreement(network: QuantizedNetwork, logits_of: Run, images: Examples,
 
 def other_session(network: QuantizedNetwork, logits_of: Run, images: Examples, *, task: Task) -> dict[str, float]:
     """`metric` and `agreement` of a file with other kernels than those of its entry."""
-    reference, exported = _integers(network, images), InRuntime(logits_of, network)
+    reference, exported = InIntegers(network), InRuntime(logits_of, network)
     return {
         "metric": task.metric(exported, images),
         "agreement": agreement_of(reference, exported, images, task=task)[0],
     }
-
-
-def _integers(network: QuantizedNetwork, images: Examples) -> nn.Module:
-    return in_integers(network, images.take(slice(0, 1))[0])
 
 
 def same_logits(first: Run, second: Run, images: Examples) -> bool:

@@ -1,5 +1,6 @@
 """Building an ONNX graph node by node: constants of equal content are stored once, names are short."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, final
 
 import numpy as np
@@ -56,6 +57,36 @@ class GraphBuilder:
         self.operations[output] = operation
         self.nodes.append(helper.make_node(operation, inputs, [output], domain=domain, **attributes))
         return output
+
+    def several(self, operation: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        """Adds a node with several outputs; gives their names."""
+        from onnx import helper
+
+        names = [f"v{self._count + index}" for index in range(outputs)]
+        self._count += outputs
+        self.operations |= dict.fromkeys(names, operation)
+        self.nodes.append(helper.make_node(operation, inputs, names, **attributes))
+        return names
+
+    def copied(self, entry: Any, names: Mapping[str, str]) -> dict[str, str]:
+        """Adds a copy of a node of another graph; gives the names of its outputs here by those there.
+
+        Args:
+            entry: without sub-graphs.
+            names: of its inputs here, by those there.
+        """
+        from onnx import NodeProto
+
+        copy = NodeProto()
+        copy.CopyFrom(entry)
+        outputs = {name: f"v{self._count + place}" for place, name in enumerate(entry.output) if name}
+        self._count += len(entry.output)
+        copy.input[:] = [names[name] for name in entry.input]
+        copy.output[:] = [outputs.get(name, "") for name in entry.output]
+        copy.name = ""
+        self.operations |= dict.fromkeys(outputs.values(), entry.op_type)
+        self.nodes.append(copy)
+        return outputs
 
     def expose(self, side: Side, name: str, kind: str, shape: tuple[int, ...]) -> str:
         """Makes a tensor an input or output of any batch size; gives its name.

@@ -14,14 +14,13 @@ from evo_qnas.files import write_bytes
 from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.export.checks import check_file, failures, stored_bytes
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
-from evo_qnas.networks.export.common.layout import PADS
 from evo_qnas.networks.export.common.parity import equals_reference, float_agreement, other_session, same_logits
 from evo_qnas.networks.export.common.parts import Part
 from evo_qnas.networks.export.onnx.compose import compose
 from evo_qnas.networks.export.onnx.float_model import float_to_onnx
-from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
+from evo_qnas.networks.export.onnx.floats import CASTS, FLOAT_TABLE
 from evo_qnas.networks.export.onnx.idle import idle_model
-from evo_qnas.networks.export.onnx.layout import LAYOUT_TABLE
+from evo_qnas.networks.export.onnx.layout import FILLED_TABLE, LAYOUT_TABLE
 from evo_qnas.networks.export.onnx.sessions import kernels, open_session, prepare, run
 from evo_qnas.networks.export.onnx.sizes import file_sizes
 from evo_qnas.networks.export.onnx.translate import part_to_onnx
@@ -88,7 +87,7 @@ class OnnxRuntime(BlockRuntime):
 
     def translates(self, operation: Operation) -> bool:
         """True for layers, and where a table or the operation itself has a translation."""
-        tables = (FLOAT_TABLE, LAYOUT_TABLE, PADS)
+        tables = (FLOAT_TABLE, LAYOUT_TABLE, FILLED_TABLE, CASTS)
         known = any(overload in table for overload in operation.overloads for table in tables)
         return operation.role in _LAYERS or known or super().translates(operation)
 

@@ -2,12 +2,12 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.runtime import Kernels
@@ -56,6 +56,32 @@ def run(session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "
         session.run(["logits"], {"image": images[start : start + _BATCH]})[0] for start in range(0, len(images), _BATCH)
     ]
     return np.concatenate(parts)
+
+
+def run_exposed(
+    path: Path, names: Mapping[str, str], inputs: Mapping[str, Shaped[np.ndarray, "..."]]
+) -> tuple[dict[str, Shaped[np.ndarray, "..."]], list[Shaped[np.ndarray, "..."]]]:
+    """Tensors inside a file by the keys of their names, and the outputs, from a session that gives all of them.
+
+    Args:
+        path: of the file.
+        names: of uint8 tensors.
+        inputs: by name.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load(path)
+    outputs = [value.name for value in model.graph.output]
+    wanted = {key: name for key, name in names.items() if name not in outputs}
+    for name in dict.fromkeys(wanted.values()):
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.UINT8, None))
+    with tempfile.TemporaryDirectory() as folder:
+        exposed = Path(folder) / "exposed.onnx"
+        onnx.save(model, exposed)
+        session = open_session(exposed)
+        given = session.run([*outputs, *wanted.values()], dict(inputs))
+    return dict(zip(wanted, given[len(outputs) :], strict=True)), given[: len(outputs)]
 
 
 def optimized_operations(path: Path, *, exact: bool = True) -> Counter[str]:

@@ -5,8 +5,7 @@ from typing import Any, final
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import ACTIVATIONS, arguments_of, last_upsampling, source_of, value
-from evo_qnas.networks.capture.operations.registry import translation_of
+from evo_qnas.networks.capture.graph import float_part_name, last_upsampling, source_of, value
 from evo_qnas.networks.export.common.arguments import (
     gives_tensor,
     not_quantized,
@@ -14,12 +13,10 @@ from evo_qnas.networks.export.common.arguments import (
     result_of,
     static_shape,
 )
-from evo_qnas.networks.export.common.layout import PADS
 from evo_qnas.networks.export.common.parts import Part
 from evo_qnas.networks.export.onnx.builder import DOMAIN
 from evo_qnas.networks.export.onnx.compose import INPUT_NOTE, output_name
-from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
-from evo_qnas.networks.export.onnx.layout import LAYOUT_TABLE, pad
+from evo_qnas.networks.export.onnx.dispatch import Functions
 from evo_qnas.networks.export.onnx.packed import unpack_function
 from evo_qnas.networks.export.onnx.quantized import QuantizedGraph
 from evo_qnas.networks.export.onnx.values import Floats, UInt8Codes, Value
@@ -55,6 +52,17 @@ def part_to_onnx(network: QuantizedNetwork, part: Part) -> Any:
     return _Translation(network, part).model()
 
 
+def names_of_codes(network: QuantizedNetwork) -> dict[str, str]:
+    """The tensors of codes in the file of a calibrated network, by the names of the quantizers that make them."""
+    translation = _Translation(network, Part())
+    translation.model()
+    names = {}
+    for node, made in translation.values.items():
+        if node.op == "call_module" and isinstance(made, UInt8Codes):
+            names[made.quantizer.name] = made.name
+    return names
+
+
 def blocks_of(graph: fx.GraphModule, blocks: tuple[str, ...]) -> dict[fx.Node, str]:
     """The block of each node that is inside one of `blocks`."""
     policy = Policy(fixed=_ANY, blocks=dict.fromkeys(blocks, _ANY))
@@ -71,7 +79,8 @@ class _Translation:
         self.inside = blocks_of(network.graph, part.blocks)
         self.quantized = QuantizedGraph()
         self.builder = self.quantized.builder
-        self.values: dict[fx.Node, Value] = {}
+        self.values: dict[fx.Node, Any] = {}
+        self.functions = Functions(self.quantized, self.values, self._constant)
 
     def model(self) -> Any:
         """The whole model."""
@@ -87,7 +96,7 @@ class _Translation:
             elif node.op == "call_module":
                 self.values[node] = self._module(node)
             elif gives_tensor(node):
-                self.values[node] = self._function(node)
+                self.values[node] = self.functions.translate(node)
         raise NetworkError("the network has no output")
 
     def _finish(self, node: fx.Node) -> Any:
@@ -100,7 +109,7 @@ class _Translation:
         elif isinstance(last, UInt8Codes):
             self.quantized.dequantize(last, output="logits")
         else:
-            self.builder.node("Identity", last.name, output="logits")
+            self.builder.node("Identity", self.functions.in_floats(last), output="logits")
         self.builder.expose("output", "logits", "UINT8" if self.part.codes else "FLOAT", shape)
         packed = any(entry.domain == DOMAIN for entry in self.builder.nodes)
         return self.builder.model(functions=[unpack_function()] if packed else [])
@@ -129,20 +138,16 @@ class _Translation:
             raise NetworkError(f"what block {self.inside[node]!r} gives is not quantized: it cannot be left out")
         return module
 
-    def _float(self, argument: Any) -> Any:
-        """Tensor arguments as names of float tensors, everything else as it is."""
-        if isinstance(argument, (list, tuple)):
-            return [self._float(item) for item in argument]
-        if not isinstance(argument, fx.Node):
-            return argument
-        constant = value(self.graph, argument)
-        if constant is not None:
-            return self.builder.constant(constant.numpy(force=True), "float32")
-        source = self.values[argument]
-        return self.quantized.dequantize(source) if isinstance(source, UInt8Codes) else source.name
+    def _constant(self, node: fx.Node) -> str:
+        """The name of the tensor of a `get_attr` node, stored once."""
+        name, tensor = float_part_name(node), value(self.graph, node)
+        if tensor is None:
+            raise NetworkError(f"{node.target} is no tensor")
+        return name if name in self.builder.constants else self.builder.stored(name, tensor.numpy(force=True))
 
     def _module(self, node: fx.Node) -> Value:
-        source = self.values[source_of(node)]
+        given = source_of(node)
+        source: Value = Floats(name=self._constant(given)) if given.op == "get_attr" else self.values[given]
         module = self.graph.get_submodule(str(node.target))
         if isinstance(module, QuantizedLayer) and isinstance(source, UInt8Codes):
             return self.quantized.layer(node, module, source)
@@ -152,23 +157,3 @@ class _Translation:
             self.quantized.store(module)
             return UInt8Codes(name="image", quantizer=module)
         return self.quantized.quantize(module, source)
-
-    def _function(self, node: fx.Node) -> Value:
-        source = self.values.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None
-        if node.target in ACTIVATIONS and source is not None:
-            return self.quantized.activation(node, source)
-        arguments = arguments_of(node)
-        if isinstance(source, UInt8Codes) and node.target in PADS:
-            name = pad(self.builder, source, node, arguments)
-            return UInt8Codes(name=name, quantizer=source.quantizer)
-        layout = translation_of(node.target, "onnx", LAYOUT_TABLE, layout=True)
-        if isinstance(source, UInt8Codes) and layout is not None:
-            return UInt8Codes(name=layout(self.builder, source.name, node, arguments), quantizer=source.quantizer)
-        translation = translation_of(node.target, "onnx", FLOAT_TABLE, layout=False)
-        if translation is not None:
-            floats: Floats = translation(self.builder, node, [self._float(argument) for argument in arguments])
-            return floats
-        raise NetworkError(
-            f"{node.target} ({node.name}) has no ONNX translation here: replace it by an operation that has one, "
-            "or keep it outside the network"
-        )

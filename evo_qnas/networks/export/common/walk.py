@@ -1,0 +1,117 @@
+"""A file's codes beside the integer reference, quantizer by quantizer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import fx
+
+from evo_qnas.networks.capture.graph import last_upsampling
+from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals, pending
+from evo_qnas.networks.capture.operations.operation import Role
+from evo_qnas.networks.capture.operations.registry import operation_of
+from evo_qnas.networks.integer.steps import compute, is_island
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
+
+# Names of quantizers that differ, in a sentence.
+_NAMED = 5
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """Codes of a file against those that the reference computes from the file's own codes before them.
+
+    Attributes:
+        compared: codes.
+        one_off: share of the codes behind operations in floats that are one step off.
+        float_operations: share of the operations that are computed in floats.
+        differing: quantizers whose codes differ by more than is allowed, and by how many steps at most.
+    """
+
+    compared: int
+    one_off: float
+    float_operations: float
+    differing: Mapping[str, int]
+
+    def as_entry(self) -> dict[str, Any]:
+        """The findings by name, for an entry of `summary.json`."""
+        return {
+            "compared": self.compared,
+            "one_off": self.one_off,
+            "float_operations": self.float_operations,
+            "differing": dict(list(self.differing.items())[:_NAMED]),
+        }
+
+
+def has_islands(network: QuantizedNetwork, inputs: Any) -> bool:
+    """True where an operation of the network is computed in floats."""
+    return walk(network, {}, inputs).float_operations > 0.0
+
+
+@torch.no_grad()
+def walk(
+    network: QuantizedNetwork, codes: Mapping[str, Shaped[np.ndarray, "..."]], inputs: Any, *, steps: int = 0
+) -> Walk:
+    """Compares each quantizer's codes with the reference, which goes on from the file's own codes behind it.
+
+    Args:
+        network: that the file holds.
+        codes: of the file by the names of quantizers; what is not there is not compared.
+        inputs: a tensor, or one for each input.
+        steps: largest allowed difference where no operation in floats comes before; behind one it is a step more.
+    """
+    graph, last = network.graph, last_upsampling(network.graph)
+    values: dict[fx.Node, Any] = {}
+    waiting = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    compared = behind = one_off = operations = islands = 0
+    differing: dict[str, int] = {}
+    for node in graph.graph.nodes:
+        if node.op == "output" or node is last:
+            break
+        if node.op == "placeholder":
+            values[node] = _input(waiting.pop(0))
+            continue
+        values[node] = compute(graph, node, values)
+        if _computes(node):
+            operations, islands = operations + 1, islands + is_island(node, values[node])
+        quantizer = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if not isinstance(quantizer, ActivationQuantizer):
+            continue
+        given = codes.get(quantizer.name)
+        if given is None:
+            continue
+        exact = pending(values[node.args[0]]).exact
+        own: Centred = values[node]
+        file = torch.from_numpy(np.ascontiguousarray(given)).float().reshape(own.integers.shape) - own.zero
+        apart = (file - own.integers).abs()
+        most = int(apart.max()) if apart.numel() else 0
+        compared += apart.numel()
+        if not exact:
+            behind, one_off = behind + apart.numel(), one_off + int((apart > 0).sum())
+        if most > steps + (not exact):
+            differing[quantizer.name] = most
+        values[node] = Centred(integers=file, scale=own.scale, zero=own.zero, code_range=own.code_range)
+    return Walk(
+        compared=compared,
+        one_off=one_off / max(1, behind),
+        float_operations=islands / max(1, operations),
+        differing=differing,
+    )
+
+
+def _input(value: torch.Tensor) -> Any:
+    """An input as the walk takes it: floats wait for their quantizer, whole numbers are as they are."""
+    return Pending(Reals(value.numpy(force=True))) if value.is_floating_point() else value
+
+
+def _computes(node: fx.Node) -> bool:
+    """True for layers and operations that compute, not for those that move values or cut them to limits."""
+    if node.op != "call_function":
+        return node.op == "call_module" and "layer_" in str(node.target)
+    operation = operation_of(node.target)
+    return operation is None or operation.role not in {Role.LAYOUT, Role.ACTIVATION, Role.SHAPE}
