@@ -80,7 +80,7 @@ def _moved(node: fx.Node, arguments: list[Any], keywords: Mapping[str, Any]) -> 
     """The operation itself on centred codes: among them 0 is 0, which paddings fill in."""
     source: Centred = arguments[0]
     target: Any = node.target
-    result = target(source.integers, *arguments[1:], **keywords)
+    result = target(source.integers, *floats_of(arguments[1:]), **floats_of(keywords))
 
     def recoded(part: Any) -> Any:
         floating = isinstance(part, torch.Tensor) and part.is_floating_point()

@@ -39,14 +39,12 @@ class Centred:
     @property
     def codes(self) -> Array:
         """The codes, float32."""
-        codes: Array = self.integers.numpy() + _F(self.zero)
-        return codes
+        return np.asarray(self.integers.numpy() + _F(self.zero))
 
     @property
     def floats(self) -> Array:
         """The values that the codes stand for, float32."""
-        values: Array = self.integers.numpy() * self.scale
-        return values
+        return np.asarray(self.integers.numpy() * self.scale)
 
     @property
     def largest(self) -> int:

@@ -1,5 +1,6 @@
 """A file's codes beside the integer reference, quantizer by quantizer."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -61,7 +62,8 @@ def walk(
 
     Args:
         network: that the file holds.
-        codes: of the file by the names of quantizers; what is not there is not compared.
+        codes: of the file by the names of quantizers, or of the nodes that call them where several do; what is not
+            there is not compared.
         inputs: a tensor, or one for each input.
         steps: largest allowed difference where no operation in floats comes before; behind one it is a step more.
     """
@@ -70,6 +72,7 @@ def walk(
     waiting = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     compared = behind = one_off = operations = islands = 0
     differing: dict[str, int] = {}
+    calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
     for node in graph.graph.nodes:
         if node.op == "output" or node is last:
             break
@@ -82,7 +85,8 @@ def walk(
         quantizer = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
         if not isinstance(quantizer, ActivationQuantizer):
             continue
-        given = codes.get(quantizer.name)
+        # Steps of a recurrent module share a quantizer: its codes are known by the call.
+        given = codes.get(node.name, codes.get(quantizer.name) if calls[node.target] == 1 else None)
         if given is None:
             continue
         exact = pending(values[node.args[0]]).exact
