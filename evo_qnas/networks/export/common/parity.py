@@ -144,13 +144,13 @@ def equals_reference(
     return bool(np.array_equal(reference, exported))
 
 
-def sample_inputs(images: Images, rng: np.random.Generator) -> torch.Tensor:
+def sample_inputs(images: Examples, rng: np.random.Generator) -> torch.Tensor:
     """Some of the images, and as many random inputs in their range."""
     noise = _noise(images, rng)
     return torch.cat([images.take(slice(0, len(noise)))[0], noise])
 
 
-def _noise(images: Images, rng: np.random.Generator) -> Float[torch.Tensor, "n ..."]:
+def _noise(images: Examples, rng: np.random.Generator) -> Float[torch.Tensor, "n ..."]:
     pixels = images.take(slice(0, _REFERENCE_IMAGES))[0]
     count = min(_REFERENCE_IMAGES, max(2, _REFERENCE_VALUES // pixels[0].numel()))
     noise = rng.uniform(float(pixels.min()), float(pixels.max()), (count, *pixels.shape[1:]))
