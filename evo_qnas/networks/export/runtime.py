@@ -15,7 +15,7 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import nn
 
 from evo_qnas.data import Examples
@@ -50,8 +50,9 @@ class Tolerance:
         agreement: least mean of the task's agreement, where all activations have 8 bits.
         agreement_few_bits: the same where some have fewer.
         metric: largest difference of the metric; of one that is no share, as a share of the metric in torch.
-        steps: largest difference of a logit of a network of three layers, in steps of the last quantizer; the contract
-            test holds the runtime to it.
+        steps: largest difference of a code from what the reference computes from the file's own codes before it, in
+            steps; one more where an operation in floats comes before. The contract test holds the runtime to it, and
+            the check of a network with such operations.
     """
 
     agreement: float
@@ -157,6 +158,21 @@ class Runtime(ABC):
     def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
         """The logits of any number of images, channels first as torch has them."""
         raise NetworkError(f"{self.title} compiles files and runs none here")
+
+    def codes(
+        self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
+    ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
+        """The codes of a file by the names of the network's quantizers, in the order and shape of torch.
+
+        They are compared with the reference one by one, which says where a file with operations in floats differs. None
+        where this runtime cannot tell, or where telling would change what the file gives.
+
+        Args:
+            network: that the file holds.
+            path: of the file.
+            inputs: images, or what else the network takes.
+        """
+        return None
 
     def translates(self, operation: Operation) -> bool:
         """True where files can hold an operation, in some form; a runtime with tables of its own asks them too."""

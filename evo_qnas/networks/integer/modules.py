@@ -47,7 +47,7 @@ def _round(quantizer: ActivationQuantizer, source: Any) -> Centred:
     first, last = quantizer.code_range
     low, high = (zero + float(np.rint(np.clip(_F(end) / scale, -_FAR, _FAR))) for end in (waiting.low, waiting.high))
     least, most = (_F(np.clip(np.clip(end, first, last), low, high)) for end in (-np.inf, np.inf))
-    codes = waiting.source.codes(scale, zero)
+    codes = np.asarray(waiting.source.codes(scale, zero))
     np.clip(codes, least, most, out=codes)
     codes -= _F(zero)
     integers = torch.from_numpy(codes)

@@ -39,14 +39,12 @@ class Centred:
     @property
     def codes(self) -> Array:
         """The codes, float32."""
-        codes: Array = self.integers.numpy() + _F(self.zero)
-        return codes
+        return np.asarray(self.integers.numpy() + _F(self.zero))
 
     @property
     def floats(self) -> Array:
         """The values that the codes stand for, float32."""
-        values: Array = self.integers.numpy() * self.scale
-        return values
+        return np.asarray(self.integers.numpy() * self.scale)
 
     @property
     def largest(self) -> int:
@@ -86,7 +84,7 @@ class Reals(Unrounded):
 
     def codes(self, scale: np.float32, zero: int) -> Array:
         """`round(x / scale) + zero`."""
-        return rounded(self.values.astype(_F, copy=False) / scale) + _F(zero)
+        return np.asarray(rounded(self.values.astype(_F, copy=False) / scale) + _F(zero))
 
 
 @final
@@ -206,8 +204,7 @@ def pending(value: Any) -> Pending:
 
 def rounded(values: Any) -> Array:
     """Rounded half to even; float32."""
-    result: Array = np.rint(values)
-    return result
+    return np.asarray(np.rint(values))
 
 
 def _fused(factor: np.float32, values: Any, added: Any) -> Any:

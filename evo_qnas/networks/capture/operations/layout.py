@@ -1,8 +1,10 @@
 """Layout operations: they move values, or choose among them, so that their output needs no range of its own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx
 
@@ -26,6 +28,17 @@ def _to(node: fx.Node, arguments: Sequence[Any]) -> Any:
     if not isinstance(source, Centred):
         return None
     return source if result.is_floating_point() else torch.from_numpy(source.floats).to(result.dtype)
+
+
+def _pad(node: fx.Node, arguments: Sequence[Any]) -> Centred | None:
+    """Codes with a rim of the code nearest to the padding value."""
+    source, widths = arguments[:2]
+    mode, filling = ("constant", arguments[2]) if node.target is ATEN.constant_pad_nd.default else arguments[2:4]
+    if not isinstance(source, Centred) or mode != "constant" or not filling:
+        return None
+    first, last = (float(end - source.zero) for end in source.code_range)
+    code = float(np.clip(np.rint(np.float32(filling) / source.scale), first, last))
+    return replace(source, integers=torch.nn.functional.pad(source.integers, list(widths), value=code))
 
 
 # Views: the same values in another shape.
@@ -95,7 +108,7 @@ PIXEL_UNSHUFFLE = _layout("pixel_unshuffle", ATEN.pixel_unshuffle.default)
 CHANNEL_SHUFFLE = _layout("channel_shuffle", ATEN.channel_shuffle.default, ATEN.native_channel_shuffle.default)
 IM2COL = _layout("im2col", ATEN.im2col.default)
 UNFOLD = _layout("unfold", ATEN.unfold.default)
-PAD = _layout("pad", ATEN.pad.default, ATEN.constant_pad_nd.default)
+PAD = _layout("pad", ATEN.pad.default, ATEN.constant_pad_nd.default, integer=_pad)
 # The largest and the smallest values.
 MAX_POOL2D = _layout("max_pool2d", ATEN.max_pool2d.default)
 MAX_POOL1D = _layout("max_pool1d", ATEN.max_pool1d.default)

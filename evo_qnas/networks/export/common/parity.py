@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import fx, nn
 
 from evo_qnas.data import Examples
-from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN, arguments_of, last_upsampling
 from evo_qnas.networks.capture.operations.upsampling import bilinear
+from evo_qnas.networks.export.common.walk import has_islands
 from evo_qnas.networks.integer.reference import InIntegers, run_in_integers, upsampled
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.tasks.base import Task, evaluation_batch
@@ -131,20 +131,30 @@ def equals_reference(
 ) -> bool | None:
     """True where a file gives bit for bit the integer reference's logits on random inputs in the images' range.
 
-    None where the network has an operation without integer kernel.
+    None where the network computes in floats, whose last bits are each runtime's own.
     """
-    pixels = images.take(slice(0, _REFERENCE_IMAGES))[0]
-    count = min(_REFERENCE_IMAGES, max(2, _REFERENCE_VALUES // pixels[0].numel()))
-    noise = rng.uniform(float(pixels.min()), float(pixels.max()), (count, *pixels.shape[1:])).astype(np.float32)
-    exported = logits_of(noise)
-    try:
-        reference = run_in_integers(network, torch.from_numpy(noise)).numpy()
-    except NetworkError:
+    noise = _noise(images, rng)
+    if has_islands(network, noise[:1]):
         return None
+    exported = logits_of(noise.numpy())
+    reference = run_in_integers(network, noise).numpy()
     last = last_upsampling(network.graph)
     if last is not None and exported.shape != reference.shape:
         reference = _upsampled(reference, last)
     return bool(np.array_equal(reference, exported))
+
+
+def sample_inputs(images: Examples, rng: np.random.Generator) -> torch.Tensor:
+    """Some of the images, and as many random inputs in their range."""
+    noise = _noise(images, rng)
+    return torch.cat([images.take(slice(0, len(noise)))[0], noise])
+
+
+def _noise(images: Examples, rng: np.random.Generator) -> Float[torch.Tensor, "n ..."]:
+    pixels = images.take(slice(0, _REFERENCE_IMAGES))[0]
+    count = min(_REFERENCE_IMAGES, max(2, _REFERENCE_VALUES // pixels[0].numel()))
+    noise = rng.uniform(float(pixels.min()), float(pixels.max()), (count, *pixels.shape[1:]))
+    return torch.from_numpy(noise.astype(np.float32))
 
 
 def _upsampled(logits: Float[np.ndarray, "n classes h w"], last: fx.Node) -> Float[np.ndarray, "n classes *map"]:

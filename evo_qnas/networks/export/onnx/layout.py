@@ -113,7 +113,7 @@ def resize(builder: GraphBuilder, name: str, node: fx.Node, *, mode: str, coordi
 def _filling(builder: GraphBuilder, source: Value, node: fx.Node, value: float) -> str:
     """A constant of one value: its code, or the number itself."""
     if isinstance(source, UInt8Codes):
-        return builder.constant(padding_code(source.quantizer, value, node), "uint8")
+        return builder.constant(padding_code(source.quantizer, value), "uint8")
     dtype = str(result_type(node)).removeprefix("torch.")
     return builder.constant(value, dtype)
 
@@ -122,7 +122,7 @@ def pad(builder: GraphBuilder, source: Value, node: fx.Node, arguments: Sequence
     """Values with a rim, as a padding node asks for it.
 
     Raises:
-        NetworkError: torch has a mode that is not known here, or no code stands for the padding value.
+        NetworkError: torch has a mode that is not known here.
     """
     padding = padding_of(node, arguments)
     rank = len(static_shape(node))

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import nn
 
 from evo_qnas.files import write_bytes
@@ -21,9 +21,9 @@ from evo_qnas.networks.export.onnx.float_model import float_to_onnx
 from evo_qnas.networks.export.onnx.floats import CASTS, FLOAT_TABLE
 from evo_qnas.networks.export.onnx.idle import idle_model
 from evo_qnas.networks.export.onnx.layout import FILLED_TABLE, LAYOUT_TABLE
-from evo_qnas.networks.export.onnx.sessions import kernels, open_session, prepare, run
+from evo_qnas.networks.export.onnx.sessions import kernels, open_session, prepare, run, run_exposed
 from evo_qnas.networks.export.onnx.sizes import file_sizes
-from evo_qnas.networks.export.onnx.translate import part_to_onnx
+from evo_qnas.networks.export.onnx.translate import names_of_codes, part_to_onnx
 from evo_qnas.networks.export.runtime import BlockRuntime, CheckSettings, Kernels, Tolerance
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
@@ -85,6 +85,19 @@ class OnnxRuntime(BlockRuntime):
         """The logits of images, computed in batches."""
         return run(session, images)
 
+    def codes(
+        self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
+    ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
+        """The codes of a file, from a session of a copy of it that has them as outputs.
+
+        None where that session gives other logits than the file's own.
+        """
+        session = open_session(path)
+        feed = {session.get_inputs()[0].name: inputs}
+        codes, outputs = run_exposed(path, names_of_codes(network), feed)
+        plain = session.run(None, feed)
+        return codes if all(map(np.array_equal, plain, outputs)) else None
+
     def translates(self, operation: Operation) -> bool:
         """True for layers, and where a table or the operation itself has a translation."""
         tables = (FLOAT_TABLE, LAYOUT_TABLE, FILLED_TABLE, CASTS)
@@ -104,7 +117,7 @@ class OnnxRuntime(BlockRuntime):
 
         Beside them: `float_agreement` (with the float network that is trained, see there),
         `default_session` (metric and agreement as a session without `session.x64quantprecision` gives them here),
-        `reference_equal` (bit for bit on random inputs, None where the reference lacks an operation), `constant_bytes`
+        `reference_equal` (bit for bit on random inputs, None where the network computes in floats), `constant_bytes`
         and `graph_bytes` of the file, `logits` (classes and map size that the file gives). `packed_bytes` is counted
         in the file.
         """
@@ -130,7 +143,7 @@ class OnnxRuntime(BlockRuntime):
 
     def details(self, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
         """Rows of what ONNX Runtime's `check` adds."""
-        texts = {True: "bit for bit", False: "no", None: "the reference lacks an operation"}
+        texts = {True: "bit for bit", False: "no", None: "but for operations in floats"}
         rows = [
             ("agreement with the float network of the training", f"{entry['float_agreement']:.2%}"),
             ("equals the integer reference", texts[entry["reference_equal"]]),

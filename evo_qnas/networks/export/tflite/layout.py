@@ -112,7 +112,7 @@ def _pad(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, arguments: Se
         raise NetworkError(f"padding mode {padding.mode!r} of {node.name} has no translation to TFLite: use constant")
     if len(source.shape) != 4 or len(padding.widths) > 4 or min(padding.widths) < 0:
         raise NetworkError(f"{node.name} pads other axes than those of maps, or cuts them: TFLite cannot")
-    code = padding_code(source.quantizer, padding.filling, node) + source.offset
+    code = padding_code(source.quantizer, padding.filling) + source.offset
     left, right, top, bottom = [*padding.widths, 0, 0][:4]
     return padded(builder, source, (top, left), (bottom, right), code)
 
