@@ -77,7 +77,7 @@ def score_in_context(
         estimate_batch_norm(replaced, batches)
     policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=scheme)
     plain = quantize(replaced.get_submodule(block), features[:2], policy)
-    if not plain.layers:
+    if not plain.layers and not plain.float_parts and not plain.products:
         return [_divergence(replaced, images, outputs, task, measure)]
     scores = []
     for _, _, network in calibrated(plain, weight_bits, activation_bits, features, refined):

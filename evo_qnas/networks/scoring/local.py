@@ -83,7 +83,7 @@ def score_operator(
     plain = quantize(
         module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme)
     )
-    if not plain.layers:
+    if not plain.layers and not plain.float_parts and not plain.products:
         score, stderr = _score(module, inputs, targets, variance, channel_axis)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
         return [
@@ -165,7 +165,7 @@ def assemble_quantized(
                 estimate_batch_norm(assembled, batches)
     network = quantize(assembled, example, Policy(fixed=fixed, blocks=bits, scheme=scheme))
     for block, tensors in kept.items():
-        take_refined([layer for layer in network.layers if layer.block == block], tensors)
+        take_refined(network, tensors, block=block)
     network.calibrate(batches)
     return network
 
@@ -181,7 +181,7 @@ def _refined_blocks(
     layers: list[QuantizedLayer] = []
     for name, tensors in refined.items():
         block = quantize(own[name], recorded[name][0], Policy(fixed=bits[name], scheme=scheme))
-        take_refined(block.layers, tensors)
+        take_refined(block, tensors)
         layers += block.layers
         network.set_submodule(name, block)
     with matched_moments(layers, for_good=False):

@@ -117,7 +117,7 @@ class OnnxRuntime(BlockRuntime):
 
         Beside them: `float_agreement` (with the float network that is trained, see there),
         `default_session` (metric and agreement as a session without `session.x64quantprecision` gives them here),
-        `reference_equal` (bit for bit on random inputs, None where an operation is computed in floats), `constant_bytes`
+        `reference_equal` (bit for bit on random inputs, None where the network computes in floats), `constant_bytes`
         and `graph_bytes` of the file, `logits` (classes and map size that the file gives). `packed_bytes` is counted
         in the file.
         """

@@ -53,13 +53,13 @@ def part_to_onnx(network: QuantizedNetwork, part: Part) -> Any:
 
 
 def names_of_codes(network: QuantizedNetwork) -> dict[str, str]:
-    """The tensors of codes in the file of a calibrated network, by the names of the quantizers that make them."""
+    """The tensors of codes in the file of a calibrated network, by the names of the nodes that make them."""
     translation = _Translation(network, Part())
     translation.model()
     names = {}
     for node, made in translation.values.items():
         if node.op == "call_module" and isinstance(made, UInt8Codes):
-            names[made.quantizer.name] = made.name
+            names[node.name] = made.name
     return names
 
 
