@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.cards import nearest
+from evo_qnas.data.nests import Nest, call
 from evo_qnas.errors import NetworkError
 
 
@@ -34,6 +34,11 @@ class BlockShape:
     channel_axis: int = 1
 
     @property
+    def is_map(self) -> bool:
+        """True where the block makes maps (channels, height, width) into maps."""
+        return len(self.inputs) == len(self.outputs) == 3 and self.channel_axis == 1
+
+    @property
     def stride(self) -> int:
         """Factor by which the output map is smaller than the input map (1 where they are no maps)."""
         if len(self.inputs) < 3 or len(self.outputs) < 3 or not self.outputs[-1]:
@@ -41,9 +46,7 @@ class BlockShape:
         return max(1, round(self.inputs[-1] / self.outputs[-1]))
 
 
-def find_blocks(
-    teacher: nn.Module, names: Sequence[str], example: Float[torch.Tensor, "n ..."]
-) -> tuple[BlockShape, ...]:
+def find_blocks(teacher: nn.Module, names: Sequence[str], example: Nest) -> tuple[BlockShape, ...]:
     """The blocks called `names`, with the shapes found by running `teacher` on `example`.
 
     Raises:
@@ -62,7 +65,7 @@ def find_blocks(
             if name.startswith(f"{other}."):
                 raise NetworkError(f"block {name!r} lies inside block {other!r}: name one of the two")
     with torch.no_grad(), recording(teacher, names) as recorded:
-        teacher.eval()(example)
+        call(teacher.eval(), example)
     shapes = []
     for name in names:
         if name not in recorded:

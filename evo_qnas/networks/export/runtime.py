@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.operations.operation import Operation
 from evo_qnas.networks.export.common.latency import Latency, Timing
@@ -73,7 +73,7 @@ class CheckSettings:
         latency: measure latency.
     """
 
-    images: Images
+    images: Examples
     task: Task
     seed: int = 0
     latency: bool = True
@@ -155,8 +155,12 @@ class Runtime(ABC):
         """
         raise NetworkError(f"{self.title} compiles files and runs none here: {path} cannot be opened")
 
-    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-        """The logits of any number of images, channels first as torch has them."""
+    def run(self, session: Any, images: Any) -> Any:
+        """The logits of any number of images, channels first as torch has them.
+
+        A network of several inputs takes a mapping of arrays by the names of `input_names`; one of several outputs
+        gives a mapping of arrays by the names of `output_names`.
+        """
         raise NetworkError(f"{self.title} compiles files and runs none here")
 
     def codes(

@@ -33,7 +33,7 @@ def compute(graph: fx.GraphModule, node: fx.Node, values: Mapping[fx.Node, Any])
     if node.op == "call_module":
         return run_module(graph.get_submodule(str(node.target)), given(node.args[0], values))
     operation = operation_of(node.target)
-    if operation is not None and operation.limits is not None:
+    if operation is not None and operation.limits is not None and _is_floating(node):
         return pending(_waiting(given(node.args[0], values))).limited(*operation.limits(node))
     if operation is not None and operation.integer is not None:
         result = operation.integer(node, [given(argument, values) for argument in arguments_of(node)])
@@ -104,6 +104,11 @@ def _wrapped(result: Any) -> Any:
     if isinstance(result, torch.Tensor) and result.is_floating_point():
         return Pending(Reals(result.float().contiguous().numpy(), exact=False))
     return result
+
+
+def _is_floating(node: fx.Node) -> bool:
+    result = node.meta.get("val")
+    return isinstance(result, torch.Tensor) and result.is_floating_point()
 
 
 def _waiting(source: Any) -> Any:

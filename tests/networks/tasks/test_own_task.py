@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from evo_qnas import registry
-from evo_qnas.data import Images, Splits
+from evo_qnas.data import Examples, Splits
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.candidates.blocks import find_blocks
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
@@ -74,7 +74,7 @@ class TestRegression(TaskContract):
     def make_network(self) -> nn.Module:
         return make_teacher()
 
-    def perfect(self, data: Images) -> nn.Module:
+    def perfect(self, data: Examples) -> nn.Module:
         known = {round(float(image.sum()), 3): label for image, label in zip(data.pixels, data.labels, strict=True)}
 
         class Table(nn.Module):

@@ -20,9 +20,9 @@ def _up_to(node: fx.Node) -> tuple[float, float]:
     return -math.inf, float(arguments_of(node)[1])
 
 
-RELU = declare("relu", Role.ACTIVATION, ATEN.relu.default, limits=lambda _node: (0.0, math.inf))
-RELU6 = declare("relu6", Role.ACTIVATION, ATEN.relu6.default, limits=lambda _node: (0.0, 6.0))
-HARDTANH = declare("hardtanh", Role.ACTIVATION, ATEN.hardtanh.default, limits=_of_arguments)
-CLAMP = declare("clamp", Role.ACTIVATION, ATEN.clamp.default, ATEN.clip.default, limits=_of_arguments)
-CLAMP_MIN = declare("clamp_min", Role.ACTIVATION, ATEN.clamp_min.default, limits=_from)
-CLAMP_MAX = declare("clamp_max", Role.ACTIVATION, ATEN.clamp_max.default, limits=_up_to)
+RELU = declare("relu", Role.ACTIVATION, ATEN.relu.default, passes=True, limits=lambda _node: (0.0, math.inf))
+RELU6 = declare("relu6", Role.ACTIVATION, ATEN.relu6.default, passes=True, limits=lambda _node: (0.0, 6.0))
+HARDTANH = declare("hardtanh", Role.ACTIVATION, ATEN.hardtanh.default, passes=True, limits=_of_arguments)
+CLAMP = declare("clamp", Role.ACTIVATION, ATEN.clamp.default, ATEN.clip.default, passes=True, limits=_of_arguments)
+CLAMP_MIN = declare("clamp_min", Role.ACTIVATION, ATEN.clamp_min.default, passes=True, limits=_from)
+CLAMP_MAX = declare("clamp_max", Role.ACTIVATION, ATEN.clamp_max.default, passes=True, limits=_up_to)

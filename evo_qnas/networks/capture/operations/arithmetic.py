@@ -35,7 +35,8 @@ ADD = declare("add", Role.ARITHMETIC, ATEN.add.Tensor, ATEN.add.Scalar, integer=
 SUB = declare("sub", Role.ARITHMETIC, ATEN.sub.Tensor, ATEN.sub.Scalar, passes=True)
 RSUB = declare("rsub", Role.ARITHMETIC, ATEN.rsub.Scalar, ATEN.rsub.Tensor, passes=True)
 MUL = declare("mul", Role.ARITHMETIC, ATEN.mul.Tensor, ATEN.mul.Scalar, passes=True)
-DIV = declare("div", Role.ARITHMETIC, ATEN.div.Tensor, ATEN.div.Scalar, passes=True)
+# A divisor that was rounded to 0 would give infinities: what leads there stays in floats.
+DIV = declare("div", Role.ARITHMETIC, ATEN.div.Tensor, ATEN.div.Scalar, float_arguments=(1,), passes=True)
 DIV_ROUNDED = declare(
     "div_rounded", Role.ARITHMETIC, ATEN.div.Tensor_mode, ATEN.div.Scalar_mode, ATEN.floor_divide.default
 )

@@ -84,7 +84,7 @@ class Reals(Unrounded):
 
     def codes(self, scale: np.float32, zero: int) -> Array:
         """`round(x / scale) + zero`."""
-        return rounded(self.values.astype(_F, copy=False) / scale) + _F(zero)
+        return np.asarray(rounded(self.values.astype(_F, copy=False) / scale) + _F(zero))
 
 
 @final
@@ -204,8 +204,7 @@ def pending(value: Any) -> Pending:
 
 def rounded(values: Any) -> Array:
     """Rounded half to even; float32."""
-    result: Array = np.rint(values)
-    return result
+    return np.asarray(np.rint(values))
 
 
 def _fused(factor: np.float32, values: Any, added: Any) -> Any:

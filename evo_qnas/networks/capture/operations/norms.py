@@ -12,4 +12,5 @@ VECTOR_NORM = declare(
     ATEN.linalg_vector_norm.default,
     ATEN.norm.ScalarOpt_dim,
     ATEN.norm.Scalar,
+    passes=True,
 )

@@ -1,5 +1,6 @@
 """A file's codes beside the integer reference, quantizer by quantizer."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -15,7 +16,7 @@ from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.integer.steps import compute, is_island
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
 # Names of quantizers that differ, in a sentence.
 _NAMED = 5
@@ -61,7 +62,8 @@ def walk(
 
     Args:
         network: that the file holds.
-        codes: of the file by the names of quantizers; what is not there is not compared.
+        codes: of the file by the names of quantizers, or of the nodes that call them where several do; what is not
+            there is not compared.
         inputs: a tensor, or one for each input.
         steps: largest allowed difference where no operation in floats comes before; behind one it is a step more.
     """
@@ -70,6 +72,7 @@ def walk(
     waiting = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     compared = behind = one_off = operations = islands = 0
     differing: dict[str, int] = {}
+    calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
     for node in graph.graph.nodes:
         if node.op == "output" or node is last:
             break
@@ -77,19 +80,21 @@ def walk(
             values[node] = _input(waiting.pop(0))
             continue
         values[node] = compute(graph, node, values)
-        if _computes(node):
-            operations, islands = operations + 1, islands + is_island(node, values[node])
         quantizer = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(quantizer, QuantizedLayer) or _computes(node):
+            operations, islands = operations + 1, islands + is_island(node, values[node])
         if not isinstance(quantizer, ActivationQuantizer):
             continue
-        given = codes.get(quantizer.name)
+        # Steps of a recurrent module share a quantizer: its codes are known by the call.
+        given = codes.get(node.name, codes.get(quantizer.name) if calls[node.target] == 1 else None)
         if given is None:
             continue
         exact = pending(values[node.args[0]]).exact
         own: Centred = values[node]
         file = torch.from_numpy(np.ascontiguousarray(given)).float().reshape(own.integers.shape) - own.zero
         apart = (file - own.integers).abs()
-        most = int(apart.max()) if apart.numel() else 0
+        # No number is as far as any code.
+        most = int(apart.nan_to_num(255.0).max()) if apart.numel() else 0
         compared += apart.numel()
         if not exact:
             behind, one_off = behind + apart.numel(), one_off + int((apart > 0).sum())
@@ -110,8 +115,8 @@ def _input(value: torch.Tensor) -> Any:
 
 
 def _computes(node: fx.Node) -> bool:
-    """True for layers and operations that compute, not for those that move values or cut them to limits."""
-    if node.op != "call_function":
-        return node.op == "call_module" and "layer_" in str(node.target)
+    """True for operations that compute, not for those that move values or cut them to limits."""
     operation = operation_of(node.target)
+    if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+        return False
     return operation is None or operation.role not in {Role.LAYOUT, Role.ACTIVATION, Role.SHAPE}

@@ -81,8 +81,8 @@ class OnnxRuntime(BlockRuntime):
         """A session of ONNX Runtime with exact sums, see `open_session`."""
         return open_session(path, threads=threads)
 
-    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-        """The logits of images, computed in batches."""
+    def run(self, session: Any, images: Any) -> Any:
+        """The logits of images, computed in batches; arrays by name where there are several, see `run`."""
         return run(session, images)
 
     def codes(
@@ -117,7 +117,7 @@ class OnnxRuntime(BlockRuntime):
 
         Beside them: `float_agreement` (with the float network that is trained, see there),
         `default_session` (metric and agreement as a session without `session.x64quantprecision` gives them here),
-        `reference_equal` (bit for bit on random inputs, None where an operation is computed in floats), `constant_bytes`
+        `reference_equal` (bit for bit on random inputs, None where the network computes in floats), `constant_bytes`
         and `graph_bytes` of the file, `logits` (classes and map size that the file gives). `packed_bytes` is counted
         in the file.
         """
