@@ -15,21 +15,24 @@ _HEAD = """# Operations
 What a quantized network may consist of, and how each part is computed. Written by
 `python -m evo_qnas.networks.export.operations_table docs/operations.md`; a test compares it with the registry.
 
-- **integers**: sums of products of codes and one multiplication, or another integer kernel. A file gives the codes of the
-  reference bit for bit in ONNX Runtime. Arguments that have no integer kernel (a sum over odd axes, a number in place of
-  a tensor) are computed in floats.
+- **integers**: sums of products of codes and one multiplication, or another integer kernel. ONNX Runtime gives the codes
+  of the reference bit for bit. Arguments that have no integer kernel (a mean over odd axes, a number in place of a
+  tensor) are computed in floats.
 - **codes**: values are moved or chosen, nothing is computed; the result has the scale of its input.
 - **limits**: the quantizer behind it cuts its codes.
-- **floats**: computed in float32 between two quantizers; a file's codes may be one step off.
+- **weights in integers**: rows or sums of integer weights times their scales, in floats.
+- **floats**: computed in float32 between two quantizers; the codes behind it may be one step off in a file.
 - **folded**: becomes a part of the layer beside it where it can, else it is computed in floats.
 
-An operation that is not here is taken apart by torch's own rules. What is left is computed in floats, and translated to
-ONNX by torch's own exporter (extra `onnx-fallback`), or refused with its name and the line it comes from; how to add one
-of your own is in [extending.md](extending.md#operation).
+An operation that is not here is taken apart by torch's own rules. What is left is computed in floats, and translated
+to ONNX by torch's own exporter (extra `onnx-fallback`), or refused with its name and the line it comes from; how to add
+one of your own is in [extending.md](extending.md#operation).
 """
 _MEANINGS = {
     Role.CONVOLUTION: "integers",
     Role.LINEAR: "integers",
+    Role.TRANSPOSED_CONVOLUTION: "weights in integers",
+    Role.EMBEDDING: "weights in integers",
     Role.NORMALIZATION: "folded",
     Role.LAYOUT: "codes",
     Role.ACTIVATION: "limits",

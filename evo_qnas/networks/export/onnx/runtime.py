@@ -29,7 +29,17 @@ from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
 # Roles that need no table: layers and what folds into them, and numbers.
-_LAYERS = frozenset({Role.CONVOLUTION, Role.LINEAR, Role.NORMALIZATION, Role.ACTIVATION, Role.SHAPE})
+_LAYERS = frozenset(
+    {
+        Role.CONVOLUTION,
+        Role.TRANSPOSED_CONVOLUTION,
+        Role.LINEAR,
+        Role.EMBEDDING,
+        Role.NORMALIZATION,
+        Role.ACTIVATION,
+        Role.SHAPE,
+    }
+)
 
 
 @final
@@ -93,7 +103,8 @@ class OnnxRuntime(BlockRuntime):
         None where that session gives other logits than the file's own.
         """
         session = open_session(path)
-        feed = {session.get_inputs()[0].name: inputs}
+        each = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+        feed = {entry.name: array for entry, array in zip(session.get_inputs(), each, strict=True)}
         codes, outputs = run_exposed(path, names_of_codes(network), feed)
         plain = session.run(None, feed)
         return codes if all(map(np.array_equal, plain, outputs)) else None
