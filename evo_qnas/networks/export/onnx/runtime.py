@@ -103,8 +103,7 @@ class OnnxRuntime(BlockRuntime):
         None where that session gives other logits than the file's own.
         """
         session = open_session(path)
-        each = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
-        feed = {entry.name: array for entry, array in zip(session.get_inputs(), each, strict=True)}
+        feed = {session.get_inputs()[0].name: inputs}
         codes, outputs = run_exposed(path, names_of_codes(network), feed)
         plain = session.run(None, feed)
         return codes if all(map(np.array_equal, plain, outputs)) else None
