@@ -1,5 +1,6 @@
 """Post-training quantization, without a search."""
 
+import copy
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -96,7 +97,7 @@ def quantize(
     Raises:
         NetworkError: the model cannot be captured.
     """
-    plain = model.cpu().eval()
+    plain = copy.deepcopy(model).cpu().eval()
     with TemporaryDirectory() as folder:
         examples = examples_of(data, reading_of(inputs, None), folder=Path(folder))
     task = agreement_task(plain, examples, match=match)
