@@ -92,7 +92,7 @@ def test_arguments_survive() -> None:
         torch.float32,
         torch.contiguous_format,
     ]
-    values += [torch.strided, slice(1, None, 2)]
+    values += [torch.contiguous_format, torch.strided, slice(1, None, 2)]
     assert [argument_of(json.loads(json.dumps(argument_json(value))), {}) for value in values] == values
     for target in (torch.ops.aten.relu.default, torch.ops.aten.add.Tensor):
         assert target_of(target_text(target)) is target
