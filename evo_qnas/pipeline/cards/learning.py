@@ -121,6 +121,11 @@ class TeacherCard(Card):
             raise ValueError("weights are taken as they are and start is where training starts: give one of them")
         return self
 
+    @property
+    def borrowed(self) -> bool:
+        """True where the teacher comes with its weights, which this run does not train."""
+        return self.weights is not None
+
 
 class FeaturesCard(Card):
     """`[distillation.features]`: see `networks.features.FeatureSettings`."""

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.runtime import Kernels
 
-_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+# What each kind of layer reads codes and weights at.
+_CONVOLUTIONS = {"CONV_2D": (0, 1), "DEPTHWISE_CONV_2D": (0, 1), "TRANSPOSE_CONV": (1, 2)}
 
 
 def open_interpreter(path: Path, *, delegate: bool = True, threads: int = 1) -> Any:
@@ -73,7 +74,7 @@ def kernels(content: bytes) -> Kernels:
         if name not in (*_CONVOLUTIONS, "FULLY_CONNECTED"):
             continue
         kind = "convolutions" if name in _CONVOLUTIONS else "linear"
-        tensors = [*operator.inputs[:2], *operator.outputs]
+        tensors = [*(operator.inputs[place] for place in _CONVOLUTIONS.get(name, (0, 1))), *operator.outputs]
         counts[kind] += 1
         counts[f"integer_{kind}"] += all(graph.tensors[index].type == schema.TensorType.INT8 for index in tensors)
     return Kernels(**counts)

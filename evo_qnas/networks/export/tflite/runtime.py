@@ -16,9 +16,9 @@ from evo_qnas.networks.export.common.latency import Latency, Timing, measure_lat
 from evo_qnas.networks.export.common.parity import other_session
 from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, Tolerance
 from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
-from evo_qnas.networks.export.tflite.layout import LAYOUT_TABLE
+from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
-from evo_qnas.networks.export.tflite.translate import to_tflite
+from evo_qnas.networks.export.tflite.translate import FLOAT_TABLE, to_tflite
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
@@ -56,7 +56,7 @@ class TfliteRuntime(Runtime):
 
     def translates(self, operation: Operation) -> bool:
         """True for layers, and where a table or the operation itself has a translation."""
-        tables = (OPERATION_TABLE, LAYOUT_TABLE)
+        tables = (OPERATION_TABLE, MOVE_TABLE, FLOAT_TABLE)
         known = any(overload in table for overload in operation.overloads for table in tables)
         return operation is CONV2D or operation.role in _LAYERS or known or super().translates(operation)
 
