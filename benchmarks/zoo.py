@@ -54,6 +54,8 @@ def main() -> None:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     if options.one:
+        memory = int(options.memory_gb * 2**30)
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         run_one(options.one, options.output)
         return
     prepare_libraries()
@@ -83,12 +85,10 @@ def run_process(name: str, folder: Path, seconds: int, memory_gb: float) -> dict
     """Findings of one network, run in a process of its own; what it did not get to is missing."""
     path = folder / f"{name}.json"
     path.unlink(missing_ok=True)
-    memory = int(memory_gb * 2**30)
-    command = [sys.executable, __file__, "--one", name, "-o", str(folder)]
+    command = [sys.executable, __file__, "--one", name, "-o", str(folder), "--memory-gb", str(memory_gb)]
     process = subprocess.Popen(
         command,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -167,6 +167,16 @@ _TIMM = (
     ),
 )
 
+
+def _whisper_encoder() -> nn.Module:
+    library = import_module("transformers")
+    configuration = library.WhisperConfig(
+        d_model=384, encoder_layers=4, encoder_attention_heads=6, encoder_ffn_dim=1536, max_source_positions=64
+    )
+    encoder: nn.Module = library.WhisperModel(configuration).encoder
+    return encoder
+
+
 _SMALL_TEXT = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 512}
 _TRANSFORMERS = (
     _transformer(
@@ -296,22 +306,12 @@ _TRANSFORMERS = (
         name="whisper_tiny_encoder",
         library="transformers",
         kind="audio",
-        build=lambda: _whisper_encoder(),
+        build=_whisper_encoder,
         shape=(80, 128),
         output=("last_hidden_state",),
         axis=2,
     ),
 )
-
-
-def _whisper_encoder() -> nn.Module:
-    library = import_module("transformers")
-    configuration = library.WhisperConfig(
-        d_model=384, encoder_layers=4, encoder_attention_heads=6, encoder_ffn_dim=1536, max_source_positions=64
-    )
-    encoder: nn.Module = library.WhisperModel(configuration).encoder
-    return encoder
-
 
 _MAPS = (
     _maps("Unet", "mobilenet_v2"),

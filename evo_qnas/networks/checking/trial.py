@@ -94,7 +94,7 @@ def try_network(
     except Exception as error:
         trial.refusal = _refusal(network, error, step, trial.quantized)
         return trial
-    if not trial.quantized.layers:
+    if not trial.quantized.layers and not trial.quantized.float_parts:
         return trial  # nothing to export: it costs nothing and changes nothing
     for name, runtime in runtimes.items():
         try:

@@ -10,7 +10,10 @@ from torch import nn
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.candidates.operators import Operator, load_operators
 from evo_qnas.networks.checking import QuantizabilityReport, check
+from evo_qnas.networks.checking.census import census
 from evo_qnas.networks.export import RUNTIMES
+from evo_qnas.networks.quantization.costs import costs_of
+from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from tests.networks.checking import stubborn
 
 EXAMPLE = torch.linspace(-2.0, 2.0, 128).view(2, 1, 8, 8)
@@ -80,6 +83,18 @@ def test_a_row_for_each_kind_of_operation(plain: QuantizabilityReport) -> None:
         assert rows["conv2d"].runtimes[name] == "in integers"
     # The network, one operator (an identity has nothing to try), and the two assembled.
     assert plain.networks == 3
+
+
+def test_rows_count_every_byte_and_multiplication() -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, activation="gelu").eval()
+    network = quantize(layer, torch.randn(2, 5, 8), Policy(fixed=Bits(weight=4, activation=8)))
+    rows = census(network, {}, {})
+    costs = costs_of(network, 8)
+    assert sum(row.size_bytes for row in rows) == costs.size_bytes
+    assert sum(row.macs for row in rows) == costs.macs
+    assert {row.operation for row in rows} >= {"linear", "layer_norm", "gelu", "input"}
+    assert next(row for row in rows if row.operation == "layer_norm").size_bytes >= 2 * 2 * 8 * 4
 
 
 def test_the_report_is_a_table_and_json(plain: QuantizabilityReport) -> None:
