@@ -9,7 +9,7 @@ from torch import fx
 
 from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
-from evo_qnas.networks.export.tflite.moves import concatenated, gathered, placed, reshaped, sliced
+from evo_qnas.networks.export.tflite.moves import concatenated, copied, gathered, placed, reshaped, sliced
 from evo_qnas.networks.export.tflite.numbers import (
     Operand,
     add,
@@ -198,8 +198,10 @@ def _addcmul(builder: TfliteBuilder, source: Tensor, one: Operand, other: Operan
 
 
 def _full_like(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Constant:
-    value = {"zeros_like": 0, "ones_like": 1}.get(str(node.target).split(".")[1])
-    value = arguments[1] if value is None else value
+    name = str(node.target).split(".")[1]
+    value: Any = 1 if "ones" in name else 0
+    if "full" in name:
+        value = arguments[2] if name == "new_full" else arguments[1]
     return constant(np.full(shape_of(node), value), kind_of(node.meta["val"].dtype))
 
 
@@ -213,6 +215,12 @@ def _embedding(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) 
     table, positions = placed(builder, arguments[0]), placed(builder, arguments[1])
     flat = reshaped(builder, positions, (prod(positions.shape),))
     return reshaped(builder, gathered(builder, table, 0, flat), shape_of(node))
+
+
+def _copy(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    """Numbers in the shape of the tensor that they were written into."""
+    source = cast(builder, arguments[1], kind_of(node.meta["val"].dtype))
+    return copied(builder, placed(builder, source), shape_of(node))
 
 
 def _cat(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
@@ -300,13 +308,14 @@ FUNCTION_TABLE: Mapping[Any, Function] = {
         ("masked_fill.Scalar masked_fill.Tensor", _of(_masked_fill, 3)),
         ("where.self where.ScalarSelf where.ScalarOther where.Scalar", _of(where, 3)),
         ("glu", _of(_glu, 2)),
+        ("copy", _copy),
         ("cat", _cat),
         ("embedding", _embedding),
         ("stack", _stack),
         ("log2", _of(lambda b, x: mul(b, unary(b, "LOG", x), 1.0 / log(2.0)))),
         ("atan", _of(_atan)),
         ("addcmul", _of(_addcmul, 3)),
-        ("zeros_like ones_like full_like", _full_like),
+        ("zeros_like ones_like full_like new_zeros new_ones new_full new_empty empty_like", _full_like),
         ("log1p", _of(lambda b, x: unary(b, "LOG", add(b, x, 1.0)))),
         ("expm1", _of(lambda b, x: add(b, unary(b, "EXP", x), -1.0))),
     ),

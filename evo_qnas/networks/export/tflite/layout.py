@@ -120,6 +120,21 @@ def _movedim(_builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments:
     return permuted(source, order)
 
 
+def _slice_scatter(builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    """A tensor with a part along an axis replaced."""
+    part, axis, start, end, step = [*arguments[1:], 0, None, None, 1][:5] if len(arguments) < 6 else arguments[1:6]
+    axis = int(axis) % len(source.shape)
+    first, last, stride = slice(start, end, int(step)).indices(source.shape[axis])
+    if stride != 1:
+        raise NetworkError("a part with gaps is replaced, which TFLite does not know: replace whole parts")
+    parts = [cast(builder, part, source.kind)]
+    if first > 0:
+        parts.insert(0, sliced(builder, source, axis, 0, first))
+    if last < source.shape[axis]:
+        parts.append(sliced(builder, source, axis, last, source.shape[axis]))
+    return concatenated(builder, parts, axis)
+
+
 def _sizes_along(node: fx.Node, axis: int) -> list[int]:
     return [shape_of(node, index)[axis] for index in range(len(node.meta["val"]))]
 
@@ -245,7 +260,7 @@ def _pad(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Seque
     widths = [(max(0, before), max(0, after)) for before, after in widths]
     filling: int | None = None
     if source.quantizer is not None:
-        code = padding_code(source.quantizer, padding.filling, node) + source.offset
+        code = padding_code(source.quantizer, padding.filling) + source.offset
         filling = None if code == source.zero else builder.codes(code, float(source.step or 0.0), source.zero)
     elif padding.filling:
         filling = builder.array(np.array(padding.filling, np.float32 if source.kind == "FLOAT32" else np.int32))
@@ -336,6 +351,7 @@ MOVE_TABLE: Mapping[Any, Layout] = {
     ATEN.unbind.int: _unbind,
     ATEN.roll.default: _roll,
     ATEN.flip.default: _flip,
+    ATEN.slice_scatter.default: _slice_scatter,
     ATEN.expand_as.default: _expand,
     ATEN.broadcast_to.default: _expand,
     ATEN.repeat.default: _repeat,

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ACTIVATIONS, LAYOUT, float_part_name, last_upsampling, value
-from evo_qnas.networks.capture.operations.operation import arguments_of
+from evo_qnas.networks.capture.operations.operation import Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.export.common.arguments import narrowed_limits, not_quantized, require_calibrated
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
@@ -37,6 +37,7 @@ from evo_qnas.networks.export.tflite.values import (
     outer_order,
     shape_of,
 )
+from evo_qnas.networks.export.tflite.weights import embedded
 from evo_qnas.networks.export.tflite.windows import WINDOW_TABLE
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
@@ -68,6 +69,7 @@ class Translation:
         self.builder = TfliteBuilder()
         self.values: dict[fx.Node, Value] = {}
         self.inputs: dict[str, int] = {}
+        self.codes: dict[str, Tensor] = {}
         self.refused: list[str] = []
 
     def content(self) -> bytes:
@@ -139,11 +141,15 @@ class Translation:
     def _module(self, node: fx.Node) -> Value:
         source = self._argument(node.args[0])
         module = self.graph.get_submodule(str(node.target))
+        if isinstance(module, QuantizedLayer) and module.role is Role.EMBEDDING:
+            return embedded(self.builder, module, placed(self.builder, source))
         if isinstance(module, QuantizedLayer) and are_codes(source):
             return layer(self.builder, node, module, source)
         if not isinstance(module, ActivationQuantizer):
             raise not_quantized(node)
-        return quantized(self.builder, module, source)
+        made = quantized(self.builder, module, source)
+        self.codes[module.name] = made
+        return made
 
     def _argument(self, argument: Any) -> Any:
         if isinstance(argument, (list, tuple)):
