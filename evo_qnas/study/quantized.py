@@ -22,7 +22,8 @@ from evo_qnas.networks.quantization.quantize import quantize as quantized
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.tasks.measured import MeasuredTask
-from evo_qnas.study.making import agreement_task, reading_of
+from evo_qnas.study.inputs import reading_of
+from evo_qnas.study.making import agreement_task
 
 
 @final
