@@ -5,9 +5,10 @@ from collections.abc import Callable
 from torch import nn
 
 from evo_qnas.networks.candidates.blocks import BlockShape
+from evo_qnas.networks.candidates.hidden import hidden_channels
 from evo_qnas.networks.candidates.low_rank import low_rank
 from evo_qnas.networks.candidates.misfit import Misfit
-from evo_qnas.networks.candidates.pruning import hidden_channels, pruned
+from evo_qnas.networks.candidates.pruning import pruned
 from evo_qnas.networks.models.deeplab import AtrousPyramid
 from evo_qnas.networks.models.layers import depthwise_separable, fused_inverted_residual, inverted_residual
 
@@ -55,10 +56,12 @@ def _pruned(
     _check_width(keep, multiple)
     if skip_sensitive not in {0, 1}:
         raise ValueError(f"skip_sensitive is 0 (narrow everything) or 1, got {skip_sensitive}")
-    narrow = pruned(block, keep, multiple, skip_sensitive=bool(skip_sensitive))
+    narrow = pruned(block, keep, multiple, skip_sensitive=bool(skip_sensitive), inputs=shape.inputs)
     if narrow is not None:
         return narrow
-    if not hidden_channels(block) and not any(isinstance(part, AtrousPyramid) for part in block.modules()):
+    if not hidden_channels(block, shape.inputs) and not any(
+        isinstance(part, AtrousPyramid) for part in block.modules()
+    ):
         return Misfit("the block has neither inverted residuals nor an atrous pyramid, whose channels could go")
     return Misfit(f"nothing of the block would go at keep = {keep} in multiples of {multiple}")
 
