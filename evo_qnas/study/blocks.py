@@ -6,6 +6,7 @@ from torch import nn
 
 from evo_qnas.data import Splits
 from evo_qnas.networks.candidates.finding import auto_blocks
+from evo_qnas.study.inputs import example_of
 
 
 def found_blocks(model: nn.Module, blocks: Sequence[str] | str, splits: Splits) -> tuple[str, ...]:
@@ -16,4 +17,4 @@ def found_blocks(model: nn.Module, blocks: Sequence[str] | str, splits: Splits) 
     """
     if blocks != "auto":
         return (blocks,) if isinstance(blocks, str) else tuple(blocks)
-    return auto_blocks(model, splits.train.take(slice(0, 2))[0])
+    return auto_blocks(model, example_of(splits))

@@ -28,7 +28,12 @@ def decomposed(program: Any) -> Any:
 
 
 def plain_of(target: Any) -> Any:
-    """The overload that gives what `target` writes in place, or `target` itself."""
+    """The overload that gives what `target` writes in place, or `target` itself.
+
+    A view becomes a reshape: tensors may lie otherwise in memory than while they were captured.
+    """
+    if target is ATEN.view.default:
+        return ATEN.reshape.default
     operation = operation_of(target)
     if operation is not None and target in operation.plain:
         return operation.plain[target]

@@ -11,9 +11,11 @@ from torch.utils import _pytree as pytree
 from evo_qnas.networks.capture.exporting import Example, arguments_of_example
 
 __all__ = [
-    "argument_names",
+    "IMAGE",
+    "LOGITS",
     "input_leaves",
     "input_names",
+    "named_arguments",
     "nested_output",
     "output_names",
     "results_of",
@@ -35,10 +37,10 @@ def input_leaves(graph: fx.GraphModule, example: Example) -> list[Any]:
     return leaves
 
 
-def argument_names(graph: fx.GraphModule) -> list[str]:
-    """Names of the arguments of the network, those given by position first."""
+def named_arguments(graph: fx.GraphModule, arguments: Sequence[Any]) -> dict[str, Any]:
+    """Arguments by position with their names."""
     information: Any = graph.graph._codegen.pytree_info  # type: ignore[attr-defined]  # of every exported graph
-    return list(information.orig_args)
+    return dict(zip(information.orig_args, arguments, strict=False))
 
 
 def results_of(graph: fx.GraphModule) -> list[Any]:

@@ -155,8 +155,12 @@ class Runtime(ABC):
         """
         raise NetworkError(f"{self.title} compiles files and runs none here: {path} cannot be opened")
 
-    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-        """The logits of any number of images, channels first as torch has them."""
+    def run(self, session: Any, images: Any) -> Any:
+        """The logits of any number of images, channels first as torch has them.
+
+        A network of several inputs takes a mapping of arrays by the names of `input_names`; one of several outputs
+        gives a mapping of arrays by the names of `output_names`.
+        """
         raise NetworkError(f"{self.title} compiles files and runs none here")
 
     def codes(

@@ -21,7 +21,7 @@ from evo_qnas.networks.capture.graph import last_upsampling, static_batch
 from evo_qnas.networks.capture.operations.integers import Pending, Reals
 from evo_qnas.networks.capture.operations.operation import arguments_of
 from evo_qnas.networks.capture.pieces import in_pieces
-from evo_qnas.networks.capture.signature import argument_names, input_leaves, nested_output, results_of
+from evo_qnas.networks.capture.signature import input_leaves, named_arguments, nested_output, results_of
 from evo_qnas.networks.integer.steps import compute, floats_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
@@ -88,11 +88,9 @@ class InIntegers(nn.Module):
 
     def forward(self, *arguments: Any, **keywords: Any) -> Any:
         """What the network gives, float32, up-sampled where it ends so."""
-        given = run_in_integers(self.network, {**self._by_name(arguments), **keywords} if keywords else arguments)
+        by_name = named_arguments(self.network.graph, arguments) | keywords if keywords else None
+        given = run_in_integers(self.network, by_name or arguments)
         return given if self.last is None else pytree.tree_map(lambda leaf: upsampled(self.last, leaf), given)
-
-    def _by_name(self, arguments: tuple[Any, ...]) -> dict[str, Any]:
-        return dict(zip(argument_names(self.network.graph), arguments, strict=False))
 
 
 def upsampled(last: fx.Node | None, logits: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:

@@ -7,7 +7,7 @@ from torch import nn
 
 from evo_qnas.data import Examples
 from evo_qnas.data.nests import Nest, call, joined, length, parts, rows
-from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
+from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm, estimate_where_it_helps
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
@@ -42,6 +42,7 @@ def score_in_context(
     measure: str,
     refined: Mapping[int, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    borrowed: bool = False,
 ) -> list[tuple[float, float]]:
     """Score and its standard error of an operator at every combination of bits, in the order of `score_operator`.
 
@@ -63,12 +64,17 @@ def score_in_context(
             rises over the teacher's.
         refined: weights that were refined for these weight bits, see `refine_operator`.
         scheme: name of the quantization scheme.
+        borrowed: the teacher was not trained by us: statistics change only behind the block, and where that helps, see
+            `estimate_where_it_helps`.
 
     Source: Molchanov et al. 2022 (LANA) score a candidate by the loss of the teacher with this one layer replaced.
     """
     replaced = assemble(teacher, {block: module})
-    if operator != TEACHER:
-        estimate_batch_norm(replaced, parts(calibration, evaluation_batch(calibration)))
+    batches = parts(calibration, evaluation_batch(calibration))
+    if operator != TEACHER and borrowed:
+        estimate_where_it_helps(replaced, teacher, batches, replaced=[block])
+    elif operator != TEACHER:
+        estimate_batch_norm(replaced, batches)
     policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=scheme)
     plain = quantize(replaced.get_submodule(block), features[:2], policy)
     if not plain.layers and not plain.float_parts and not plain.products:

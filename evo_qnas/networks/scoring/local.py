@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.data.nests import Nest, call, parts, rows
-from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
+from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm, estimate_where_it_helps
 from evo_qnas.networks.candidates.blocks import assemble, recording
 from evo_qnas.networks.quantization.correction import matched_moments
 from evo_qnas.networks.quantization.costs import Costs, costs_of
@@ -135,11 +135,13 @@ def assemble_quantized(
     *,
     refined: Mapping[str, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    borrowed: bool = False,
 ) -> QuantizedNetwork:
     """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
 
     Where a block was replaced, what follows it sees other inputs than in training: the statistics of all BatchNorms are
-    estimated anew before they are folded.
+    estimated anew before they are folded. Of a teacher with borrowed weights those stay that do not have to change, see
+    `estimate_where_it_helps`.
 
     Args:
         teacher: the float teacher; stays unchanged.
@@ -149,13 +151,18 @@ def assemble_quantized(
         calibration: train images.
         refined: per block the weights that were refined for its bits; blocks without are quantized as they are.
         scheme: name of the quantization scheme.
+        borrowed: the teacher was not trained by us.
     """
     assembled, batches = assemble(teacher, modules), parts(calibration, evaluation_batch(calibration))
     example = rows(calibration, slice(0, 2))
     kept = dict(refined or {})
-    if kept or any(module is not teacher.get_submodule(name) for name, module in modules.items()):
+    replaced = {name for name, module in modules.items() if module is not teacher.get_submodule(name)} | set(kept)
+    if replaced:
         with _refined_blocks(assembled, bits, kept, example, scheme):
-            estimate_batch_norm(assembled, batches)
+            if borrowed:
+                estimate_where_it_helps(assembled, teacher, batches, replaced=replaced)
+            else:
+                estimate_batch_norm(assembled, batches)
     network = quantize(assembled, example, Policy(fixed=fixed, blocks=bits, scheme=scheme))
     for block, tensors in kept.items():
         take_refined(network, tensors, block=block)

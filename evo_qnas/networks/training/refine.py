@@ -136,7 +136,7 @@ def _learnt(parts: Iterable[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def _parts(layer: QuantizedLayer) -> dict[str, torch.Tensor]:
-    bias = {} if layer.bias is None else {"bias": layer.bias}
+    bias: dict[str, torch.Tensor] = {} if layer.bias is None else {"bias": layer.bias}
     if layer.owner is not layer:
         return bias
     zero_point = {"zero_point": layer.zero_point} if layer.scheme.has_weight_zero_points else {}

@@ -103,6 +103,11 @@ class RunContext:
         return self.workload.task
 
     @property
+    def borrowed(self) -> bool:
+        """True where the teacher comes with its weights, which this run does not train."""
+        return self.workload.recipe is None
+
+    @property
     def fixed_bits(self) -> Bits:
         """Bits of the fixed part."""
         quantization = self.card.quantization

@@ -30,7 +30,7 @@ Item = tuple[str, tuple[int, ...], tuple[BlockChoice, ...]]
 
 def finetuning_settings(context: RunContext) -> dict[str, Any]:
     """Keyword arguments of `finetune` from the card."""
-    settings = context.card.finetuning.values
+    settings = context.card.finetuning.settings(borrowed=context.borrowed)
     values: dict[str, Any] = {"settings": settings, "task": context.task}
     if settings.keep == "best":
         values["watched"] = context.splits.search

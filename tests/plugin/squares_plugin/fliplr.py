@@ -15,13 +15,10 @@ def _to_onnx(builder: Any, source: str, _node: fx.Node, _arguments: Sequence[Any
     return builder.node("Slice", source, *(builder.constant(value, "int64") for value in values))
 
 
-def _to_tflite(builder: Any, source: Any, node: fx.Node, _arguments: Sequence[Any]) -> Any:
-    from evo_qnas.networks.export.tflite.layout import relaid
-    from evo_qnas.networks.export.tflite.values import shape_of, stored_axis
+def _to_tflite(builder: Any, source: Any, _node: fx.Node, _arguments: Sequence[Any]) -> Any:
+    from evo_qnas.networks.export.tflite.moves import reversed_along
 
-    axes = builder.numbers([stored_axis(1, len(source.shape))])
-    options = builder.schema.ReverseV2OptionsT()
-    return relaid(builder, source, shape_of(node), "REVERSE_V2", inputs=(axes,), options=options)
+    return reversed_along(builder, source, 1)
 
 
 FLIPLR = Operation(

@@ -1,6 +1,6 @@
 """An exported network against torch, and against the integer reference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,6 +12,15 @@ from torch import fx, nn
 from evo_qnas.data import Examples
 from evo_qnas.networks.capture.graph import ATEN, arguments_of, last_upsampling
 from evo_qnas.networks.capture.operations.upsampling import bilinear
+from evo_qnas.networks.capture.signature import (
+    LOGITS,
+    input_leaves,
+    input_names,
+    named_arguments,
+    nested_output,
+    output_names,
+    results_of,
+)
 from evo_qnas.networks.export.common.walk import has_islands
 from evo_qnas.networks.integer.reference import InIntegers, run_in_integers, upsampled
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
@@ -22,7 +31,8 @@ _REFERENCE_IMAGES, _REFERENCE_VALUES = 16, 2**19
 # Most images at once: bounds the memory of logits in full size.
 _BATCH = 64
 
-Run = Callable[[Float[np.ndarray, "n ..."]], Float[np.ndarray, "n ..."]]
+# From an array, or arrays by name, to the same.
+Run = Callable[[Any], Any]
 
 
 @final
@@ -52,14 +62,29 @@ class InRuntime(nn.Module):
 
     def __init__(self, logits_of: Run, network: QuantizedNetwork) -> None:
         super().__init__()
-        self.logits_of = logits_of
+        self.logits_of, self.graph = logits_of, network.graph
         self.last = last_upsampling(network.graph)
         self.size = None if self.last is None else tuple(self.last.meta["val"].shape[2:])
 
-    def forward(self, x: Float[torch.Tensor, "n ..."]) -> torch.Tensor:
-        """Logits, at the size of the torch network's."""
-        logits = torch.from_numpy(self.logits_of(x.numpy(force=True)))
-        return logits if tuple(logits.shape[2:]) == self.size else upsampled(self.last, logits)
+    def forward(self, *arguments: Any, **keywords: Any) -> Any:
+        """What the torch network gives, in its nesting; logits at their size there."""
+        given = self.logits_of(self._arrays({**named_arguments(self.graph, arguments), **keywords}))
+        arrays = given if isinstance(given, Mapping) else {LOGITS: given}
+        names = output_names(self.graph)
+        leaves = [
+            torch.from_numpy(np.asarray(arrays[name])) if name else result
+            for name, result in zip(names, results_of(self.graph), strict=True)
+        ]
+        if self.last is not None and tuple(leaves[0].shape[2:]) != self.size:
+            leaves = [upsampled(self.last, leaves[0])]
+        return nested_output(self.graph, leaves)
+
+    def _arrays(self, arguments: Mapping[str, Any]) -> Any:
+        """Inputs as the runtime takes them: one array, or arrays by name."""
+        nodes = [node for node in self.graph.graph.nodes if node.op == "placeholder"]
+        leaves = dict(zip(nodes, input_leaves(self.graph, arguments), strict=True))
+        arrays = {name: leaves[node].numpy(force=True) for node, name in input_names(self.graph).items()}
+        return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
 def compare(network: QuantizedNetwork, logits_of: Run, images: Examples, *, task: Task) -> Parity:

@@ -81,8 +81,8 @@ class OnnxRuntime(BlockRuntime):
         """A session of ONNX Runtime with exact sums, see `open_session`."""
         return open_session(path, threads=threads)
 
-    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-        """The logits of images, computed in batches."""
+    def run(self, session: Any, images: Any) -> Any:
+        """The logits of images, computed in batches; arrays by name where there are several, see `run`."""
         return run(session, images)
 
     def codes(

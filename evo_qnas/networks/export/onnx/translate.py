@@ -2,15 +2,17 @@
 
 from typing import Any, final
 
+import torch
 from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import float_part_name, last_upsampling, source_of, value
+from evo_qnas.networks.capture.operations.operation import Role
+from evo_qnas.networks.capture.signature import input_names, output_names, results_of
 from evo_qnas.networks.export.common.arguments import (
     gives_tensor,
     not_quantized,
     require_calibrated,
-    result_of,
     static_shape,
 )
 from evo_qnas.networks.export.common.parts import Part
@@ -23,11 +25,15 @@ from evo_qnas.networks.export.onnx.values import Floats, UInt8Codes, Value
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
+# Element types of ONNX for those of torch that are no floats.
+_KINDS = {torch.int64: "INT64", torch.int32: "INT32", torch.bool: "BOOL", torch.uint8: "UINT8", torch.int8: "INT8"}
 _ANY = Bits(weight=8, activation=8)
 
 
 def to_onnx(network: QuantizedNetwork, *, upsample: bool = False) -> Any:
     """An ONNX model of a calibrated network: input `image` and output `logits`, float32, any batch size.
+
+    Networks of several tensors have inputs named as arguments, outputs as paths in what the network gives.
 
     Where the network ends in up-sampling of its logits, the model ends before it unless `upsample`: see
     `Runtime.write`.
@@ -84,14 +90,16 @@ class _Translation:
 
     def model(self) -> Any:
         """The whole model."""
-        kind = "UINT8" if self.part.codes else "FLOAT"
+        names = input_names(self.graph)
         for node in self.graph.graph.nodes:
             if node == self.left_out or node.op == "output":
                 return self._finish(node)
             if self.inside.get(node):
                 self._left_out_block(node)
-            elif node.op == "placeholder":
-                name = self.builder.expose("input", "image", kind, static_shape(node)[1:])
+            elif node.op == "placeholder" and node in names:
+                shape = static_shape(node)
+                kind = self._kind(node)
+                name = self.builder.expose("input", names[node], kind, shape[1:], batch=self._batch(node))
                 self.values[node] = Floats(name=name)
             elif node.op == "call_module":
                 self.values[node] = self._module(node)
@@ -100,19 +108,48 @@ class _Translation:
         raise NetworkError("the network has no output")
 
     def _finish(self, node: fx.Node) -> Any:
-        result = result_of(node)
-        last, shape = self.values[result], static_shape(result)[1:]
-        if isinstance(last, UInt8Codes) and self.part.codes:
-            if last.name == "image":
-                raise NetworkError("the network gives its input: there is nothing to export")
-            self.builder.rename(last.name, "logits")
-        elif isinstance(last, UInt8Codes):
-            self.quantized.dequantize(last, output="logits")
+        if node == self.left_out:
+            self._expose(source_of(node), "logits")
         else:
-            self.builder.node("Identity", self.functions.in_floats(last), output="logits")
-        self.builder.expose("output", "logits", "UINT8" if self.part.codes else "FLOAT", shape)
+            exposed: dict[fx.Node, str] = {}
+            for result, name in zip(results_of(self.graph), output_names(self.graph), strict=True):
+                if isinstance(result, fx.Node) and isinstance(result.meta.get("val"), torch.Tensor):
+                    self._expose(result, name, again=exposed.get(result))
+                    exposed[result] = name
         packed = any(entry.domain == DOMAIN for entry in self.builder.nodes)
         return self.builder.model(functions=[unpack_function()] if packed else [])
+
+    def _expose(self, result: fx.Node, name: str, *, again: str | None = None) -> None:
+        """Makes the value of a node an output of the model."""
+        given = self._constant(result) if result.op == "get_attr" else None
+        last: Any = self.values[result] if given is None else Floats(name=given)
+        kind, shape = self._kind(result), static_shape(result)[1:]
+        if isinstance(last, UInt8Codes) and self.part.codes:
+            if result.op == "placeholder" or last.name in input_names(self.graph).values():
+                raise NetworkError("the network gives its input: there is nothing to export")
+            self.builder.rename(last.name, name)
+        elif isinstance(last, UInt8Codes) and again is None:
+            self.quantized.dequantize(last, output=name)
+        else:
+            self.builder.node("Identity", again or self.functions.in_floats(last), output=name)
+        self.builder.expose("output", name, kind, shape, batch=self._batch(result))
+
+    def _kind(self, node: fx.Node) -> str:
+        """The element type of an input or output."""
+        dtype = node.meta["val"].dtype
+        if dtype.is_floating_point:
+            return "UINT8" if self.part.codes else "FLOAT"
+        return _KINDS.get(dtype, "INT64")
+
+    def _batch(self, node: fx.Node) -> Any:
+        """The first size of an input or output: `n` for any batch, else a number or another name; None without axes."""
+        sizes = node.meta["val"].shape
+        if not len(sizes):
+            return None
+        size = sizes[0]
+        if isinstance(size, int):
+            return size
+        return "n" if str(size.node.expr).isidentifier() else f"n_{node.name}"
 
     def _left_out_block(self, node: fx.Node) -> None:
         """A node of a block that is left out: the block's inputs become outputs of the model, its output an input."""
@@ -149,11 +186,13 @@ class _Translation:
         given = source_of(node)
         source: Value = Floats(name=self._constant(given)) if given.op == "get_attr" else self.values[given]
         module = self.graph.get_submodule(str(node.target))
+        if isinstance(module, QuantizedLayer) and module.role is Role.EMBEDDING:
+            return self.quantized.embedding(module, source.name)
         if isinstance(module, QuantizedLayer) and isinstance(source, UInt8Codes):
             return self.quantized.layer(node, module, source)
         if not isinstance(module, ActivationQuantizer):
             raise not_quantized(node)
-        if self.part.codes and source.name == "image":
+        if self.part.codes and given.op == "placeholder":
             self.quantized.store(module)
-            return UInt8Codes(name="image", quantizer=module)
+            return UInt8Codes(name=source.name, quantizer=module)
         return self.quantized.quantize(module, source)
