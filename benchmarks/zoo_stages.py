@@ -14,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 from zoo_networks import Entry
+from zoo_task import Labels
 
 from evo_qnas.data import Images
 from evo_qnas.networks.candidates.blocks import find_blocks
@@ -21,7 +22,6 @@ from evo_qnas.networks.export import export
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.training.optimizers import quantized_optimizer
-from zoo_task import Labels
 
 EXAMPLES = 8  # calibrate, and are what files are checked on
 FINETUNING = 4  # examples of the fine-tuning step

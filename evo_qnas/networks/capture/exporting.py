@@ -1,6 +1,8 @@
 """A network as a program of torch.export: its arguments, a batch of any size, and errors with the user's line."""
 
+import contextlib
 import inspect
+import io
 import linecache
 import logging
 import traceback
@@ -47,10 +49,15 @@ def batch_size(arguments: Any) -> int:
     return len(tensors[0]) if tensors else 1
 
 
-def export_program(network: nn.Module, example: Example) -> tuple[Any, int | None]:
+def export_program(network: nn.Module, example: Example, *, any_batch: bool = True) -> tuple[Any, int | None]:
     """The program of a network in evaluation mode, and the size of its batch: None for any.
 
     Where the program would depend on the number of examples, it is made for one.
+
+    Args:
+        network: stays unchanged.
+        example: see `Example`.
+        any_batch: False for a program of one example.
 
     Raises:
         NetworkError: torch.export cannot trace the network.
@@ -72,8 +79,9 @@ def export_program(network: nn.Module, example: Example) -> tuple[Any, int | Non
     shapes = any_size if not keywords else {**dict(zip(names, any_size, strict=True)), **by_name}
     with _tracing(network):
         try:
-            batch = resized(2)
-            return torch.export.export(network, batch[0], batch[1], dynamic_shapes=shapes), None
+            if any_batch:
+                batch = resized(2)
+                return torch.export.export(network, batch[0], batch[1], dynamic_shapes=shapes), None
         except FAILURES:
             pass
         try:
@@ -110,7 +118,8 @@ def without_warnings() -> Iterator[None]:
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        # torch prints what it had traced before a failure.
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -130,5 +139,5 @@ def _place(error: BaseException) -> str:
         inside = frame.filename.startswith(_OURS) or frame.filename.startswith("<")
         if not inside and "/site-packages/torch/" not in frame.filename and frame.lineno is not None:
             line = linecache.getline(frame.filename, frame.lineno).strip()
-            place = f", at {Path(frame.filename).name}:{frame.lineno}: {line}"
+            place = f", at {Path(frame.filename).name}:{frame.lineno} `{line}`"
     return place

@@ -12,7 +12,7 @@ from evo_qnas.networks.capture.operations.operation import ATEN
 from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.capture.tensors import put, value
 
-__all__ = ["make_plain", "products_to_linear", "simplify"]
+__all__ = ["counts_examples", "make_plain", "products_to_linear", "simplify"]
 
 
 def make_plain(graph: fx.GraphModule) -> None:
@@ -30,6 +30,16 @@ def make_plain(graph: fx.GraphModule) -> None:
             sizes = node.meta["val"].shape[2:]
             node.target, node.args, node.kwargs = ATEN.expand.default, (node.args[0], [-1, -1, *sizes]), {}
     graph.recompile()
+
+
+def counts_examples(graph: fx.GraphModule) -> bool:
+    """True where the number of examples becomes a tensor: a list of their indices, which files of any batch lack."""
+    for node in graph.graph.nodes:
+        sources = [source.meta.get("val") for source in node.all_input_nodes]
+        made = node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor)
+        if made and sources and not any(isinstance(source, (torch.Tensor, tuple, list)) for source in sources):
+            return True
+    return False
 
 
 def simplify(graph: fx.GraphModule) -> None:
@@ -85,6 +95,17 @@ def _drop_slice(_graph: fx.GraphModule, node: fx.Node) -> None:
         node.replace_all_uses_with(source)
 
 
+def _drop_copy(graph: fx.GraphModule, node: fx.Node) -> None:
+    """What is written over a tensor, in its place: spread to its size."""
+    source = node.args[1]
+    if not isinstance(source, fx.Node) or source.meta["val"].dtype != node.meta["val"].dtype:
+        return
+    if str(source.meta["val"].shape) == str(node.meta["val"].shape):
+        node.replace_all_uses_with(source)
+    elif all(isinstance(size, int) for size in node.meta["val"].shape):
+        node.target, node.args, node.kwargs = ATEN.expand.default, (source, list(node.meta["val"].shape)), {}
+
+
 def _name_batch_norm(graph: fx.GraphModule, node: fx.Node) -> None:
     """The operation of evaluation mode, which gives three tensors of which one is read."""
     source, weight, bias, mean, variance, momentum, epsilon = node.args
@@ -132,6 +153,7 @@ _RULES: Mapping[Any, Callable[[fx.GraphModule, fx.Node], None]] = {
     ATEN._native_batch_norm_legit_no_training.default: _name_batch_norm,
     **dict.fromkeys((ATEN.to.dtype, ATEN._to_copy.default, ATEN.to.dtype_layout, ATEN.to.device), _drop_cast),
     ATEN.slice.Tensor: _drop_slice,
+    ATEN.copy.default: _drop_copy,
     **dict.fromkeys((ATEN.zeros.default, ATEN.ones.default, ATEN.full.default), _filled),
     **dict.fromkeys((ATEN.zeros_like.default, ATEN.ones_like.default, ATEN.full_like.default), _filled),
     **dict.fromkeys((ATEN.new_zeros.default, ATEN.new_ones.default, ATEN.new_full.default), _filled),
