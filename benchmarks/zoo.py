@@ -1,6 +1,9 @@
 """Public architectures as they come, through the whole chain: which go through, and where the others stop.
 
-    pip install -e '.[zoo]' && pip install --no-deps torchvision torchaudio
+    pip install -e '.[train,onnx,tflite]' huggingface_hub tokenizers regex tqdm requests psutil py-cpuinfo
+    pip install opencv-python-headless omegaconf pycocotools librosa
+    pip install --no-deps torchvision torchaudio timm transformers segmentation-models-pytorch
+    pip install --no-deps effdet openunmix pytorch-tcn torchcrepe ultralytics
     python benchmarks/zoo.py [--only NAME ..] [--again] [--failed] [--check] [-o results/zoo]
 
 Networks of torchvision, timm, transformers, segmentation_models_pytorch and others have random weights of seed 0 and
@@ -54,6 +57,8 @@ def main() -> None:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     if options.one:
+        memory = int(options.memory_gb * 2**30)
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         run_one(options.one, options.output)
         return
     prepare_libraries()
@@ -83,12 +88,10 @@ def run_process(name: str, folder: Path, seconds: int, memory_gb: float) -> dict
     """Findings of one network, run in a process of its own; what it did not get to is missing."""
     path = folder / f"{name}.json"
     path.unlink(missing_ok=True)
-    memory = int(memory_gb * 2**30)
-    command = [sys.executable, __file__, "--one", name, "-o", str(folder)]
+    command = [sys.executable, __file__, "--one", name, "-o", str(folder), "--memory-gb", str(memory_gb)]
     process = subprocess.Popen(
         command,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,8 +13,8 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
-from zoo_networks import Entry
-from zoo_task import Labels
+from zoo_entry import Entry
+from zoo_task import Picks
 
 from evo_qnas.data import Images
 from evo_qnas.networks.candidates.blocks import find_blocks
@@ -166,11 +166,12 @@ def check_size(quantized: QuantizedNetwork, path: Path) -> str:
 
 def check_file(quantized: QuantizedNetwork, images: Images, runtime: str, path: Path, axis: int) -> str:
     """The checks of an exported file, all of which must be met."""
-    entry = export(quantized, path, runtime, images=images, task=Labels(axis), upsample=True, latency=False)
+    entry = export(quantized, path, runtime, images=images, task=Picks(axis), upsample=True, latency=False)
     if entry["failures"]:
         raise ValueError("; ".join(entry["failures"]))
     kernels = f"{entry['integer_convolutions']} of {entry['convolutions']} convolutions in integers"
-    return f"agreement {entry['agreement']:.4f}, {kernels}"
+    apart = entry["max_abs_diff"] / float(images.labels.amax() - images.labels.amin())
+    return f"agreement {entry['agreement']:.4f}, outputs {apart:.2%} of their range apart at most, {kernels}"
 
 
 @final
@@ -214,9 +215,9 @@ def run_stages(entry: Entry, folder: Path, keep: Callable[[Mapping[str, Any]], N
     with run.stage("quantize") as finding, torch.no_grad():
         quantized = quantize(network, examples[:2], Policy(fixed=Bits(weight=8, activation=8)))
         quantized.calibrate([examples])
-        images = Images(pixels=examples, labels=network(examples).argmax(entry.axis))
-        share = (quantized(examples).argmax(entry.axis) == images.labels).float().mean()
-        finding["note"] = f"{float(share):.4f} of the float outputs' classes"
+        images = Images(pixels=examples, labels=network(examples))
+        nearness = Picks(entry.axis).metric(quantized, images)
+        finding["note"] = f"{nearness:.4f} of the float outputs' range"
     if not run.findings["quantize"]["ok"]:
         return
     with run.stage("finetune") as finding:

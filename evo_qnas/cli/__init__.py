@@ -20,6 +20,7 @@ from evo_qnas.errors import EvoQnasError, sentence
 
 VERBS: tuple[str, ...] = (
     "run",
+    "check",
     "tables",
     "profile",
     "search",

@@ -94,6 +94,8 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             f"score against {metric.name} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
             f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
         )
+    for text in summary.get("warnings", ()):
+        console.print(f"warning: {text}", style="yellow", markup=False)
     console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))
 
 

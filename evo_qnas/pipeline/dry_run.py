@@ -55,13 +55,11 @@ def _made(context: RunContext) -> QuantizabilityReport:
                 broken.setdefault(label, []).append(LeftOut(block=shape.name, operator=label, reason=misfit.reason))
         fitting = [operator for operator in operators if found[operator.label] is None]
         modules[shape.name] = _built(context, shape.name, fitting)
-    for label, errors in broken.items():
-        if len(errors) == sum(label in {each.label for each in offers.offered(shape.name)} for shape in context.shapes):
-            raise NetworkError(errors[0].reason)
+    for errors in broken.values():
         left_out += errors
     quantization = context.card.quantization
     latency = context.card.latency
-    return DryRun(
+    report = DryRun(
         teacher=context.untrained.eval(),
         example=context.example,
         fixed=context.fixed_bits,
@@ -73,6 +71,10 @@ def _made(context: RunContext) -> QuantizabilityReport:
         distance=lambda outputs, targets: context.task.match(outputs, targets).mean(),
         left_out=left_out,
     ).report()
+    for label, errors in broken.items():
+        if report.fits and len(errors) == sum(label in {each.label for each in offers.offered(n)} for n in modules):
+            raise NetworkError(errors[0].reason)
+    return report
 
 
 def _built(context: RunContext, block: str, operators: Sequence[Operator]) -> dict[str, nn.Module]:

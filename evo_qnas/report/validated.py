@@ -37,6 +37,7 @@ def validated_section(summary: Mapping[str, Any]) -> str:
     exported = [_scaled(metric, _part(entry, "onnx").get("metric")) for _, entry in entries]
     columns[metric.label(f"{metric.name} in ONNX Runtime")] = exported
     columns["ONNX file, bytes"] = [_part(entry, "onnx").get("file_bytes") for _, entry in entries]
+    columns["export"] = [_export(entry) for _, entry in entries]
     known = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     rows = list(zip(*known.values(), strict=True))
     body = table(list(known), rows, caption=" ".join(_notes(summary, metric))) + asset("validation.html")
@@ -90,6 +91,7 @@ def _notes(summary: Mapping[str, Any], metric: Metric) -> list[str]:
         )
         if entry["warning"]:
             notes.append(f"{entry['warning'][:1].upper()}{entry['warning'][1:]}.")
+    notes += [f"Warning: {text}." for text in summary.get("warnings") or ()]
     tau = _part(summary, "rank_correlation")
     if tau.get("kendall_tau") is not None:
         notes.append(
@@ -97,6 +99,19 @@ def _notes(summary: Mapping[str, Any], metric: Metric) -> list[str]:
             f"(95 %: {tau['low']:.2f} to {tau['high']:.2f}) over {tau['networks']} random networks."
         )
     return notes
+
+
+def _export(entry: Mapping[str, Any]) -> str | None:
+    """The reason for which a network has no file, or the checks of its file that were not met; None for neither.
+
+    Example:
+        >>> _export({"onnx": {"failed": "aten.cumsum.default has no translation"}})
+        'failed: aten.cumsum.default has no translation'
+    """
+    onnx = _part(entry, "onnx")
+    if onnx.get("failed"):
+        return f"failed: {onnx['failed']}"
+    return "; ".join(str(sentence) for sentence in onnx.get("failures") or ()) or None
 
 
 def _less(entry: Mapping[str, Any], int8: Mapping[str, Any] | None, name: str) -> float | None:

@@ -3,8 +3,6 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any, TypeVar, final
 
@@ -28,6 +26,7 @@ from evo_qnas.study.chosen import ChosenNetwork
 from evo_qnas.study.limits import best_of
 from evo_qnas.study.live import LiveWorkload
 from evo_qnas.study.making import reading_of, settings_of, splits_of, task_of, workload_of
+from evo_qnas.study.showing import html_of, title_of
 from evo_qnas.summary import RunSummary
 from evo_qnas.tables import Tables
 
@@ -278,24 +277,12 @@ class Study:
         write_report(self.folder, Path(path))
         return Path(path)
 
-    @cached_property
-    def _title(self) -> str:
-        return f"study in {self.folder}: {len(self.context.card.blocks.names)} blocks, {self.context.task.metric_name}"
-
     def __repr__(self) -> str:
-        return f"<{self._title}>"
+        return f"<{title_of(self.context)}>"
 
     def _repr_html_(self) -> str:
         """The validated networks as a table, once there are any."""
-        if self.state.summary is None:
-            return f"<p>{escape(self._title)}; nothing is validated yet: .run()</p>"
-        metric = self.state.summary.metric
-        rows = "".join(
-            f"<tr><td>{network.id}</td><td>{network.size_bytes:,}</td><td>{escape(metric.format(network.metric))}</td></tr>"
-            for network in self.state.summary.networks
-        )
-        head = f"<tr><th>network</th><th>bytes</th><th>{escape(metric.name)}</th></tr>"
-        return f"<p>{escape(self._title)}</p><table>{head}{rows}</table>"
+        return html_of(self.context, self.state.summary)
 
 
 def _given(value: Result | None, what: str) -> Result:

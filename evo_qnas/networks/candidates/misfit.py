@@ -11,7 +11,7 @@ class Misfit:
 
     Attributes:
         reason: in words.
-        broken: building it raised an error, or gave a module of another shape.
+        broken: building it raised an error.
     """
 
     reason: str = "its card says that it does not fit"

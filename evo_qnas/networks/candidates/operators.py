@@ -185,14 +185,19 @@ def _misfit(operator: Operator, shape: BlockShape, block: nn.Module | None, bare
             module = _built(operator, shape, bare)
             if isinstance(module, Misfit):
                 return module
-            if _output_shape(module, shape) == shape.outputs:
-                return None
+            outputs = _output_shape(module, shape)
+            return None if outputs == shape.outputs else _of_another_shape(outputs, shape)
     except Exception:  # a card's code may fail in any way without values; with them it is judged below
         pass
     try:
         return None if build_candidate(operator, shape, seed=0, block=block) is not None else Misfit()
     except NetworkError as error:
         return Misfit(str(error), broken=True)
+
+
+def _of_another_shape(outputs: tuple[int, ...], shape: BlockShape) -> Misfit:
+    one, other = (" x ".join(str(size) for size in sizes) for sizes in (outputs, shape.outputs))
+    return Misfit(f"it gives {one}, and the block gives {other}")
 
 
 def _built(operator: Operator, shape: BlockShape, block: nn.Module | None) -> nn.Module | Misfit:

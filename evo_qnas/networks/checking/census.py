@@ -1,12 +1,14 @@
 """The operations of a quantized network: how many, what they cost, and how each runtime takes them."""
 
-from collections.abc import Collection, Mapping, Sequence
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
 from torch import fx
 
+from evo_qnas.networks.capture.graph import float_part_name
 from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.checking.lines import line_of_trace
@@ -116,32 +118,64 @@ def target_of(network: QuantizedNetwork, node: fx.Node) -> Any:
 def _counted(network: QuantizedNetwork) -> dict[str, _Kind]:
     """Kinds of operations by name."""
     kinds: dict[str, _Kind] = {}
-    graph = network.graph
+    graph, seen = network.graph, set[int]()
 
     def kind_of(node: fx.Node) -> _Kind:
         target = target_of(network, node)
+        if node.op == "get_attr":
+            node = next(iter(node.users))
+            target = target_of(network, node)
         name = _INPUT if node.op == "placeholder" else operation_name(target)
         return kinds.setdefault(name, _Kind(operation=operation_of(target), line=_line(node)))
 
     for node in graph.graph.nodes:
         module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        known = id(module) in seen
+        seen.add(id(module))
         if isinstance(module, ActivationQuantizer):
-            source = node.args[0]
-            kind_of(source).size_bytes += module.scheme.activation_bytes()
+            kind_of(_behind(network, node)).size_bytes += 0 if known else module.scheme.activation_bytes()
         elif isinstance(module, QuantizedLayer):
             kind = kind_of(node)
-            kind.number, kind.macs = kind.number + 1, kind.macs + module.macs
-            kind.size_bytes += layer_bytes(module)
+            kind.number, kind.macs = kind.number + 1, kind.macs + (0 if known else module.macs)
+            kind.size_bytes += 0 if known else layer_bytes(module)
             kind.nodes += [node.name, module.name]
-        elif node.op == "placeholder" or (node.op == "call_function" and _gives_tensor(node)):
+        elif node.op == "placeholder" or (_is_operation(node) and _gives_tensor(node)):
             kind = kind_of(node)
-            kind.number += 1
+            kind.number, kind.macs = kind.number + 1, kind.macs + int(node.meta.get("macs", 0))
             kind.nodes.append(node.name)
+    _count_float_parts(network, kind_of)
     return kinds
+
+
+def _count_float_parts(network: QuantizedNetwork, kind_of: Callable[[fx.Node], _Kind]) -> None:
+    """Adds the bytes of what stays in float, each once, to the first operation that reads it."""
+    parts, counted = network.float_parts, set()
+    for node in network.graph.graph.nodes:
+        name = float_part_name(node)
+        if node.op == "get_attr" and name in parts and name not in counted:
+            counted.add(name)
+            kind_of(next(iter(node.users))).size_bytes += parts[name].numel() * parts[name].element_size()
+
+
+def _behind(network: QuantizedNetwork, node: fx.Node) -> fx.Node:
+    """The node whose values a quantizer rounds."""
+    source: Any = node.args[0]
+    while source.target is operator.getitem or isinstance(_module(network, source), ActivationQuantizer):
+        source = source.args[0]
+    found: fx.Node = source
+    return found
+
+
+def _module(network: QuantizedNetwork, node: fx.Node) -> Any:
+    return network.graph.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 def _line(node: fx.Node) -> str:
     return line_of_trace(node.meta.get("stack_trace"))
+
+
+def _is_operation(node: fx.Node) -> bool:
+    return node.op == "call_function" and node.target is not operator.getitem
 
 
 def _gives_tensor(node: fx.Node) -> bool:

@@ -139,7 +139,8 @@ class DryRun:
                 call(module.eval(), inputs)
             except Exception as error:  # a user's network: anything may come out of it
                 reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-                return [Refusal(network=name, operation="", reason=reason, line=line_of_error(error))]
+                line = line_of_error(error)
+                return [Refusal(network=name, operation="", reason=reason, line=line, way_out=WAYS["running"])]
         return [
             Refusal(
                 network=name,

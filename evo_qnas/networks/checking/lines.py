@@ -4,10 +4,11 @@ import re
 import traceback
 from pathlib import Path
 
+import jaxtyping
 import torch
 
-# What is nobody's network: torch itself, and what we wrote around it.
-_TORCH, _OURS = Path(torch.__file__).parent, Path(__file__).resolve().parents[2]
+# What is nobody's network: torch, what checks shapes in tests, and what we wrote around them.
+_LIBRARIES, _OURS = (Path(torch.__file__).parent, Path(jaxtyping.__file__).parent), Path(__file__).resolve().parents[2]
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<number>\d+), in [^\n]*\n\s*(?P<code>[^\n]*)')
 
 
@@ -46,7 +47,7 @@ def _plain(stack: traceback.StackSummary) -> list[tuple[str, str, str]]:
 
 def _chosen(frames: list[tuple[str, str, str]], *, ours: bool = True) -> str:
     """The last frame that is a user's; where there is none, and `ours`, the last one outside torch."""
-    outside = [frame for frame in frames if not _inside(frame[0], _TORCH) and not frame[0].startswith("<")]
+    outside = [frame for frame in frames if not _inside(frame[0], *_LIBRARIES) and not frame[0].startswith("<")]
     users = [frame for frame in outside if not _inside(frame[0], _OURS)]
     found = users or (outside if ours else [])
     if not found:
@@ -55,8 +56,8 @@ def _chosen(frames: list[tuple[str, str, str]], *, ours: bool = True) -> str:
     return f"{_short(file)}:{number}: {code.strip()}".rstrip(": ")
 
 
-def _inside(file: str, folder: Path) -> bool:
-    return Path(file).is_relative_to(folder)
+def _inside(file: str, *folders: Path) -> bool:
+    return any(Path(file).is_relative_to(folder) for folder in folders)
 
 
 def _short(file: str) -> str:

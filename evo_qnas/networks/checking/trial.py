@@ -24,6 +24,7 @@ from evo_qnas.networks.quantization.quantize import Policy, QuantizedNetwork, qu
 from evo_qnas.networks.training.optimizers import quantized_optimizer
 
 WAYS = {
+    "running": "it must run in evaluation mode on the examples as they are",
     "capture": "write it without a decision that depends on values (a fixed number of rounds, torch.where), or keep "
     "that part outside the network",
     "gradient": "fine-tuning would follow another one: write it in torch's own operations, or register an operation of "
@@ -93,7 +94,7 @@ def try_network(
     except Exception as error:
         trial.refusal = _refusal(network, error, step, trial.quantized)
         return trial
-    if not trial.quantized.layers:
+    if not trial.quantized.layers and not trial.quantized.float_parts:
         return trial  # nothing to export: it costs nothing and changes nothing
     for name, runtime in runtimes.items():
         try:

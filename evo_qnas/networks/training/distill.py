@@ -142,6 +142,7 @@ def _check(
             "out where it stands in [[operators]]"
         )
         error.losses = {name: loss for name, loss in found.items() if name not in odd}
+        error.diverged = odd
         raise error
 
 

@@ -157,7 +157,8 @@ class ProblemCard(Settings):
     @model_validator(mode="after")
     def _fits_the_task(self) -> "ProblemCard":
         """Settings of training are those that the task can use."""
-        find_task(self.task).check_settings(self.teacher.training.values, self.finetuning.values)
+        tuning = self.finetuning.settings(borrowed=self.teacher.weights is not None)
+        find_task(self.task).check_settings(self.teacher.training.values, tuning)
         return self
 
 

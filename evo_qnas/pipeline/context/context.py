@@ -13,8 +13,10 @@ from torch import nn
 from evo_qnas.data import Splits
 from evo_qnas.data.nests import Nest
 from evo_qnas.errors import CardError
+from evo_qnas.files import write_text
 from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
+from evo_qnas.networks.checking import LeftOut
 from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.models.teachers import load_teacher
 from evo_qnas.networks.quantization.quantize import Bits
@@ -22,7 +24,7 @@ from evo_qnas.networks.tasks.base import Task
 from evo_qnas.pipeline.cards.problem import ProblemCard, Settings
 from evo_qnas.pipeline.context.candidates import Candidates, Offers
 from evo_qnas.pipeline.context.digests import digest
-from evo_qnas.pipeline.context.files import made_from, read_json
+from evo_qnas.pipeline.context.files import made_from, read_json, to_json
 from evo_qnas.pipeline.context.fingerprints import Fingerprints
 from evo_qnas.pipeline.context.paths import RunPaths
 from evo_qnas.pipeline.context.sources import sources_of
@@ -92,13 +94,18 @@ class RunContext:
             shape=self.shape,
             own=self._own_block,
             taught=self._taught_block,
-            diverged=self._diverged,
+            diverged=lambda block, operator: self._diverged(block, operator) is not None,
         )
 
     @property
     def task(self) -> Task:
         """The task of its networks."""
         return self.workload.task
+
+    @property
+    def borrowed(self) -> bool:
+        """True where the teacher comes with its weights, which this run does not train."""
+        return self.workload.recipe is None
 
     @property
     def fixed_bits(self) -> Bits:
@@ -170,6 +177,21 @@ class RunContext:
         scored = self.card.model_dump(mode="json", include={"quantization", "refinement"})
         return digest("left out", self.fingerprints.candidate(block, operator), scored)
 
+    def leave_out(self, block: str, operator: str, reason: str) -> None:
+        """Keeps the reason for which a candidate is left out that did not learn, or whose score is no number."""
+        content = {"fingerprint": self.left_out_fingerprint(block, operator), "reason": reason}
+        write_text(self.paths.diverged(block, operator), to_json(content))
+
+    @property
+    def diverged(self) -> tuple[LeftOut, ...]:
+        """The candidates that are left out because they did not learn, or their score is no number."""
+        return tuple(
+            LeftOut(block=shape.name, operator=operator.label, reason=str(known["reason"]))
+            for shape in self.shapes
+            for operator in self.candidates.offers.of(shape.name)
+            if (known := self._diverged(shape.name, operator.label)) is not None
+        )
+
     def _left_out(self) -> dict[str, frozenset[str]]:
         """Per block the operators that the dry run left out."""
         found: dict[str, frozenset[str]] = {}
@@ -178,9 +200,10 @@ class RunContext:
             found[each["block"]] = found.get(each["block"], frozenset()) | {each["operator"]}
         return found
 
-    def _diverged(self, block: str, operator: str) -> bool:
+    def _diverged(self, block: str, operator: str) -> dict[str, Any] | None:
+        """Content of the file that leaves a candidate out, None where there is none."""
         path = self.paths.diverged(block, operator)
-        return path.is_file() and read_json(path, self.left_out_fingerprint(block, operator)) is not None
+        return read_json(path, self.left_out_fingerprint(block, operator)) if path.is_file() else None
 
     def _taught_block(self, block: str) -> nn.Module:
         return self.teacher.get_submodule(block)

@@ -43,5 +43,5 @@ def build_network(context: RunContext, choices: Sequence[BlockChoice]) -> Quanti
         context.calibration,
         refined=refined_choices(context, choices),
         scheme=context.card.quantization.scheme,
-        borrowed=context.card.teacher.borrowed,
+        borrowed=context.borrowed,
     )

@@ -1,5 +1,6 @@
 """Networks fine-tuned under one budget and validated on images that nothing else has touched."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,14 @@ from evo_qnas.pipeline.validation.building import build_network, choices_of
 from evo_qnas.summary import BlockChoice, ValidatedNetwork
 from evo_qnas.tables import Tables
 
+logger = logging.getLogger(__name__)
+
 Item = tuple[str, tuple[int, ...], tuple[BlockChoice, ...]]
 
 
 def finetuning_settings(context: RunContext) -> dict[str, Any]:
     """Keyword arguments of `finetune` from the card."""
-    settings = context.card.finetuning.values
+    settings = context.card.finetuning.settings(borrowed=context.borrowed)
     values: dict[str, Any] = {"settings": settings, "task": context.task}
     if settings.keep == "best":
         values["watched"] = context.splits.search
@@ -57,6 +60,7 @@ class Validation:
         quantized = build_network(context, choices)
         test = context.splits.test
         before = context.task.metric(quantized, test)
+        warning = None
         try:
             finetune(
                 quantized,
@@ -67,7 +71,9 @@ class Validation:
                 device=context.device,
             )
         except DivergenceError as error:
-            raise DivergenceError(f"network {identity!r}: {error}") from error
+            warning = f"it is measured without fine-tuning: {error}"
+            logger.warning("network %s: %s", identity, warning)
+            quantized = build_network(context, choices)
         deployed = InIntegers(quantized)
         counts = context.task.outcomes(deployed, test)
         network = ValidatedNetwork(
@@ -78,6 +84,7 @@ class Validation:
             metric=context.task.metric_of(counts),
             metric_stderr=context.task.stderr(counts, seed=context.card.seed),
             metric_search_split=context.task.metric(deployed, context.splits.search),
+            warning=warning,
             size_bytes=costs_of(quantized, 8).size_bytes,
         )
         save_weights(quantized.stored(), folder / "weights.safetensors", {"fingerprint": fingerprint})

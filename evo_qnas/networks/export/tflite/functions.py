@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from torch import fx
 
+from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
-from evo_qnas.networks.export.tflite.moves import concatenated, gathered, placed, reshaped, sliced
+from evo_qnas.networks.export.tflite.moves import concatenated, copied, gathered, placed, reshaped, sliced
 from evo_qnas.networks.export.tflite.numbers import (
     Operand,
     add,
@@ -198,8 +199,10 @@ def _addcmul(builder: TfliteBuilder, source: Tensor, one: Operand, other: Operan
 
 
 def _full_like(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Constant:
-    value = {"zeros_like": 0, "ones_like": 1}.get(str(node.target).split(".")[1])
-    value = arguments[1] if value is None else value
+    name = str(node.target).split(".")[1]
+    value: Any = 1 if "ones" in name else 0
+    if "full" in name:
+        value = arguments[2] if name == "new_full" else arguments[1]
     return constant(np.full(shape_of(node), value), kind_of(node.meta["val"].dtype))
 
 
@@ -213,6 +216,28 @@ def _embedding(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) 
     table, positions = placed(builder, arguments[0]), placed(builder, arguments[1])
     flat = reshaped(builder, positions, (prod(positions.shape),))
     return reshaped(builder, gathered(builder, table, 0, flat), shape_of(node))
+
+
+def _copy(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    """Numbers in the shape of the tensor that they were written into."""
+    source = cast(builder, arguments[1], kind_of(node.meta["val"].dtype))
+    return copied(builder, placed(builder, source), shape_of(node))
+
+
+def _slice_scatter(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    """A tensor with a part along an axis replaced."""
+    source = placed(builder, arguments[0])
+    part, axis, start, end, step = [*arguments[1:], 0, None, None, 1][:5] if len(arguments) < 6 else arguments[1:6]
+    axis = int(axis) % len(source.shape)
+    first, last, stride = slice(start, end, int(step)).indices(source.shape[axis])
+    if stride != 1:
+        raise NetworkError(f"{node.name} replaces a part with gaps, which TFLite does not know: replace whole parts")
+    parts = [cast(builder, part, source.kind)]
+    if first > 0:
+        parts.insert(0, sliced(builder, source, axis, 0, first))
+    if last < source.shape[axis]:
+        parts.append(sliced(builder, source, axis, last, source.shape[axis]))
+    return concatenated(builder, parts, axis)
 
 
 def _cat(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
@@ -300,13 +325,15 @@ FUNCTION_TABLE: Mapping[Any, Function] = {
         ("masked_fill.Scalar masked_fill.Tensor", _of(_masked_fill, 3)),
         ("where.self where.ScalarSelf where.ScalarOther where.Scalar", _of(where, 3)),
         ("glu", _of(_glu, 2)),
+        ("copy", _copy),
+        ("slice_scatter", _slice_scatter),
         ("cat", _cat),
         ("embedding", _embedding),
         ("stack", _stack),
         ("log2", _of(lambda b, x: mul(b, unary(b, "LOG", x), 1.0 / log(2.0)))),
         ("atan", _of(_atan)),
         ("addcmul", _of(_addcmul, 3)),
-        ("zeros_like ones_like full_like", _full_like),
+        ("zeros_like ones_like full_like new_zeros new_ones new_full new_empty empty_like", _full_like),
         ("log1p", _of(lambda b, x: unary(b, "LOG", add(b, x, 1.0)))),
         ("expm1", _of(lambda b, x: add(b, unary(b, "EXP", x), -1.0))),
     ),

@@ -1,11 +1,11 @@
 """Interpreters of TFLite files on the CPU, and the kernels that files ask for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.runtime import Kernels
@@ -25,27 +25,38 @@ def open_interpreter(path: Path, *, delegate: bool = True, threads: int = 1) -> 
     Raises:
         NetworkError: the file is missing or the runtime cannot load it.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
     if not path.is_file():
         raise NetworkError(f"there is no TFLite file {path}")
-    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    kernels = OpResolverType.BUILTIN if delegate else plain
     try:
-        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=kernels)
-        interpreter.allocate_tensors()
+        return interpreter_of(path.read_bytes(), delegate=delegate, threads=threads)
     except (RuntimeError, ValueError) as error:
         raise NetworkError(f"the TFLite runtime cannot load {path}: {error}") from error
+
+
+def interpreter_of(content: bytes, *, delegate: bool = True, threads: int = 1) -> Any:
+    """An interpreter of the content of a file, see `open_interpreter`."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    kernels = OpResolverType.BUILTIN if delegate else plain
+    interpreter = Interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=kernels)
+    interpreter.allocate_tensors()
     return interpreter
+
+
+def feed(interpreter: Any, inputs: Sequence[Shaped[np.ndarray, "..."]]) -> None:
+    """Sets the inputs of one image, as torch has them."""
+    for source, value in zip(interpreter.get_input_details(), inputs, strict=True):
+        moved = np.moveaxis(value, 1, -1) if value.ndim == 4 else value
+        interpreter.set_tensor(source["index"], np.ascontiguousarray(moved.astype(source["dtype"])))
 
 
 def run(interpreter: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
     """The logits of images, one after the other; both as torch has them, channels first."""
-    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    result = interpreter.get_output_details()[0]
     parts = []
     for index in range(len(images)):
-        image = images[index : index + 1]
-        interpreter.set_tensor(source["index"], np.moveaxis(image, 1, -1) if image.ndim == 4 else image)
+        feed(interpreter, [images[index : index + 1]])
         interpreter.invoke()
         parts.append(interpreter.get_tensor(result["index"]))
     logits = np.concatenate(parts)

@@ -8,12 +8,12 @@ from typing import Any
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import LINEAR
+from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.export.common.arguments import convolution_arguments
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.moves import in_order, reshaped
 from evo_qnas.networks.export.tflite.numbers import last_in_file
-from evo_qnas.networks.export.tflite.transposed import is_transposed, transposed_convolution
+from evo_qnas.networks.export.tflite.transposed import transposed_convolution
 from evo_qnas.networks.export.tflite.values import Pending, Tensor, channels_last, shape_of
 from evo_qnas.networks.export.tflite.weights import stored_weights
 from evo_qnas.networks.export.tflite.windows import mode_of, padded
@@ -28,7 +28,7 @@ def layer(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: 
     Raises:
         NetworkError: TFLite has no such layer.
     """
-    if layer.operation in LINEAR:
+    if layer.role is Role.LINEAR:
         return _linear(builder, node, layer, source)
     if layer.weight.ndim not in (3, 4):
         raise NetworkError(f"{layer.name} is no convolution of one or two axes: TFLite has no other")
@@ -36,7 +36,7 @@ def layer(builder: TfliteBuilder, node: fx.Node, layer: QuantizedLayer, source: 
     if line:
         source, shape = reshaped(builder, source, _with_line(source.shape)), _with_line(shape)
     source = in_order(builder, source, _MAPS)
-    if is_transposed(layer):
+    if layer.role is Role.TRANSPOSED_CONVOLUTION:
         return transposed_convolution(builder, layer, source, shape, finish=_as_line if line else None)
     made = _convolution(builder, layer, source, shape)
     return replace(made, finish=_as_line) if line else made

@@ -245,7 +245,7 @@ def _pad(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Seque
     widths = [(max(0, before), max(0, after)) for before, after in widths]
     filling: int | None = None
     if source.quantizer is not None:
-        code = padding_code(source.quantizer, padding.filling, node) + source.offset
+        code = padding_code(source.quantizer, padding.filling) + source.offset
         filling = None if code == source.zero else builder.codes(code, float(source.step or 0.0), source.zero)
     elif padding.filling:
         filling = builder.array(np.array(padding.filling, np.float32 if source.kind == "FLOAT32" else np.int32))

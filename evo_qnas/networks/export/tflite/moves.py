@@ -46,7 +46,6 @@ def placed(builder: TfliteBuilder, source: "Tensor | Constant", order: Shape | N
         tensor = builder.tensor(source.name, values.shape, stored, content=values.tobytes())
         made = Tensor(tensor=tensor, shape=source.shape, order=order, kind=stored)
         if stored != source.kind:
-            options = builder.schema.CastOptionsT()
             made = emit(
                 builder,
                 "CAST",

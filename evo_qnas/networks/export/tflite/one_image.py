@@ -68,9 +68,8 @@ class _Shapes(fx.Interpreter):
             return args[0]
         if not isinstance(module, QuantizedLayer):
             return super().call_module(target, args, kwargs)
-        operation: Any = module.operation
         bias = None if module.bias is None else self.mode.from_tensor(module.bias)
-        return operation(args[0], self.mode.from_tensor(module.weight), bias, *module.arguments)
+        return module.computed(args[0], self.mode.from_tensor(module.weight), bias)
 
     def get_attr(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A constant without its numbers."""

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from evo_qnas.files import write_bytes
-from evo_qnas.networks.capture.operations.layers import CONV2D
 from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.export.checks import check_file, failures
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
@@ -18,12 +17,18 @@ from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, To
 from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
 from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
-from evo_qnas.networks.export.tflite.translate import FLOAT_TABLE, to_tflite
+from evo_qnas.networks.export.tflite.translate import FLOAT_TABLE, Translation, to_tflite
+from evo_qnas.networks.export.tflite.watching import codes_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
 # Roles that need no table: layers and what folds into them, and numbers.
-_LAYERS = frozenset({Role.LINEAR, Role.ACTIVATION, Role.SHAPE})
+_LAYERS = frozenset(
+    {
+        *(Role.CONVOLUTION, Role.TRANSPOSED_CONVOLUTION, Role.LINEAR, Role.EMBEDDING),
+        *(Role.ACTIVATION, Role.SHAPE),
+    }
+)
 
 
 @final
@@ -54,11 +59,25 @@ class TfliteRuntime(Runtime):
         """The logits of images, one after the other."""
         return run(session, images)
 
+    def codes(
+        self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
+    ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
+        """The codes of a file, from a copy of it that has them as outputs.
+
+        None where the file is not what `write` gives of the network.
+        """
+        content = path.read_bytes()
+        for upsample in (False, True):
+            translation = Translation(network, upsample)
+            if translation.content() == content:
+                return codes_of(content, translation.codes, [inputs])
+        return None
+
     def translates(self, operation: Operation) -> bool:
         """True for layers, and where a table or the operation itself has a translation."""
         tables = (OPERATION_TABLE, MOVE_TABLE, FLOAT_TABLE)
         known = any(overload in table for overload in operation.overloads for table in tables)
-        return operation is CONV2D or operation.role in _LAYERS or known or super().translates(operation)
+        return operation.role in _LAYERS or known or super().translates(operation)
 
     def kernels(self, path: Path) -> Kernels:
         """The layers of a file by the types of their tensors, which decide on their kernels."""

@@ -18,11 +18,6 @@ from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 _MAPS = channels_last(4)
 
 
-def is_transposed(layer: QuantizedLayer) -> bool:
-    """True for a transposed convolution."""
-    return "conv_transpose" in str(layer.operation)
-
-
 def transposed_convolution(
     builder: TfliteBuilder,
     layer: QuantizedLayer,
@@ -35,7 +30,7 @@ def transposed_convolution(
 
     Args:
         builder: of the file.
-        layer: with weights (inputs, outputs of a group, sizes).
+        layer: with weights (outputs, inputs of a group, sizes).
         source: its input.
         shape: of its output.
         finish: what becomes of the result.
@@ -52,11 +47,11 @@ def transposed_convolution(
     options = builder.schema.TransposeConvOptionsT(
         padding=builder.schema.Padding.VALID, strideH=strides[0], strideW=strides[1]
     )
-    inputs, outputs = codes.shape[0] // groups, codes.shape[1]
+    inputs, outputs = codes.shape[1], codes.shape[0] // groups
     parts: list[Tensor | Pending] = []
     for group in range(groups):
         taken = sliced(builder, source, 1, group * inputs, (group + 1) * inputs)
-        own = codes[group * inputs : (group + 1) * inputs].transpose(1, 2, 3, 0)
+        own = codes[group * outputs : (group + 1) * outputs].transpose(0, 2, 3, 1)
         part = slice(group * outputs, (group + 1) * outputs) if groups > 1 else None
         read = stored_weights(builder, layer, taken, own, axis=0, part=part)
         size = (1, outputs, *wide)
@@ -79,7 +74,7 @@ def _two(value: Any, axes: int, first: int) -> list[int]:
     return [first, pair(value)[0]] if axes == 1 else pair(value)
 
 
-def _spread_out(codes: Int[np.ndarray, "i o h w"], gaps: Sequence[int]) -> Int[np.ndarray, "i o h w"]:
+def _spread_out(codes: Int[np.ndarray, "o i h w"], gaps: Sequence[int]) -> Int[np.ndarray, "o i h w"]:
     """Kernels with zeros in their gaps."""
     if list(gaps) == [1, 1]:
         return codes

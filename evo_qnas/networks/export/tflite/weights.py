@@ -1,11 +1,15 @@
 """Weights of layers as tensors of the file."""
 
+from math import prod
+
 import numpy as np
 from jaxtyping import Int
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
-from evo_qnas.networks.export.tflite.values import Tensor
+from evo_qnas.networks.export.tflite.moves import gathered, placed, reshaped
+from evo_qnas.networks.export.tflite.numbers import cast, mul
+from evo_qnas.networks.export.tflite.values import Constant, Tensor, identity
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
 
@@ -37,7 +41,7 @@ def stored_weights(
     if layer.scheme.has_weight_zero_points:
         raise NetworkError(f"the weights of {layer.name} have zero points, TFLite knows none: export it as ONNX")
     suffix = "" if part is None else f".{part.start}"
-    name, known = f"{layer.name}.codes{suffix}", f"{layer.name}.bias{suffix}"
+    name, known = f"{layer.owner.name}.codes{suffix}", f"{layer.name}.bias{suffix}"
     part = slice(None) if part is None else part
     steps = layer.scale().numpy(force=True)
     steps = steps[part] if steps.ndim else steps
@@ -46,13 +50,33 @@ def stored_weights(
         builder.named[name] = builder.tensor(name, codes.shape, "INT8", step=steps, axis=axis, content=content)
     if known not in builder.named:
         stored = layer.bias_codes()
-        outputs = np.zeros(_outputs(layer), dtype=np.int32)
-        bias = (outputs if stored is None else stored.numpy(force=True).astype(np.int32))[part]
+        nothing = np.zeros(layer.channels, dtype=np.int32)
+        bias = (nothing if stored is None else stored.numpy(force=True).astype(np.int32))[part]
         step = np.float32(source.step or 0.0) * steps
         builder.named[known] = builder.tensor(known, bias.shape, "INT32", step=step, content=bias.tobytes())
     return source.tensor, builder.named[name], builder.named[known]
 
 
-def _outputs(layer: QuantizedLayer) -> int:
-    """How many channels a layer gives."""
-    return int(layer.weight.shape[0])
+def embedded(builder: TfliteBuilder, layer: QuantizedLayer, positions: Tensor) -> Tensor:
+    """Rows of a table of codes, as floats: a scale for each row, or one for all.
+
+    Args:
+        builder: of the file.
+        layer: with the table.
+        positions: of rows, in any shape.
+    """
+    codes, scales = layer.weight_codes().numpy(force=True).astype(np.int8), layer.scale().numpy(force=True)
+    name = f"{layer.owner.name}.codes"
+    if name not in builder.named:
+        steps = scales.reshape(-1)
+        builder.named[name] = builder.tensor(name, codes.shape, "INT8", step=steps, content=codes.tobytes())
+    rank = len(codes.shape)
+    table = Tensor(tensor=builder.named[name], shape=tuple(codes.shape), order=identity(rank))
+    flat = reshaped(builder, positions, (prod(positions.shape),))
+    rows = cast(builder, gathered(builder, table, 0, flat), "FLOAT32")
+    if scales.size == 1:
+        made = mul(builder, rows, float(scales.reshape(())))
+    else:
+        column = placed(builder, Constant(name=f"{layer.owner.name}.scale", array=scales.reshape(-1, 1)))
+        made = mul(builder, rows, gathered(builder, column, 0, flat))
+    return reshaped(builder, made, (*positions.shape, *codes.shape[1:]))
