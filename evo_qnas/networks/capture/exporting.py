@@ -49,15 +49,10 @@ def batch_size(arguments: Any) -> int:
     return len(tensors[0]) if tensors else 1
 
 
-def export_program(network: nn.Module, example: Example, *, any_batch: bool = True) -> tuple[Any, int | None]:
+def export_program(network: nn.Module, example: Example) -> tuple[Any, int | None]:
     """The program of a network in evaluation mode, and the size of its batch: None for any.
 
     Where the program would depend on the number of examples, it is made for one.
-
-    Args:
-        network: stays unchanged.
-        example: see `Example`.
-        any_batch: False for a program of one example.
 
     Raises:
         NetworkError: torch.export cannot trace the network.
@@ -79,9 +74,8 @@ def export_program(network: nn.Module, example: Example, *, any_batch: bool = Tr
     shapes = any_size if not keywords else {**dict(zip(names, any_size, strict=True)), **by_name}
     with _tracing(network):
         try:
-            if any_batch:
-                batch = resized(2)
-                return torch.export.export(network, batch[0], batch[1], dynamic_shapes=shapes), None
+            batch = resized(2)
+            return torch.export.export(network, batch[0], batch[1], dynamic_shapes=shapes), None
         except FAILURES:
             pass
         try:

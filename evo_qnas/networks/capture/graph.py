@@ -11,7 +11,7 @@ from evo_qnas.networks.capture.exporting import FAILURES, Example, export_progra
 from evo_qnas.networks.capture.normalization import fold_batch_norm
 from evo_qnas.networks.capture.operations.operation import ATEN, Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import Overloads, operation_of
-from evo_qnas.networks.capture.rewriting import counts_examples, make_plain, products_to_linear, simplify
+from evo_qnas.networks.capture.rewriting import make_plain, products_to_linear, simplify
 from evo_qnas.networks.capture.signature import results_of
 from evo_qnas.networks.capture.tensors import float_part_name, value
 
@@ -49,12 +49,7 @@ def capture(network: nn.Module, example: Example) -> fx.GraphModule:
     Raises:
         NetworkError: torch.export cannot capture the network.
     """
-    graph = _captured(network, example, any_batch=True)
-    return _captured(network, example, any_batch=False) if counts_examples(graph) else graph
-
-
-def _captured(network: nn.Module, example: Example, *, any_batch: bool) -> fx.GraphModule:
-    program, batch = export_program(network, example, any_batch=any_batch)
+    program, batch = export_program(network, example)
     try:
         program = decomposed(program)
     except FAILURES as error:

@@ -12,7 +12,7 @@ from evo_qnas.networks.capture.operations.operation import ATEN
 from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.capture.tensors import put, value
 
-__all__ = ["counts_examples", "make_plain", "products_to_linear", "simplify"]
+__all__ = ["make_plain", "products_to_linear", "simplify"]
 
 
 def make_plain(graph: fx.GraphModule) -> None:
@@ -30,16 +30,6 @@ def make_plain(graph: fx.GraphModule) -> None:
             sizes = node.meta["val"].shape[2:]
             node.target, node.args, node.kwargs = ATEN.expand.default, (node.args[0], [-1, -1, *sizes]), {}
     graph.recompile()
-
-
-def counts_examples(graph: fx.GraphModule) -> bool:
-    """True where the number of examples becomes a tensor: a list of their indices, which files of any batch lack."""
-    for node in graph.graph.nodes:
-        sources = [source.meta.get("val") for source in node.all_input_nodes]
-        made = node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor)
-        if made and sources and not any(isinstance(source, (torch.Tensor, tuple, list)) for source in sources):
-            return True
-    return False
 
 
 def simplify(graph: fx.GraphModule) -> None:
