@@ -81,6 +81,23 @@ def test_multiplications_are_half_of_what_torch_counts(name: str) -> None:
     assert sum(kernel.macs for kernel in kernels_of(network)) == costs.macs
 
 
+class _Table(nn.Module):
+    """A table of positions that a layer makes, anew in each run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.positions = nn.Linear(4, 4), nn.Parameter(torch.randn(5, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.layer(x) + self.layer(self.positions)
+        return result
+
+
+def test_what_depends_on_no_input_is_multiplied_once() -> None:
+    network = quantize(_Table(), torch.randn(2, 5, 4), Policy(fixed=EIGHT))
+    assert (costs_of(network, 8).macs, network.folded_macs, network.clone().folded_macs) == (80, 80, 80)
+
+
 def test_products_belong_to_the_block_in_which_they_are() -> None:
     network = quantize(
         nn.Sequential(nn.Conv2d(3, 3, 1), _Attention(fused=False)),
