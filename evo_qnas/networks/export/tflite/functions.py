@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import fx
 
+from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.moves import concatenated, copied, gathered, placed, reshaped, sliced
@@ -223,6 +224,22 @@ def _copy(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Te
     return copied(builder, placed(builder, source), shape_of(node))
 
 
+def _slice_scatter(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    """A tensor with a part along an axis replaced."""
+    source = placed(builder, arguments[0])
+    part, axis, start, end, step = [*arguments[1:], 0, None, None, 1][:5] if len(arguments) < 6 else arguments[1:6]
+    axis = int(axis) % len(source.shape)
+    first, last, stride = slice(start, end, int(step)).indices(source.shape[axis])
+    if stride != 1:
+        raise NetworkError(f"{node.name} replaces a part with gaps, which TFLite does not know: replace whole parts")
+    parts = [cast(builder, part, source.kind)]
+    if first > 0:
+        parts.insert(0, sliced(builder, source, axis, 0, first))
+    if last < source.shape[axis]:
+        parts.append(sliced(builder, source, axis, last, source.shape[axis]))
+    return concatenated(builder, parts, axis)
+
+
 def _cat(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
     parts, axis = [*arguments, 0][:2]
     kind = kind_of(node.meta["val"].dtype)
@@ -309,6 +326,7 @@ FUNCTION_TABLE: Mapping[Any, Function] = {
         ("where.self where.ScalarSelf where.ScalarOther where.Scalar", _of(where, 3)),
         ("glu", _of(_glu, 2)),
         ("copy", _copy),
+        ("slice_scatter", _slice_scatter),
         ("cat", _cat),
         ("embedding", _embedding),
         ("stack", _stack),

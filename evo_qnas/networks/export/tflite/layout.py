@@ -120,21 +120,6 @@ def _movedim(_builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments:
     return permuted(source, order)
 
 
-def _slice_scatter(builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
-    """A tensor with a part along an axis replaced."""
-    part, axis, start, end, step = [*arguments[1:], 0, None, None, 1][:5] if len(arguments) < 6 else arguments[1:6]
-    axis = int(axis) % len(source.shape)
-    first, last, stride = slice(start, end, int(step)).indices(source.shape[axis])
-    if stride != 1:
-        raise NetworkError("a part with gaps is replaced, which TFLite does not know: replace whole parts")
-    parts = [cast(builder, part, source.kind)]
-    if first > 0:
-        parts.insert(0, sliced(builder, source, axis, 0, first))
-    if last < source.shape[axis]:
-        parts.append(sliced(builder, source, axis, last, source.shape[axis]))
-    return concatenated(builder, parts, axis)
-
-
 def _sizes_along(node: fx.Node, axis: int) -> list[int]:
     return [shape_of(node, index)[axis] for index in range(len(node.meta["val"]))]
 
@@ -351,7 +336,6 @@ MOVE_TABLE: Mapping[Any, Layout] = {
     ATEN.unbind.int: _unbind,
     ATEN.roll.default: _roll,
     ATEN.flip.default: _flip,
-    ATEN.slice_scatter.default: _slice_scatter,
     ATEN.expand_as.default: _expand,
     ATEN.broadcast_to.default: _expand,
     ATEN.repeat.default: _repeat,

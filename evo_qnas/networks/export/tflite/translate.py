@@ -1,5 +1,6 @@
 """From a quantized network to a TFLite file, node by node."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -28,6 +29,7 @@ from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE, are_code
 from evo_qnas.networks.export.tflite.reductions import REDUCTION_TABLE
 from evo_qnas.networks.export.tflite.rounding import quantized, recoded
 from evo_qnas.networks.export.tflite.values import (
+    IMAGES,
     Constant,
     Pending,
     Tensor,
@@ -37,6 +39,7 @@ from evo_qnas.networks.export.tflite.values import (
     outer_order,
     shape_of,
 )
+from evo_qnas.networks.export.tflite.watching import Watched
 from evo_qnas.networks.export.tflite.weights import embedded
 from evo_qnas.networks.export.tflite.windows import WINDOW_TABLE
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
@@ -69,7 +72,8 @@ class Translation:
         self.builder = TfliteBuilder()
         self.values: dict[fx.Node, Value] = {}
         self.inputs: dict[str, int] = {}
-        self.codes: dict[str, Tensor] = {}
+        self.codes: dict[str, Watched] = {}
+        self.calls: Counter[str] = Counter()
         self.refused: list[str] = []
 
     def content(self) -> bytes:
@@ -148,8 +152,18 @@ class Translation:
         if not isinstance(module, ActivationQuantizer):
             raise not_quantized(node)
         made = quantized(self.builder, module, source)
-        self.codes[module.name] = made
+        self._watch(node, module.name, made)
         return made
+
+    def _watch(self, node: fx.Node, name: str, made: Tensor) -> None:
+        """Keeps the codes of a quantizer for a comparison; of one that is called several times there are no own ones."""
+        self.calls[name] += 1
+        if self.calls[name] > 1:
+            self.codes.pop(name, None)
+        elif isinstance(node.meta.get(IMAGES), torch.Tensor):
+            sizes = zip(node.meta[IMAGES].shape, made.shape, strict=True)
+            axes = [axis for axis, (several, one) in enumerate(sizes) if not isinstance(several, int) or several != one]
+            self.codes[name] = Watched(tensor=made, images=axes[0] if axes else None)
 
     def _argument(self, argument: Any) -> Any:
         if isinstance(argument, (list, tuple)):
