@@ -1,6 +1,5 @@
 """From a quantized network to a TFLite file, node by node."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -9,19 +8,19 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import fx
-from torch.utils import _pytree as pytree
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ACTIVATIONS, LAYOUT, float_part_name, last_upsampling, value
 from evo_qnas.networks.capture.operations.operation import Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import operation_of
+from evo_qnas.networks.capture.signature import LOGITS, input_names, output_names, results_of
 from evo_qnas.networks.export.common.arguments import narrowed_limits, not_quantized, require_calibrated
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.decompose import decomposed
 from evo_qnas.networks.export.tflite.functions import FUNCTION_TABLE
 from evo_qnas.networks.export.tflite.layers import layer
 from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
-from evo_qnas.networks.export.tflite.moves import in_order, placed
+from evo_qnas.networks.export.tflite.moves import in_order, placed, renewed
 from evo_qnas.networks.export.tflite.normalization import NORMALIZATION_TABLE
 from evo_qnas.networks.export.tflite.numbers import as_floats, clamped, constant
 from evo_qnas.networks.export.tflite.one_image import for_one_image
@@ -67,48 +66,60 @@ class Translation:
     """The state of one translation: the file so far, and the value of each node of the network in it."""
 
     def __init__(self, network: QuantizedNetwork, upsample: bool) -> None:
-        self.graph, self.upsample = for_one_image(network.graph), upsample
+        self.network, self.upsample = network.graph, upsample
+        self.graph = for_one_image(network.graph)
         self.last = last_upsampling(self.graph)
+        self.names = {node.name: name for node, name in input_names(network.graph).items()}
         self.builder = TfliteBuilder()
         self.values: dict[fx.Node, Value] = {}
         self.inputs: dict[str, int] = {}
         self.codes: dict[str, Watched] = {}
-        self.calls: Counter[str] = Counter()
         self.refused: list[str] = []
 
     def content(self) -> bytes:
         """The whole file."""
         for node in self.graph.graph.nodes:
             if node == self.last and not self.upsample:
-                return self._finish([node.args[0]])
+                return self._finish([(source_of(node), LOGITS)])
             if node.op == "output":
-                return self._finish(node.args[0])
+                return self._finish(self._results())
             if node.op == "placeholder":
-                self.values[node] = self._input(node)
+                self.values[node] = self._input(node) if node.name in self.names else None
             else:
                 self._translate(node)
         raise NetworkError("the network has no output")
 
     def _input(self, node: fx.Node) -> Tensor:
-        shape, kind = shape_of(node), kind_of(node.meta["val"].dtype)
-        name = "image" if not self.inputs else node.name
+        shape, kind, name = shape_of(node), kind_of(node.meta["val"].dtype), self.names[node.name]
         order = outer_order(len(shape))
         self.inputs[name] = self.builder.tensor(name, [shape[axis] for axis in order], kind)
         return Tensor(tensor=self.inputs[name], shape=shape, order=order, kind=kind)
 
-    def _finish(self, results: Any) -> bytes:
+    def _results(self) -> list[tuple[fx.Node, str]]:
+        """The nodes whose tensors the network gives, and their names in the file."""
+        own = {node.name: node for node in self.graph.graph.nodes}
+        pairs = zip(results_of(self.network), output_names(self.network), strict=True)
+        return [(own[node.name], name) for node, name in pairs if isinstance(node, fx.Node) and name]
+
+    def _finish(self, results: Sequence[tuple[fx.Node, str]]) -> bytes:
         if self.refused:
             raise NetworkError("; ".join(self.refused))
-        outputs = {}
-        nodes = [result for result in pytree.tree_leaves(results) if isinstance(result, fx.Node)]
-        for index, node in enumerate(nodes):
-            name = "logits" if not index else f"logits_{index}"
-            made = placed(self.builder, self.values[node])
-            made = in_order(self.builder, made, outer_order(len(made.shape)))
-            made = as_floats(self.builder, made, name)
-            self.builder.tensors[made.tensor].name = name
-            outputs[name] = made.tensor
+        outputs: dict[str, int] = {}
+        for node, name in results:
+            made = self.values[node]
+            if isinstance(made, (Tensor, Constant)):
+                outputs[name] = self._exposed(placed(self.builder, made), name, {*outputs.values()}).tensor
         return self.builder.content(inputs=self.inputs, outputs=outputs)
+
+    def _exposed(self, made: Tensor, name: str, taken: set[int]) -> Tensor:
+        """A value as an output of the file."""
+        made = in_order(self.builder, made, outer_order(len(made.shape)))
+        if made.quantizer is not None:
+            return as_floats(self.builder, made, name)
+        if made.tensor in {*taken, *self.inputs.values()} or self.builder.tensors[made.tensor].buffer:
+            made = renewed(self.builder, made)
+        self.builder.tensors[made.tensor].name = name
+        return made
 
     def _translate(self, node: fx.Node) -> None:
         """The value of a node; where it has no translation, a reason to refuse, and numbers of its shape to go on."""
@@ -152,18 +163,15 @@ class Translation:
         if not isinstance(module, ActivationQuantizer):
             raise not_quantized(node)
         made = quantized(self.builder, module, source)
-        self._watch(node, module.name, made)
+        self._watch(node, made)
         return made
 
-    def _watch(self, node: fx.Node, name: str, made: Tensor) -> None:
-        """Keeps the codes of a quantizer for a comparison; of one that is called several times there are no own ones."""
-        self.calls[name] += 1
-        if self.calls[name] > 1:
-            self.codes.pop(name, None)
-        elif isinstance(node.meta.get(IMAGES), torch.Tensor):
+    def _watch(self, node: fx.Node, made: Tensor) -> None:
+        """Keeps where the codes of a node are, for a comparison."""
+        if isinstance(node.meta.get(IMAGES), torch.Tensor):
             sizes = zip(node.meta[IMAGES].shape, made.shape, strict=True)
             axes = [axis for axis, (several, one) in enumerate(sizes) if not isinstance(several, int) or several != one]
-            self.codes[name] = Watched(tensor=made, images=axes[0] if axes else None)
+            self.codes[node.name] = Watched(tensor=made, images=axes[0] if axes else None)
 
     def _argument(self, argument: Any) -> Any:
         if isinstance(argument, (list, tuple)):

@@ -25,11 +25,11 @@ class Watched:
 def codes_of(
     content: bytes, tensors: Mapping[str, Watched], inputs: Sequence[Array], *, delegate: bool = True
 ) -> dict[str, Array]:
-    """Codes of quantizers, as torch counts their axes, of any number of images.
+    """Codes of nodes, as torch counts their axes, of any number of images.
 
     Args:
         content: of the file.
-        tensors: in the file, by the names of their quantizers.
+        tensors: in the file, by the names of nodes.
         inputs: one array for each input, images first.
         delegate: with XNNPACK, which fuses what nobody reads: here every quantizer's tensor is an output.
     """
