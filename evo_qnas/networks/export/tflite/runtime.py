@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
 from evo_qnas.files import write_bytes
 from evo_qnas.networks.capture.operations.operation import Operation, Role
@@ -55,8 +55,8 @@ class TfliteRuntime(Runtime):
         """An interpreter with the runtime's own choice of kernels."""
         return open_interpreter(path, threads=threads)
 
-    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-        """The logits of images, one after the other."""
+    def run(self, session: Any, images: Any) -> Any:
+        """The logits of images, one after the other; arrays by name where there are several, see `run`."""
         return run(session, images)
 
     def codes(

@@ -1,7 +1,8 @@
 """Codes of every quantizer of a TFLite file, for a comparison with the reference step by step."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Shaped
@@ -12,30 +13,42 @@ from evo_qnas.networks.export.tflite.values import Tensor
 Array = Shaped[np.ndarray, "..."]
 
 
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A tensor of codes, and the axis along which there are more of them for more images; None where there are not."""
+
+    tensor: Tensor
+    images: int | None
+
+
 def codes_of(
-    content: bytes, tensors: Mapping[str, Tensor], inputs: Sequence[Array], *, delegate: bool = True
+    content: bytes, tensors: Mapping[str, Watched], inputs: Sequence[Array], *, delegate: bool = True
 ) -> dict[str, Array]:
-    """Codes of quantizers, as torch counts their axes, of any number of images.
+    """Codes of nodes, as torch counts their axes, of any number of images.
 
     Args:
         content: of the file.
-        tensors: in the file, by the names of their quantizers.
+        tensors: in the file, by the names of nodes.
         inputs: one array for each input, images first.
         delegate: with XNNPACK, which fuses what nobody reads: here every quantizer's tensor is an output.
     """
-    watched = {name: tensor for name, tensor in tensors.items() if tensor.quantizer is not None}
-    order = list(dict.fromkeys(tensor.tensor for tensor in watched.values()))
+    order = list(dict.fromkeys(watched.tensor.tensor for watched in tensors.values()))
     interpreter = interpreter_of(with_outputs(content, order), delegate=delegate)
     places = dict(zip(order, interpreter.get_output_details()[-len(order) :], strict=True))
-    found: dict[str, list[Array]] = {name: [] for name in watched}
+    found: dict[str, list[Array]] = {name: [] for name in tensors}
     for index in range(len(inputs[0])):
         feed(interpreter, [part[index : index + 1] for part in inputs])
         interpreter.invoke()
-        for name, tensor in watched.items():
-            stored = interpreter.get_tensor(places[tensor.tensor]["index"])
+        for name, watched in tensors.items():
+            tensor = watched.tensor
+            stored = interpreter.get_tensor(places[tensor.tensor]["index"]).reshape(tensor.stored)
             axes = [tensor.order.index(axis) for axis in range(len(tensor.order))]
-            found[name].append(stored.reshape(tensor.stored).transpose(axes).astype(np.int16) - tensor.offset)
-    return {name: np.stack(parts) for name, parts in found.items()}
+            found[name].append(stored.transpose(axes).astype(np.int16) - np.int16(tensor.offset))
+    return {
+        name: parts[0] if tensors[name].images is None else np.concatenate(parts, axis=tensors[name].images)
+        for name, parts in found.items()
+    }
 
 
 def with_outputs(content: bytes, tensors: Sequence[int]) -> bytes:
