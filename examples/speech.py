@@ -6,6 +6,7 @@ The folder holds `spoken_digits.npz`: recordings at 8 kHz, one behind the other.
 recordings with index 0 to 4 of each speaker and digit; those with index 5 to 9 score choices.
 """
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ def recordings(path: Path) -> dict[str, TensorDataset]:
     with np.load(path, allow_pickle=False) as file:
         sound, start, digit, index = (file[name] for name in ("sound", "start", "digit", "index"))
     waves = np.zeros((len(digit), 1, LENGTH), dtype=np.float32)
-    for row, (first, last) in enumerate(zip(start[:-1], start[1:], strict=True)):
+    for row, (first, last) in enumerate(itertools.pairwise(start)):
         wave = sound[first:last][:LENGTH].astype(np.float32)
         waves[row, 0, : len(wave)] = wave / (wave.std() * 4.0 + 1.0)
     parts = {"test": index <= 4, "search": (index > 4) & (index <= 9), "train": index > 9}

@@ -15,17 +15,20 @@ from evo_qnas.networks.capture.operations.operation import Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.capture.signature import LOGITS, input_names, output_names, results_of
 from evo_qnas.networks.export.common.arguments import narrowed_limits, not_quantized, require_calibrated
+from evo_qnas.networks.export.tflite.arithmetic import ARITHMETIC_TABLE
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.decompose import decomposed
 from evo_qnas.networks.export.tflite.functions import FUNCTION_TABLE
 from evo_qnas.networks.export.tflite.layers import layer
 from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.moves import in_order, placed, renewed
+from evo_qnas.networks.export.tflite.nodes import constant_of, depends_on_nothing, is_aten, line_of
 from evo_qnas.networks.export.tflite.normalization import NORMALIZATION_TABLE
 from evo_qnas.networks.export.tflite.numbers import as_floats, clamped, constant
 from evo_qnas.networks.export.tflite.one_image import for_one_image
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE, are_codes, requantized
 from evo_qnas.networks.export.tflite.reductions import REDUCTION_TABLE
+from evo_qnas.networks.export.tflite.resizing import RESIZING_TABLE
 from evo_qnas.networks.export.tflite.rounding import quantized, recoded
 from evo_qnas.networks.export.tflite.values import (
     IMAGES,
@@ -40,11 +43,18 @@ from evo_qnas.networks.export.tflite.values import (
 )
 from evo_qnas.networks.export.tflite.watching import Watched
 from evo_qnas.networks.export.tflite.weights import embedded
-from evo_qnas.networks.export.tflite.windows import WINDOW_TABLE
+from evo_qnas.networks.export.tflite.windows import POOLING_TABLE
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
-FLOAT_TABLE: Mapping[Any, Any] = {**FUNCTION_TABLE, **NORMALIZATION_TABLE, **REDUCTION_TABLE, **WINDOW_TABLE}
+FLOAT_TABLE: Mapping[Any, Any] = {
+    **ARITHMETIC_TABLE,
+    **FUNCTION_TABLE,
+    **NORMALIZATION_TABLE,
+    **REDUCTION_TABLE,
+    **POOLING_TABLE,
+    **RESIZING_TABLE,
+}
 
 
 def to_tflite(network: QuantizedNetwork, *, upsample: bool = False) -> bytes:
@@ -126,7 +136,7 @@ class Translation:
         try:
             self.values[node] = self._value(node)
         except NetworkError as error:
-            self.refused.append(f"{error}{_line_of(node)}")
+            self.refused.append(f"{error}{line_of(node)}")
             self.values[node] = self._stand_in(node)
 
     def _stand_in(self, node: fx.Node) -> Value:
@@ -141,14 +151,14 @@ class Translation:
     def _value(self, node: fx.Node) -> Value:
         if node.op == "get_attr":
             tensor = value(self.graph, node)
-            return None if tensor is None else _constant(float_part_name(node), tensor)
+            return None if tensor is None else constant_of(float_part_name(node), tensor)
         if node.op == "call_module":
             return self._module(node)
         made = node.meta.get("val")
         if isinstance(made, (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)):
             return one_image(made)
-        arguments = [self._argument(argument) for argument in arguments_of(node)] if _is_aten(node) else []
-        if not _is_aten(node):
+        arguments = [self._argument(argument) for argument in arguments_of(node)] if is_aten(node) else []
+        if not is_aten(node):
             source, index = self._argument(list(node.args))
             return source[index]
         return self._function(node, arguments)
@@ -186,7 +196,7 @@ class Translation:
         own = None if operation is None else operation.translations.get("tflite")
         if node.target in ACTIVATIONS:
             return self._activation(node, source)
-        if _depends_on_nothing(arguments):
+        if depends_on_nothing(arguments):
             return self._evaluated(node)
         layout = MOVE_TABLE.get(node.target) or (own if node.target in LAYOUT else None)
         if layout is not None and isinstance(source, (Tensor, Constant)):
@@ -246,7 +256,7 @@ class Translation:
                 self.values[node] = next(waiting)
             elif node.op == "get_attr":
                 tensor = getattr(graph, str(node.target))
-                self.values[node] = _constant("", tensor)
+                self.values[node] = constant_of("", tensor)
             elif node.op == "output":
                 return self._argument(node.args[0])
             else:
@@ -254,11 +264,11 @@ class Translation:
         raise NetworkError("a decomposed operation has no output")
 
     def _value_inside(self, node: fx.Node) -> Value:
-        if not _is_aten(node):
+        if not is_aten(node):
             source, index = self._argument(list(node.args))
             return source[index]
         arguments = [self._argument(argument) for argument in arguments_of(node)]
-        if _depends_on_nothing(arguments):
+        if depends_on_nothing(arguments):
             return self._evaluated(node)
         layout, source = MOVE_TABLE.get(node.target), arguments[0]
         if layout is not None and isinstance(source, (Tensor, Constant)):
@@ -277,33 +287,5 @@ class Translation:
 
         keywords = {name: given(item) for name, item in node.kwargs.items() if name not in ("device", "pin_memory")}
         made = target(*given(list(node.args)), **keywords)
-        parts = [_constant("", part) for part in made] if isinstance(made, (list, tuple)) else None
-        return _constant("", made) if parts is None else parts
-
-
-def _constant(name: str, tensor: torch.Tensor) -> Constant:
-    """Numbers as operators read them; a tensor of the network's own keeps its width in the file."""
-    array = tensor.numpy(force=True)
-    keeps = bool(name) and array.dtype == np.int64
-    return Constant(name=name, array=array if keeps else constant(array, kind_of(tensor.dtype)).array)
-
-
-def _is_aten(node: fx.Node) -> bool:
-    return isinstance(node.target, torch._ops.OpOverload)
-
-
-def _depends_on_nothing(arguments: Any) -> bool:
-    """True for numbers, and constants that are no tensors of the network's own."""
-    if isinstance(arguments, (list, tuple)):
-        return all(map(_depends_on_nothing, arguments))
-    return not isinstance(arguments, (Tensor, Pending)) and not (isinstance(arguments, Constant) and arguments.name)
-
-
-def _line_of(node: fx.Node) -> str:
-    """The last line of the user's code from which a node comes, as torch keeps it."""
-    lines = [line.strip() for line in str(node.meta.get("stack_trace") or "").splitlines() if line.strip()]
-    places = [index for index, line in enumerate(lines) if line.startswith("File ")]
-    if not places:
-        return ""
-    code = lines[places[-1] + 1] if places[-1] + 1 < len(lines) else ""
-    return f" [{lines[places[-1]]}: {code}]"
+        parts = [constant_of("", part) for part in made] if isinstance(made, (list, tuple)) else None
+        return constant_of("", made) if parts is None else parts
