@@ -1,6 +1,9 @@
 """Public architectures as they come, through the whole chain: which go through, and where the others stop.
 
-    pip install -e '.[zoo]' && pip install --no-deps torchvision torchaudio
+    pip install -e '.[train,onnx,tflite]' huggingface_hub tokenizers regex tqdm requests psutil py-cpuinfo
+    pip install opencv-python-headless omegaconf pycocotools librosa
+    pip install --no-deps torchvision torchaudio timm transformers segmentation-models-pytorch
+    pip install --no-deps effdet openunmix pytorch-tcn torchcrepe ultralytics
     python benchmarks/zoo.py [--only NAME ..] [--again] [--failed] [--check] [-o results/zoo]
 
 Networks of torchvision, timm, transformers, segmentation_models_pytorch and others have random weights of seed 0 and

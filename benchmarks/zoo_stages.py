@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
-from zoo_networks import Entry
+from zoo_entry import Entry
 from zoo_task import Picks
 
 from evo_qnas.data import Images

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm, estimate_where_it_helps
+from evo_qnas.networks.quantization.quantize import Bits
+from evo_qnas.networks.scoring.local import assemble_quantized
 
 
 def stage(inputs: int, outputs: int) -> nn.Sequential:
@@ -93,3 +95,20 @@ def test_statistics_that_take_out_a_shift_are_kept(teacher: nn.Module, images: t
 def test_a_network_without_batch_norm_stays(images: torch.Tensor) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     assert not estimate_where_it_helps(network, copy.deepcopy(network), [images], replaced=["0"])
+
+
+def test_assembling_a_borrowed_teacher_leaves_the_statistics_that_are_better(
+    teacher: nn.Module, images: torch.Tensor
+) -> None:
+    """A candidate that is the teacher's own block, and images unlike those that taught it."""
+    eight, odd = Bits(weight=8, activation=8), images * 0.2 + 3.0
+    candidates = {"middle": copy.deepcopy(teacher.get_submodule("middle"))}
+    with torch.no_grad():
+        wanted = teacher(odd)
+    errors = {}
+    for borrowed in (True, False):
+        network = assemble_quantized(teacher, candidates, {"middle": eight}, eight, odd, borrowed=borrowed)
+        with torch.no_grad():
+            errors[borrowed] = float((network(odd) - wanted).square().mean() / wanted.var())
+    assert errors[True] < 0.01
+    assert errors[False] > 1.0

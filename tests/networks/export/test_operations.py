@@ -113,6 +113,8 @@ STEPS: dict[str, list[Any]] = {
         *(lambda x: x.roll((1, -2), (2, 3)), lambda x: x.flip(2, 3), lambda x: x[:, [0, 2, 1]], lambda x: x[:, :, 1]),
         *(lambda x: x.index_select(1, torch.tensor([0, 2])), lambda x: x[:, :, ROWS, COLUMNS], torch.triu),
         *(lambda x: x.unfold(2, 3, 2), nn.Unfold(2), nn.Unfold(3, padding=1, stride=2), lambda x: x.tril(-1)),
+        *(lambda x: x.diagonal(1, 3, 2), lambda x: torch.cat([x.new_zeros(x.size(0), 1, 8, 8), x], 1)),
+        lambda x: x[torch.arange(x.size(0)), x.flatten(2).sum(-1).argmax(1)],
     ],
     "layout": [
         *(nn.Sequential(nn.PixelShuffle(2), nn.PixelUnshuffle(2), nn.ChannelShuffle(2)), nn.Unflatten(1, (2, 2))),

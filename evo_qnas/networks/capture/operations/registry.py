@@ -29,6 +29,7 @@ _FAMILIES = {
     "norms": "layer_norm rms_norm group_norm instance_norm vector_norm",
     "products": "matmul baddbmm addmm einsum scaled_dot_product_attention",
     "masks": "eq ne lt le gt ge logical_and logical_or logical_not where masked_fill argmax argmin",
+    "creation": "full arange",
     "functions": (
         "sigmoid tanh hardswish hardsigmoid silu mish elu selu celu gelu log_sigmoid leaky_relu softplus "
         "hardshrink softshrink exp expm1 log log1p log2 abs neg reciprocal sin cos atan erf sign floor ceil round "

@@ -6,7 +6,7 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import fx, nn
 
 from evo_qnas.data import Examples
@@ -175,10 +175,14 @@ def sample_inputs(images: Examples, rng: np.random.Generator) -> torch.Tensor:
     return torch.cat([images.take(slice(0, len(noise)))[0], noise])
 
 
-def _noise(images: Examples, rng: np.random.Generator) -> Float[torch.Tensor, "n ..."]:
+def _noise(images: Examples, rng: np.random.Generator) -> Num[torch.Tensor, "n ..."]:
     pixels = images.take(slice(0, _REFERENCE_IMAGES))[0]
     count = min(_REFERENCE_IMAGES, max(2, _REFERENCE_VALUES // pixels[0].numel()))
-    noise = rng.uniform(float(pixels.min()), float(pixels.max()), (count, *pixels.shape[1:]))
+    shape = (count, *pixels.shape[1:])
+    if not pixels.is_floating_point():  # numbers of words
+        words = rng.integers(int(pixels.min()), int(pixels.max()), shape, endpoint=True)
+        return torch.from_numpy(words).to(pixels.dtype)
+    noise = rng.uniform(float(pixels.min()), float(pixels.max()), shape)
     return torch.from_numpy(noise.astype(np.float32))
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Shaped
 from torch import fx
 
-from evo_qnas.networks.capture.graph import last_upsampling
+from evo_qnas.networks.capture.graph import last_upsampling, static_batch
 from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals, pending
 from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.capture.operations.registry import operation_of
@@ -51,7 +51,13 @@ class Walk:
 
 def has_islands(network: QuantizedNetwork, inputs: Any) -> bool:
     """True where an operation of the network is computed in floats."""
-    return walk(network, {}, inputs).float_operations > 0.0
+    return walk(network, {}, of_batch(network, inputs)).float_operations > 0.0
+
+
+def of_batch(network: QuantizedNetwork, inputs: torch.Tensor) -> torch.Tensor:
+    """As many of the inputs as a network takes at once that was made for one number of examples; else all."""
+    batch = static_batch(network.graph)
+    return inputs if batch is None else inputs[torch.arange(batch) % len(inputs)]
 
 
 @torch.no_grad()

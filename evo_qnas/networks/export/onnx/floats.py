@@ -8,6 +8,7 @@ from torch import fx
 from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.onnx.arithmetic import ARITHMETIC, COMPARISONS
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
+from evo_qnas.networks.export.onnx.creation import CREATION
 from evo_qnas.networks.export.onnx.expressions import Operation, cast, result_type, type_of
 from evo_qnas.networks.export.onnx.functions import FUNCTIONS
 from evo_qnas.networks.export.onnx.norms import NORMS
@@ -37,6 +38,7 @@ def _to(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Float
 FLOAT_TABLE: Mapping[Any, Operation] = {
     **ARITHMETIC,
     **COMPARISONS,
+    **CREATION,
     **FUNCTIONS,
     **NORMS,
     **POOLING,

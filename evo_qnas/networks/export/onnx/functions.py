@@ -76,6 +76,11 @@ def _pow(builder: GraphBuilder, node: fx.Node, *arguments: Any) -> str:
     return builder.node("Pow", *operands(builder, node, arguments, dtype))
 
 
+def _cumsum(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
+    (source,) = operands(builder, node, arguments, result_type(node), (0,))
+    return Floats(name=builder.node("CumSum", source, builder.constant(int(arguments[1]), "int64")))
+
+
 def _scaled(operation: str, factor: float) -> Operation:
     """A function of ONNX times a number."""
     return formula(lambda builder, _node, source: apply(builder, "Mul", builder.node(operation, source), factor))
@@ -158,9 +163,7 @@ FUNCTIONS: Mapping[Any, Operation] = {
     ATEN.floor.default: unary("Floor"),
     ATEN.ceil.default: unary("Ceil"),
     ATEN.round.default: unary("Round"),
-    ATEN.cumsum.default: formula(
-        lambda builder, _node, source, axis, *_: builder.node("CumSum", source, builder.constant(int(axis), "int64"))
-    ),
+    ATEN.cumsum.default: _cumsum,
     ATEN.topk.default: _largest,
     ATEN.sort.default: _sort,
 }

@@ -12,7 +12,15 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN, source_of
 from evo_qnas.networks.export.common.arguments import mean_axes, static_shape
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
-from evo_qnas.networks.export.onnx.expressions import Operation, apply, formula, integers, reshaped
+from evo_qnas.networks.export.onnx.expressions import (
+    Operation,
+    apply,
+    formula,
+    integers,
+    operands,
+    reshaped,
+    result_type,
+)
 from evo_qnas.networks.export.onnx.values import Floats
 
 
@@ -71,7 +79,8 @@ def reduction(operation: str) -> Operation:
 
     def translate(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
         axes, keep = axes_of(node, arguments)
-        return Floats(name=builder.node(operation, arguments[0], integers(builder, axes), keepdims=int(keep)))
+        (source,) = operands(builder, node, arguments, result_type(node), (0,))
+        return Floats(name=builder.node(operation, source, integers(builder, axes), keepdims=int(keep)))
 
     return translate
 

@@ -89,15 +89,17 @@ def _index(builder: GraphBuilder, source: str, node: fx.Node, arguments: Sequenc
     sizes = shape[first:last]
     if len(places) == 1:
         return builder.node("Gather", source, names[first], axis=first)
-    if not all(isinstance(size, int) for size in sizes):
-        raise NetworkError(f"{node.name} chooses along the batch and another axis: choose one after the other")
+    if not all(isinstance(size, int) for size in sizes[1:]):
+        raise NetworkError(f"{node.name} chooses along an axis behind the batch that depends on it: swap the axes")
     total = cast(builder, names[first], torch.int64)
-    total = builder.node("Mod", total, integers(builder, int(sizes[0])))
+    whole = isinstance(sizes[0], int)
+    if whole:
+        total = builder.node("Mod", total, integers(builder, int(sizes[0])))
     for size, name in zip(sizes[1:], names[first + 1 : last], strict=True):
         inner = builder.node("Mod", cast(builder, name, torch.int64), integers(builder, int(size)))
         total = builder.node("Add", builder.node("Mul", total, integers(builder, int(size))), inner)
-    merged = [*shape[:first], int(np.prod(sizes)), *shape[last:]]
-    return builder.node("Gather", reshaped(builder, source, merged), total, axis=first)
+    rows = reshaped(builder, source, [*shape[:first], int(np.prod(sizes)) if whole else -1, *shape[last:]])
+    return builder.node("Gather", rows, total, axis=first)
 
 
 def _roll(builder: GraphBuilder, source: str, node: fx.Node, arguments: Sequence[Any]) -> str:
@@ -186,6 +188,17 @@ def _unfold(builder: GraphBuilder, source: str, node: fx.Node, arguments: Sequen
     return builder.node("Transpose", gathered, perm=order)
 
 
+def _diagonal(builder: GraphBuilder, source: str, node: fx.Node, arguments: Sequence[Any]) -> str:
+    shape = list(source_of(node).meta["val"].shape)
+    offset, one, other = int(arguments[1]), *(int(axis) % len(shape) for axis in arguments[2:4])
+    rest = [axis for axis in range(len(shape)) if axis not in {one, other}]
+    turned = builder.node("Transpose", source, perm=[*rest, one, other])
+    flat = reshaped(builder, turned, [*(shape[axis] for axis in rest), int(shape[one]) * int(shape[other])])
+    places = np.arange(static_shape(node)[-1])
+    rows, columns = places + max(0, -offset), places + max(0, offset)
+    return builder.node("Gather", flat, integers(builder, rows * int(shape[other]) + columns), axis=len(rest))
+
+
 PARTS: Mapping[Any, LayoutOperation] = {
     ATEN.permute.default: reordered,
     ATEN.transpose.int: reordered,
@@ -222,4 +235,5 @@ PARTS: Mapping[Any, LayoutOperation] = {
     ATEN.channel_shuffle.default: _groups,
     ATEN.native_channel_shuffle.default: _groups,
     ATEN.unfold.default: _unfold,
+    ATEN.diagonal.default: _diagonal,
 }

@@ -29,7 +29,17 @@ from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
 # Roles that need no table: layers and what folds into them, and numbers.
-_LAYERS = frozenset({Role.CONVOLUTION, Role.LINEAR, Role.NORMALIZATION, Role.ACTIVATION, Role.SHAPE})
+_LAYERS = frozenset(
+    {
+        Role.CONVOLUTION,
+        Role.TRANSPOSED_CONVOLUTION,
+        Role.LINEAR,
+        Role.EMBEDDING,
+        Role.NORMALIZATION,
+        Role.ACTIVATION,
+        Role.SHAPE,
+    }
+)
 
 
 @final
