@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from evo_qnas.networks.capture.tensors import replace_by_tensor, value
 
@@ -25,12 +26,14 @@ def fold_constants(graph: fx.GraphModule) -> None:
     """Replaces each tensor that depends on no input by its value; the same computation twice gives one tensor.
 
     What was computed from a parameter learns, everything else does not. Nodes that draw random numbers stay.
+    `meta["folded_macs"]` of the graph is the number of multiplications that are done once here, not in each run.
     """
     constant: dict[fx.Node, Any] = {}
     learns: dict[fx.Node, bool] = {}
     keys: dict[fx.Node, int] = {}
     numbers: dict[Any, int] = {}
-    with torch.no_grad():
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
         for node in graph.graph.nodes:
             tensor = value(graph, node)
             if tensor is not None:
@@ -42,6 +45,7 @@ def fold_constants(graph: fx.GraphModule) -> None:
                 learns[node] = any(learns[source] for source in node.all_input_nodes)
             if node in constant:
                 keys[node] = numbers.setdefault(_key(node, keys), len(numbers))
+    graph.meta["folded_macs"] = graph.meta.get("folded_macs", 0) + int(counter.get_total_flops()) // 2
     made: dict[int, fx.Node] = {}
     for node in list(graph.graph.nodes):
         tensor = constant.get(node)

@@ -1,6 +1,8 @@
 """A network as a program of torch.export: its arguments, a batch of any size, and errors with the user's line."""
 
+import contextlib
 import inspect
+import io
 import linecache
 import logging
 import traceback
@@ -110,7 +112,8 @@ def without_warnings() -> Iterator[None]:
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        # torch prints what it had traced before a failure.
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -130,5 +133,5 @@ def _place(error: BaseException) -> str:
         inside = frame.filename.startswith(_OURS) or frame.filename.startswith("<")
         if not inside and "/site-packages/torch/" not in frame.filename and frame.lineno is not None:
             line = linecache.getline(frame.filename, frame.lineno).strip()
-            place = f", at {Path(frame.filename).name}:{frame.lineno}: {line}"
+            place = f", at {Path(frame.filename).name}:{frame.lineno} `{line}`"
     return place

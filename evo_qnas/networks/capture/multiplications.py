@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from evo_qnas.networks.capture.exporting import FAILURES
@@ -20,7 +21,8 @@ def multiplications(node: fx.Node) -> int:
     """Multiplications of a node that is no layer, for one example: half of what `FlopCounterMode` counts."""
     target: Any = node.target
     operation = operation_of(target) if node.op == "call_function" else None
-    tensors = [source for source in node.all_input_nodes if isinstance(source.meta.get("val"), torch.Tensor)]
+    leaves = pytree.tree_leaves((list(node.args), dict(node.kwargs)))
+    tensors = [leaf for leaf in leaves if isinstance(leaf, fx.Node) and isinstance(leaf.meta.get("val"), torch.Tensor)]
     if len(tensors) < 2 or not isinstance(target, torch._ops.OpOverload) or torch.Tag.pointwise in target.tags:
         return 0
     if operation is not None and operation.role in _NONE:

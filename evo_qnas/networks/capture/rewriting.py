@@ -85,6 +85,17 @@ def _drop_slice(_graph: fx.GraphModule, node: fx.Node) -> None:
         node.replace_all_uses_with(source)
 
 
+def _drop_copy(graph: fx.GraphModule, node: fx.Node) -> None:
+    """What is written over a tensor, in its place: spread to its size."""
+    source = node.args[1]
+    if not isinstance(source, fx.Node) or source.meta["val"].dtype != node.meta["val"].dtype:
+        return
+    if str(source.meta["val"].shape) == str(node.meta["val"].shape):
+        node.replace_all_uses_with(source)
+    elif all(isinstance(size, int) for size in node.meta["val"].shape):
+        node.target, node.args, node.kwargs = ATEN.expand.default, (source, list(node.meta["val"].shape)), {}
+
+
 def _name_batch_norm(graph: fx.GraphModule, node: fx.Node) -> None:
     """The operation of evaluation mode, which gives three tensors of which one is read."""
     source, weight, bias, mean, variance, momentum, epsilon = node.args
@@ -132,6 +143,7 @@ _RULES: Mapping[Any, Callable[[fx.GraphModule, fx.Node], None]] = {
     ATEN._native_batch_norm_legit_no_training.default: _name_batch_norm,
     **dict.fromkeys((ATEN.to.dtype, ATEN._to_copy.default, ATEN.to.dtype_layout, ATEN.to.device), _drop_cast),
     ATEN.slice.Tensor: _drop_slice,
+    ATEN.copy.default: _drop_copy,
     **dict.fromkeys((ATEN.zeros.default, ATEN.ones.default, ATEN.full.default), _filled),
     **dict.fromkeys((ATEN.zeros_like.default, ATEN.ones_like.default, ATEN.full_like.default), _filled),
     **dict.fromkeys((ATEN.new_zeros.default, ATEN.new_ones.default, ATEN.new_full.default), _filled),

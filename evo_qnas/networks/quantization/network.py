@@ -66,6 +66,11 @@ class QuantizedNetwork(nn.Module):
         self._running = fuse(graph)
 
     @property
+    def folded_macs(self) -> int:
+        """Multiplications of the float network that depend on no input: they were done at capture, and never again."""
+        return int(self.graph.meta.get("folded_macs", 0))
+
+    @property
     def float_parts(self) -> dict[str, torch.Tensor]:
         """What stays as it is, by stored name: parameters that learn, other tensors as buffers."""
         tensors = {float_part_name(node): value(self.graph, node) for node in self.graph.graph.nodes}
