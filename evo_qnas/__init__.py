@@ -6,8 +6,8 @@ The engine half (tables, problems, search, archives) is imported from here and n
 from evo_qnas.archive import Archive
 from evo_qnas.compare import compare
 from evo_qnas.pareto import certificate, exact_front
-from evo_qnas.problem import ConstraintInfo, Networks, ObjectiveInfo, Problem, TableProblem, objective
-from evo_qnas.search import ALGORITHMS, search
+from evo_qnas.problem import ConstraintInfo, DeclaredProblem, Networks, ObjectiveInfo, Problem, TableProblem, objective
+from evo_qnas.search import ALGORITHMS, optimizer, search
 from evo_qnas.spaces import Space
 from evo_qnas.tables import Block, Column, Finding, Tables
 
@@ -17,6 +17,7 @@ __all__ = [
     "Block",
     "Column",
     "ConstraintInfo",
+    "DeclaredProblem",
     "Finding",
     "Networks",
     "ObjectiveInfo",
@@ -28,5 +29,6 @@ __all__ = [
     "compare",
     "exact_front",
     "objective",
+    "optimizer",
     "search",
 ]

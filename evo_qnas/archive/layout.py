@@ -47,6 +47,9 @@ class Contents:
         finished: whether the search came to its end.
         extras: JSON-able facts about the run that change nothing in it (seconds, workers, ...).
         validated: networks that were trained and measured.
+        asks: (e, 2) int64, of a search whose answers come from outside: what happened between its evaluations. Each
+            row is how many evaluations there were, and how many networks were asked for; 0 where the search was opened
+            again, -n where the next n evaluations were not asked for.
     """
 
     run: str
@@ -55,6 +58,7 @@ class Contents:
     finished: bool = False
     extras: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     validated: tuple[Validated, ...] = ()
+    asks: Int[np.ndarray, "e 2"] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: read-only mappings cannot be pickled."""
@@ -156,6 +160,8 @@ def _write_root(contents: Contents, root: h5py.h5g.GroupID, front: int) -> None:
         attribute(root, name, value)
     put(root, "problem", np.array(json.dumps(dict(header.problem)).encode("utf-8")))
     put_texts(root, "block_names", header.blocks)
+    if len(contents.asks):
+        put(root, "asks", contents.asks)
 
 
 def _loaded(name: str) -> dict[str, str]:

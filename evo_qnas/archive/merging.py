@@ -39,6 +39,7 @@ def load_contents(path: Path) -> tuple[Contents, StoredFile | None]:
         finished=stored.finished,
         extras=stored.extras,
         validated=stored.validated,
+        asks=stored.asks,
     )
     return contents, stored
 
@@ -54,6 +55,7 @@ def merged_contents(stored: StoredFile, left: Leftover | None) -> Contents:
         finished=stored.finished and len(merged) == len(evaluations),
         extras=stored.extras,
         validated=stored.validated,
+        asks=stored.asks if left is None else left.merged_asks(stored.run, stored.asks),
     )
 
 

@@ -80,6 +80,7 @@ class StoredFile:
         self.history = _history(child(file, "history"))
         self._check_front()
         self.validated = _validated(child(file, "validated"))
+        self.asks = array(file, "asks", "i", 2) if "asks" in file else np.empty((0, 2), dtype=np.int64)
 
     def _extent(self, group: h5py.Group, name: str, seal: Seal) -> Extent:
         data = plain_dataset(group, name, _KINDS[name], 2 if name in RAW[:3] else 1)

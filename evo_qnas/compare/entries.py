@@ -8,8 +8,8 @@ from typing import Any, final
 
 from evo_qnas.cards import nearest
 from evo_qnas.errors import SearchError
-from evo_qnas.search import ALGORITHMS, Optimizer
-from evo_qnas.search.algorithms import name_of
+from evo_qnas.search import ALGORITHMS
+from evo_qnas.search.algorithms import name_of, serves_once
 
 SETTINGS: Mapping[str, type] = MappingProxyType({"population": int, "seeding": bool, "reduce": bool, "variation": str})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
@@ -37,9 +37,10 @@ class Entry:
             raise SearchError(f"the name {self.name!r} must be of letters, digits, spaces and . _ + -")
         if isinstance(self.algorithm, str) and self.algorithm not in ALGORITHMS:
             raise SearchError(f"there is no algorithm {self.algorithm!r}; {nearest(self.algorithm, list(ALGORITHMS))}")
-        if isinstance(self.algorithm, Optimizer):
+        if serves_once(self.algorithm):
             raise SearchError(
-                f"{self.name}: an Optimizer serves one run only: give an Algorithm, which makes one for each"
+                f"{self.name}: an object with ask and tell serves one run only: give its class, or an Algorithm, which "
+                "makes one for each"
             )
         for key, value in self.settings.items():
             if key not in SETTINGS:
@@ -101,7 +102,9 @@ def check_names(kind: str, names: Sequence[str]) -> None:
 def _entry(item: Any) -> Entry:
     if isinstance(item, Entry):
         return item
-    return parse_entry(item) if isinstance(item, str) else Entry(name=type(item).__name__, algorithm=item)
+    return (
+        parse_entry(item) if isinstance(item, str) else Entry(name=name_of(item).removeprefix("pymoo:"), algorithm=item)
+    )
 
 
 def _named(name: str, value: Any) -> Entry:

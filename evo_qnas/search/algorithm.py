@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.optimizer import Optimizer
 
 
 class Algorithm(ABC):

@@ -5,53 +5,16 @@ from collections.abc import Callable
 from typing import final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from evo_qnas.archive import Evaluations, Recorder
 from evo_qnas.problem import Problem, evaluate_batches
-from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.base import Optimizer
+from evo_qnas.search.values import Values
 from evo_qnas.search.visited import Visited
 
 # Asks in a row without one new network that end a search. Chosen, not measured.
-_IDLE_ASKS = 100
-
-
-@final
-class Values:
-    """Objectives and violation of every visited row, as `Optimizer.tell` takes them."""
-
-    def __init__(self, m: int) -> None:
-        self._objectives = np.empty((1024, m))
-        self._violation = np.empty(1024)
-        self._count = 0
-        self._scale: np.ndarray | None = None
-
-    def add(self, rows: Evaluations) -> None:
-        """Takes the values of the next rows; the first call fixes how limits are weighed against each other."""
-        if self._scale is None:
-            above = np.where(rows.constraints > 0, rows.constraints, np.nan)
-            counted = np.isfinite(above).sum(axis=0)
-            mean = np.nansum(above, axis=0) / np.maximum(counted, 1)
-            self._scale = np.where(mean > 0, mean, 1.0)
-        fine = rows.state == 0
-        end = self._count + len(rows)
-        while end > len(self._violation):
-            self._objectives = np.concatenate([self._objectives, np.empty_like(self._objectives)])
-            self._violation = np.concatenate([self._violation, np.empty_like(self._violation)])
-        self._objectives[self._count : end] = np.where(fine[:, None], rows.objectives, np.inf)
-        excess = (np.maximum(rows.constraints, 0.0) / self._scale).sum(axis=1)
-        self._violation[self._count : end] = np.where(fine, excess, np.inf)
-        self._count = end
-
-    @property
-    def least_violating(self) -> int:
-        """The row with the least violation, -1 where none was evaluated."""
-        violation = self._violation[: self._count]
-        return int(violation.argmin()) if np.isfinite(violation).any() else -1
-
-    def of(self, rows: Int[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, " n"]]:
-        """Objectives and violation of rows."""
-        return self._objectives[rows], self._violation[rows]
+IDLE_ASKS = 100
 
 
 @final
@@ -165,8 +128,8 @@ def run(
             stop_reason = "budget"
         elif visited.full:
             stop_reason = "exhausted"
-        elif idle >= _IDLE_ASKS:
+        elif idle >= IDLE_ASKS:
             stop_reason = "nothing new"
         else:
-            optimizer.tell(genes, *values.of(rows))
+            optimizer.tell_with_limits(genes, *values.of(rows))
     return stop_reason

@@ -5,19 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from evo_qnas.archive import Archive, Evaluations, Header, Recorder
-from evo_qnas.errors import SearchError
+from evo_qnas.archive import Archive, Evaluations, Recorder
 from evo_qnas.jobs import connected
-from evo_qnas.pareto import require_feasible
-from evo_qnas.problem import Problem
 from evo_qnas.progress import progress_bar
-from evo_qnas.search.algorithms import algorithm_of, name_of
+from evo_qnas.search.algorithms import algorithm_of
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.loop import Values, run
+from evo_qnas.search.loop import run
+from evo_qnas.search.setup import check_limits, check_settings, header_of, problem_of, recipe_of
 from evo_qnas.search.stored_values import check_stored_values
-from evo_qnas.search.variation import Recipe, load_recipe
+from evo_qnas.search.values import Values
+from evo_qnas.search.variation import Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +50,10 @@ def search(
 
     Args:
         problem: a `Problem`, or a pymoo problem of integer, binary or choice variables.
-        algorithm: a name of `ALGORITHMS`; an `Algorithm`; an `Optimizer` over the gene values of `problem.space`; or a
-            configured pymoo algorithm, which stays as it is. An `Optimizer` serves one call: resuming needs a new one
-            that is constructed alike.
+        algorithm: a name of `ALGORITHMS`; a class of one's own with `ask(n)` and `tell(..)` over genomes (`AskTell`),
+            which is called with `(problem, seed=seed)`, or a function or partial that gives such an object; an
+            `Algorithm`; an `Optimizer` over the gene values of `problem.space`; or a configured pymoo algorithm, which
+            stays as it is. An `Optimizer` serves one call: resuming needs a new one that is constructed alike.
         evaluations: distinct networks to evaluate, at most; `exact` records its whole front however large.
         population: networks kept, and asked for at once.
         seed: of all random numbers.
@@ -86,27 +84,18 @@ def search(
         >>> archive.front.objectives.tolist()
         [[1.5, 24.0], [2.0, 20.0], [2.5, 16.0], [3.0, 12.0]]
     """
-    problem = _as_problem(problem)
-    _check_settings(evaluations=evaluations, population=population, jobs=1 if jobs is None else jobs, seed=seed)
-    recipe = variation if isinstance(variation, Recipe) else load_recipe(variation)
-    header = Header(
-        problem=problem.describe(),
-        tables=problem.tables,
-        blocks=problem.space.blocks,
-        objectives=problem.objectives,
-        constraints=problem.constraints,
-        algorithm=name_of(algorithm),
-        settings={
-            "evaluations": evaluations,
-            "population": population,
-            "seeding": seeding,
-            "reduce": reduce,
-            "variation": recipe.model_dump(),
-        },
-        seed=seed,
-        fingerprint=problem.fingerprint,
-    )
-    _check_limits(problem)
+    problem = problem_of(problem)
+    check_settings(evaluations=evaluations, population=population, jobs=1 if jobs is None else jobs, seed=seed)
+    recipe = recipe_of(variation)
+    settings = {
+        "evaluations": evaluations,
+        "population": population,
+        "seeding": seeding,
+        "reduce": reduce,
+        "variation": recipe.model_dump(),
+    }
+    header = header_of(problem, algorithm, settings, seed)
+    check_limits(problem)
     entry = algorithm_of(algorithm)
     context = SearchContext(
         problem=problem,
@@ -129,37 +118,13 @@ def search(
         Recorder.open(path, header, resume=resume, check=check) as recorder,
         progress_bar(f"search ({header.algorithm})", min(evaluations, visited.space.size), show=progress) as advance,
     ):
-        values = Values(len(problem.objectives))
+        values = Values(len(problem.objectives), len(problem.constraints))
         stop_reason = run(
             optimizer, visited, problem, recorder, values, evaluations=evaluations, jobs=jobs or there, advance=advance
         )
         archive = recorder.finish({"ending": stop_reason, "least_violating": values.least_violating})
     _say(archive, stop_reason)
     return archive
-
-
-def _as_problem(problem: Any) -> Problem:
-    """The problem, or a pymoo problem as one of ours."""
-    if isinstance(problem, Problem):
-        return problem
-    from evo_qnas.problem import from_pymoo
-
-    return from_pymoo(problem)
-
-
-def _check_settings(**settings: Any) -> None:
-    """Refuses settings that are no whole number, or too small."""
-    for name, value in settings.items():
-        least = 0 if name == "seed" else 1
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise SearchError(f"{name} must be a whole number of at least {least}, got {value!r}")
-
-
-def _check_limits(problem: Problem) -> None:
-    """Refuses additive limits that no network meets before anything is evaluated."""
-    additive = problem.additive_part
-    if additive is not None and len(additive.bounds):
-        require_feasible(additive)
 
 
 def _say(archive: Archive, stop_reason: str) -> None:

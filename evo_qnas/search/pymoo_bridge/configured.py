@@ -13,7 +13,7 @@ from pymoo.operators.sampling.rnd import PermutationRandomSampling
 from evo_qnas.errors import SearchError
 from evo_qnas.problem import Problem
 from evo_qnas.problem.pymoo_bridge import PymooProblem as ForeignProblem
-from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.pymoo_bridge.genes import GeneProblem, rounded
 from evo_qnas.search.pymoo_bridge.optimizer import PymooOptimizer
 from evo_qnas.search.visited import Visited
