@@ -5,7 +5,7 @@ The engine half (tables, problems, search, archives) is imported from here and n
 
 from evo_qnas.archive import Archive
 from evo_qnas.compare import compare
-from evo_qnas.pareto import certificate, exact_front
+from evo_qnas.pareto import certificate, exact_front, indicators
 from evo_qnas.problem import ConstraintInfo, DeclaredProblem, Networks, ObjectiveInfo, Problem, TableProblem, objective
 from evo_qnas.search import ALGORITHMS, optimizer, search
 from evo_qnas.spaces import Space
@@ -28,6 +28,7 @@ __all__ = [
     "certificate",
     "compare",
     "exact_front",
+    "indicators",
     "objective",
     "optimizer",
     "search",

@@ -11,3 +11,15 @@ def data_frame(data: Any, columns: Sequence[str] | None = None) -> DataFrame:
     import pandas as pd
 
     return pd.DataFrame(data, columns=columns)
+
+
+def read_csv(path: Any) -> DataFrame:
+    """The data frame of a CSV file, as `pandas.read_csv(path)` reads it.
+
+    Raises:
+        ValueError: it is no CSV file.
+        OSError: it cannot be read.
+    """
+    import pandas as pd
+
+    return pd.read_csv(path)

@@ -101,12 +101,20 @@ def knee_of(points: Float[np.ndarray, "n m"]) -> int:
     return int(scaled(points).sum(axis=1).argmin())
 
 
-def diverse_rows(evaluations: Evaluations, start: int, k: int, share: float) -> Int[np.ndarray, " _"]:
-    """At most `k` rows, the first is `start`, each differing from every other in at least that share of blocks.
+def diverse_rows(
+    evaluations: Evaluations, front: Int[np.ndarray, " _"], k: int, share: float
+) -> Int[np.ndarray, " chosen"]:
+    """At most `k` rows, the knee of the front first, each differing from every other in at least that share of blocks.
 
     Goes from the front to the next layers of the non-dominated sorting; within a layer the network farthest from those
     chosen comes first.
+
+    Raises:
+        ArchiveError: a number is out of range.
     """
+    if k < 1 or not 0 <= share <= 1:
+        raise ArchiveError(f"diverse needs k >= 1 and a share from 0 to 1, got {k} and {share}")
+    start = int(front[knee_of(evaluations.objectives[front])])
     genomes = evaluations.genomes
     need = share * genomes.shape[1]
     rest = np.flatnonzero(evaluations.feasible)

@@ -1,5 +1,6 @@
 """Genomes as people read them: a data frame with objectives, limits and what each block became."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,45 @@ def words_of(
     if genomes.shape[1] != len(counts) or (genomes < 0).any() or (genomes >= counts).any():
         raise ArchiveError("the archive is damaged: it has genomes that are none of its tables'")
     return [texts[genomes[:, block]] for block, texts in enumerate(labels)]
+
+
+def genomes_of_words(
+    description: Mapping[str, Any], tables: Tables | None, blocks: Sequence[str], words: Sequence[np.ndarray]
+) -> Int[np.ndarray, "n blocks"]:
+    """Genomes of what each block's choice is, as `words_of` gives it: texts, values, or indices.
+
+    Args:
+        description: of the problem.
+        tables: of the problem, or None.
+        blocks: names of the blocks.
+        words: per block the choice of each network.
+
+    Raises:
+        ArchiveError: a choice is none of its block's.
+    """
+    labels = labels_of(tables)
+    values = description.get("values") if labels is None and description.get("kind") == "values" else None
+    columns = []
+    for at, (name, column) in enumerate(zip(blocks, words, strict=True)):
+        known: dict[Any, int] = {}
+        if labels is not None:
+            known = {str(text): choice for choice, text in reversed(list(enumerate(labels[at])))}
+        elif values is not None and isinstance(values[at], dict):
+            first, last = int(values[at]["first"]), int(values[at]["last"])
+            known = {number: number - first for number in range(first, last + 1)}
+        elif values is not None:
+            known = {value: choice for choice, value in reversed(list(enumerate(values[at])))}
+        columns.append([_choice(name, word, known) for word in column.tolist()])
+    return np.array(columns, dtype=np.int64).T.reshape(-1, len(blocks))
+
+
+def _choice(name: str, word: Any, known: Mapping[Any, int]) -> int:
+    """The index of a choice, from its word or value, else from the index itself."""
+    if word in known:
+        return known[word]
+    if isinstance(word, int) or (isinstance(word, float) and word == int(word)):
+        return int(word)
+    raise ArchiveError(f"block {name!r} has no choice {word!r}; there are: {', '.join(map(str, list(known)[:10]))}")
 
 
 def _values_of(header: Header, genomes: Int[np.ndarray, "n blocks"]) -> list[np.ndarray]:

@@ -1,15 +1,16 @@
 """The front of an archive: the feasible evaluations that no other one beats."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.archive.decoding import frame_of, words_of
+from evo_qnas.archive.display import front_html
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.header import Header
 from evo_qnas.files import write_text
@@ -20,7 +21,7 @@ from evo_qnas.tables import Tables
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Front:
     """Networks of an archive, usually its non-dominated ones; objectives in the user's own direction.
 
@@ -37,11 +38,41 @@ class Front:
     genomes: Int[np.ndarray, "n blocks"]
     objectives: Float[np.ndarray, "n m"]
     constraints: Float[np.ndarray, "n k"]
-    header: Header = field(repr=False)
-    load_tables: Callable[[], Tables | None] = field(repr=False)
+    header: Header
+    load_tables: Callable[[], Tables | None]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __getitem__(self, at: Any) -> "Front":
+        """One network, or those of a slice, of positions or of a mask, as a front of that many.
+
+        Raises:
+            IndexError: there is no such network.
+        """
+        return self.chosen(np.atleast_1d(np.arange(len(self))[at]))
+
+    def __iter__(self) -> Iterator["Front"]:
+        """The networks, each a front of one."""
+        return (self[at] for at in range(len(self)))
+
+    def __repr__(self) -> str:
+        """One line."""
+        if len(self) == 1:
+            values = zip(self.header.objectives, self.objectives[0].tolist(), strict=True)
+            words = ", ".join(f"{info.name} = {value:.6g}" for info, value in values)
+            return f"Front(evaluation {int(self.rows[0])}: {words})"
+        spans = zip(self.header.objectives, self.objectives.T, strict=True)
+        words = ", ".join(f"{i.name} {v.min():.6g} .. {v.max():.6g}" for i, v in spans if len(v))
+        return f"Front({len(self)} networks{': ' if words else ''}{words})"
+
+    def _repr_html_(self) -> str:
+        return front_html(self.header, self.rows, (self.objectives, self.constraints), f"{len(self)} networks")
+
+    def chosen(self, at: Int[np.ndarray, " k"]) -> "Front":
+        """The networks at these positions of the front."""
+        parts = {name: getattr(self, name)[at] for name in ("rows", "genomes", "objectives", "constraints")}
+        return replace(self, **parts)
 
     def to_dataframe(self) -> DataFrame:
         """One row per network: objectives, excess over each limit, and the choice of each block in words."""

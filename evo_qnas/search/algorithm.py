@@ -19,11 +19,13 @@ class Algorithm(ABC):
         about: one line for `evo-qnas list algorithms`.
         reduces: `context.space` leaves out options that no optimum needs, where the search allows it; False for
             algorithms that need the problem's own space.
+        label: the name under which archives have it; empty for the class's.
         complete: the optimizer's first answer is recorded whole, however small the budget (`exact`).
     """
 
     about: str
     reduces: bool = True
+    label: str = ""
     complete: bool = False
 
     @abstractmethod

@@ -148,6 +148,8 @@ def name_of(algorithm: Any) -> str:
         return algorithm
     if is_of_pymoo(algorithm):
         return f"pymoo:{type(algorithm).__name__}"
+    if isinstance(algorithm, Algorithm) and algorithm.label:
+        return algorithm.label
     if isinstance(algorithm, Algorithm | Optimizer) or not callable(algorithm):
         return type(algorithm).__name__
     return factory_name(algorithm)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -21,14 +22,28 @@ IDLE_ASKS = 100
 class Source:
     """Evaluations of genomes: from an earlier run where it has them, else from the problem."""
 
-    def __init__(self, problem: Problem, recorder: Recorder, *, jobs: int) -> None:
+    def __init__(self, problem: Problem, recorder: Recorder, *, jobs: int, known: Evaluations | None = None) -> None:
+        """Takes what is known.
+
+        Args:
+            problem: evaluated.
+            recorder: of the search.
+            jobs: processes for slow objectives; changes nothing but the time.
+            known: evaluations that need not be made; those that `recorder` has come first.
+        """
         self._problem = problem
         self._recorder = recorder
         self._jobs = jobs
-        self._earlier = recorder.recorded
-        self._known = {genome.tobytes(): row for row, genome in enumerate(self._earlier.genomes)}
-        self._start = time.perf_counter() - float(self._earlier.seconds.max(initial=0.0))
-        self._strict = not self._known
+        recorded = recorder.recorded
+        self._start = time.perf_counter() - float(recorded.seconds.max(initial=0.0))
+        self._strict = not len(recorded)
+        self._earlier = recorded
+        if known is not None:
+            others = replace(known, seconds=np.zeros(len(known)))
+            self._earlier = Evaluations.joined([recorded, others])
+        self._known: dict[bytes, int] = {}
+        for row, genome in enumerate(self._earlier.genomes):
+            self._known.setdefault(genome.tobytes(), row)
 
     def evaluate(
         self, genomes: Int[np.ndarray, "n blocks"], generation: int, advance: Callable[[int], None]
@@ -79,16 +94,18 @@ class Source:
             reasons=reasons,
         )
 
+    def record(self, batch: Evaluations) -> None:
+        """Takes down the next evaluations of the search."""
+        self._recorder.append(batch)
+
 
 def run(
     optimizer: Optimizer,
     visited: Visited,
-    problem: Problem,
-    recorder: Recorder,
+    source: Source,
     values: Values,
     *,
     evaluations: int,
-    jobs: int,
     advance: Callable[[int], None],
 ) -> str:
     """Runs a search to its end and gives the reason: `budget`, `exhausted`, `nothing new` or the optimizer's own.
@@ -97,17 +114,14 @@ def run(
         optimizer: before its first `ask`.
         visited: empty; its space gives the optimizer's gene values their meaning, and may leave out options of the
             problem's own.
-        problem: evaluated.
-        recorder: takes every evaluation down, in order.
+        source: of the evaluations, which it also records.
         values: empty; takes the values of all rows.
         evaluations: distinct genomes to evaluate at most; the last batch is cut to end there exactly.
-        jobs: processes for slow objectives; changes nothing but the time.
         advance: called with the number of new evaluations.
 
     Raises:
         EvaluationError: not one network of the first batch could be evaluated, or the problem breaks its contract.
     """
-    source = Source(problem, recorder, jobs=jobs)
     generation = idle = 0
     stop_reason = ""
     while not stop_reason:
@@ -121,7 +135,7 @@ def run(
         idle = 0 if len(new) else idle + 1
         if len(new):
             batch = source.evaluate(visited.space.decode(new), generation, advance)
-            recorder.append(batch)
+            source.record(batch)
             values.add(batch)
             generation += 1
         if len(visited) >= evaluations:

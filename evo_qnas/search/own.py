@@ -7,7 +7,8 @@ from typing import Any, Protocol, final, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
-from evo_qnas.errors import ProblemError, SearchError
+from evo_qnas.archive.outside import checked_genomes
+from evo_qnas.errors import SearchError
 from evo_qnas.search.algorithm import Algorithm
 from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
@@ -102,18 +103,3 @@ def factory_name(make: Callable[..., Any]) -> str:
     while isinstance(make, partial):
         make = make.func
     return str(getattr(make, "__name__", type(make).__name__))
-
-
-def checked_genomes(values: np.ndarray, who: str) -> Int[np.ndarray, "n blocks"]:
-    """Genomes as (n, blocks) int64; one genome may come without its row.
-
-    Raises:
-        ProblemError: they are no whole numbers.
-    """
-    rows = np.atleast_2d(values)
-    with np.errstate(invalid="ignore"):
-        whole = rows.dtype.kind in "biuf" and bool((rows == np.rint(rows)).all()) and bool(np.isfinite(rows).all())
-    if not whole:
-        raise ProblemError(f"{who}: genomes must be whole numbers, the index of each block's choice, got {rows.dtype}")
-    genomes: np.ndarray = rows.astype(np.int64)
-    return genomes

@@ -10,8 +10,8 @@ from evo_qnas.jobs import connected
 from evo_qnas.progress import progress_bar
 from evo_qnas.search.algorithms import algorithm_of
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.loop import run
-from evo_qnas.search.setup import check_limits, check_settings, header_of, problem_of, recipe_of
+from evo_qnas.search.loop import Source, run
+from evo_qnas.search.setup import check_known, check_limits, check_settings, header_of, problem_of, recipe_of
 from evo_qnas.search.stored_values import check_stored_values
 from evo_qnas.search.values import Values
 from evo_qnas.search.variation import Recipe
@@ -34,6 +34,7 @@ def search(
     cluster: str | None = None,
     resume: bool = True,
     noisy: bool = False,
+    known: Archive | None = None,
     progress: bool | None = None,
 ) -> Archive:
     """The archive of one search: every evaluation in order, and the front of all of them.
@@ -66,6 +67,9 @@ def search(
         resume: go on from an archive at `path`; False starts it anew.
         noisy: equal networks may get unequal values, so that stored ones are not held against new ones; `objective` and
             `from_pymoo` can say the same of theirs.
+        known: evaluations of an earlier search or from elsewhere (`Archive.from_evaluations`), of the same objectives
+            and limits: networks that it has are not evaluated again, and its front is among the seeds. An archive at
+            `path` is resumed only with the same ones.
         progress: draw a bar on stderr; None draws it on a terminal.
 
     Raises:
@@ -94,6 +98,8 @@ def search(
         "reduce": reduce,
         "variation": recipe.model_dump(),
     }
+    if known is not None:
+        settings["known"] = check_known(problem, known)
     header = header_of(problem, algorithm, settings, seed)
     check_limits(problem)
     entry = algorithm_of(algorithm)
@@ -104,6 +110,7 @@ def search(
         recipe=recipe,
         seeding=seeding,
         reduce=reduce and entry.reduces,
+        known=None if known is None else known.front.genomes,
     )
     optimizer, visited = entry.make(context), context.visited
     if optimizer.least_evaluations > evaluations:
@@ -120,9 +127,21 @@ def search(
     ):
         values = Values(len(problem.objectives), len(problem.constraints))
         stop_reason = run(
-            optimizer, visited, problem, recorder, values, evaluations=evaluations, jobs=jobs or there, advance=advance
+            optimizer,
+            visited,
+            Source(problem, recorder, jobs=jobs or there, known=None if known is None else known.evaluations),
+            values,
+            evaluations=evaluations,
+            advance=advance,
         )
-        archive = recorder.finish({"ending": stop_reason, "least_violating": values.least_violating})
+        archive = recorder.finish(
+            {
+                "ending": stop_reason,
+                "least_violating": values.least_violating,
+                "seeds": context.taken.seeds,
+                "options_left_out": context.options_left_out,
+            }
+        )
     _say(archive, stop_reason)
     return archive
 

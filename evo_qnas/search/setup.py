@@ -1,11 +1,12 @@
 """The parts of a search that are made before it starts: problem, settings, header."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from evo_qnas.archive import Header
+from evo_qnas.archive import Archive, Header
 from evo_qnas.errors import SearchError
 from evo_qnas.pareto import require_feasible
 from evo_qnas.problem import Problem
@@ -40,6 +41,26 @@ def check_limits(problem: Problem) -> None:
     additive = problem.additive_part
     if additive is not None and len(additive.bounds):
         require_feasible(additive)
+
+
+def check_known(problem: Problem, known: Archive) -> str:
+    """A digest of known evaluations, after a check that they are of this problem.
+
+    Raises:
+        SearchError: they are of other blocks, objectives or limits.
+    """
+    header = known.header
+    for what, mine, theirs in (
+        ("blocks", problem.space.blocks, header.blocks),
+        ("objectives", problem.objectives, header.objectives),
+        ("constraints", problem.constraints, header.constraints),
+    ):
+        if mine != theirs:
+            raise SearchError(f"the known evaluations are of another problem, its {what} differ: {theirs}, here {mine}")
+    if header.fingerprint != problem.fingerprint and header.algorithm != "elsewhere":
+        raise SearchError("the known evaluations are of another problem: its fingerprint differs")
+    rows = known.evaluations
+    return hashlib.sha256(b"".join(part.tobytes() for part in rows.parts[:3])).hexdigest()[:16]
 
 
 def header_of(problem: Problem, algorithm: Any, settings: Mapping[str, Any], seed: int) -> Header:

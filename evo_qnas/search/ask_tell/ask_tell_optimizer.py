@@ -6,20 +6,19 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from evo_qnas.archive import FAILED, OK, Archive, Evaluations, Recorder
-from evo_qnas.archive.outside import checked_values
+from evo_qnas.archive import Archive, Evaluations, Recorder
+from evo_qnas.archive.outside import checked_genomes, checked_values, told_evaluations
 from evo_qnas.errors import ArchiveError
 from evo_qnas.problem import Problem
 from evo_qnas.search.algorithms import algorithm_of
 from evo_qnas.search.ask_tell.course import Course
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.own import checked_genomes
 from evo_qnas.search.setup import check_limits, check_settings, header_of, problem_of, recipe_of
 from evo_qnas.search.variation import Recipe
 
@@ -130,15 +129,13 @@ class AskTellOptimizer:
         excess: Float[np.ndarray, "n k"],
     ) -> None:
         """Writes evaluations to the journal at once."""
-        failed = ~(np.isfinite(objectives).all(axis=1) & np.isfinite(excess).all(axis=1))
-        batch = Evaluations(
-            genomes=genomes,
-            objectives=np.where(failed[:, None], np.nan, objectives),
-            constraints=np.where(failed[:, None], np.nan, excess),
-            generation=np.full(len(genomes), self._course.generation, dtype=np.int32),
-            seconds=np.full(len(genomes), time.perf_counter() - self._start),
-            state=np.where(failed, FAILED, OK).astype(np.uint8),
-            reasons=MappingProxyType(dict.fromkeys(np.flatnonzero(failed).tolist(), _NO_NUMBER)),
+        batch = told_evaluations(
+            genomes,
+            objectives,
+            excess,
+            reason=_NO_NUMBER,
+            generation=self._course.generation,
+            seconds=time.perf_counter() - self._start,
         )
         self._recorder.append(batch)
         self._recorder.flush()
