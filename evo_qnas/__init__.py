@@ -3,6 +3,8 @@
 The engine half (tables, problems, search, archives) is imported from here and needs no torch.
 """
 
+from importlib.metadata import version
+
 from evo_qnas.archive import Archive
 from evo_qnas.compare import compare
 from evo_qnas.pareto import certificate, exact_front, indicators
@@ -10,6 +12,8 @@ from evo_qnas.problem import ConstraintInfo, DeclaredProblem, Networks, Objectiv
 from evo_qnas.search import ALGORITHMS, optimizer, search
 from evo_qnas.spaces import Space
 from evo_qnas.tables import Block, Column, Finding, Tables
+
+__version__ = version("evo_qnas")
 
 __all__ = [
     "ALGORITHMS",
@@ -25,6 +29,7 @@ __all__ = [
     "Space",
     "TableProblem",
     "Tables",
+    "__version__",
     "certificate",
     "compare",
     "exact_front",

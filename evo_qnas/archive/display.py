@@ -1,11 +1,11 @@
 """Archives and fronts as notebooks show them."""
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
 from evo_qnas.archive.header import Header
+from evo_qnas.frames import html_table
 from evo_qnas.problem import ObjectiveInfo
 
 # Rows that are shown, half of them first and half last ones. Chosen, not measured: a screen.
@@ -29,14 +29,7 @@ def front_html(header: Header, numbers: np.ndarray, values: Sequence[np.ndarray]
         ["..."] * len(names) if at is None else [str(at), str(numbers[at]), *(f"{v:.6g}" for v in table[at])]
         for at in shown
     ]
-    return table_html(names, rows, title)
-
-
-def table_html(names: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> str:
-    """A title and a table, all texts escaped."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<p>{escape(title)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return html_table(names, rows, title)
 
 
 def _words(info: ObjectiveInfo) -> str:

@@ -24,6 +24,7 @@ VERBS: tuple[str, ...] = (
     "profile",
     "search",
     "front",
+    "watch",
     "plot",
     "list",
     "export",

@@ -10,10 +10,10 @@ import numpy as np
 from evo_qnas.compare.case import Case
 from evo_qnas.compare.comparison import Comparison, Result
 from evo_qnas.compare.elsewhere import Elsewhere, is_results, problem_of_results
-from evo_qnas.compare.entries import baseline_of, check_names, entries_of, with_seeding
+from evo_qnas.compare.entries import Entry, baseline_of, check_names, entries_of, with_seeding
 from evo_qnas.compare.files import save_comparison
-from evo_qnas.compare.indicators import measure, reference_of
-from evo_qnas.compare.runs import make_runs
+from evo_qnas.compare.indicators import Reference, measure, reference_of
+from evo_qnas.compare.runs import Run, make_runs
 from evo_qnas.errors import SearchError
 from evo_qnas.jobs import connected
 from evo_qnas.problem import Problem
@@ -86,11 +86,7 @@ def compare(
     made = [len(entry.algorithm) for entry in entries if isinstance(entry.algorithm, Elsewhere)]
     if len(made) == len(entries):
         numbers, yardstick = numbers[: max(made)] if len(numbers) >= max(made) else tuple(range(max(made))), None
-    if not isinstance(evaluations, int | np.integer) or isinstance(evaluations, bool) or evaluations < 1:
-        raise SearchError(f"evaluations must be a whole number of at least 1, got {evaluations!r}")
-    if against is not None and against not in [entry.name for entry in entries]:
-        names = ", ".join(entry.name for entry in entries)
-        raise SearchError(f"against = {against!r} is none of the compared algorithms: {names}")
+    _check(entries, evaluations, against)
     folder = None if path is None else Path(path)
     with connected(cluster):
         runs = make_runs(
@@ -103,15 +99,7 @@ def compare(
             progress=progress,
             noisy=noisy,
         )
-    references = {}
-    results = []
-    for case in cases:
-        mine = [run for run in runs if run.case == case.name]
-        # The yardstick moves no number of the algorithms.
-        judging = [run for run in mine if yardstick is None or run.entry != yardstick.name]
-        references[case.name] = reference_of(case.known_front(), judging)
-        budget = case.budget(int(evaluations))
-        results += [Result(run=run, quality=measure(run, references[case.name], budget)) for run in mine]
+    references, results = _judged(cases, runs, yardstick, int(evaluations))
     comparison = Comparison(
         cases=cases,
         entries=entries,
@@ -119,7 +107,7 @@ def compare(
         seeding=seeding,
         seeds=numbers,
         evaluations=int(evaluations),
-        references=MappingProxyType(references),
+        references=references,
         results=tuple(results),
         against=against,
         skipped=MappingProxyType(dict(skipped or {})),
@@ -128,6 +116,30 @@ def compare(
     if folder is not None:
         save_comparison(comparison, folder)
     return comparison
+
+
+def _check(entries: Sequence[Entry], evaluations: Any, against: str | None) -> None:
+    """Refuses a budget that is none, and an unknown algorithm to test against."""
+    if not isinstance(evaluations, int | np.integer) or isinstance(evaluations, bool) or evaluations < 1:
+        raise SearchError(f"evaluations must be a whole number of at least 1, got {evaluations!r}")
+    names = [entry.name for entry in entries]
+    if against is not None and against not in names:
+        raise SearchError(f"against = {against!r} is none of the compared algorithms: {', '.join(names)}")
+
+
+def _judged(
+    cases: Sequence[Case], runs: Sequence[Run], yardstick: Entry | None, evaluations: int
+) -> tuple[Mapping[str, Reference], list[Result]]:
+    """The reference of each case, and what each run is worth by it; the yardstick moves no number of the algorithms."""
+    references: dict[str, Reference] = {}
+    results = []
+    for case in cases:
+        mine = [run for run in runs if run.case == case.name]
+        judging = [run for run in mine if yardstick is None or run.entry != yardstick.name]
+        references[case.name] = reference_of(case.known_front(), judging)
+        budget = case.budget(evaluations)
+        results += [Result(run=run, quality=measure(run, references[case.name], budget)) for run in mine]
+    return MappingProxyType(references), results
 
 
 def cases_of(problem: Any) -> tuple[Case, ...]:

@@ -26,7 +26,7 @@ from evo_qnas.compare.statistics import (
     vargha_delaney,
     wilcoxon,
 )
-from evo_qnas.frames import DataFrame, data_frame
+from evo_qnas.frames import DataFrame, data_frame, html_table
 
 INDICATORS: Mapping[str, bool] = MappingProxyType({"hypervolume_share": True, "epsilon": False, "igd_plus": False})
 
@@ -41,7 +41,7 @@ class Result:
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
     """Algorithms by seeds by problems.
 
@@ -70,6 +70,21 @@ class Comparison:
     command: str = ""
     baseline: Entry | None = None
     seeding: str = "default"
+
+    def __repr__(self) -> str:
+        """One line."""
+        names = ", ".join(entry.name for entry in self.entries)
+        size = f"problems: {len(self.cases)}, seeds: {len(self.seeds)}, {self.evaluations} evaluations"
+        return f"Comparison({names}; {size})"
+
+    def _repr_html_(self) -> str:
+        frame = self.medians()
+        shown = [name for name in ("problem", "algorithm", "runs", "seeded", *INDICATORS) if name in frame.columns]
+        rows = [
+            [f"{value:.5g}" if isinstance(value, float) else str(value) for value in row]
+            for row in frame[shown].values.tolist()
+        ]
+        return html_table(shown, rows, repr(self))
 
     @property
     def shown(self) -> tuple[Entry, ...]:

@@ -107,8 +107,9 @@ def run(
     *,
     evaluations: int,
     advance: Callable[[int], None],
+    stopping: Callable[[Evaluations], str] = lambda _batch: "",
 ) -> str:
-    """Runs a search to its end and gives the reason: `budget`, `exhausted`, `nothing new` or the optimizer's own.
+    """Runs a search to its end and gives the reason: `budget`, `exhausted`, `nothing new`, a rule's or the optimizer's.
 
     Args:
         optimizer: before its first `ask`.
@@ -118,6 +119,7 @@ def run(
         values: empty; takes the values of all rows.
         evaluations: distinct genomes to evaluate at most; the last batch is cut to end there exactly.
         advance: called with the number of new evaluations.
+        stopping: called with each batch; a text ends the search.
 
     Raises:
         EvaluationError: not one network of the first batch could be evaluated, or the problem breaks its contract.
@@ -138,6 +140,9 @@ def run(
             source.record(batch)
             values.add(batch)
             generation += 1
+            stop_reason = stopping(batch)
+        if stop_reason:
+            break
         if len(visited) >= evaluations:
             stop_reason = "budget"
         elif visited.full:

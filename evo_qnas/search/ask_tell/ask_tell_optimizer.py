@@ -16,10 +16,8 @@ from evo_qnas.archive import Archive, Evaluations, Recorder
 from evo_qnas.archive.outside import checked_genomes, checked_values, told_evaluations
 from evo_qnas.errors import ArchiveError
 from evo_qnas.problem import Problem
-from evo_qnas.search.algorithms import algorithm_of
 from evo_qnas.search.ask_tell.course import Course
-from evo_qnas.search.context import SearchContext
-from evo_qnas.search.setup import check_limits, check_settings, header_of, problem_of, recipe_of
+from evo_qnas.search.setup import check_settings, prepared, problem_of
 from evo_qnas.search.variation import Recipe
 
 logger = logging.getLogger(__name__)
@@ -237,23 +235,19 @@ def optimizer(
         (1, 1, [[1.5, 20.0]])
     """
     problem = problem_of(problem)
-    counts = {} if evaluations is None else {"evaluations": evaluations}
-    check_settings(population=population, seed=seed, **counts)
-    recipe = recipe_of(variation)
-    settings = {"population": population, "seeding": seeding, "reduce": reduce, "variation": recipe.model_dump()}
-    header = header_of(problem, algorithm, {**counts, **settings, "answers": "told"}, seed)
-    check_limits(problem)
-    entry = algorithm_of(algorithm)
-    context = SearchContext(
-        problem=problem,
+    ready = prepared(
+        problem,
+        algorithm,
+        evaluations=evaluations,
         population=population,
         seed=seed,
-        recipe=recipe,
         seeding=seeding,
-        reduce=reduce and entry.reduces,
+        reduce=reduce,
+        variation=variation,
+        answers="told",
     )
-    course = Course(entry.make(context), context, budget=evaluations, fills=not entry.complete)
-    recorder = Recorder.open(path, header, resume=resume)
+    course = Course(ready.optimizer, ready.context, budget=ready.evaluations, fills=not ready.complete)
+    recorder = Recorder.open(path, ready.header, resume=resume)
     try:
         return AskTellOptimizer(problem, course, recorder)
     except BaseException:
