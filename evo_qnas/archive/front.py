@@ -1,7 +1,7 @@
 """The front of an archive: the feasible evaluations that no other one beats."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -13,6 +13,7 @@ from evo_qnas.archive.decoding import frame_of, words_of
 from evo_qnas.archive.display import front_html
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.header import Header
+from evo_qnas.archive.preferring import bounded, chosen_at
 from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
 from evo_qnas.pareto.fronts import front_mask
@@ -73,6 +74,45 @@ class Front:
         """The networks at these positions of the front."""
         parts = {name: getattr(self, name)[at] for name in ("rows", "genomes", "objectives", "constraints")}
         return replace(self, **parts)
+
+    def where(self, *limits: str) -> "Front":
+        """The networks that meet limits, such as `size_bytes <= 30000`, of objectives or any column of the tables.
+
+        Called again on its result with other bounds, a front is narrowed step by step.
+
+        Raises:
+            ArchiveError: a limit cannot be read, a name is unknown, or no network is left; the text says what can be
+                reached.
+        """
+        return self.chosen(bounded(self.header, self.load_tables(), limits, self.genomes, self.objectives))
+
+    def choose(
+        self, reference_point: Mapping[str, float] | None = None, *, trade_offs: str | Sequence[str] = ()
+    ) -> "Front":
+        """The one network that a person prefers; without a preference the knee.
+
+        Args:
+            reference_point: wished-for values by objective, each in its own direction: the network that reaches all of
+                them best, or goes beyond them the furthest, each objective in the front's range.
+            trade_offs: prices, such as `size_bytes per score <= 2000`: no network is chosen whose last unit of score
+                costs more bytes than that, compared with another network of the front.
+
+        Raises:
+            ArchiveError: there is no network, or a preference cannot be read.
+
+        Source: Wierzbicki 1980 (reference points).
+        """
+        sign = signs([info.maximize for info in self.header.objectives])
+        prices = [trade_offs] if isinstance(trade_offs, str) else trade_offs
+        return self[chosen_at(self.objectives * sign, self.header, reference_point, prices)]
+
+    def knee(self) -> "Front":
+        """The one network where giving up one objective starts to buy little of the others.
+
+        Raises:
+            ArchiveError: there is no network.
+        """
+        return self.choose()
 
     def to_dataframe(self) -> DataFrame:
         """One row per network: objectives, excess over each limit, and the choice of each block in words."""

@@ -5,10 +5,11 @@ from abc import ABC, abstractmethod
 import numpy as np
 from jaxtyping import Int
 
-from evo_qnas.archive.choosing import diverse_rows, knee_of, selected_rows
+from evo_qnas.archive.choosing import diverse_rows, selected_rows
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import Front
 from evo_qnas.archive.header import Header
+from evo_qnas.archive.preferring import knee_of
 from evo_qnas.errors import ArchiveError
 from evo_qnas.tables import Tables
 
