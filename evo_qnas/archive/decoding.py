@@ -9,6 +9,8 @@ from jaxtyping import Float, Int
 from evo_qnas.archive.header import Header
 from evo_qnas.errors import ArchiveError
 from evo_qnas.frames import DataFrame, data_frame
+from evo_qnas.spaces import parse_limit
+from evo_qnas.spaces.limits import is_limit
 from evo_qnas.tables import Tables
 
 
@@ -110,18 +112,30 @@ def frame_of(
     constraints: Float[np.ndarray, "n k"],
     **first: np.ndarray,
 ) -> DataFrame:
-    """One row per network: `first`, the objectives, the limits' excesses, then each block's choice in words.
+    """One row per network: `first`, the objectives, limited columns and limits' excesses, each block's choice in words.
 
     A name that is used already gets a suffix, ` (excess)` for limits and ` (choice)` for blocks.
     """
     columns: dict[str, Any] = dict(first)
     for index, info in enumerate(header.objectives):
         columns[_free(info.name, columns, "objective")] = objectives[:, index]
+    for name, values in _limited(header, tables, genomes).items():
+        columns[_free(name, columns, "limited")] = values
     for index, limit in enumerate(header.constraints):
         columns[_free(limit.name, columns, "excess")] = constraints[:, index]
     for name, words in zip(header.blocks, words_of(header, tables, genomes), strict=True):
         columns[_free(name, columns, "choice")] = words
     return data_frame(columns)
+
+
+def _limited(header: Header, tables: Tables | None, genomes: Int[np.ndarray, "n blocks"]) -> dict[str, np.ndarray]:
+    """The values of the tables' columns that are limited and no objectives."""
+    if tables is None:
+        return {}
+    objectives = {info.name for info in header.objectives}
+    names = [parse_limit(info.name).name for info in header.constraints if is_limit(info.name)]
+    shown = [name for name in dict.fromkeys(names) if name in tables.columns and name not in objectives]
+    return {name: tables.total(name, genomes) for name in shown}
 
 
 def _free(name: str, used: dict[str, Any], suffix: str) -> str:

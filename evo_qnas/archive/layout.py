@@ -17,6 +17,7 @@ import moocore
 import numpy as np
 from jaxtyping import Int
 
+from evo_qnas.archive.digests import digest_of
 from evo_qnas.archive.evaluations import Evaluations, narrow
 from evo_qnas.archive.front import signs
 from evo_qnas.archive.header import Header
@@ -31,6 +32,11 @@ from evo_qnas.tables.hdf5 import write_content
 FORMAT = "evo_qnas.archive"
 SCHEMA = 1
 RAW = ("genome", "objectives", "constraints", "generation", "seconds", "state")
+_DIMENSIONS = {
+    "genome": ("network", "block"),
+    "objectives": ("network", "objective"),
+    "constraints": ("network", "limit"),
+}
 _TEXT = h5py.string_dtype("utf-8")
 _IMAGES: dict[int, tuple["weakref.ref[Tables]", bytes]] = {}
 
@@ -150,6 +156,7 @@ def _write_root(contents: Contents, root: h5py.h5g.GroupID, front: int) -> None:
         "settings": json.dumps(dict(header.settings)),
         "seed": "null" if header.seed is None else str(header.seed),
         "fingerprint": header.fingerprint,
+        "digest": digest_of(contents.run, header, header.tables, contents.evaluations),
         "versions": json.dumps(versions() | _loaded("pymoo")),
         "extras": json.dumps(dict(contents.extras)),
         "finished": contents.finished,
@@ -183,6 +190,9 @@ def _write_evaluations(
     put(front, "row", best)
     chosen = {name: put(front, name, parts[name][best]) for name in RAW[:3]}
     for datasets in (made, chosen):
+        for name, data in datasets.items():
+            for axis, label in enumerate(_DIMENSIONS.get(name, ("network",))):
+                h5py.h5ds.set_label(data, axis, label.encode())
         for name, infos in (("objectives", header.objectives), ("constraints", header.constraints)):
             attribute(datasets[name], "name", np.array([info.name for info in infos], dtype=_TEXT))
             attribute(datasets[name], "unit", np.array([info.unit for info in infos], dtype=_TEXT))

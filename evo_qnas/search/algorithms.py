@@ -150,6 +150,7 @@ def name_of(algorithm: Any) -> str:
         return f"pymoo:{type(algorithm).__name__}"
     if isinstance(algorithm, Algorithm) and algorithm.label:
         return algorithm.label
-    if isinstance(algorithm, Algorithm | Optimizer) or not callable(algorithm):
-        return type(algorithm).__name__
-    return factory_name(algorithm)
+    if not isinstance(algorithm, Algorithm | Optimizer) and callable(algorithm):
+        return factory_name(algorithm)
+    name = type(algorithm).__name__
+    return name if isinstance(algorithm, Algorithm | Optimizer | AskTell) else f"pymoo:{name}"
