@@ -49,7 +49,9 @@ def untrained(context: RunContext) -> Tables:
     """Writes fresh weights of teacher and candidates; gives tables of all choices with their multiplications."""
     if not context.paths.teacher.is_file():
         save_weights(
-            context.new_teacher().state_dict(), context.paths.teacher, {"fingerprint": context.fingerprints.teacher}
+            context.workload.new_model().state_dict(),
+            context.paths.teacher,
+            {"fingerprint": context.fingerprints.teacher},
         )
     bits, blocks, macs = context.card.quantization, [], []
     pairs = [(weight, activation) for weight in bits.weight_bits for activation in bits.activation_bits]

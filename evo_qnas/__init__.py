@@ -1,9 +1,13 @@
 """Multi-objective evolutionary search for Pareto-optimal mixed-precision networks.
 
-The engine half (tables, problems, search, archives) is imported from here and needs no torch.
+The engine half (tables, problems, search, archives) is imported from here and needs no torch. The network half
+(`Study`, `compress`, `quantize`, `check`, `blocks`, `load_network`, `operator`, `metrics`) is loaded when one of its
+names is first used, and torch with it; `__init__.pyi` tells type checkers what they are.
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 from evo_qnas.archive import Archive
 from evo_qnas.compare import compare
@@ -15,10 +19,38 @@ from evo_qnas.tables import Block, Column, Finding, Tables
 
 __version__ = version("evo_qnas")
 
+_LATER = {
+    "ChosenNetwork": "evo_qnas.study",
+    "check": "evo_qnas.networks.checking",
+    "Study": "evo_qnas.study",
+    "compress": "evo_qnas.study",
+    "load_network": "evo_qnas.study",
+    "operator": "evo_qnas.study",
+    "quantize": "evo_qnas.study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the network half, loaded now."""
+    if name == "metrics":
+        return import_module("evo_qnas.metrics")
+    if name == "blocks":
+        return import_module("evo_qnas.networks.candidates.listing").possible_blocks
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'evo_qnas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """All public names, those of the network half too."""
+    return sorted({*globals(), *__all__})
+
+
 __all__ = [
     "ALGORITHMS",
     "Archive",
     "Block",
+    "ChosenNetwork",
     "Column",
     "ConstraintInfo",
     "DeclaredProblem",
@@ -27,14 +59,22 @@ __all__ = [
     "ObjectiveInfo",
     "Problem",
     "Space",
+    "Study",
     "TableProblem",
     "Tables",
     "__version__",
+    "blocks",
     "certificate",
+    "check",
     "compare",
+    "compress",
     "exact_front",
     "indicators",
+    "load_network",
+    "metrics",
     "objective",
+    "operator",
     "optimizer",
+    "quantize",
     "search",
 ]

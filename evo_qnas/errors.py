@@ -50,9 +50,11 @@ class DivergenceError(NetworkError):
 
     Attributes:
         losses: by name of what trained beside it and ended well.
+        diverged: by name of what did not, in words.
     """
 
     losses: Mapping[str, float] = MappingProxyType({})
+    diverged: Mapping[str, str] = MappingProxyType({})
 
 
 class DataError(EvoQnasError, ValueError):

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "evo_qnas"
 # A part may import itself and every part on an earlier line; parts on one line do not know each other.
 LAYERS = [
     ["errors"],
-    ["files", "fingerprints", "frames", "progress", "jobs", "reading"],
+    ["files", "fingerprints", "frames", "importing", "progress", "jobs", "reading"],
     ["cards"],
     ["registry"],
     ["spaces"],
@@ -26,8 +26,10 @@ LAYERS = [
     ["report"],
     ["testing"],
     ["data"],
+    ["metrics"],
     ["networks"],
     ["pipeline"],
+    ["study"],
     ["cli"],
 ]
 # The same inside the two parts that have rooms.
@@ -37,7 +39,8 @@ ROOMS = {
         ["acceleration", "candidates", "capture"],
         ["quantization", "tasks"],
         ["integer", "training"],
-        ["scoring", "export"],
+        ["bundle", "scoring", "export"],
+        ["checking"],
         ["testing"],
     ],
     "pipeline": [
@@ -46,7 +49,7 @@ ROOMS = {
         ["features", "jobs", "problems"],
         ["refinement", "latency"],
         ["validation"],
-        ["stored"],
+        ["stored", "dry_run", "found_blocks"],
         ["stages"],
         ["check", "testing"],
         ["run"],
@@ -54,7 +57,7 @@ ROOMS = {
     ],
 }
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
-WITH_TORCH = {"data", "networks", "pipeline", "cli"}
+WITH_TORCH = {"data", "metrics", "networks", "pipeline", "study", "cli"}
 HEAVY = (
     "distributed",
     "ray",

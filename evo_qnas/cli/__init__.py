@@ -20,6 +20,8 @@ from evo_qnas.errors import EvoQnasError, sentence
 
 VERBS: tuple[str, ...] = (
     "run",
+    "check",
+    "blocks",
     "tables",
     "profile",
     "search",

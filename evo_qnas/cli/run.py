@@ -47,13 +47,13 @@ def run(
 ) -> None:
     """Runs a card."""
     with needs_extra("evo-qnas run", "train"):
-        from evo_qnas.pipeline import load_card, run_card
-    name, content = load_card(card, changes=changes, seed=seed)
-    folder = output or Path("results") / name
-    summary = run_card(name, content, folder, device=device, jobs=jobs, cluster=cluster, until=until, anew=anew)
+        from evo_qnas.study import Study
+    study = Study.from_card(card, changes=changes or (), folder=output, seed=seed, device=device)
+    study.run(until, jobs=jobs, cluster=cluster, anew=anew)
+    folder = output or Path("results") / study.context.name
     console = Console(width=None, highlight=False)
-    if "networks" in summary:
-        _show(console, summary)
+    if study.is_finished:
+        _show(console, study.summary.to_dict())
         console.print(f"\nEverything lies in {folder}: summary.json, front.csv, front.png, report.html, networks/")
     else:
         console.print(f"{folder} is ready up to the stage {until}.")
@@ -94,6 +94,8 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
             f"score against {metric.name} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
             f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
         )
+    for text in summary.get("warnings", ()):
+        console.print(f"warning: {text}", style="yellow", markup=False)
     console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))
 
 

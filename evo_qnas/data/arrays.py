@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from evo_qnas.data.card import DataCard
-from evo_qnas.data.images import Images, Splits
+from evo_qnas.data.examples import Splits
+from evo_qnas.data.images import Images
 from evo_qnas.data.sources import DataSource
 from evo_qnas.errors import DataError
 from evo_qnas.reading import read_arrays

@@ -14,8 +14,8 @@ from evo_qnas.files import replacing, reserve
 from evo_qnas.jobs import watched_workers
 from evo_qnas.progress import progress_bar
 
-Item = tuple[UInt8[np.ndarray, "3 h w"], UInt8[np.ndarray, "h w"]]
-Arrays = tuple[UInt8[np.ndarray, "n 3 h w"], UInt8[np.ndarray, "n h w"]]
+Item = tuple[UInt8[np.ndarray, "3 h w"], UInt8[np.ndarray, "*label"]]
+Arrays = tuple[UInt8[np.ndarray, "n 3 h w"], UInt8[np.ndarray, "n *label"]]
 Make = Callable[[int], Item]
 
 # Images a job: few enough for the bar to move and the first to judge the rest by.
@@ -27,7 +27,15 @@ _STALE_SECONDS = 3600.0
 
 
 def make_arrays(
-    make: Make, count: int, size: tuple[int, int], *, cache: Path | None, name: str, label: str, jobs: int = 1
+    make: Make,
+    count: int,
+    size: tuple[int, int],
+    *,
+    label_shape: tuple[int, ...] | None = None,
+    cache: Path | None,
+    name: str,
+    label: str,
+    jobs: int = 1,
 ) -> Arrays:
     """Pixels and labels of `count` images: from the cache where they are in it, else made and put there.
 
@@ -35,6 +43,7 @@ def make_arrays(
         make: gives image number i; must be picklable, and is called in worker processes.
         count: number of images.
         size: (height, width).
+        label_shape: of an image's label; that of the image where None.
         cache: folder of the memory-mapped files; None keeps the arrays in memory and writes nothing.
         name: of the two files, `<name>.pixels.npy` and `<name>.labels.npy`; must name all that the images depend on.
         label: what the progress bar says.
@@ -43,7 +52,7 @@ def make_arrays(
     Raises:
         DataError: `make` raised it, or the disk has not enough space.
     """
-    shapes = ((count, 3, *size), (count, *size))
+    shapes = ((count, 3, *size), (count, *(size if label_shape is None else label_shape)))
     if cache is None:
         arrays = np.empty(shapes[0], dtype=np.uint8), np.empty(shapes[1], dtype=np.uint8)
         _fill(make, count, jobs=jobs, label=label, arrays=arrays)

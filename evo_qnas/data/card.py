@@ -53,7 +53,7 @@ class DataCard(Card):
     """`[data]`: which images, and how they are split. Keys that a data set has no use for stay out.
 
     Attributes:
-        name: one of `sources.DATA_SOURCES`.
+        name: one of `sources.DATA_SOURCES`, or `module:function`, called with `options`, see `own.load_own`.
         folder: where the images lie; None for `$EVO_QNAS_DATA/<name>`.
         search_share: share of the images (where there is no search part: of the train images) that scores choices.
         test_share: share of the images for final validation, where there is no test part.

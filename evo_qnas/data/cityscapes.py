@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import final
 
 from evo_qnas.data.card import DataCard
+from evo_qnas.data.examples import Splits
 from evo_qnas.data.files import load_listing
-from evo_qnas.data.images import IGNORE, Splits
+from evo_qnas.data.images import IGNORE
 from evo_qnas.data.listing import (
     FILE_KEYS,
     SPLIT_KEYS,

@@ -54,24 +54,48 @@ def decode(
     image, label = _opened(pair.image), _opened(pair.label)
     if image.size != label.size:
         raise DataError(f"image {pair.image} is {_shown(image)}, its label {pair.label.name} {_shown(label)}")
-    if not resize and (image.height, image.width) != size:
-        raise DataError(
-            f"image {pair.image} is {_shown(image)}, others are {size[1]} x {size[0]}: set data.width and data.height, "
-            "and all are brought to that size"
-        )
+    _check_size(image, pair.image, size, resize=resize)
     try:
         values = _values(label, pair.label, coding, size)
     except DataError:
         raise
     except _BROKEN as error:
         raise _unreadable(pair.label, error) from error
+    return _colours(image, pair.image, size), _classes(values, pair.label, coding)
+
+
+def decode_image(path: Path, size: Size, *, resize: bool) -> UInt8[np.ndarray, "3 h w"]:
+    """Red, green and blue of an image file.
+
+    Args:
+        path: the file.
+        size: (height, width) of what comes out.
+        resize: bring the image to `size`; else another size is an error.
+
+    Raises:
+        DataError: the file cannot be read, or has another size.
+    """
+    image = _opened(path)
+    _check_size(image, path, size, resize=resize)
+    return _colours(image, path, size)
+
+
+def _check_size(image: Image.Image, path: Path, size: Size, *, resize: bool) -> None:
+    if not resize and (image.height, image.width) != size:
+        raise DataError(
+            f"image {path} is {_shown(image)}, others are {size[1]} x {size[0]}: set data.width and data.height, "
+            "and all are brought to that size"
+        )
+
+
+def _colours(image: Image.Image, path: Path, size: Size) -> UInt8[np.ndarray, "3 h w"]:
     if image.mode in _DEEP:
-        raise DataError(f"image {pair.image} has the mode {image.mode}: convert it to 8 bits a channel")
+        raise DataError(f"image {path} has the mode {image.mode}: convert it to 8 bits a channel")
     try:
         colours = image.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR)
     except _BROKEN as error:
-        raise _unreadable(pair.image, error) from error
-    return np.ascontiguousarray(np.asarray(colours).transpose(2, 0, 1)), _classes(values, pair.label, coding)
+        raise _unreadable(path, error) from error
+    return np.ascontiguousarray(np.asarray(colours).transpose(2, 0, 1))
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from evo_qnas.data.card import DataCard
-from evo_qnas.data.images import Images, Splits
+from evo_qnas.data.examples import Splits
+from evo_qnas.data.images import Images
 from evo_qnas.data.listing import SPLIT_KEYS
 from evo_qnas.data.sources import DataSource
 
@@ -36,7 +37,10 @@ def load_digits_splits(*, search_share: float, test_share: float, seed: int) -> 
     pixels = torch.from_numpy(((raw.reshape(-1, 1, 8, 8) - _MEAN) / _STD).astype(np.float32))
     targets = torch.from_numpy(labels.astype(np.int64))
     parts = [Images(pixels=pixels[np.sort(part)], labels=targets[np.sort(part)]) for part in (train, search, test)]
-    return Splits(train=parts[0], search=parts[1], test=parts[2], classes=tuple(str(d) for d in range(10)))
+    classes = tuple(str(digit) for digit in range(10))
+    shape = {"layout": "NCHW", "channels": "grey, 0..16", "size": [8, 8]}
+    facts = {"divide": 1.0, "mean": [_MEAN], "std": [_STD], **shape}
+    return Splits(train=parts[0], search=parts[1], test=parts[2], classes=classes, preprocessing=facts)
 
 
 @final

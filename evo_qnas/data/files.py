@@ -5,13 +5,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from evo_qnas.data.caching import Item, make_arrays
 from evo_qnas.data.card import DataCard
 from evo_qnas.data.decoding import Size, decode, size_of
-from evo_qnas.data.images import Images, Splits
+from evo_qnas.data.examples import Splits
+from evo_qnas.data.images import Images
 from evo_qnas.data.listing import LabelCoding, Listing, Pair
 from evo_qnas.errors import DataError
 
@@ -42,7 +44,20 @@ def load_listing(listing: Listing, card: DataCard, *, cache: Path | None, jobs: 
         label = f"{part} images decoded"
         pixels, labels = make_arrays(make, len(pairs), size, cache=cache, name=name, label=label, jobs=jobs)
         parts[part] = normalised_images(card, torch.from_numpy(pixels), torch.from_numpy(labels))
-    return Splits(train=parts["train"], search=parts["search"], test=parts["test"], classes=listing.coding.names)
+    return Splits(
+        train=parts["train"],
+        search=parts["search"],
+        test=parts["test"],
+        classes=listing.coding.names,
+        preprocessing=preprocessing_of(card, size),
+    )
+
+
+def preprocessing_of(card: DataCard, size: Size) -> dict[str, Any]:
+    """How bytes 0..255 of an image become what models get."""
+    mean, std = card.mean or IMAGENET_MEAN, card.std or IMAGENET_STD
+    shape = {"layout": "NCHW", "channels": "RGB", "size": list(size)}
+    return {"divide": 255.0, "mean": list(mean), "std": list(std), **shape}
 
 
 def normalised_images(card: DataCard, pixels: torch.Tensor, labels: torch.Tensor) -> Images:

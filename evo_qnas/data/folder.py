@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import final
 
 from evo_qnas.data.card import DataCard
+from evo_qnas.data.examples import Splits
 from evo_qnas.data.files import load_listing
-from evo_qnas.data.images import IGNORE, Splits
+from evo_qnas.data.images import IGNORE
 from evo_qnas.data.listing import (
     FILE_KEYS,
     IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
+    PART_FOLDERS,
     SPLIT_KEYS,
     LabelCoding,
     Listing,
@@ -24,7 +26,6 @@ from evo_qnas.data.listing import (
 from evo_qnas.data.sources import DataSource
 from evo_qnas.errors import DataError
 
-_NAMES = {"train": ("train", "training"), "search": ("search", "val", "validation"), "test": ("test", "testing")}
 _OWN_KEYS = frozenset(
     {
         "test_share",
@@ -99,12 +100,12 @@ def _packed(colour: tuple[int, int, int]) -> int:
 
 def _by_folder(pairs: Mapping[str, Pair], images: Path) -> dict[str, set[str]] | None:
     """Parts by the first folder of the keys, None where there is no folder `train`."""
-    if not any((images / name).is_dir() for name in _NAMES["train"]):
+    if not any((images / name).is_dir() for name in PART_FOLDERS["train"]):
         return None
     parts: dict[str, set[str]] = {}
     for key in pairs:
         first = key.split("/")[0]
-        part = next((part for part, names in _NAMES.items() if first in names and "/" in key), None)
+        part = next((part for part, names in PART_FOLDERS.items() if first in names and "/" in key), None)
         if part is None:
             raise DataError(f"image {pairs[key].image} lies in none of the folders train, search (or val) and test")
         parts.setdefault(part, set()).add(key)
@@ -114,7 +115,7 @@ def _by_folder(pairs: Mapping[str, Pair], images: Path) -> dict[str, set[str]] |
 def _by_list(pairs: Mapping[str, Pair], folder: Path, images: Path) -> dict[str, set[str]] | None:
     """Parts by lists of names, None where there is no `train.txt`."""
     parts: dict[str, set[str]] = {}
-    for part, names in _NAMES.items():
+    for part, names in PART_FOLDERS.items():
         path = next((folder / f"{name}.txt" for name in names if (folder / f"{name}.txt").is_file()), None)
         if path is not None:
             parts[part] = _listed(path, pairs, images)

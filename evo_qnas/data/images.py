@@ -1,4 +1,4 @@
-"""Labelled images in memory or in memory-mapped files, and the three parts that a run keeps apart."""
+"""Labelled images in memory or in memory-mapped files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Num
 
+from evo_qnas.data.examples import Examples
 from evo_qnas.errors import DataError
 
 # As in Cityscapes and PASCAL VOC.
@@ -16,7 +17,7 @@ IGNORE = 255
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
+class Images(Examples):
     """Images with their labels.
 
     Attributes:
@@ -50,38 +51,20 @@ class Images:
         mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
         return (pixels.float() / 255.0 - mean) / std
 
-    def parts(self, size: int) -> Iterator[tuple[Float[torch.Tensor, "k c h w"], Num[torch.Tensor, "k *map"]]]:
-        """All images in order, `size` at a time, as `take` gives them."""
-        for start in range(0, len(self), size):
-            yield self.take(slice(start, start + size))
+    @property
+    def sample(self) -> Num[torch.Tensor, "k c h w"]:
+        """Pixels of the first image as they are stored."""
+        return self.pixels[:1]
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Splits:
-    """The parts of a data set.
-
-    Attributes:
-        train: teaches teacher, candidates and fine-tuning, and calibrates ranges.
-        search: scores choices and checks predictions; never trained on.
-        test: touched by final validation only.
-        classes: class names.
-    """
-
-    train: Images
-    search: Images
-    test: Images
-    classes: tuple[str, ...]
-
-
-def class_frequencies(images: Images, classes: int) -> Float[np.ndarray, " classes"]:
+def class_frequencies(images: Examples, classes: int) -> Float[np.ndarray, " classes"]:
     """Share of each class among the labels, ignored ones left out; float64, adds up to 1.
 
     Raises:
         DataError: all labels are ignored, or a label is beyond the classes.
     """
     counts = torch.zeros(classes, dtype=torch.int64)
-    for part in images.labels.split(64):
+    for part in _labels(images):
         known = part[part != IGNORE].long()
         if len(known) and int(known.max()) >= classes:
             raise DataError(f"a label of class {int(known.max())} is beyond the {classes} classes of the data set")
@@ -89,3 +72,11 @@ def class_frequencies(images: Images, classes: int) -> Float[np.ndarray, " class
     if not int(counts.sum()):
         raise DataError("class frequencies need at least one labelled pixel: all labels are ignored")
     return (counts.double() / counts.sum()).numpy()
+
+
+def _labels(images: Examples) -> Iterator[Num[torch.Tensor, "k *map"]]:
+    """All labels, a few at a time; of stored images without their pixels."""
+    if isinstance(images, Images):
+        yield from images.labels.split(64)
+    else:
+        yield from (labels for _, labels in images.parts(64))

@@ -14,6 +14,12 @@ from evo_qnas.errors import DataError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 LABEL_SUFFIXES = (".png", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".gif")
 PARTS = ("train", "search", "test")
+# Names of folders and lists of each part.
+PART_FOLDERS = {
+    "train": ("train", "training"),
+    "search": ("search", "val", "validation"),
+    "test": ("test", "testing"),
+}
 # Keys of `[data]` that every data set of image files uses, and those of one whose parts are drawn.
 FILE_KEYS = frozenset({"folder", "height", "width", "mean", "std", "cache"})
 SPLIT_KEYS = frozenset({"split_seed", "search_share"})

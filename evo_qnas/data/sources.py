@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import final
 
 from evo_qnas.data.card import DataCard
-from evo_qnas.data.images import Splits
+from evo_qnas.data.examples import Splits
 from evo_qnas.errors import DataError
 from evo_qnas.registry import Registry
 
@@ -51,6 +51,7 @@ DATA_SOURCES: Registry[DataSource] = Registry(
         "cityscapes": "evo_qnas.data.cityscapes:Cityscapes",
         "streets": "evo_qnas.data.streets.loading:Streets",
         "folder": "evo_qnas.data.folder:Folder",
+        "image_folder": "evo_qnas.data.image_folder:ImageFolder",
     },
     error=DataError,
 )

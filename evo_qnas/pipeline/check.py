@@ -4,36 +4,75 @@ import json
 import shutil
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import tomlkit
 import torch
 
+from evo_qnas.data.nests import call, leaves
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.files import write_text
+from evo_qnas.networks.checking import QuantizabilityReport
 from evo_qnas.pipeline.context import RunContext, to_json
+from evo_qnas.pipeline.dry_run import dry_run, keep
+from evo_qnas.pipeline.found_blocks import with_blocks
 from evo_qnas.pipeline.stages import Stage, ordered_stages
 
 
-def check_card(context: RunContext, *, anew: bool) -> None:
+def check_card(context: RunContext, *, anew: bool) -> RunContext:
     """Checks data, blocks, operators and the settings of every stage, and claims the run folder for this card.
+
+    Gives the run with the blocks that are found, and without the candidates that the dry run leaves out.
 
     Raises:
         CardError: a rule is broken, or the folder holds a run of another card and `anew` is not set.
+        DataError: the images are missing or malformed.
+        NetworkError: the teacher, a block or an operator does not fit, or could not end.
+        ProblemError: an objective or limit names nothing.
+    """
+    _ = context.fingerprints.teacher
+    _check_data(context)
+    context = with_blocks(context)
+    stages = [stage for stage in ordered_stages() if stage.asked_for(context)]
+    for stage in stages:
+        stage.check(context)
+    _refuse_other(context, anew=anew)
+    report = dry_run(context)
+    report.require()
+    keep(context, report)
+    if report.left_out:
+        # A fresh one: this one may have listed the candidates that are left out now.
+        context = replace(context)
+        for stage in stages:
+            stage.check(context)
+    _claim(context, stages, anew=anew)
+    return context
+
+
+def try_card(context: RunContext) -> QuantizabilityReport:
+    """What the dry run of a card finds; nothing is written but caches of data.
+
+    Raises:
+        CardError: a rule is broken.
         DataError: the images are missing or malformed.
         NetworkError: the teacher, a block or an operator does not fit.
         ProblemError: an objective or limit names nothing.
     """
     _ = context.fingerprints.teacher
+    _check_data(context)
+    context = with_blocks(context)
+    for stage in ordered_stages():
+        if stage.asked_for(context):
+            stage.check(context)
+    return dry_run(context)
+
+
+def _check_data(context: RunContext) -> None:
+    """Refuses data of no use, and a teacher that cannot take them."""
     if not len(context.splits.train):
         raise CardError("the train split is empty: lower data.search_share or data.test_share")
     _check_teacher(context)
-    for shape in context.shapes:
-        context.candidates.build(shape.name)
-    stages = [stage for stage in ordered_stages() if stage.asked_for(context)]
-    for stage in stages:
-        stage.check(context)
-    _claim(context, stages, anew=anew)
 
 
 def _check_teacher(context: RunContext) -> None:
@@ -41,16 +80,31 @@ def _check_teacher(context: RunContext) -> None:
     example = context.example
     try:
         with torch.no_grad():
-            outputs = context.untrained.eval()(example)
+            outputs = call(context.untrained.eval(), example)
     except (RuntimeError, TypeError, ValueError) as error:
-        shape = tuple(example.shape[1:])
-        raise NetworkError(f"the teacher cannot take images of shape {shape}: {str(error).splitlines()[0]}") from error
+        shapes = " and ".join(str(tuple(leaf.shape[1:])) for leaf in leaves(example))
+        raise NetworkError(f"the teacher cannot take images of shape {shapes}: {str(error).splitlines()[0]}") from error
     context.task.check_outputs(outputs, context.splits)
+
+
+def _refuse_other(context: RunContext, *, anew: bool) -> None:
+    """Refuses a folder that holds a run of another card, before anything is written there."""
+    if context.paths.card.is_file() and not anew:
+        changes = list(_changes(_card_there(context), dict(context.description)))
+        if changes:
+            raise _other(context, changes, [])
+
+
+def _other(context: RunContext, changes: list[str], stages: list[str]) -> CardError:
+    return CardError(
+        f"{context.folder} holds a run {_difference(changes, stages)}: give another folder with -o, "
+        "or --anew to make again what depends on it"
+    )
 
 
 def _claim(context: RunContext, stages: list[Stage], *, anew: bool) -> None:
     """Writes `card.toml` and `stages.json`, or holds the card against the one that is there."""
-    content = context.card.model_dump(mode="json", exclude_none=True)
+    content = dict(context.description)
     fingerprints = {stage.name: stage.fingerprint(context) for stage in stages}
     if context.paths.card.is_file():
         changes = list(_changes(_card_there(context), content))
@@ -59,10 +113,7 @@ def _claim(context: RunContext, stages: list[Stage], *, anew: bool) -> None:
         if not changes and not other and known:
             return
         if not anew:
-            raise CardError(
-                f"{context.folder} holds a run {_difference(changes, other)}: give another folder with -o, "
-                "or --anew to make again what depends on it"
-            )
+            raise _other(context, changes, other)
         _remove_stale(context, {name for name, value in fingerprints.items() if known.get(name) != value})
     write_text(context.paths.stages, to_json(fingerprints))
     text = f"# The resolved card of this run: evo-qnas run {context.name}\n{tomlkit.dumps(content)}"

@@ -8,6 +8,7 @@ from typing import final
 import torch
 from jaxtyping import Float
 
+from evo_qnas.data.nests import Nest, call, length, parts
 from evo_qnas.networks.acceleration.devices import prepare_process
 from evo_qnas.networks.candidates.blocks import recording
 from evo_qnas.networks.models.weights import load_weights, save_weights
@@ -80,14 +81,14 @@ def record_scoring_features(context: RunContext, blocks: Sequence[str]) -> None:
     the teacher for each block.
     """
     missing = [block for block in blocks if not made_from(_path(context, block), _fingerprint(context))]
-    images = len(context.calibration) + len(context.splits.search)
+    images = length(context.calibration) + len(context.splits.search)
     size = features_bytes([context.shape(block) for block in missing], images, "float32")
     if not missing or size > context.card.distillation.features.values.budget_bytes:
         return
     prepare_process(context.card.threads)
-    calibration = _record(context, missing, context.calibration.split(_batch(context.calibration)))
+    calibration = _record(context, missing, parts(context.calibration, _batch(context.calibration)))
     search = context.splits.search
-    recorded = _record(context, missing, (pixels for pixels, _ in search.parts(_batch(search.pixels))))
+    recorded = _record(context, missing, (inputs for inputs, _ in search.parts(_batch(search.sample))))
     axes = {block: context.shape(block).channel_axis for block in missing}
     variances = output_variances(context.teacher, axes, context.splits.train)
     for block in missing:
@@ -115,26 +116,26 @@ def scoring_features(context: RunContext, block: str) -> ScoringFeatures:
     )
 
 
-def _batch(pixels: torch.Tensor) -> int:
-    return min(_BATCH, evaluation_batch(pixels))
+def _batch(inputs: Nest) -> int:
+    return min(_BATCH, evaluation_batch(inputs))
 
 
 @torch.no_grad()
 def _record(
-    context: RunContext, blocks: Sequence[str], batches: Iterator[torch.Tensor] | Sequence[torch.Tensor]
+    context: RunContext, blocks: Sequence[str], batches: Iterator[Nest] | Sequence[Nest]
 ) -> Mapping[str, tuple[torch.Tensor, torch.Tensor]]:
     """Inputs and outputs of each block for all batches."""
-    parts: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {block: [] for block in blocks}
+    found: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {block: [] for block in blocks}
     teacher = context.teacher.eval()
     with recording(teacher, blocks) as records:
-        for pixels in batches:
-            teacher(pixels)
+        for batch in batches:
+            call(teacher, batch)
             for block, (inputs, outputs) in records.items():
                 # A ReLU in place further on must not reach into what was recorded.
-                parts[block].append((inputs.detach().clone(), outputs.detach().clone()))
+                found[block].append((inputs.detach().clone(), outputs.detach().clone()))
     return {
-        block: (torch.cat([inputs for inputs, _ in found]), torch.cat([outputs for _, outputs in found]))
-        for block, found in parts.items()
+        block: (torch.cat([inputs for inputs, _ in pairs]), torch.cat([outputs for _, outputs in pairs]))
+        for block, pairs in found.items()
     }
 
 

@@ -1,6 +1,7 @@
 """Candidates refined at few bits before they are scored; needs `[refinement]` in the card."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -11,6 +12,8 @@ from evo_qnas.networks.training.refine import Refined, refine_operator
 from evo_qnas.pipeline.context import RunContext, made_from, seed_of
 from evo_qnas.pipeline.features import features_of
 from evo_qnas.summary import BlockChoice
+
+logger = logging.getLogger(__name__)
 
 
 def refined_bits(context: RunContext) -> tuple[int, ...]:
@@ -28,8 +31,7 @@ def refine_block(context: RunContext, block: str, calibration: torch.Tensor) -> 
         block: name.
         calibration: block inputs of the calibration images, the teacher's.
 
-    Raises:
-        DivergenceError: an operator does not learn; the others are there.
+    An operator that does not learn at these bits is scored as it is, with a warning.
     """
     settings = context.card.refinement
     if settings is None:
@@ -39,10 +41,9 @@ def refine_block(context: RunContext, block: str, calibration: torch.Tensor) -> 
     if not missing:
         return
     features = features_of(context, block)
-    diverged: list[DivergenceError] = []
     for operator, bits in missing.items():
         try:
-            refined = refine_operator(
+            refined: Mapping[int, Refined] = refine_operator(
                 context.candidates.trained(block, operator),
                 features,
                 calibration,
@@ -53,15 +54,13 @@ def refine_block(context: RunContext, block: str, calibration: torch.Tensor) -> 
                 scheme=context.card.quantization.scheme,
             )
         except DivergenceError as error:
-            diverged.append(DivergenceError(f"block {block!r}, operator {operator!r}: {error}"))
-            continue
+            logger.warning("operator %r of block %r is scored without refinement: %s", operator, block, error)
+            refined = {}
         for width in bits:
             # An operator without layers has nothing to refine; a marker tensor keeps its file valid.
             tensors = refined.get(width) or {"none": torch.zeros(1)}
             metadata = {"fingerprint": context.fingerprints.refined(block, operator, width)}
             save_weights(tensors, context.paths.refined(block, operator, width), metadata)
-    if diverged:
-        raise diverged[0]
 
 
 def refined_weights(context: RunContext, block: str, operator: str) -> dict[int, Refined]:

@@ -1,4 +1,4 @@
-"""`evo-qnas run`: all stages of a card in one folder, resuming what is there."""
+"""All stages of a run in one folder, resuming what is there."""
 
 import functools
 import json
@@ -51,16 +51,32 @@ def run_card(
         CardError: the folder holds a run of another card, or a setting breaks a rule.
         JobError: the cluster cannot be used, or a job's worker died every time.
     """
+    context = RunContext(name=name, card=card, folder=folder.resolve(), device=device_of(device))
+    state, seconds = run_stages(context, jobs=jobs, cluster=cluster, until=until, anew=anew)
+    return {"card": name, "seconds": seconds} if state.summary is None else state.summary.to_dict()
+
+
+def run_stages(
+    context: RunContext,
+    *,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    until: str = LAST,
+    anew: bool = False,
+) -> tuple[RunState, dict[str, float]]:
+    """What the stages of a run give, up to one of them, and the seconds that each took; arguments as of `run_card`.
+
+    Raises:
+        CardError: the folder holds another run, or a setting breaks a rule.
+        JobError: the cluster cannot be used, or a job's worker died every time.
+    """
     stages = stages_until(until)
-    context = RunContext(name=name, card=card, folder=folder.resolve(), device=_device(device))
-    check_card(context, anew=anew)
+    context = check_card(context, anew=anew)
     with connected(cluster) as workers:
         clock = _Clock(context.paths.seconds)
         count = jobs or (default_jobs() if cluster is None else workers)
         state = _run(context, stages, Resources(jobs=count, seconds=clock.seconds, time=clock.time))
-    if state.summary is None:
-        return {"card": name, "seconds": clock.seconds}
-    return state.summary.to_dict()
+    return state, clock.seconds
 
 
 def _run(context: RunContext, stages: tuple[Stage, ...], resources: Resources) -> RunState:
@@ -73,8 +89,12 @@ def _run(context: RunContext, stages: tuple[Stage, ...], resources: Resources) -
     return state
 
 
-def _device(name: str) -> str:
-    """The torch device to train on."""
+def device_of(name: str) -> str:
+    """The torch device to train on, from `auto`, `cpu` or `cuda`.
+
+    Raises:
+        CardError: there is no such device.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

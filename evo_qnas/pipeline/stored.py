@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, final
 
 from evo_qnas.cards import nearest
+from evo_qnas.data.nests import rows
 from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.export import export
@@ -80,7 +81,8 @@ def restore_network(context: RunContext, stored: StoredNetwork) -> QuantizedNetw
     """
     choices = stored.choices
     policy = Policy(fixed=context.fixed_bits, blocks=bits_of(choices), scheme=context.card.quantization.scheme)
-    network = quantize(assemble(context.teacher, modules_of(context, choices)), context.calibration[:2], policy)
+    example = rows(context.calibration, slice(0, 2))
+    network = quantize(assemble(context.teacher, modules_of(context, choices)), example, policy)
     network.restore(load_weights(stored.weights)[0])
     return network
 

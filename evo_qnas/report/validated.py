@@ -37,6 +37,7 @@ def validated_section(summary: Mapping[str, Any]) -> str:
     exported = [_scaled(metric, _part(entry, "onnx").get("metric")) for _, entry in entries]
     columns[metric.label(f"{metric.name} in ONNX Runtime")] = exported
     columns["ONNX file, bytes"] = [_part(entry, "onnx").get("file_bytes") for _, entry in entries]
+    columns["export"] = [_export(entry) for _, entry in entries]
     known = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     rows = list(zip(*known.values(), strict=True))
     body = table(list(known), rows, caption=" ".join(_notes(summary, metric))) + asset("validation.html")
@@ -67,13 +68,18 @@ def _notes(summary: Mapping[str, Any], metric: Metric) -> list[str]:
     if whole.get("metric") is not None:
         value = f"{_scaled(metric, whole['metric']):{metric.spec}} {metric.unit}".rstrip()
         notes.append(f"The teacher in float has {value}.")
+    if all("metric_stderr" in entry and entry["metric_stderr"] is None for entry in summary["networks"]):
+        notes.append(
+            f"{metric.name} is one number for all examples, with no standard error: a metric that gives one for each "
+            "example says how sure differences are."
+        )
     if any("tied_with" in entry for entry in summary["networks"]):
         notes.append(
             "Standing: on the front of metric and size as measured, or the network that beats it. "
             f"Tied: networks of that front whose {metric.name} differs by less than 1.96 standard errors of the "
             "difference, so that these images cannot tell them apart."
         )
-    if any(_part(entry, "minus_teacher_int8") for entry in summary["networks"]):
+    if any(_part(entry, "minus_teacher_int8").get("stderr") is not None for entry in summary["networks"]):
         notes.append("Minus teacher INT8: ± one standard error of the difference on these same images.")
     for entry in summary.get("rounds") or ():
         tau = entry["kendall_tau"][entry["predictor"]]
@@ -85,6 +91,7 @@ def _notes(summary: Mapping[str, Any], metric: Metric) -> list[str]:
         )
         if entry["warning"]:
             notes.append(f"{entry['warning'][:1].upper()}{entry['warning'][1:]}.")
+    notes += [f"Warning: {text}." for text in summary.get("warnings") or ()]
     tau = _part(summary, "rank_correlation")
     if tau.get("kendall_tau") is not None:
         notes.append(
@@ -92,6 +99,19 @@ def _notes(summary: Mapping[str, Any], metric: Metric) -> list[str]:
             f"(95 %: {tau['low']:.2f} to {tau['high']:.2f}) over {tau['networks']} random networks."
         )
     return notes
+
+
+def _export(entry: Mapping[str, Any]) -> str | None:
+    """The reason for which a network has no file, or the checks of its file that were not met; None for neither.
+
+    Example:
+        >>> _export({"onnx": {"failed": "aten.cumsum.default has no translation"}})
+        'failed: aten.cumsum.default has no translation'
+    """
+    onnx = _part(entry, "onnx")
+    if onnx.get("failed"):
+        return f"failed: {onnx['failed']}"
+    return "; ".join(str(sentence) for sentence in onnx.get("failures") or ()) or None
 
 
 def _less(entry: Mapping[str, Any], int8: Mapping[str, Any] | None, name: str) -> float | None:

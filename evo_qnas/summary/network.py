@@ -55,8 +55,10 @@ class ValidatedNetwork(Value):
         metric_stderr: standard error of that, None where the task has none.
         metric_search_split: on the search images.
         size_bytes: bit-packed weights, scales and biases.
+        warning: what went wrong on the way, None for nothing.
         latency_ms: of one image on one thread, None where it was not measured.
-        onnx: the entry of its ONNX file, None where none was written.
+        onnx: the entry of its ONNX file, or of one that could not be made its reason as `failed`; None where none was
+            asked for.
         predicted: its sum in each column of the tables.
         searches: names of the searches that picked it; "" is the main one.
         round: the further round that proposed it, None for a pick of a search.
@@ -74,6 +76,7 @@ class ValidatedNetwork(Value):
     metric_stderr: float | None
     metric_search_split: float
     size_bytes: int
+    warning: str | None = None
     latency_ms: float | None = None
     onnx: dict[str, Any] | None = None
     predicted: dict[str, float] = {}
@@ -107,4 +110,5 @@ _MEASURED = (
     "metric_stderr",
     "metric_search_split",
     "size_bytes",
+    "warning",
 )

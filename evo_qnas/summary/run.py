@@ -191,6 +191,7 @@ class RunSummary(Value):
         versions: of packages, None where one is not installed.
         hardware: what it ran on.
         seed: of the card.
+        warnings: what the run did without, a sentence each.
     """
 
     card: str
@@ -208,3 +209,4 @@ class RunSummary(Value):
     versions: dict[str, str | None]
     hardware: dict[str, str | int]
     seed: int
+    warnings: tuple[str, ...] = ()

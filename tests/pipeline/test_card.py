@@ -194,3 +194,17 @@ def test_help_shows_an_example() -> None:
     shown = CliRunner().invoke(app, ["run", "--help"])
     assert shown.exit_code == 0
     assert "evo-qnas run digits --seed 1" in shown.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("changes", "keep", "rate"), [([], "best", 1e-5), (["finetuning.keep=last"], "last", 1e-5)])
+def test_borrowed_weights_are_fine_tuned_gently(tmp_path: Path, changes: list[str], keep: str, rate: float) -> None:
+    """The digits card says a rate of its own, which holds whatever the weights; what it does not say is chosen."""
+    _, card = load_card("digits", changes=[f'teacher.weights="{tmp_path / "w.pt"}"', *changes])
+    assert card.finetuning.settings(borrowed=True).keep == keep
+    assert card.finetuning.settings(borrowed=True).learning_rate == 1e-3
+    plain = card.finetuning.model_copy(update={"learning_rate": None, "step_learning_rate": None})
+    gentle, firm = (plain.settings(borrowed=borrowed) for borrowed in (True, False))
+    assert (gentle.learning_rate, gentle.step_learning_rate) == (rate, 1e-3)
+    assert (firm.learning_rate, firm.step_learning_rate) == (1e-3, 1e-2)
+    assert RunContext(name="digits", card=card, folder=tmp_path).borrowed
+    assert not RunContext(name="digits", card=load_card("digits")[1], folder=tmp_path).borrowed

@@ -10,8 +10,8 @@ import torch
 from evo_qnas.data.caching import Item, make_arrays
 from evo_qnas.data.card import CountsCard, DataCard
 from evo_qnas.data.cityscapes import CLASSES
+from evo_qnas.data.examples import Splits
 from evo_qnas.data.files import normalised_images
-from evo_qnas.data.images import Splits
 from evo_qnas.data.listing import PARTS
 from evo_qnas.data.sources import DataSource
 from evo_qnas.data.streets.scene import draw_scene

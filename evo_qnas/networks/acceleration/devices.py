@@ -10,6 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from evo_qnas.data.nests import mapped, moved
+
 # Parameters of glibc's <malloc.h>, and the largest value that they take: memory is never handed back.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _MOST = 2**31 - 1
@@ -39,16 +41,16 @@ def channels_last(values: torch.Tensor) -> torch.Tensor:
 
 
 class OnDevice(nn.Module):
-    """A network on a device that takes images from the CPU and gives logits there."""
+    """A network on a device that takes inputs from the CPU and gives outputs there."""
 
     def __init__(self, network: nn.Module, device: str) -> None:
         super().__init__()
         self.network, self.device = network, device
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Logits, on the CPU."""
-        logits: torch.Tensor = self.network(channels_last(pixels.to(self.device))).cpu()
-        return logits
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Outputs, on the CPU."""
+        arguments, keywords = mapped(channels_last, moved((inputs, named), self.device))
+        return moved(self.network(*arguments, **keywords), "cpu")
 
 
 @cache

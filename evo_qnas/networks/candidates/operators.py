@@ -15,6 +15,7 @@ from evo_qnas.cards import Card, find_card, load_python_card, nearest, read_toml
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.candidates.blocks import BlockShape
 from evo_qnas.networks.candidates.builders import BUILDERS, Builder
+from evo_qnas.networks.candidates.misfit import Misfit
 from evo_qnas.networks.candidates.pruning import inherit
 
 TEACHER = "teacher"
@@ -43,7 +44,7 @@ class Operator:
 
     Attributes:
         label: its name in tables.
-        builder: `build(shape, **parameters)`, gives a module for a block, None where it does not fit.
+        builder: `build(shape, **parameters)`, gives a module for a block; a `Misfit`, or None, where it does not fit.
         parameters: of the builder.
         takes_block: whether the builder takes the teacher's own block too, as `block`.
     """
@@ -59,8 +60,8 @@ def load_operators(card: str, parameters: Mapping[str, Sequence[int]]) -> tuple[
 
     Args:
         card: name or path of a TOML card, or of a Python card with `LABEL`, `DEFAULTS` and
-            `build(shape, **parameters) -> nn.Module | None`, or `build(shape, *, block, **parameters)` to be given the
-            teacher's own block, which must stay as it is.
+            `build(shape, **parameters)`, or `build(shape, *, block, **parameters)` to be given the teacher's own block,
+            which must stay as it is; it gives a module, or a `Misfit` or None where the operator does not fit.
         parameters: values per parameter; those absent take the card's defaults.
 
     Raises:
@@ -136,7 +137,7 @@ def build_candidate(
         torch.manual_seed(seed)
         try:
             module = _built(operator, shape, block)
-            if module is None:
+            if isinstance(module, Misfit):
                 return None
             if inherited and block is not None:
                 inherit(module, block)
@@ -156,7 +157,14 @@ def build_candidate(
 def candidate_labels(
     operators: Sequence[Operator], shape: BlockShape, *, block: nn.Module | None = None
 ) -> tuple[str, ...]:
-    """Labels of the operators that fit a block, in their order: those for which `build_candidate` gives a module.
+    """Labels of the operators that fit a block, in their order: those for which `build_candidate` gives a module."""
+    return tuple(label for label, misfit in misfits(operators, shape, block=block).items() if misfit is None)
+
+
+def misfits(
+    operators: Sequence[Operator], shape: BlockShape, *, block: nn.Module | None = None
+) -> dict[str, Misfit | None]:
+    """By label why each operator does not fit a block, None where it does; nothing is raised for what its card raises.
 
     Modules are built on torch's meta device, where tensors have shapes and no values, so that no weights are drawn,
     copied or factorised. An operator that needs values to say whether it fits is built as a whole.
@@ -165,31 +173,42 @@ def candidate_labels(
         operators: those that are offered.
         shape: of the block.
         block: the teacher's own block, stays as it is.
-
-    Raises:
-        NetworkError: as `build_candidate`.
     """
     bare = None if block is None else _without_values(block)
-    return tuple(operator.label for operator in operators if _fits(operator, shape, block, bare))
+    return {operator.label: _misfit(operator, shape, block, bare) for operator in operators}
 
 
-def _fits(operator: Operator, shape: BlockShape, block: nn.Module | None, bare: nn.Module | None) -> bool:
-    """True where a module can be built; `bare` is the block without values."""
+def _misfit(operator: Operator, shape: BlockShape, block: nn.Module | None, bare: nn.Module | None) -> Misfit | None:
+    """Why no module can be built, None where one can; `bare` is the block without values."""
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             module = _built(operator, shape, bare)
-            if module is None or _output_shape(module, shape) == shape.outputs:
-                return module is not None
+            if isinstance(module, Misfit):
+                return module
+            outputs = _output_shape(module, shape)
+            return None if outputs == shape.outputs else _of_another_shape(outputs, shape)
     except Exception:  # a card's code may fail in any way without values; with them it is judged below
         pass
-    return build_candidate(operator, shape, seed=0, block=block) is not None
+    try:
+        return None if build_candidate(operator, shape, seed=0, block=block) is not None else Misfit()
+    except NetworkError as error:
+        return Misfit(str(error), broken=True)
 
 
-def _built(operator: Operator, shape: BlockShape, block: nn.Module | None) -> nn.Module | None:
+def _of_another_shape(outputs: tuple[int, ...], shape: BlockShape) -> Misfit:
+    one, other = (" x ".join(str(size) for size in sizes) for sizes in (outputs, shape.outputs))
+    return Misfit(f"it gives {one}, and the block gives {other}")
+
+
+def _built(operator: Operator, shape: BlockShape, block: nn.Module | None) -> nn.Module | Misfit:
     """Module of the builder; none where it takes a block and there is none."""
     if not operator.takes_block:
-        return operator.builder(shape, **operator.parameters)
-    return None if block is None else operator.builder(shape, block=block, **operator.parameters)
+        made = operator.builder(shape, **operator.parameters)
+    elif block is None:
+        made = Misfit("it is made of the teacher's own block, and there is none")
+    else:
+        made = operator.builder(shape, block=block, **operator.parameters)
+    return Misfit() if made is None else made
 
 
 @torch.no_grad()

@@ -6,8 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from evo_qnas.networks.capture.graph import CONVOLUTIONS
 from evo_qnas.networks.export.common.latency import Timing
-from evo_qnas.networks.export.common.parity import compare
+from evo_qnas.networks.export.common.parity import compare, sample_inputs
+from evo_qnas.networks.export.common.walk import Walk, has_islands, of_batch, walk
 from evo_qnas.networks.export.runtime import CheckSettings, Runtime, Tolerance
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
@@ -21,9 +25,10 @@ def check_file(runtime: Runtime, network: QuantizedNetwork, path: Path, settings
     It holds `metric`, `max_abs_diff`, `agreement` (against torch in integers on the images), `torch_metric`,
     `convolutions` and `integer_convolutions`, `packed_bytes` (`size_bytes` of the network), `file_bytes`,
     `compressed_bytes` (gzip, level 9), `latency_ms` and `latency_spread_ms` (one image, one thread, None where not
-    measured).
+    measured), `floats` (`Walk.as_entry` of a network with operations in floats, whose codes the runtime can tell).
     """
     parity = compare(network, partial(runtime.run, runtime.open(path)), settings.images, task=settings.task)
+    steps = walk_of(runtime, network, path, settings)
     content, used = path.read_bytes(), runtime.kernels(path)
     time = runtime.measure({"": path}, Timing(seed=settings.seed))[""] if settings.latency else None
     return {
@@ -38,13 +43,27 @@ def check_file(runtime: Runtime, network: QuantizedNetwork, path: Path, settings
         "integer_convolutions": used.integer_convolutions,
         "packed_bytes": stored_bytes(network),
         "compressed_bytes": compressed_bytes(content),
+        "floats": None if steps is None else steps.as_entry(),
     }
+
+
+def walk_of(runtime: Runtime, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> Walk | None:
+    """The walk through a file on images and on random inputs in their range.
+
+    None where every operation has a meaning in integers, or the runtime tells no codes.
+    """
+    inputs = sample_inputs(settings.images, np.random.default_rng(settings.seed))
+    if not has_islands(network, inputs[:1]):
+        return None
+    inputs = of_batch(network, inputs)
+    codes = runtime.codes(network, path, inputs.numpy(force=True))
+    return None if codes is None else walk(network, codes, inputs, steps=runtime.tolerance.steps)
 
 
 def stored_bytes(network: QuantizedNetwork) -> int:
     """`size_bytes` of a network, as the tables count it."""
     # Bits of activations count for bit operations alone, which are not asked for.
-    return costs_of(network.layers, network.quantizers, 8).size_bytes
+    return costs_of(network, 8).size_bytes
 
 
 def compressed_bytes(content: bytes) -> int:
@@ -61,6 +80,21 @@ def failures(network: QuantizedNetwork, entry: Mapping[str, Any], tolerance: Tol
         tolerance: of the runtime.
         task: of the network.
     """
+    sentences = _of_outputs(network, entry, tolerance, task) if entry.get("floats") is None else _of_codes(entry)
+    in_floats = entry["convolutions"] - entry["integer_convolutions"] - _computed_weights(network)
+    if in_floats > 0:
+        sentences.append(f"{in_floats} of {entry['convolutions']} convolutions run in float")
+    return sentences
+
+
+def _computed_weights(network: QuantizedNetwork) -> int:
+    """Number of convolutions whose weights the network computes, so that they have no integers."""
+    nodes = [node for node in network.graph.graph.nodes if node.op == "call_function"]
+    return sum(node.target in CONVOLUTIONS for node in nodes)
+
+
+def _of_outputs(network: QuantizedNetwork, entry: Mapping[str, Any], tolerance: Tolerance, task: Task) -> list[str]:
+    """Sentences about agreement and metric."""
     sentences = []
     eight = all(quantizer.bits == 8 for quantizer in network.quantizers)
     least = tolerance.agreement if eight else tolerance.agreement_few_bits
@@ -70,10 +104,18 @@ def failures(network: QuantizedNetwork, entry: Mapping[str, Any], tolerance: Tol
     if abs(measured - reference) > tolerance.metric * (1.0 if share else abs(reference)):
         digits = ".4f" if share else ".6g"
         sentences.append(f"the metric is {measured:{digits}}, in torch {reference:{digits}}")
-    in_floats = entry["convolutions"] - entry["integer_convolutions"]
-    if in_floats > 0:
-        sentences.append(f"{in_floats} of {entry['convolutions']} convolutions run in float")
     return sentences
+
+
+def _of_codes(entry: Mapping[str, Any]) -> list[str]:
+    """Sentences about codes: behind operations in floats a rounding that falls the other way reaches all later ones.
+
+    Outputs then drift apart although every step of the file is right, so that each step is judged alone.
+    """
+    return [
+        f"the codes of {name} are up to {most} steps from what the reference computes from the codes before them"
+        for name, most in entry["floats"]["differing"].items()
+    ]
 
 
 def rows_of(runtime: Runtime, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
@@ -93,6 +135,10 @@ def rows_of(runtime: Runtime, entry: Mapping[str, Any], metric: Metric) -> list[
         ("packed tensors (size_bytes)", f"{entry['packed_bytes']:,} B"),
         ("file, compressed with gzip", f"{entry['file_bytes']:,} B, {entry['compressed_bytes']:,} B"),
     ]
+    floats = entry.get("floats")
+    if floats is not None:
+        share = f"{floats['float_operations']:.0%} of operations, {floats['float_macs']:.0%} of multiplications"
+        rows.append(("computed in floats", f"{share}, {floats['one_off']:.2%} of the codes behind them a step off"))
     if entry["latency_ms"] is not None:
         rows.append(("latency, 1 image, 1 thread", f"{entry['latency_ms']:.4f} +- {entry['latency_spread_ms']:.4f} ms"))
     return rows + runtime.details(entry, metric)

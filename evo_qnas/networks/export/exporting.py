@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
 from evo_qnas.networks.export.runtime import CheckSettings, Runtime, find_runtime
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.tasks.base import Task
@@ -14,7 +14,7 @@ def export(
     path: Path,
     runtime: Runtime | str | None = None,
     *,
-    images: Images,
+    images: Examples,
     task: Task,
     upsample: bool = False,
     seed: int = 0,

@@ -15,10 +15,10 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.operations.operation import Operation
 from evo_qnas.networks.export.common.latency import Latency, Timing
@@ -50,8 +50,8 @@ class Tolerance:
         agreement: least mean of the task's agreement, where all activations have 8 bits.
         agreement_few_bits: the same where some have fewer.
         metric: largest difference of the metric; of one that is no share, as a share of the metric in torch.
-        steps: largest difference of a logit of a network of three layers, in steps of the last quantizer; the contract
-            test holds the runtime to it.
+        steps: largest difference of a code from what the reference makes of the file's own codes before it; one more
+            behind an operation in floats. The contract test and the checks hold the runtime to it.
     """
 
     agreement: float
@@ -72,7 +72,7 @@ class CheckSettings:
         latency: measure latency.
     """
 
-    images: Images
+    images: Examples
     task: Task
     seed: int = 0
     latency: bool = True
@@ -154,9 +154,22 @@ class Runtime(ABC):
         """
         raise NetworkError(f"{self.title} compiles files and runs none here: {path} cannot be opened")
 
-    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-        """The logits of any number of images, channels first as torch has them."""
+    def run(self, session: Any, images: Any) -> Any:
+        """The logits of any number of images, channels first as torch has them.
+
+        A network of several inputs takes a mapping of arrays by the names of `input_names`; one of several outputs
+        gives a mapping of arrays by the names of `output_names`.
+        """
         raise NetworkError(f"{self.title} compiles files and runs none here")
+
+    def codes(
+        self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
+    ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
+        """The codes of a file by the names of the network's quantizers, as torch has them.
+
+        By them `walk` says where a file differs from the reference. None where this runtime cannot tell.
+        """
+        return None
 
     def translates(self, operation: Operation) -> bool:
         """True where files can hold an operation, in some form; a runtime with tables of its own asks them too."""

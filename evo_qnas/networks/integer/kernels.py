@@ -43,12 +43,20 @@ def kernels_of(network: QuantizedNetwork, blocks: Sequence[str] = ()) -> tuple[K
         kernels.append(
             Kernel(
                 block=policy.block_of(node),
-                macs=0 if layer is None else layer.macs,
+                macs=_macs(graph, node, layer),
                 weights=0 if layer is None else layer.weight.numel(),
                 values=values_of(node) + sum(values_of(source) for source in read),
             )
         )
     return tuple(kernels)
+
+
+def _macs(graph: fx.GraphModule, node: fx.Node, layer: QuantizedLayer | None) -> int:
+    """Multiplications of one call of a layer, or of a product of two activations."""
+    if layer is not None:
+        return layer.macs // layer.calls
+    source = node.args[0]
+    return int(source.meta.get("macs", 0)) if isinstance(source, fx.Node) and source.op == "call_function" else 0
 
 
 def _layer(graph: fx.GraphModule, node: fx.Node) -> QuantizedLayer | None:

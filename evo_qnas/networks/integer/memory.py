@@ -7,15 +7,14 @@ copies nothing. The float image and weights are the caller's and are not counted
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
-from typing import Any, final
+from typing import final
 
-import torch
 from torch import fx
 
 from evo_qnas.networks.capture.graph import last_upsampling
 from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.capture.operations.registry import operation_of
+from evo_qnas.networks.capture.sizes import values_of_one
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
@@ -88,8 +87,7 @@ def sources_of(node: fx.Node, order: dict[fx.Node, int]) -> list[fx.Node]:
 
 def values_of(node: fx.Node) -> int:
     """Number of values that a node gives for one image: as many bytes as codes."""
-    value: Any = node.meta["val"]
-    return prod(int(size) for size in value.shape[1:]) if isinstance(value, torch.Tensor) else 0
+    return values_of_one(node)
 
 
 def live_bytes(tensors: Sequence[Tensor]) -> list[int]:

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.operations.integers import Centred, Pending, Sums, pending
+from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals, Sums, pending
+from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
 _F = np.float32
@@ -30,6 +31,10 @@ def run_module(module: nn.Module, source: Any) -> Centred | Pending:
     """
     if isinstance(module, ActivationQuantizer):
         return _round(module, source)
+    if isinstance(module, QuantizedLayer) and module.role is Role.EMBEDDING:
+        with torch.no_grad():
+            rows = module.computed(source, module.quantized_weight().cpu(), None)
+        return Pending(Reals(rows.numpy()))
     if isinstance(module, QuantizedLayer) and isinstance(source, Centred):
         return _layer(module, source)
     raise NetworkError("there is neither a quantizer nor a layer with a quantized input")
@@ -42,7 +47,7 @@ def _round(quantizer: ActivationQuantizer, source: Any) -> Centred:
     first, last = quantizer.code_range
     low, high = (zero + float(np.rint(np.clip(_F(end) / scale, -_FAR, _FAR))) for end in (waiting.low, waiting.high))
     least, most = (_F(np.clip(np.clip(end, first, last), low, high)) for end in (-np.inf, np.inf))
-    codes = waiting.source.codes(scale, zero)
+    codes = np.asarray(waiting.source.codes(scale, zero))
     np.clip(codes, least, most, out=codes)
     codes -= _F(zero)
     integers = torch.from_numpy(codes)
@@ -55,6 +60,9 @@ def _layer(layer: QuantizedLayer, source: Centred) -> Pending:
     scales = (source.scale * layer.scale().detach().numpy(force=True)).astype(_F)
     shape = [1] * sums.ndim
     shape[layer.channel_axis(sums.ndim)] = -1
+    if layer.role is Role.TRANSPOSED_CONVOLUTION:
+        # Runtimes compute it in floats, whose sums are rounded on the way.
+        return Pending(Reals(sums.numpy() * scales.reshape(shape), exact=False))
     return Pending(Sums(sums.numpy(), scales.reshape(shape)))
 
 
@@ -64,8 +72,5 @@ def _sums(layer: QuantizedLayer, source: Centred) -> Float[torch.Tensor, "..."]:
     most = codes.abs().flatten(1).sum(dim=1) * source.largest
     most = most if bias is None else most + bias.cpu().abs()
     kind = torch.float32 if int(most.max()) <= _EXACT else torch.float64
-    operation: Any = layer.operation
-    sums: torch.Tensor = operation(
-        source.integers.to(kind), codes.to(kind), None if bias is None else bias.to("cpu", kind), *layer.arguments
-    )
-    return sums.float()
+    shift = None if bias is None else bias.to("cpu", kind)
+    return layer.computed(source.integers.to(kind), codes.to(kind), shift).float()

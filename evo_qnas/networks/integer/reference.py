@@ -1,61 +1,76 @@
 """A quantized network in integers: the oracle for runtimes.
 
-Quantizers and layers are in `integer.modules`; what any other operation does in integers is its own meaning, see
-`capture.operations`.
+Quantizers and layers are in `integer.modules`, every other operation in `integer.steps`; what it does in integers is
+its own meaning, see `capture.operations`.
 
 A rounding that falls the other way once in a million values reaches most values twenty layers later, so a network
 computed in floats (`QuantizedNetwork.forward`, made for training) is not what a device computes. `InIntegers` is, and
 a network is validated with it.
 """
 
-from dataclasses import replace
 from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import fx, nn
+from torch.utils import _pytree as pytree
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import last_upsampling
-from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals, pending
-from evo_qnas.networks.capture.operations.operation import Role, arguments_of, no_integer_kernel
-from evo_qnas.networks.capture.operations.registry import operation_of
-from evo_qnas.networks.integer.modules import run_module
+from evo_qnas.networks.capture.exporting import Example, arguments_of_example, batch_size
+from evo_qnas.networks.capture.graph import last_upsampling, static_batch
+from evo_qnas.networks.capture.operations.integers import Pending, Reals
+from evo_qnas.networks.capture.operations.operation import arguments_of
+from evo_qnas.networks.capture.pieces import in_pieces
+from evo_qnas.networks.capture.signature import input_leaves, named_arguments, nested_output, results_of
+from evo_qnas.networks.integer.steps import compute, floats_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
 
 @torch.no_grad()
-def run_in_integers(network: QuantizedNetwork, images: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:
-    """The network's output computed in integers, float32: codes minus zero point, times scale.
+def run_in_integers(network: QuantizedNetwork, example: Example) -> Any:
+    """What the network gives, in its nesting, float32: codes minus zero point, times scale.
 
-    Of a network that ends in up-sampling, what comes before it: the low-resolution logits.
+    An operation without a meaning in integers is computed in float32 between quantizers, see `integer.steps`. Of a
+    network that ends in up-sampling, what comes before it: the low-resolution logits.
+
+    Args:
+        network: calibrated.
+        example: a tensor, a tuple of positional arguments, or a mapping of arguments by name.
 
     Raises:
-        NetworkError: an operation has no integer kernel here.
+        NetworkError: the network is not calibrated.
     """
+    size = static_batch(network.graph)
+    arguments, keywords = arguments_of_example(example)
+    if size is None or batch_size((arguments, keywords)) == size:
+        return _run(network, example)
+    return in_pieces(lambda given, named: _run(network, named or given), size, arguments, keywords)
+
+
+def _run(network: QuantizedNetwork, example: Example) -> Any:
     graph = network.graph
-    last = last_upsampling(graph)
-    values: dict[fx.Node, Any] = {}
+    last, given = last_upsampling(graph), iter(input_leaves(graph, example))
+    values: dict[Any, Any] = {}
     for node in graph.graph.nodes:
-        if last is not None and node == last:
-            return _output(values[node.args[0]])
+        if node == last or node.op == "output":
+            results = [last.args[0]] if last is not None else results_of(graph)
+            return nested_output(graph, [floats_of(values.get(result, result)) for result in results])
         if node.op == "placeholder":
-            values[node] = Pending(Reals(images.numpy(force=True)))
-        elif node.op == "call_module":
-            values[node] = run_module(graph.get_submodule(str(node.target)), values[node.args[0]])
-        elif node.op == "call_function":
-            values[node] = _function(node, values)
-        elif node.op == "output":
-            result: Any = node.args[0]
-            return _output(values[result[0] if isinstance(result, (tuple, list)) else result])
+            values[node] = _input(next(given))
+        else:
+            values[node] = compute(graph, node, values)
     raise NetworkError("the network has no output")
+
+
+def _input(leaf: Any) -> Any:
+    """Floats wait for their quantizer, everything else is as it is."""
+    floating = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
+    return Pending(Reals(leaf.numpy(force=True))) if floating else leaf
 
 
 @final
 class InIntegers(nn.Module):
     """A quantized network as a device computes it, for a metric or a comparison; no gradients.
-
-    See `in_integers` for networks with operations that have no integer kernel here.
 
     Example:
         >>> from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
@@ -71,18 +86,11 @@ class InIntegers(nn.Module):
         self.network = network
         self.last = last_upsampling(network.graph)
 
-    def forward(self, x: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:
-        """The network's output, float32, up-sampled where the network ends so."""
-        return upsampled(self.last, run_in_integers(self.network, x))
-
-
-def in_integers(network: QuantizedNetwork, example: Float[torch.Tensor, "n ..."]) -> nn.Module:
-    """`InIntegers` of the network, or the network itself where an operation has no integer kernel here."""
-    try:
-        run_in_integers(network, example)
-    except NetworkError:
-        return network
-    return InIntegers(network)
+    def forward(self, *arguments: Any, **keywords: Any) -> Any:
+        """What the network gives, float32, up-sampled where it ends so."""
+        by_name = named_arguments(self.network.graph, arguments) | keywords if keywords else None
+        given = run_in_integers(self.network, by_name or arguments)
+        return given if self.last is None else pytree.tree_map(lambda leaf: upsampled(self.last, leaf), given)
 
 
 def upsampled(last: fx.Node | None, logits: Float[torch.Tensor, "n ..."]) -> Float[torch.Tensor, "n ..."]:
@@ -92,39 +100,3 @@ def upsampled(last: fx.Node | None, logits: Float[torch.Tensor, "n ..."]) -> Flo
     operation: Any = last.target
     made: torch.Tensor = operation(logits, *arguments_of(last)[1:])
     return made
-
-
-def _output(value: Any) -> Float[torch.Tensor, "..."]:
-    if not isinstance(value, Centred):
-        raise NetworkError("the network's output is not quantized")
-    return torch.from_numpy(value.floats)
-
-
-def _function(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
-    operation = operation_of(node.target)
-    if operation is None:
-        raise no_integer_kernel(node)
-    arguments = [_value(argument, values) for argument in arguments_of(node)]
-    if operation.limits is not None:
-        return pending(arguments[0]).limited(*operation.limits(node))
-    if operation.integer is not None:
-        return operation.integer(node, arguments)
-    if operation.role is Role.LAYOUT and isinstance(arguments[0], Centred):
-        return _moved(node, arguments)
-    raise no_integer_kernel(node)
-
-
-def _moved(node: fx.Node, arguments: list[Any]) -> Centred:
-    """The operation itself on centred codes: among them 0 is 0, which paddings fill in."""
-    target: Any = node.target
-    source: Centred = arguments[0]
-    integers = target(source.integers, *arguments[1 : len(node.args)], **node.kwargs)
-    return replace(source, integers=integers)
-
-
-def _value(argument: Any, values: dict[fx.Node, Any]) -> Any:
-    if isinstance(argument, fx.Node):
-        return values.get(argument, argument)
-    if isinstance(argument, (list, tuple)):
-        return [_value(item, values) for item in argument]
-    return argument

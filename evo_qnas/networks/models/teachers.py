@@ -1,6 +1,5 @@
 """Teachers of our own, and any `torch.nn.Module` a user brings."""
 
-import importlib
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.importing import imported
 from evo_qnas.networks.models.deeplab import DeepLabV3
 from evo_qnas.networks.models.layers import conv_bn, inverted_residual_stages
 from evo_qnas.networks.models.weights import load_weights
@@ -113,13 +113,7 @@ def _refused(architecture: str, error: Exception) -> NetworkError:
 
 def _imported(architecture: str) -> Callable[..., Any]:
     """The function that `module:function` names."""
-    module, _, name = architecture.partition(":")
-    if not module or module.startswith(".") or not name:
-        raise NetworkError(f"teacher.architecture = {architecture!r} needs the form 'module:function'")
-    try:
-        factory = getattr(importlib.import_module(module), name)
-    except Exception as error:  # the module is the user's: anything may come out of it
-        raise NetworkError(f"teacher.architecture = {architecture!r} cannot be imported: {error}") from error
+    factory = imported(architecture, key="teacher.architecture", error=NetworkError)
     if not callable(factory):
         raise NetworkError(f"teacher.architecture = {architecture!r} is a {type(factory).__name__}, not a function")
     made: Callable[..., Any] = factory

@@ -14,6 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from evo_qnas.networks.capture.exporting import Example
+from evo_qnas.networks.capture.operations.operation import Role
+from evo_qnas.networks.capture.pieces import run_on
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
 # A channel whose deviation is below a thousandth of the layer's mean deviation is hardly rescaled, and no channel is
@@ -36,29 +39,32 @@ class LayerStatistics:
     mean: Float[torch.Tensor, " out"]
 
 
-def _run_hooked(
-    network: nn.Module, batch: torch.Tensor, hooks: Sequence[tuple[QuantizedLayer, Callable[..., Any]]]
-) -> None:
+def _run_hooked(network: nn.Module, batch: Example, hooks: Sequence[tuple[QuantizedLayer, Callable[..., Any]]]) -> None:
     """Runs the network once with forward hooks on layers, which are removed again."""
     handles = [layer.register_forward_hook(hook) for layer, hook in hooks]
     try:
-        network(batch)
+        run_on(network, batch)
     finally:
         for handle in handles:
             handle.remove()
 
 
 @torch.no_grad()
-def observe(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.Tensor) -> list[LayerStatistics]:
-    """Statistics of the layers, which must not be active, on a batch of the network's inputs."""
+def observe(network: nn.Module, layers: Sequence[QuantizedLayer], batch: Example) -> list[LayerStatistics]:
+    """Statistics of the layers, which must not be active, on a batch of the network's inputs; sums over their calls."""
     results: dict[int, LayerStatistics] = {}
 
     def note(layer: QuantizedLayer) -> Callable[..., None]:
         def hook(_module: nn.Module, arguments: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+            if layer.role is Role.EMBEDDING:
+                rows = torch.ones(tuple(layer.weight.shape), device=output.device)
+                results[id(layer)] = LayerStatistics(squares=rows, mean=_per_channel(output, layer))
+                return
             squares = _per_channel(arguments[0].square(), layer)
             groups = max(1, len(squares) // layer.weight.shape[1])
             rows = squares.view(groups, -1).repeat_interleave(len(layer.weight) // groups, dim=0)
-            results[id(layer)] = LayerStatistics(squares=rows, mean=_per_channel(output, layer))
+            present = LayerStatistics(squares=rows, mean=_per_channel(output, layer))
+            results[id(layer)] = _summed(results.get(id(layer)), present)
 
         return hook
 
@@ -68,9 +74,12 @@ def observe(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.T
 
 @torch.no_grad()
 def correct_biases(
-    network: nn.Module, layers: Sequence[QuantizedLayer], statistics: Sequence[LayerStatistics], batch: torch.Tensor
+    network: nn.Module, layers: Sequence[QuantizedLayer], statistics: Sequence[LayerStatistics], batch: Example
 ) -> None:
-    """Moves each bias so that the layer's mean output is that of the float network, in the order in which they run."""
+    """Moves each bias so that the layer's mean output is that of the float network, in the order in which they run.
+
+    The bias of a layer that is called several times stays: one shift is not right for all calls.
+    """
 
     def correcting(layer: QuantizedLayer, target: torch.Tensor) -> Callable[..., torch.Tensor]:
         def hook(_module: nn.Module, _arguments: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
@@ -82,7 +91,8 @@ def correct_biases(
 
         return hook
 
-    pairs = [(layer, floats) for layer, floats in zip(layers, statistics, strict=True) if layer.bias is not None]
+    both = zip(layers, statistics, strict=True)
+    pairs = [(layer, floats) for layer, floats in both if layer.bias is not None and layer.calls == 1]
     _run_hooked(network, batch, [(layer, correcting(layer, floats.mean)) for layer, floats in pairs])
 
 
@@ -90,7 +100,7 @@ Moments = tuple[Float[torch.Tensor, " out"], Float[torch.Tensor, " out"]]
 
 
 @torch.no_grad()
-def moments(network: nn.Module, layers: Sequence[QuantizedLayer], batch: torch.Tensor) -> list[Moments]:
+def moments(network: nn.Module, layers: Sequence[QuantizedLayer], batch: Example) -> list[Moments]:
     """Mean and standard deviation of each output channel of the layers on a batch of the network's inputs."""
     results: dict[int, Moments] = {}
 
@@ -107,7 +117,7 @@ def matched_moments(layers: Sequence[QuantizedLayer], *, for_good: bool) -> Iter
 
     Their inputs are no longer the teacher's, so that outputs shift and shrink; a factor and a shift per channel, which
     cost nothing on a device, undo that, as new statistics of a BatchNorm do for other layers. Where one scale serves
-    all channels there is no factor. Layers without a bias are left alone.
+    all channels, or several layers, there is no factor. Layers without a bias, or called several times, are left alone.
 
     Args:
         layers: of any kind.
@@ -129,13 +139,22 @@ def matched_moments(layers: Sequence[QuantizedLayer], *, for_good: bool) -> Iter
         return output * share.view(shape) + shift.view(shape)
 
     handles = [
-        layer.register_forward_hook(match) for layer in layers if layer.kept is not None and layer.bias is not None
+        layer.register_forward_hook(match)
+        for layer in layers
+        if layer.kept is not None and layer.bias is not None and layer.calls == 1
     ]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _summed(before: LayerStatistics | None, present: LayerStatistics) -> LayerStatistics:
+    """Statistics of several calls: the weights' rows count by all of them."""
+    if before is None:
+        return present
+    return LayerStatistics(squares=before.squares + present.squares, mean=present.mean)
 
 
 def _moments(output: torch.Tensor, layer: QuantizedLayer) -> Moments:

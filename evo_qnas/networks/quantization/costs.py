@@ -1,10 +1,10 @@
 """Exact costs of quantized networks: packed size, multiplications, bit operations."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import final
 
-from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.quantization.network import QuantizedNetwork
+from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
 
 @final
@@ -14,10 +14,11 @@ class Costs:
 
     Attributes:
         size_bytes: stored bytes of layers and activation quantizers, as their schemes count them: bit-packed weight
-            codes (each layer padded to whole bytes), scales, biases and zero points.
-        macs: multiplications per image.
+            codes (each layer padded to whole bytes), scales, biases and zero points; float parts at their own width.
+        macs: multiplications per image, those of two activations (attention) too.
         bit_operations: macs x weight bits x activation bits of the layer's own block (HAWQ-V3's BOPs; there the bits
-            are those of the layer's input, which at a block's first layer belong to the block before).
+            are those of the layer's input, which at a block's first layer belong to the block before); of a product of
+            two activations macs x activation bits squared.
     """
 
     size_bytes: int
@@ -26,18 +27,31 @@ class Costs:
 
 
 def layer_bytes(layer: QuantizedLayer) -> int:
-    """Stored bytes of one layer, see `Scheme.layer_bytes`."""
-    return layer.scheme.layer_bytes(tuple(layer.weight.shape), layer.bits, bias=layer.bias is not None)
+    """Stored bytes of one layer, see `Scheme.layer_bytes`; those of its bias where another one stores the weights."""
+    shape, bias = tuple(layer.weight.shape), layer.bias is not None
+    whole = layer.scheme.layer_bytes(shape, layer.bits, bias=bias)
+    return whole if layer.owner is layer else whole - layer.scheme.layer_bytes(shape, layer.bits, bias=False)
 
 
-def costs_of(
-    layers: Iterable[QuantizedLayer], quantizers: Iterable[ActivationQuantizer], activation_bits: int
-) -> Costs:
-    """Costs of some layers and quantizers of a network whose activations have `activation_bits`."""
-    chosen = list(layers)
+def costs_of(network: QuantizedNetwork, activation_bits: int, *, block: str | None = None, image: bool = True) -> Costs:
+    """Costs of a network whose activations have `activation_bits`, or of a part of it.
+
+    Args:
+        network: quantized, calibrated or not.
+        activation_bits: of the part.
+        block: name of the block, "" for the fixed part, None for everything.
+        image: with the quantizers of the network's inputs, which of a block alone belong to what comes before it.
+    """
+    layers = [layer for layer in network.layers if block in {None, layer.block}]
+    quantizers = network.quantizers if image else network.quantizers[network.inputs :]
+    products = sum(product.macs for product in network.products if block in {None, product.block})
+    own = [quantizer for quantizer in quantizers if block in {None, quantizer.block}]
+    floats = [t for name, t in network.float_parts.items() if block in {None, network.float_blocks[name]}]
     return Costs(
-        size_bytes=sum(layer_bytes(layer) for layer in chosen)
-        + sum(quantizer.scheme.activation_bytes() for quantizer in quantizers),
-        macs=sum(layer.macs for layer in chosen),
-        bit_operations=sum(layer.macs * layer.bits * activation_bits for layer in chosen),
+        size_bytes=sum(layer_bytes(layer) for layer in layers)
+        + sum(quantizer.scheme.activation_bytes() for quantizer in own)
+        + sum(tensor.numel() * tensor.element_size() for tensor in floats),
+        macs=sum(layer.macs for layer in layers) + products,
+        bit_operations=sum(layer.macs * layer.bits * activation_bits for layer in layers)
+        + products * activation_bits**2,
     )

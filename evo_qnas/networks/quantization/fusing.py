@@ -35,7 +35,9 @@ def clone(graph: fx.GraphModule) -> fx.GraphModule:
         if node.op in {"call_module", "get_attr"}
     }
     # All at once: layers know the quantizers of their inputs.
-    return fx.GraphModule(copy.deepcopy(parts), _nodes(graph))
+    copied = fx.GraphModule(copy.deepcopy(parts), _nodes(graph))
+    copied.meta |= graph.meta
+    return copied
 
 
 def _nodes(graph: fx.GraphModule) -> fx.Graph:

@@ -5,9 +5,8 @@ called step size. We learn the logarithm of a scale's factor instead of the scal
 and large scales by the same share; an absolute rate makes 4-bit weights beat 8-bit ones.
 """
 
-import math
 from collections.abc import Mapping
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float, Int
@@ -16,110 +15,45 @@ from torch import nn
 from evo_qnas.networks.acceleration.autograd import applied
 from evo_qnas.networks.acceleration.convolutions import convolve
 from evo_qnas.networks.acceleration.depthwise import geometry_of
+from evo_qnas.networks.capture.operations.operation import Role
+from evo_qnas.networks.capture.operations.registry import operation_of
+from evo_qnas.networks.capture.orientation import groups_of, inputs_first
+from evo_qnas.networks.quantization.activations import ActivationQuantizer
 from evo_qnas.networks.quantization.fake_quantize import INT32, RoundBias, by_output
 from evo_qnas.networks.quantization.packing import pack, unpack
 from evo_qnas.networks.quantization.scales import Scale
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES, Scheme, WeightGrid
 
+__all__ = ["MAX_BITS", "MIN_BITS", "ActivationQuantizer", "QuantizedLayer"]
+
 # One bit has no code between its ends; codes are stored and computed in bytes.
 MIN_BITS, MAX_BITS = 2, 8
-# Values that calibration keeps of an activation and batch: 64 for each of the 1,024 bins that count them. Chosen, not
-# measured.
-_SAMPLE = 65_536
 # A bias may use half of 32 bits' range: what is left takes the sums to which it is added.
 _LARGEST_BIAS = 2.0**30
 
 
 @final
-class ActivationQuantizer(nn.Module):
-    """A tensor rounded to `bits` unsigned bits with one scale and zero point.
-
-    Attributes:
-        name: name of the operation whose output this is.
-        block: the block it belongs to, "" for the fixed part.
-        bits: 2..8.
-        scheme: how values become codes.
-        limits: what a ReLU or ReLU6 before it cuts to; cutting twice changes nothing.
-        active: quantize; otherwise values pass through.
-        watching: keep a sample of the values for calibration.
-    """
-
-    zero_point: torch.Tensor
-
-    def __init__(self, *, name: str, block: str, bits: int, scheme: Scheme | None = None) -> None:
-        super().__init__()
-        self.name, self.block, self.bits = name, block, bits
-        self.scheme = scheme or SCHEMES.get(DEFAULT_SCHEME)
-        self.limits = (-math.inf, math.inf)
-        self.active, self.watching = False, False
-        self.scale = Scale((1,), self.scheme)
-        self.register_buffer("zero_point", torch.zeros(1))
-        self.observed: list[torch.Tensor] = []
-
-    @property
-    def code_range(self) -> tuple[int, int]:
-        """Smallest and largest code for the present bits."""
-        return self.scheme.activation_range(self.bits)
-
-    def fit(self) -> None:
-        """Sets scale and zero point for the present bits from the values watched."""
-        scale, zero = self.scheme.fit_activations(torch.cat(self.observed), self.bits)
-        self.scale.set(torch.tensor([scale], device=self.zero_point.device))
-        self.zero_point = torch.full_like(self.zero_point, float(zero))
-        self.active = True
-
-    def codes(self, x: Float[torch.Tensor, "*shape"]) -> Int[torch.Tensor, "*shape"]:
-        """Integer codes, within `code_range`, of the values that `forward` gives for `x`."""
-        return (torch.round(self(x) / self.scale()) + self.zero_point).to(torch.int64)
-
-    def stored(self) -> dict[str, torch.Tensor]:
-        """Scale and zero point by the names of stored tensors."""
-        zero_point = self.zero_point.to(torch.uint8)
-        return {f"{self.name}.scale": self.scale().detach(), f"{self.name}.zero_point": zero_point}
-
-    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Takes over what `stored` gave."""
-        self.scale.set(tensors[f"{self.name}.scale"])
-        self.zero_point = tensors[f"{self.name}.zero_point"].to(torch.float32)
-        self.active = True
-
-    def forward(self, x: Float[torch.Tensor, "*shape"]) -> Float[torch.Tensor, "*shape"]:
-        """`(code - zero point) * scale` where active, else `x`, cut to `limits`."""
-        if self.watching:
-            self._watch(x)
-        if self.active:
-            return self.scheme.round_activations(
-                x, self.scale.theta, self.scale(), self.zero_point, bits=self.bits, limits=self.limits
-            )
-        return x if self.limits == (-math.inf, math.inf) else torch.clamp(x, *self.limits)
-
-    def _watch(self, x: torch.Tensor) -> None:
-        """Keeps a sample of a batch's values, its ends among them."""
-        flat = torch.clamp(x.detach(), *self.limits).flatten()
-        # An odd stride visits every channel and place alike.
-        stride = max(1, flat.numel() // _SAMPLE) | 1
-        self.observed.append(torch.cat([flat[::stride], flat.amin()[None], flat.amax()[None]]).float().cpu())
-
-
-@final
 class QuantizedLayer(nn.Module):
-    """A convolution or linear layer with integer weights times scales, and an integer bias.
+    """A convolution, linear layer or embedding with integer weights times scales, and an integer bias.
 
-    The bias has the scale of the sums to which it is added, so that the whole layer is integer arithmetic followed by
-    one multiplication per channel.
+    Weights are outputs first, also those of transposed convolutions; of an embedding they are its rows. The bias has
+    the scale of the sums to which it is added, so that the whole layer is integer arithmetic followed by one
+    multiplication per channel.
 
     Attributes:
         name: name of the operation in the captured graph.
         block: the block it belongs to, "" for the fixed part.
         bits: weight bits, 2..8.
-        macs: multiplications per image.
+        macs: multiplications per image, of all calls.
+        calls: how often the network calls it.
+        role: of its operation.
         scheme: how weights become codes.
         active: quantize; otherwise the float layer.
         kept: of a refined layer the mean and standard deviation of each output channel; calibration leaves its codes,
             and fits scales and bias to these. None for a layer that calibration fits as a whole.
     """
 
-    zero_point: torch.Tensor
+    zeros: torch.Tensor
 
     def __init__(
         self,
@@ -133,32 +67,63 @@ class QuantizedLayer(nn.Module):
         bias: torch.Tensor | None,
         macs: int,
         scheme: Scheme | None = None,
+        weights_of: "QuantizedLayer | None" = None,
     ) -> None:
         super().__init__()
         self.name, self.block, self.bits, self.macs = name, block, bits, macs
         self.scheme = scheme or SCHEMES.get(DEFAULT_SCHEME)
         self.operation, self.arguments = operation, arguments
-        self.weight = nn.Parameter(weight.detach().clone())
+        known = operation_of(operation)
+        self.role, self.calls = Role.CONVOLUTION if known is None else known.role, 1
+        # In a list, so that the layer is not registered here a second time.
+        self._owner = [] if weights_of is None else [weights_of]
+        self.shared = weights_of is not None
+        if weights_of is None:
+            self.weight = nn.Parameter(weight.detach().clone())
+        else:
+            self.weight, weights_of.shared = weights_of.weight, True
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
         shape = self.scheme.scale_shape(weight.shape[0])
-        self.scale = Scale(shape, self.scheme)
-        self.register_buffer("zero_point", torch.zeros(shape, dtype=torch.int64))
+        self.scale: Scale = Scale(shape, self.scheme) if weights_of is None else weights_of.scale
+        if weights_of is None:
+            self.register_buffer("zeros", torch.zeros(shape, dtype=torch.int64))
         self.active = False
         self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
-        self.corrected = torch.zeros(weight.shape[0])
+        self.corrected = torch.zeros(self.channels)
         self.geometry = geometry_of(operation, arguments)
         # In a list, so that the producer's quantizer is not registered here a second time.
         self.source: list[ActivationQuantizer] = []
+
+    @property
+    def owner(self) -> "QuantizedLayer":
+        """The layer under whose name weights and scales are stored: another one where both have the same weights."""
+        return self._owner[0] if self._owner else self
+
+    @property
+    def zero_point(self) -> torch.Tensor:
+        """Zero points of the weights."""
+        return self.owner.zeros
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the output."""
+        return int(self.weight.shape[1 if self.role is Role.EMBEDDING else 0])
+
+    def as_taken(self, weight: torch.Tensor) -> torch.Tensor:
+        """Weights, or their codes, as the operation takes them."""
+        turned = self.role is Role.TRANSPOSED_CONVOLUTION
+        return inputs_first(weight, groups_of(self.arguments)) if turned else weight
 
     def channel_axis(self, rank: int) -> int:
         """Axis of the channels in an input or output of `rank` axes: the second of maps, the last of linear layers."""
         return 1 if self.weight.ndim > 2 else rank - 1
 
     def fit(self, importance: Float[torch.Tensor, "out inputs"] | None = None) -> None:
-        """Sets the grid of the weights for the present bits, see `Scheme.fit_weights`."""
-        grid = self.scheme.fit_weights(self.weight, self.bits, importance)
-        self.scale.set(grid.scale)
-        self.zero_point = grid.zero_point.to(self.zero_point)
+        """Sets the grid of the weights for the present bits, see `Scheme.fit_weights`; an owner's grid stays."""
+        if self.owner is self:
+            grid = self.scheme.fit_weights(self.weight, self.bits, importance)
+            self.scale.set(grid.scale)
+            self.zeros = grid.zero_point.to(self.zeros)
         self.active = True
 
     def keep(
@@ -168,15 +133,16 @@ class QuantizedLayer(nn.Module):
         zero_point: torch.Tensor | None = None,
     ) -> None:
         """Takes a grid (zero points 0 where None) for the present weights, and their outputs' means and deviations."""
-        self.scale.set(scale)
-        self.zero_point = torch.zeros_like(self.zero_point) if zero_point is None else zero_point.to(self.zero_point)
+        if self.owner is self:
+            self.scale.set(scale)
+            self.zeros = torch.zeros_like(self.zeros) if zero_point is None else zero_point.to(self.zeros)
         self.active, self.kept = True, kept
         self.corrected = torch.zeros_like(self.corrected)
 
     @property
     def scales_channels(self) -> bool:
-        """True where each output channel has a scale of its own."""
-        return self.scale.theta.ndim > 0
+        """True where each output channel has a scale of its own, and no other layer has it too."""
+        return self.scale.theta.ndim > 0 and not self.shared
 
     @torch.no_grad()
     def rescale(self, share: Float[torch.Tensor, " out"], shift: Float[torch.Tensor, " out"]) -> None:
@@ -239,27 +205,31 @@ class QuantizedLayer(nn.Module):
             return codes.to(torch.int64)
 
     def stored(self) -> dict[str, torch.Tensor]:
-        """Packed codes, scales, zero points where there are any, and int32 bias, by the names of stored tensors."""
-        tensors = {
-            f"{self.name}.codes": pack(self.weight_codes(), self.bits),
-            f"{self.name}.scale": self.scale().detach(),
-        }
-        if self.scheme.has_weight_zero_points:
-            tensors[f"{self.name}.zero_point"] = self.zero_point.to(torch.int8)
+        """Packed codes, scales, zero points where there are any, and int32 bias, by the names of stored tensors.
+
+        Weights that belong to another layer are in what that one stores.
+        """
+        tensors: dict[str, torch.Tensor] = {}
+        if self.owner is self:
+            tensors[f"{self.name}.codes"] = pack(self.weight_codes(), self.bits)
+            tensors[f"{self.name}.scale"] = self.scale().detach()
+            if self.scheme.has_weight_zero_points:
+                tensors[f"{self.name}.zero_point"] = self.zero_point.to(torch.int8)
         codes = self.bias_codes()
         if codes is not None:
             tensors[f"{self.name}.bias"] = codes.to(torch.int32)
         return tensors
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Takes over what `stored` gave; the quantizer of the input must have its own already."""
-        scale = tensors[f"{self.name}.scale"]
-        codes = unpack(tensors[f"{self.name}.codes"], self.bits, tuple(self.weight.shape))
-        self.scale.set(scale)
-        if self.scheme.has_weight_zero_points:
-            self.zero_point = tensors[f"{self.name}.zero_point"].to(self.zero_point)
-            codes = codes - by_output(self.zero_point, self.weight.ndim)
-        self.weight.data = codes.to(torch.float32) * by_output(scale, self.weight.ndim)
+        """Takes over what `stored` gave; the quantizer of the input, and the owner, must have their own already."""
+        if self.owner is self:
+            scale = tensors[f"{self.name}.scale"]
+            codes = unpack(tensors[f"{self.name}.codes"], self.bits, tuple(self.weight.shape))
+            self.scale.set(scale)
+            if self.scheme.has_weight_zero_points:
+                self.zeros = tensors[f"{self.name}.zero_point"].to(self.zeros)
+                codes = codes - by_output(self.zeros, self.weight.ndim)
+            self.weight.data = codes.to(torch.float32) * by_output(scale, self.weight.ndim)
         self.active = True
         if self.bias is not None:
             self.bias.data = tensors[f"{self.name}.bias"].to(torch.float32) * self.bias_scale()
@@ -273,5 +243,13 @@ class QuantizedLayer(nn.Module):
             bias = self.quantized_bias() if self.source and self.source[0].active else self.bias
         if self.geometry is not None:
             return convolve(x, weight, bias, self.geometry)
-        output: torch.Tensor = self.operation(x, weight, bias, *self.arguments)  # type: ignore[operator]  # an operation of ATen, which torch calls an object
+        return self.computed(x, weight, bias)
+
+    def computed(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """The operation itself on an input, weights that are outputs first, and a bias."""
+        operation: Any = self.operation
+        if self.role is Role.EMBEDDING:
+            chosen: torch.Tensor = operation(weight, x, *self.arguments)
+            return chosen
+        output: torch.Tensor = operation(x, self.as_taken(weight), bias, *self.arguments)
         return output

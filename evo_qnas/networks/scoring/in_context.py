@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from evo_qnas.data import Images
-from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
+from evo_qnas.data import Examples
+from evo_qnas.data.nests import Nest, call, joined, length, parts, rows
+from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm, estimate_where_it_helps
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
@@ -17,11 +18,11 @@ from evo_qnas.networks.training.refine import Refined
 
 
 @torch.no_grad()
-def teacher_outputs(teacher: nn.Module, images: Images) -> torch.Tensor:
-    """Outputs of the teacher for all images, as they are."""
+def teacher_outputs(teacher: nn.Module, images: Examples) -> Nest:
+    """Outputs of the teacher for all examples, as they are."""
     teacher.eval()
-    size = evaluation_batch(images.pixels)
-    return torch.cat([teacher(pixels) for pixels, _ in images.parts(size)])
+    size = evaluation_batch(images.sample)
+    return joined([call(teacher, inputs) for inputs, _ in images.parts(size)])
 
 
 @torch.no_grad()
@@ -34,13 +35,14 @@ def score_in_context(
     weight_bits: Sequence[int],
     activation_bits: Sequence[int],
     features: torch.Tensor,
-    calibration: torch.Tensor,
-    images: Images,
-    outputs: torch.Tensor,
+    calibration: Nest,
+    images: Examples,
+    outputs: Nest,
     task: Task,
     measure: str,
     refined: Mapping[int, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    borrowed: bool = False,
 ) -> list[tuple[float, float]]:
     """Score and its standard error of an operator at every combination of bits, in the order of `score_operator`.
 
@@ -62,15 +64,20 @@ def score_in_context(
             rises over the teacher's.
         refined: weights that were refined for these weight bits, see `refine_operator`.
         scheme: name of the quantization scheme.
+        borrowed: the teacher was not trained by us: statistics change only behind the block, and where that helps, see
+            `estimate_where_it_helps`.
 
     Source: Molchanov et al. 2022 (LANA) score a candidate by the loss of the teacher with this one layer replaced.
     """
     replaced = assemble(teacher, {block: module})
-    if operator != TEACHER:
-        estimate_batch_norm(replaced, calibration.split(evaluation_batch(calibration)))
+    batches = parts(calibration, evaluation_batch(calibration))
+    if operator != TEACHER and borrowed:
+        estimate_where_it_helps(replaced, teacher, batches, replaced=[block])
+    elif operator != TEACHER:
+        estimate_batch_norm(replaced, batches)
     policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=scheme)
     plain = quantize(replaced.get_submodule(block), features[:2], policy)
-    if not plain.layers:
+    if not plain.layers and not plain.float_parts and not plain.products:
         return [_divergence(replaced, images, outputs, task, measure)]
     scores = []
     for _, _, network in calibrated(plain, weight_bits, activation_bits, features, refined):
@@ -79,23 +86,20 @@ def score_in_context(
     return scores
 
 
-def _divergence(
-    network: nn.Module, images: Images, outputs: torch.Tensor, task: Task, measure: str
-) -> tuple[float, float]:
+def _divergence(network: nn.Module, images: Examples, outputs: Nest, task: Task, measure: str) -> tuple[float, float]:
     """Mean over images, and its standard error."""
-    size = evaluation_batch(images.pixels)
-    parts = []
-    for (pixels, labels), target in zip(images.parts(size), outputs.split(size), strict=True):
-        logits = network(pixels)
+    size = evaluation_batch(images.sample)
+    found = []
+    for (inputs, labels), target in zip(images.parts(size), parts(outputs, size), strict=True):
+        logits = call(network, inputs)
         if measure == "kl":
             apart = task.match(logits, target)
-            parts.append(apart.flatten(1).mean(dim=1) if apart.ndim > 1 else apart)
+            found.append(apart.flatten(1).mean(dim=1) if apart.ndim > 1 else apart)
         else:
             each = [
-                task.loss(logits[row : row + 1], labels[row : row + 1])
-                - task.loss(target[row : row + 1], labels[row : row + 1])
-                for row in range(len(labels))
+                task.loss(rows(logits, one), rows(labels, one)) - task.loss(rows(target, one), rows(labels, one))
+                for one in (slice(row, row + 1) for row in range(length(labels)))
             ]
-            parts.append(torch.stack(each))
-    values = torch.cat(parts).double()
+            found.append(torch.stack(each))
+    values = torch.cat(found).double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5)

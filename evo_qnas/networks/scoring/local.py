@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm
+from evo_qnas.data.nests import Nest, call, parts, rows
+from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm, estimate_where_it_helps
 from evo_qnas.networks.candidates.blocks import assemble, recording
 from evo_qnas.networks.quantization.correction import matched_moments
 from evo_qnas.networks.quantization.costs import Costs, costs_of
@@ -82,7 +83,7 @@ def score_operator(
     plain = quantize(
         module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme)
     )
-    if not plain.layers:
+    if not plain.layers and not plain.float_parts and not plain.products:
         score, stderr = _score(module, inputs, targets, variance, channel_axis)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
         return [
@@ -98,7 +99,7 @@ def score_operator(
                 activation_bits=activation,
                 score=score,
                 stderr=stderr,
-                costs=costs_of(network.layers, network.quantizers[1:], activation),
+                costs=costs_of(network, activation, image=False),
             )
         )
     return scores
@@ -109,21 +110,20 @@ def _score(
 ) -> tuple[float, float]:
     """Mean and standard error of the noise-to-signal ratio over images."""
     size = min(evaluation_batch(inputs), evaluation_batch(targets))
-    parts = [
+    found = [
         noise_to_signal(target, network(part), variance, channel_axis)
         for part, target in zip(inputs.split(size), targets.split(size), strict=True)
     ]
-    values = torch.cat(parts).double()
+    values = torch.cat(found).double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5)
 
 
 def fixed_costs(
-    teacher: nn.Module, example: torch.Tensor, blocks: Sequence[str], fixed: Bits, *, scheme: str = DEFAULT_SCHEME
+    teacher: nn.Module, example: Nest, blocks: Sequence[str], fixed: Bits, *, scheme: str = DEFAULT_SCHEME
 ) -> Costs:
     """Costs of everything outside the blocks, the network's input quantizer included."""
     network = quantize(teacher, example, Policy(fixed=fixed, blocks=dict.fromkeys(blocks, fixed), scheme=scheme))
-    layers = [layer for layer in network.layers if not layer.block]
-    return costs_of(layers, [q for q in network.quantizers if not q.block], fixed.activation)
+    return costs_of(network, fixed.activation, block="")
 
 
 def assemble_quantized(
@@ -131,15 +131,17 @@ def assemble_quantized(
     modules: Mapping[str, nn.Module],
     bits: Mapping[str, Bits],
     fixed: Bits,
-    calibration: Float[torch.Tensor, "n ..."],
+    calibration: Nest,
     *,
     refined: Mapping[str, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    borrowed: bool = False,
 ) -> QuantizedNetwork:
     """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
 
     Where a block was replaced, what follows it sees other inputs than in training: the statistics of all BatchNorms are
-    estimated anew before they are folded.
+    estimated anew before they are folded. Of a teacher with borrowed weights those stay that do not have to change, see
+    `estimate_where_it_helps`.
 
     Args:
         teacher: the float teacher; stays unchanged.
@@ -149,31 +151,37 @@ def assemble_quantized(
         calibration: train images.
         refined: per block the weights that were refined for its bits; blocks without are quantized as they are.
         scheme: name of the quantization scheme.
+        borrowed: the teacher was not trained by us.
     """
-    assembled, parts = assemble(teacher, modules), calibration.split(evaluation_batch(calibration))
+    assembled, batches = assemble(teacher, modules), parts(calibration, evaluation_batch(calibration))
+    example = rows(calibration, slice(0, 2))
     kept = dict(refined or {})
-    if kept or any(module is not teacher.get_submodule(name) for name, module in modules.items()):
-        with _refined_blocks(assembled, bits, kept, calibration[:2], scheme):
-            estimate_batch_norm(assembled, parts)
-    network = quantize(assembled, calibration[:2], Policy(fixed=fixed, blocks=bits, scheme=scheme))
+    replaced = {name for name, module in modules.items() if module is not teacher.get_submodule(name)} | set(kept)
+    if replaced:
+        with _refined_blocks(assembled, bits, kept, example, scheme):
+            if borrowed:
+                estimate_where_it_helps(assembled, teacher, batches, replaced=replaced)
+            else:
+                estimate_batch_norm(assembled, batches)
+    network = quantize(assembled, example, Policy(fixed=fixed, blocks=bits, scheme=scheme))
     for block, tensors in kept.items():
-        take_refined([layer for layer in network.layers if layer.block == block], tensors)
-    network.calibrate(parts)
+        take_refined(network, tensors, block=block)
+    network.calibrate(batches)
     return network
 
 
 @contextmanager
 def _refined_blocks(
-    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: torch.Tensor, scheme: str
+    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: Nest, scheme: str
 ) -> Iterator[None]:
     """The blocks with refined weights replace the network's own, their activations in floats."""
     own = {name: network.get_submodule(name) for name in refined}
     with torch.no_grad(), recording(network, list(refined)) as recorded:
-        network(example)
+        call(network, example)
     layers: list[QuantizedLayer] = []
     for name, tensors in refined.items():
         block = quantize(own[name], recorded[name][0], Policy(fixed=bits[name], scheme=scheme))
-        take_refined(block.layers, tensors)
+        take_refined(block, tensors)
         layers += block.layers
         network.set_submodule(name, block)
     with matched_moments(layers, for_good=False):

@@ -3,13 +3,13 @@
 import torch
 from jaxtyping import Float
 
-from evo_qnas.data import Images, class_frequencies
+from evo_qnas.data import Examples, class_frequencies
 
 # Bounds the weight of a class of a few pixels, by which single images would decide a step.
 _LEAST_FREQUENCY = 1e-3
 
 
-def class_weights(images: Images, classes: int, balance: float) -> Float[torch.Tensor, " classes"]:
+def class_weights(images: Examples, classes: int, balance: float) -> Float[torch.Tensor, " classes"]:
     """(classes,) (median frequency / frequency) ** balance over the labels of the images, mean 1 over classes.
 
     A class rarer than a thousandth of all labels counts as that frequent; one that is absent has weight 1.

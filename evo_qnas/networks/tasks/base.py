@@ -1,5 +1,6 @@
 """The interface of tasks, their registry, and running a network over examples."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -9,22 +10,28 @@ import torch
 from jaxtyping import Num
 from torch import nn
 
-from evo_qnas.data import Images, Splits
+from evo_qnas.data import Examples, Splits
+from evo_qnas.data.nests import call, leaves
 from evo_qnas.errors import CardError, NetworkError
+from evo_qnas.importing import imported
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 from evo_qnas.registry import Registry
 from evo_qnas.summary import Metric
 
 Outcomes = Num[torch.Tensor, "examples *numbers"]
 
-# Bounds of memory: 2**20 pixels are one image of 1024 x 1024, and small images are at most 512.
+# Bounds of memory: 2**20 positions are one image of 1024 x 1024, and small examples are at most 512.
 _MOST_IMAGES, _MOST_PIXELS = 512, 2**20
 
 
-def evaluation_batch(images: torch.Tensor) -> int:
-    """Number of images of this shape (n, c, h, w) to run at once: 512 small ones, fewer large ones."""
-    pixels = int(images.shape[-1] * images.shape[-2]) if images.ndim == 4 else 1
-    return max(1, min(_MOST_IMAGES, _MOST_PIXELS // max(1, pixels)))
+def evaluation_batch(inputs: Any) -> int:
+    """Number of examples of these shapes to run at once: 512 small ones, fewer large ones.
+
+    Args:
+        inputs: a tensor (n, channels, *positions), or a nest of them, whose largest counts.
+    """
+    positions = max((math.prod(leaf.shape[2:]) for leaf in leaves(inputs)), default=1)
+    return max(1, min(_MOST_IMAGES, _MOST_PIXELS // max(1, positions)))
 
 
 class Task(ABC):
@@ -138,7 +145,7 @@ class Task(ABC):
         """1 (or True) where two outputs for the same inputs mean the same, (n, *positions)."""
 
     @abstractmethod
-    def outcomes(self, network: nn.Module, data: Images) -> Outcomes:
+    def outcomes(self, network: nn.Module, data: Examples) -> Outcomes:
         """Numbers of each example, on the CPU, from which metric, standard error and differences follow.
 
         Args:
@@ -150,7 +157,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def metric(self, network: nn.Module, data: Images) -> float:
+    def metric(self, network: nn.Module, data: Examples) -> float:
         """Quality of a network on labelled data: to the last bit `metric_of` its outcomes."""
 
     @abstractmethod
@@ -158,12 +165,15 @@ class Task(ABC):
         """The metric of outcomes."""
 
     @abstractmethod
-    def stderr(self, outcomes: Outcomes, *, seed: int) -> float:
-        """Standard error of `metric_of`, as the examples are a sample; `seed` is that of resamples, if there are."""
+    def stderr(self, outcomes: Outcomes, *, seed: int) -> float | None:
+        """Standard error of `metric_of`, as the examples are a sample; `seed` is that of resamples, if there are.
+
+        None where the outcomes are one number for all examples.
+        """
 
     @abstractmethod
-    def difference(self, one: Outcomes, other: Outcomes, *, seed: int) -> tuple[float, float]:
-        """Metric of one network minus that of another, and the standard error, each example paired with itself.
+    def difference(self, one: Outcomes, other: Outcomes, *, seed: int) -> tuple[float, float | None]:
+        """Metric of one network minus that of another, and the standard error if known, examples paired.
 
         Networks err on the same examples, so that their difference is surer than either metric.
 
@@ -205,6 +215,30 @@ TASKS: Registry[Task] = Registry(
 )
 
 
+def find_task(name: str) -> Task:
+    """The task that a card names: an entry of `TASKS`, or `module:object`, a task or a class of one.
+
+    Raises:
+        CardError: there is none.
+    """
+    if ":" not in name:
+        return TASKS.get(name)
+    found = imported(name, key="task", error=CardError)
+    made = found() if isinstance(found, type) else found
+    if not isinstance(made, Task):
+        raise CardError(f"task = {name!r} is a {type(made).__name__}, not a networks.tasks.base.Task")
+    return made
+
+
+def known_task(name: str) -> str:
+    """`name`, where it is an entry of `TASKS` or of the form `module:object`; nothing is imported.
+
+    Raises:
+        CardError: it is neither.
+    """
+    return name if ":" in name else TASKS.require(name)
+
+
 def is_better(task: Task, value: float, best: float) -> bool:
     """True where a metric is strictly better than another."""
     return value > best if task.maximize else value < best
@@ -216,7 +250,7 @@ def metric_value(task: Task) -> Metric:
 
 
 @torch.no_grad()
-def outcomes_of(network: nn.Module, data: Images, each: Callable[[Any, Any], Outcomes]) -> Outcomes:
+def outcomes_of(network: nn.Module, data: Examples, each: Callable[[Any, Any], Outcomes]) -> Outcomes:
     """Outcomes of all examples, a few at a time, on the CPU.
 
     Args:
@@ -227,7 +261,7 @@ def outcomes_of(network: nn.Module, data: Images, each: Callable[[Any, Any], Out
     Raises:
         NetworkError: there is no example.
     """
-    parts = [each(network(inputs), targets) for inputs, targets in data.parts(evaluation_batch(data.pixels))]
+    parts = [each(call(network, inputs), targets) for inputs, targets in data.parts(evaluation_batch(data.sample))]
     if not parts:
-        raise NetworkError("a metric needs at least one image")
+        raise NetworkError("a metric needs at least one example")
     return torch.cat(parts).cpu()

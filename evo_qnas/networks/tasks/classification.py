@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import nn
 from torch.nn import functional
 
-from evo_qnas.data import Images, Splits
+from evo_qnas.data import Examples, Splits
 from evo_qnas.data.augment import shift
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.tasks.balance import class_weights
@@ -21,10 +21,10 @@ from evo_qnas.networks.tasks.uncertainty import binomial_stderr, check_paired, m
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, data: Images) -> float:
+def accuracy(network: nn.Module, data: Examples) -> float:
     """Share of the images whose largest logit is their label, 0..1."""
     right = 0
-    for pixels, labels in data.parts(evaluation_batch(data.pixels)):
+    for pixels, labels in data.parts(evaluation_batch(data.sample)):
         right += int((network(pixels).argmax(dim=1) == labels).sum())
     return right / len(data)
 
@@ -130,11 +130,11 @@ class Classification(Task):
         """True where the largest logit is the same."""
         return outputs.argmax(dim=1) == other.argmax(dim=1)
 
-    def outcomes(self, network: nn.Module, data: Images) -> Int[torch.Tensor, " images"]:
+    def outcomes(self, network: nn.Module, data: Examples) -> Int[torch.Tensor, " images"]:
         """1 for each image whose label has the largest logit."""
         return outcomes_of(network, data, lambda logits, labels: (logits.argmax(dim=1) == labels).int())
 
-    def metric(self, network: nn.Module, data: Images) -> float:
+    def metric(self, network: nn.Module, data: Examples) -> float:
         """Accuracy, 0..1."""
         return accuracy(network, data)
 

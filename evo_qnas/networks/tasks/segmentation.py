@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import nn
 from torch.nn import functional
 
-from evo_qnas.data import IGNORE, Augmentation, Images, Splits, augment
+from evo_qnas.data import IGNORE, Augmentation, Examples, Splits, augment
 from evo_qnas.data.miou import confusion, mean_iou, mean_of_iou
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.tasks.balance import class_weights
@@ -145,7 +145,7 @@ class Segmentation(Task):
         """The largest logit's class at each pixel, after up-sampling."""
         return upsampled(logits, size).argmax(dim=1)
 
-    def outcomes(self, network: nn.Module, data: Images) -> Int[torch.Tensor, "images classes 3"]:
+    def outcomes(self, network: nn.Module, data: Examples) -> Int[torch.Tensor, "images classes 3"]:
         """Pixels of each class: right, labelled so, predicted so."""
         return outcomes_of(network, data, self._counts)
 
@@ -159,24 +159,24 @@ class Segmentation(Task):
             each.append(torch.stack([counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)], dim=1).int())
         return torch.stack(each)
 
-    def metric(self, network: nn.Module, data: Images) -> float:
+    def metric(self, network: nn.Module, data: Examples) -> float:
         """Mean intersection over union, 0..1."""
         return mean_iou(self.confusion(network, data))
 
     @torch.no_grad()
-    def confusion(self, network: nn.Module, data: Images) -> Int[torch.Tensor, "classes classes"]:
+    def confusion(self, network: nn.Module, data: Examples) -> Int[torch.Tensor, "classes classes"]:
         """Number of pixels by label (row) and predicted class (column) over all images.
 
         Raises:
             NetworkError: there is no image.
         """
         total: torch.Tensor | None = None
-        for pixels, labels in data.parts(evaluation_batch(data.pixels)):
+        for pixels, labels in data.parts(evaluation_batch(data.sample)):
             logits = network(pixels)
             counted = confusion(self.predict(logits, tuple(labels.shape[1:])), labels, logits.shape[1])
             total = counted if total is None else total + counted
         if total is None:
-            raise NetworkError("a metric needs at least one image")
+            raise NetworkError("a metric needs at least one example")
         return total
 
     def metric_of(self, outcomes: Int[torch.Tensor, "images classes 3"]) -> float:

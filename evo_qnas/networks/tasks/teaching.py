@@ -6,8 +6,9 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
 from evo_qnas.data.batches import batches
+from evo_qnas.data.nests import call, mapped, moved
 from evo_qnas.networks.acceleration.devices import autocast, channels_last, to_rest, to_training
 from evo_qnas.networks.tasks.divergence import LossWatch
 from evo_qnas.networks.tasks.settings import TeacherSettings
@@ -50,17 +51,17 @@ class Teaching:
             self.optimizer, max_lr=settings.learning_rate, total_steps=steps
         )
 
-    def step(self, images: Images, chosen: torch.Tensor, generator: torch.Generator) -> None:
+    def step(self, images: Examples, chosen: torch.Tensor, generator: torch.Generator) -> None:
         """One step on the chosen images.
 
         Raises:
             DivergenceError: the loss is no number.
         """
         inputs, targets = self._augment(*images.take(chosen), self._settings, generator)
-        inputs = channels_last(inputs.to(self._device))
+        inputs = mapped(channels_last, moved(inputs, self._device))
         with autocast(self._settings.precision, self._device):
-            outputs = self._network(inputs)
-        loss = self._loss(outputs.float(), targets.to(self._device))
+            outputs = call(self._network, inputs)
+        loss = self._loss(mapped(_float32, outputs), moved(targets, self._device))
         self.watch.add(loss)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -68,9 +69,14 @@ class Teaching:
         self.schedule.step()
 
 
+def _float32(values: torch.Tensor) -> torch.Tensor:
+    """Values that autocast made narrow, in float32 again."""
+    return values.float() if values.is_floating_point() else values
+
+
 def teach(
     network: nn.Module,
-    images: Images,
+    images: Examples,
     settings: TeacherSettings,
     *,
     loss: Loss,

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
 from evo_qnas.networks.acceleration.convolutions import fast_convolutions
 from evo_qnas.networks.acceleration.devices import OnDevice, to_rest
 from evo_qnas.networks.models.weights import load_weights, read_metadata, save_weights
@@ -23,8 +23,8 @@ _WARMUP_STEPS = 10.0
 
 def teach_validated(
     network: nn.Module,
-    images: Images,
-    validation: Images,
+    images: Examples,
+    validation: Examples,
     settings: TeacherSettings,
     *,
     task: Task,
@@ -86,7 +86,7 @@ class _Run:
     def __init__(
         self,
         network: nn.Module,
-        images: Images,
+        images: Examples,
         settings: TeacherSettings,
         device: str,
         *,
@@ -128,7 +128,7 @@ class _Run:
             else:
                 mine.copy_(theirs)
 
-    def validate(self, images: Images) -> None:
+    def validate(self, images: Examples) -> None:
         """Measures the averaged weights and keeps them where they are the best so far."""
         self.average.eval()
         value = self.task.metric(OnDevice(self.average, self.device), images)

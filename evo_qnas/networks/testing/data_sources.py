@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evo_qnas.data import DATA_SOURCES, DATASETS, DataCard, Images, Splits, load_splits
+from evo_qnas.data import DATA_SOURCES, DATASETS, DataCard, Examples, Splits, load_splits
 from evo_qnas.errors import DataError
 
 
@@ -23,7 +23,7 @@ class DataSourceContract(ABC):
     def make_card(self, folder: Path) -> DataCard:
         """A card of a small data set; what it needs of files is written into the empty `folder`."""
 
-    def parts(self, splits: Splits) -> tuple[Images, Images, Images]:
+    def parts(self, splits: Splits) -> tuple[Examples, Examples, Examples]:
         """The three parts."""
         return splits.train, splits.search, splits.test
 
@@ -48,7 +48,7 @@ class DataSourceContract(ABC):
         shapes = set()
         for part in self.parts(splits):
             inputs, labels = part.take(slice(0, 2))
-            assert len(part) == len(part.labels) > 0
+            assert len(part) == len(part.take(slice(0, None))[1]) > 0
             assert len(inputs) == len(labels)
             assert bool(torch.isfinite(inputs).all())
             shapes.add((tuple(inputs.shape[1:]), inputs.dtype, tuple(labels.shape[1:]), labels.dtype))

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.capture.operations.registry import OPERATIONS, operation_of
 from evo_qnas.networks.integer.memory import tensors_of
@@ -76,19 +75,17 @@ class OperationContract(ABC):
     def test_integers_are_what_training_sees(self) -> None:
         """In integers it stays within one code of the floats; a layout operation and an activation equal them."""
         network, images = self.make_network()
-        try:
-            integers = run_in_integers(network, images)
-        except NetworkError:
-            assert self.operation.integer is None
-            assert self.operation.role not in {Role.LAYOUT, Role.ACTIVATION}
-            return
+        integers = run_in_integers(network, images)
         with torch.no_grad():
             apart = (integers - network(images)).abs()
             scale = float(network.quantizers[-1].scale())
         assert float(apart.max()) <= 1.001 * scale
 
     def test_onnx_runtime_equals_the_integers(self) -> None:
-        """ONNX Runtime gives the integers of the reference, bit for bit, where the operation has a translation."""
+        """ONNX Runtime gives the integers of the reference bit for bit, where the operation has a translation.
+
+        What is computed in floats may fall to the code beside it.
+        """
         if "onnx" not in self.operation.translations:
             return
         import onnxruntime
@@ -98,4 +95,6 @@ class OperationContract(ABC):
         network, images = self.make_network()
         session = onnxruntime.InferenceSession(to_onnx(network).SerializeToString(), providers=["CPUExecutionProvider"])
         (logits,) = session.run(None, {"image": images.numpy()})
-        assert np.array_equal(logits, run_in_integers(network, images).numpy())
+        apart = np.abs(logits - run_in_integers(network, images).numpy())
+        exact = self.operation.integer is not None or self.operation.role in {Role.LAYOUT, Role.ACTIVATION}
+        assert apart.max() <= (0.0 if exact else 1.001 * float(network.quantizers[-1].scale()))

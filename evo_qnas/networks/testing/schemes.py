@@ -121,7 +121,7 @@ class SchemeContract(ABC):
         for bits in _BITS:
             network, _ = self.make_network(weight=bits)
             stored = sum(tensor.numel() * tensor.element_size() for tensor in network.stored().values())
-            assert costs_of(network.layers, network.quantizers, 8).size_bytes == stored
+            assert costs_of(network, 8).size_bytes == stored
 
     def test_stored_tensors_restore_the_network(self) -> None:
         """A network restored from what was stored, after learning, gives the same values."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from evo_qnas.data import Images, Splits
+from evo_qnas.data import Examples, Splits
 from evo_qnas.networks.tasks.base import TASKS, Task, is_better
 from evo_qnas.networks.tasks.settings import FinetuningSettings, TeacherSettings
 
@@ -52,7 +52,7 @@ class TaskContract(ABC):
         """A network with fresh weights; every call gives an equal one."""
 
     @abstractmethod
-    def perfect(self, data: Images) -> nn.Module:
+    def perfect(self, data: Examples) -> nn.Module:
         """A module that gives the right outputs for the images of `data`, run in their order."""
 
     best = 1.0
@@ -149,6 +149,8 @@ class TaskContract(ABC):
         task, data = self.make_task(), self.make_splits().test
         outcomes = task.outcomes(self.make_network().eval(), data)
         few, many = (task.stderr(torch.cat([outcomes] * count), seed=0) for count in (1, 16))
+        assert few is not None
+        assert many is not None
         assert few > 0.0
         assert few / 6.0 < many < few / 2.7
         assert task.stderr(outcomes, seed=0) == few
@@ -158,8 +160,11 @@ class TaskContract(ABC):
         task, data = self.make_task(), self.make_splits().test
         one, other = (task.outcomes(network, data) for network in (self.perfect(data), self.make_network().eval()))
         same, spread = task.difference(other, other, seed=0)
+        whole = task.stderr(other, seed=0)
+        assert spread is not None
+        assert whole is not None
         assert same == 0.0
-        assert 0.0 <= spread <= task.stderr(other, seed=0)
+        assert 0.0 <= spread <= whole
         assert task.difference(one, other, seed=0)[0] == task.metric_of(one) - task.metric_of(other)
         assert task.difference(other, one, seed=0)[0] == task.metric_of(other) - task.metric_of(one)
 

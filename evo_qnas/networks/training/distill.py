@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
 from evo_qnas.data.batches import batches
+from evo_qnas.data.nests import Nest, call, moved, parts
 from evo_qnas.errors import DivergenceError
 from evo_qnas.networks.acceleration.convolutions import fast_convolutions
 from evo_qnas.networks.acceleration.devices import Precision, autocast, channels_last, to_rest, to_training
@@ -20,17 +21,17 @@ from evo_qnas.networks.training.features import Features
 from evo_qnas.networks.training.noise import noise_to_signal
 
 
-def _parts(images: Images | torch.Tensor) -> Iterator[torch.Tensor]:
-    """Normalised pixels, a few images at a time."""
-    if isinstance(images, Images):
-        yield from (pixels for pixels, _ in images.parts(min(256, evaluation_batch(images.pixels))))
+def _parts(images: Examples | Nest) -> Iterator[Nest]:
+    """Inputs of the network, a few examples at a time."""
+    if isinstance(images, Examples):
+        yield from (pixels for pixels, _ in images.parts(min(256, evaluation_batch(images.sample))))
     else:
-        yield from images.split(min(256, evaluation_batch(images)))
+        yield from parts(images, min(256, evaluation_batch(images)))
 
 
 @torch.no_grad()
 def block_features(
-    teacher: nn.Module, block: str, images: Images | Float[torch.Tensor, "n c h w"], *, device: str = "cpu"
+    teacher: nn.Module, block: str, images: Examples | Nest, *, device: str = "cpu"
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The teacher's feature maps before and after a block for all images, in memory on the CPU; float32."""
     inputs: list[torch.Tensor] = []
@@ -38,7 +39,7 @@ def block_features(
     teacher.to(device).eval()
     with recording(teacher, [block]) as recorded:
         for part in _parts(images):
-            teacher(part.to(device))
+            call(teacher, moved(part, device))
             # A ReLU in place further on must not reach into what was recorded.
             inputs.append(recorded[block][0].detach().clone().cpu())
             outputs.append(recorded[block][1].detach().clone().cpu())
@@ -141,6 +142,7 @@ def _check(
             "out where it stands in [[operators]]"
         )
         error.losses = {name: loss for name, loss in found.items() if name not in odd}
+        error.diverged = odd
         raise error
 
 

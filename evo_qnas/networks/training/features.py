@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
+from evo_qnas.data.nests import call, length, moved
 from evo_qnas.errors import FileError, NetworkError
 from evo_qnas.files import reserve, write_text
 from evo_qnas.networks.candidates.blocks import BlockShape, recording
@@ -85,7 +86,7 @@ class TeacherFeatures(Features):
         self,
         teacher: nn.Module,
         block: str,
-        images: Images,
+        images: Examples,
         *,
         variance: Float[torch.Tensor, " c"],
         channel_axis: int = 1,
@@ -100,9 +101,9 @@ class TeacherFeatures(Features):
     @torch.no_grad()
     def take(self, chosen: torch.Tensor) -> tuple[Maps, Maps]:
         """Inputs and outputs of the chosen images, float32."""
-        pixels, _ = self.images.take(chosen)
+        inputs_of_network, _ = self.images.take(chosen)
         with recording(self.teacher, [self.block]) as recorded:
-            self.teacher(pixels.to(self.device))
+            call(self.teacher, moved(inputs_of_network, self.device))
             inputs, outputs = recorded[self.block]
             return inputs.detach().clone(), outputs.detach().clone()
 
@@ -117,7 +118,7 @@ def features_bytes(shapes: Sequence[BlockShape], images: int, dtype: str) -> int
 def cache_features(
     teacher: nn.Module,
     shapes: Sequence[BlockShape],
-    images: Images,
+    images: Examples,
     settings: FeatureSettings,
     *,
     folder: Path | None = None,
@@ -173,7 +174,7 @@ def open_features(folder: Path, block: str, fingerprint: str) -> StoredFeatures 
 
 
 def output_variance(
-    teacher: nn.Module, block: str, images: Images, *, channel_axis: int = 1, device: str = "cpu"
+    teacher: nn.Module, block: str, images: Examples, *, channel_axis: int = 1, device: str = "cpu"
 ) -> Float[torch.Tensor, " c"]:
     """(c,) `channel_variance` of a block's outputs over all images, without keeping them."""
     return output_variances(teacher, {block: channel_axis}, images, device=device)[block]
@@ -181,7 +182,7 @@ def output_variance(
 
 @torch.no_grad()
 def output_variances(
-    teacher: nn.Module, channel_axes: Mapping[str, int], images: Images, *, device: str = "cpu"
+    teacher: nn.Module, channel_axes: Mapping[str, int], images: Examples, *, device: str = "cpu"
 ) -> dict[str, Float[torch.Tensor, " c"]]:
     """`output_variance` of several blocks, by name with their channel axes, from one run of the teacher."""
     moments: dict[str, Any] = dict.fromkeys(channel_axes, 0.0)
@@ -220,16 +221,16 @@ def _mapped(path: Path, shape: Sequence[int], dtype: str) -> Maps:
 
 
 def _runs(
-    teacher: nn.Module, blocks: Sequence[str], images: Images, device: str
+    teacher: nn.Module, blocks: Sequence[str], images: Examples, device: str
 ) -> Iterator[tuple[int, Mapping[str, tuple[torch.Tensor, torch.Tensor]]]]:
     """Runs the teacher over all images; gives the first image's index, and inputs and outputs of each block."""
     teacher.to(device).eval()
     start = 0
     with recording(teacher, blocks) as recorded:
-        for pixels, _ in images.parts(min(64, evaluation_batch(images.pixels))):
-            teacher(pixels.to(device))
+        for inputs, _ in images.parts(min(64, evaluation_batch(images.sample))):
+            call(teacher, moved(inputs, device))
             yield start, recorded
-            start += len(pixels)
+            start += length(inputs)
     teacher.to("cpu")
 
 

@@ -6,8 +6,9 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from evo_qnas.data import Images
+from evo_qnas.data import Examples
 from evo_qnas.data.batches import batches
+from evo_qnas.data.nests import call, mapped, moved
 from evo_qnas.networks.acceleration.devices import OnDevice, channels_last, to_rest, to_training
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.tasks.base import Task, is_better
@@ -19,12 +20,12 @@ from evo_qnas.networks.training.optimizers import learnable, quantized_optimizer
 def finetune(
     network: QuantizedNetwork,
     teacher: nn.Module,
-    images: Images,
+    images: Examples,
     settings: FinetuningSettings,
     *,
     task: Task,
     weights: Any = None,
-    watched: Images | None = None,
+    watched: Examples | None = None,
     seed: int,
     device: str = "cpu",
     advance: Callable[[int], None] = lambda _: None,
@@ -97,12 +98,12 @@ def _loss(
     device: str,
 ) -> torch.Tensor:
     """Loss of a batch: on the teacher's outputs and on targets."""
-    inputs = channels_last(inputs.to(device))
+    inputs = mapped(channels_last, moved(inputs, device))
     with torch.no_grad():
-        teacher_outputs = teacher(inputs)
-    outputs = network(inputs)
+        teacher_outputs = call(teacher, inputs)
+    outputs = call(network, inputs)
     soft = task.match(outputs, teacher_outputs, temperature=settings.temperature).mean()
-    hard = task.loss(outputs, targets.to(device), weights=weights)
+    hard = task.loss(outputs, moved(targets, device), weights=weights)
     share = settings.teacher_share
     return share * settings.temperature**2 * soft + (1.0 - share) * hard
 
@@ -111,7 +112,7 @@ def _loss(
 class _Best:
     """The best state of a network so far, by the task's metric on images that do not teach it."""
 
-    def __init__(self, network: QuantizedNetwork, task: Task, watched: Images, device: str) -> None:
+    def __init__(self, network: QuantizedNetwork, task: Task, watched: Examples, device: str) -> None:
         self._learning = [parameter for group in learnable([network]) for parameter in group]
         self._network, self._task, self._watched = OnDevice(network, device), task, watched
         self._state = self._present()

@@ -10,11 +10,12 @@ from evo_qnas.networks.quantization.scales import Scale
 
 
 def learnable(networks: Sequence[QuantizedNetwork]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Weights and biases of all layers of the networks, and the logarithms of all their step sizes."""
+    """Weights, biases and float parts of the networks that learn, and the logarithms of all their step sizes."""
     layers = [layer for network in networks for layer in network.layers]
     weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias) if parameter is not None]
+    weights += [part for n in networks for part in n.float_parts.values() if isinstance(part, nn.Parameter)]
     thetas = [module.theta for network in networks for module in network.modules() if isinstance(module, Scale)]
-    return weights, thetas
+    return list(dict.fromkeys(weights)), list(dict.fromkeys(thetas))
 
 
 def quantized_optimizer(

@@ -1,6 +1,6 @@
 """A few quantization-aware steps for a block: quantized, it learns to copy the teacher's feature maps."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, final
 
@@ -112,6 +112,8 @@ def refine(
 def refined_tensors(network: QuantizedNetwork, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
     """Result of refinement for the layers of a block, by their index in it: float weight, bias, scale, output moments.
 
+    Float parts that learnt are called `float.` and their index.
+
     Args:
         network: refined; its activations are in floats afterwards.
         inputs: of the block, for the mean and standard deviation of each layer's output.
@@ -124,26 +126,41 @@ def refined_tensors(network: QuantizedNetwork, inputs: torch.Tensor) -> dict[str
     ):
         tensors |= {f"{index:03d}.{name}": tensor.detach() for name, tensor in _parts(layer).items()}
         tensors |= {f"{index:03d}.mean": mean, f"{index:03d}.deviation": deviation}
-    return tensors
+    floats = enumerate(_learnt(network.float_parts.values()))
+    return tensors | {f"float.{index:03d}": part.detach() for index, part in floats}
+
+
+def _learnt(parts: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """The float parts that learn, in the order of the graph."""
+    return [part for part in parts if isinstance(part, nn.Parameter)]
 
 
 def _parts(layer: QuantizedLayer) -> dict[str, torch.Tensor]:
-    bias = {} if layer.bias is None else {"bias": layer.bias}
+    bias: dict[str, torch.Tensor] = {} if layer.bias is None else {"bias": layer.bias}
+    if layer.owner is not layer:
+        return bias
     zero_point = {"zero_point": layer.zero_point} if layer.scheme.has_weight_zero_points else {}
     return {"weight": layer.weight, "scale": layer.scale(), **bias, **zero_point}
 
 
 @torch.no_grad()
-def take_refined(layers: Sequence[QuantizedLayer], tensors: Refined) -> None:
-    """Gives the layers of a block what `refined_tensors` kept; calibration leaves it as it is from then on.
+def take_refined(network: QuantizedNetwork, tensors: Refined, *, block: str | None = None) -> None:
+    """Gives the layers and float parts of a block what `refined_tensors` kept; calibration leaves it from then on.
+
+    Args:
+        network: the block's own, or one that it is a part of.
+        tensors: of `refined_tensors`.
+        block: its name in a larger network, None for the whole.
 
     Raises:
         NetworkError: the tensors are those of another block.
     """
+    layers = [layer for layer in network.layers if block in {None, layer.block}]
+    floats = _learnt(part for name, part in network.float_parts.items() if block in {None, network.float_blocks[name]})
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    expected: dict[str, tuple[int, ...]] = {}
+    expected = {f"float.{index:03d}": tuple(part.shape) for index, part in enumerate(floats)}
     for index, layer in enumerate(layers):
-        outputs = (len(layer.weight),)
+        outputs = (layer.channels,)
         own = {name: tuple(tensor.shape) for name, tensor in _parts(layer).items()}
         expected |= {
             f"{index:03d}.{name}": shape for name, shape in (own | {"mean": outputs, "deviation": outputs}).items()
@@ -156,10 +173,14 @@ def take_refined(layers: Sequence[QuantizedLayer], tensors: Refined) -> None:
         )
     for index, layer in enumerate(layers):
         own_tensors = {name: tensors[f"{index:03d}.{name}"] for name in (*_parts(layer), "mean", "deviation")}
-        layer.weight.copy_(own_tensors["weight"])
+        if layer.owner is layer:
+            layer.weight.copy_(own_tensors["weight"])
         if layer.bias is not None:
             layer.bias.copy_(own_tensors["bias"])
-        layer.keep(own_tensors["scale"], (own_tensors["mean"], own_tensors["deviation"]), own_tensors.get("zero_point"))
+        scale = own_tensors.get("scale", layer.scale())
+        layer.keep(scale, (own_tensors["mean"], own_tensors["deviation"]), own_tensors.get("zero_point"))
+    for index, part in enumerate(floats):
+        part.copy_(tensors[f"float.{index:03d}"])
 
 
 def with_refined(network: QuantizedNetwork, tensors: Refined | None) -> QuantizedNetwork:
@@ -167,7 +188,7 @@ def with_refined(network: QuantizedNetwork, tensors: Refined | None) -> Quantize
     if tensors is None:
         return network
     refined = network.clone()
-    take_refined(refined.layers, tensors)
+    take_refined(refined, tensors)
     return refined
 
 

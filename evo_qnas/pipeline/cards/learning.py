@@ -155,29 +155,42 @@ class FinetuningCard(Card):
     """`[finetuning]`: see `networks.finetune.finetune`; every validated network gets the same.
 
     Attributes:
-        keep: `last` state, or of those before the first and after each epoch the `best` in the metric on search images.
+        learning_rate: None for 1e-3, or 1e-5 where the teacher's weights are borrowed: it learnt from more and other
+            examples than are at hand, which a high rate makes it forget.
+        step_learning_rate: None for 1e-2, or 1e-3 where they are borrowed.
+        keep: `last` state, or of those before the first and after each epoch the `best` in the metric on search images;
+            None for `last`, or `best` where the weights are borrowed, so that no network ends worse than it began.
     """
 
     epochs: Count = 8
     batch_size: Count = 64
-    learning_rate: Rate = 1e-3
-    step_learning_rate: Rate = 1e-2
+    learning_rate: Rate | None = None
+    step_learning_rate: Rate | None = None
     temperature: Rate = 2.0
     teacher_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
     shift_pixels: Annotated[int, Field(ge=0, le=1024)] = 0
     class_balance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     augmentation: AugmentationCard | None = None
-    keep: Literal["last", "best"] = "last"
+    keep: Literal["last", "best"] | None = None
 
     @field_validator("augmentation")
     @classmethod
     def _whole(cls, augmentation: AugmentationCard | None) -> AugmentationCard | None:
         return None if augmentation is None else _whole_images(augmentation)
 
-    @property
-    def values(self) -> FinetuningSettings:
-        """The same as a plain value."""
+    def settings(self, *, borrowed: bool) -> FinetuningSettings:
+        """The same as a plain value, with what is not given.
+
+        Args:
+            borrowed: the teacher comes with its weights, which this run does not train.
+        """
+        given = self.model_dump(exclude={"augmentation"}, exclude_none=True)
         return FinetuningSettings(
-            **self.model_dump(exclude={"augmentation"}),
+            **{**(_GENTLE if borrowed else _FIRM), **given},
             augmentation=None if self.augmentation is None else self.augmentation.values,
         )
+
+
+# What fine-tuning does where a card does not say. Measured with benchmarks/efficientnet_lite0.py for borrowed weights.
+_FIRM: dict[str, Any] = {"learning_rate": 1e-3, "step_learning_rate": 1e-2, "keep": "last"}
+_GENTLE: dict[str, Any] = {"learning_rate": 1e-5, "step_learning_rate": 1e-3, "keep": "best"}

@@ -11,7 +11,7 @@ from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
 from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES
-from evo_qnas.networks.tasks.base import TASKS
+from evo_qnas.networks.tasks.base import find_task, known_task
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
 from evo_qnas.pipeline.cards.search import FurtherSearch, PredictorCard, SearchCard, Share
@@ -20,10 +20,26 @@ WeightBits = Annotated[int, Field(ge=2, le=8)]
 ActivationBits = Annotated[int, Field(ge=4, le=8)]
 
 
+AUTO = "auto"
+
+
 class BlocksCard(Card):
-    """`[blocks]`: names of the teacher's submodules that may be replaced."""
+    """`[blocks]`: names of the teacher's submodules that may be replaced, or `names = "auto"` for those that are found.
+
+    See `networks.candidates.finding` for what is found.
+    """
 
     names: Annotated[list[str], Field(min_length=1)]
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _found(cls, names: Any) -> Any:
+        return [AUTO] if names == AUTO else names
+
+    @property
+    def found(self) -> bool:
+        """True where the blocks are yet to be found."""
+        return self.names == [AUTO]
 
 
 class QuantizationCard(Card):
@@ -101,14 +117,16 @@ class OperatorUse(Card):
         return {**own, "parameters": {name: value for name, value in values.items() if name not in own}}
 
 
-class ProblemCard(Card):
-    """A card of `problems/`: one whole run."""
+class Settings(Card):
+    """Everything that is set about a run but its workload: what a model, data and a task go through.
 
-    task: Annotated[str, AfterValidator(TASKS.require)]
+    Attributes:
+        seed: of everything that is drawn.
+        threads: of each job; the results do not depend on the number of jobs.
+    """
+
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     threads: Count = 1
-    data: DataCard
-    teacher: TeacherCard
     blocks: BlocksCard
     operators: list[OperatorUse] = []
     quantization: QuantizationCard
@@ -123,15 +141,41 @@ class ProblemCard(Card):
     finetuning: FinetuningCard = FinetuningCard()
 
     @model_validator(mode="after")
-    def _fits_the_task(self) -> "ProblemCard":
-        """Settings of training are those that the task can use; what one section names, the others have."""
-        TASKS.get(self.task).check_settings(self.teacher.training.values, self.finetuning.values)
-        for block in {block for use in self.operators for block in use.blocks} - set(self.blocks.names):
+    def _fits_together(self) -> "Settings":
+        """What one section names, the others have."""
+        named = {block for use in self.operators for block in use.blocks}
+        for block in sorted(named - set(self.blocks.names)) if not self.blocks.found else ():
             raise ValueError(f"operators: no block is called {block!r}; {nearest(block, self.blocks.names)}")
         if any(search.rounds is not None for search in self.searches.values()):
             raise ValueError("rounds belong to [search]: further searches have one")
         if self.predictor is not None and self.predictor.score == "score_in_context" and self.in_context is None:
             raise ValueError("predictor.score = 'score_in_context' needs the section [in_context]")
+        return self
+
+
+class ProblemCard(Settings):
+    """A card of `problems/`: one whole run.
+
+    Attributes:
+        task: one of `networks.tasks.TASKS`, or `module:object`.
+        data: which examples, and how they are split; `module:function` is short for that name.
+        teacher: the model, and how it is trained.
+    """
+
+    task: Annotated[str, AfterValidator(known_task)]
+    data: DataCard
+    teacher: TeacherCard
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _plain_name(cls, data: Any) -> Any:
+        return {"name": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> "ProblemCard":
+        """Settings of training are those that the task can use."""
+        tuning = self.finetuning.settings(borrowed=self.teacher.weights is not None)
+        find_task(self.task).check_settings(self.teacher.training.values, tuning)
         return self
 
 

@@ -1,6 +1,6 @@
 """The candidate operators of a run: what the card offers, what fits, what was trained."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -11,7 +11,7 @@ from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import BlockShape
 from evo_qnas.networks.candidates.operators import TEACHER, Operator, build_candidate, candidate_labels, load_operators
 from evo_qnas.networks.models.weights import load_weights
-from evo_qnas.pipeline.cards.problem import ProblemCard
+from evo_qnas.pipeline.cards.problem import Settings
 from evo_qnas.pipeline.context.digests import seed_of
 from evo_qnas.pipeline.context.paths import RunPaths
 
@@ -22,10 +22,12 @@ class Offers:
     """The candidate operators that a card offers.
 
     Attributes:
-        card: the resolved card.
+        card: the settings of the run.
+        without: gives per block the labels that the dry run left out.
     """
 
-    card: ProblemCard
+    card: Settings
+    without: Callable[[], Mapping[str, frozenset[str]]] = dict
 
     @cached_property
     def operators(self) -> tuple[Operator, ...]:
@@ -55,8 +57,18 @@ class Offers:
         """The operator of this label."""
         return next(operator for operator in self.operators if operator.label == label)
 
+    @cached_property
+    def left_out(self) -> Mapping[str, frozenset[str]]:
+        """Per block the labels that the dry run left out."""
+        return self.without()
+
     def of(self, block: str) -> tuple[Operator, ...]:
-        """The operators offered for a block, whether they fit or not, in the order of `operators`."""
+        """The operators offered for a block, fitting or not, without those left out; in the order of `operators`."""
+        without = self.left_out.get(block, frozenset())
+        return tuple(operator for operator in self.offered(block) if operator.label not in without)
+
+    def offered(self, block: str) -> tuple[Operator, ...]:
+        """The operators that the card offers for a block, those left out too."""
         labels = {
             operator.label
             for use, operators in zip(self.card.operators, self._uses, strict=True)
@@ -77,20 +89,22 @@ class Candidates:
     """Modules that may replace the blocks of a run.
 
     Attributes:
-        card: the resolved card.
+        card: the settings of the run.
         paths: of the run folder.
         offers: the operators of the card.
         shape: gives a block's shapes.
         own: gives the teacher's own block; before there is a trained teacher, that of a fresh one.
         taught: gives the trained teacher's own block.
+        diverged: True where a candidate did not learn, and is left out.
     """
 
-    card: ProblemCard
+    card: Settings
     paths: RunPaths
     offers: Offers
     shape: Callable[[str], BlockShape]
     own: Callable[[str], nn.Module]
     taught: Callable[[str], nn.Module]
+    diverged: Callable[[str, str], bool] = lambda _block, _operator: False
 
     def build(self, block: str, *, only: frozenset[str] | None = None) -> dict[str, nn.Module]:
         """Candidates of a block before they learn, by label; operators that do not fit its shapes are left out.
@@ -100,8 +114,9 @@ class Candidates:
             only: labels of those wanted; None for all.
         """
         modules = {}
+        wanted = self.labels(block) if only is None else only
         for operator in self.offers.of(block):
-            if only is not None and operator.label not in only:
+            if operator.label not in wanted:
                 continue
             seed = seed_of("candidate", self.card.seed, block, operator.label)
             module = build_candidate(
@@ -116,8 +131,9 @@ class Candidates:
         return modules
 
     def labels(self, block: str) -> tuple[str, ...]:
-        """Labels of the operators that fit a block; no weights are made for it."""
-        return candidate_labels(self.offers.of(block), self.shape(block), block=self.own(block))
+        """Labels of the operators that fit a block and learn; no weights are made for it."""
+        fitting = candidate_labels(self.offers.of(block), self.shape(block), block=self.own(block))
+        return tuple(label for label in fitting if not self.diverged(block, label))
 
     def weightless(self, block: str) -> frozenset[str]:
         """Labels of the operators of a block that have no parameters."""

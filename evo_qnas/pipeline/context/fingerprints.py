@@ -1,15 +1,12 @@
 """Fingerprints: what each file of a run depends on."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, final
 
-from evo_qnas.errors import CardError
 from evo_qnas.networks.scoring.local import SCORING
-from evo_qnas.pipeline.cards.problem import ProblemCard
+from evo_qnas.pipeline.cards.problem import Settings
 from evo_qnas.pipeline.context.candidates import Offers
 from evo_qnas.pipeline.context.digests import digest
 
@@ -20,23 +17,19 @@ class Fingerprints:
     """Digests of what the parts of a run depend on; two runs with equal ones give equal files.
 
     Attributes:
-        card: the resolved card.
+        card: the settings of the run.
+        workload: digest of model, data and task.
         offers: the candidate operators of each block.
     """
 
-    card: ProblemCard
+    card: Settings
+    workload: str
     offers: Offers
 
-    @cached_property
+    @property
     def teacher(self) -> str:
-        """The teacher's weights: data, architecture, training, seed, and the content of files that the card names."""
-        card = self.card
-        teacher = card.teacher.model_dump(mode="json", exclude={"weights", "start"})
-        files = [
-            _content("teacher.weights", card.teacher.weights),
-            _content("teacher.start", card.teacher.start),
-        ]
-        return digest("teacher", card.task, card.data.model_dump(mode="json"), teacher, files, card.seed, card.threads)
+        """The teacher's weights, and all else that the workload decides."""
+        return self.workload
 
     def candidate(self, block: str, operator: str) -> str:
         """The weights of a trained candidate."""
@@ -95,12 +88,3 @@ class Fingerprints:
         quantization = self.card.quantization.model_dump(mode="json")
         refinement = None if self.card.refinement is None else self.card.refinement.model_dump(mode="json")
         return digest(what, SCORING, self.teacher, self._candidates(blocks), quantization, refinement)
-
-
-def _content(key: str, path: Path | None) -> str | None:
-    """A digest of a file that the card names, None where it names none."""
-    if path is None:
-        return None
-    if not path.is_file():
-        raise CardError(f"{key}: there is no file {path}")
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -29,6 +29,11 @@ class RunPaths:
         return self.folder / "stages.json"
 
     @property
+    def check(self) -> Path:
+        """What the dry run found."""
+        return self.folder / "check.json"
+
+    @property
     def seconds(self) -> Path:
         """Seconds of the stages, by name."""
         return self.folder / "seconds.json"
@@ -66,6 +71,10 @@ class RunPaths:
     def candidate(self, block: str, operator: str) -> Path:
         """Weights of a trained candidate."""
         return self.folder / "blocks" / block / f"{operator}.safetensors"
+
+    def diverged(self, block: str, operator: str) -> Path:
+        """The reason for which a candidate is left out that did not learn."""
+        return self.folder / "blocks" / block / f"{operator}.left-out.json"
 
     def refined(self, block: str, operator: str, bits: int) -> Path:
         """Weights of an operator refined for some weight bits."""

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float, Int
 
+from evo_qnas.data.nests import leaves
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.operators import TEACHER
@@ -196,7 +197,7 @@ class Measurement:
 
     def _source(self, precision: Precision, found: Calibration, fitted: int) -> str:
         threads = self.settings.threads
-        shape = "x".join(str(size) for size in self.context.example.shape[1:])
+        shape = " and ".join("x".join(map(str, leaf.shape[1:])) for leaf in leaves(self.context.example))
         return (
             f"measured: {self._runtime()}, {precision.label}, "
             f"{threads} thread{'s' if threads > 1 else ''}, {processor()}, one image {shape}, "
@@ -219,7 +220,7 @@ class Measurement:
             "threads": self.settings.threads,
             "rounds": self.settings.rounds,
             "statistic": "10 % quantile of thread CPU time" if self.settings.threads == 1 else "least wall time",
-            "image": list(self.context.example.shape[1:]),
+            "image": [size for leaf in leaves(self.context.example) for size in leaf.shape[1:]],
             "start_ms": times[START].milliseconds,
             "fixed_part_ms": fixed,
             "model": found.model,

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import torch
 
+from evo_qnas.data.nests import rows
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.export import BlockRuntime, Part, block_runtime
@@ -148,14 +149,15 @@ class UnitFile:
         context = self.context
         names = [shape.name for shape in context.shapes]
         images = context.splits.train.take(slice(0, _IMAGES))[0]
-        rows = dict(zip(names, unit.choices, strict=True)) if unit.choices else {}
-        modules = {name: context.candidates.trained(name, operator) for name, (operator, _, _) in rows.items()}
+        example = rows(images, slice(0, 2))
+        chosen = dict(zip(names, unit.choices, strict=True)) if unit.choices else {}
+        modules = {name: context.candidates.trained(name, operator) for name, (operator, _, _) in chosen.items()}
         network = assemble(context.teacher, modules)
         if not unit.precision.quantized:
             self.writer.write_float(network, images, self.path(unit))
             return
         bits, scheme = dict.fromkeys(names, context.fixed_bits), context.card.quantization.scheme
-        quantized = quantize(network, images[:2], Policy(fixed=context.fixed_bits, blocks=bits, scheme=scheme))
+        quantized = quantize(network, example, Policy(fixed=context.fixed_bits, blocks=bits, scheme=scheme))
         quantized.calibrate([images])
         write_text(self._facts(unit), json.dumps(fixed_facts(quantized, names)))
         self.writer.write_part(quantized, self.path(unit), Part(blocks=tuple(names)))

@@ -1,5 +1,6 @@
 """The candidates of every block, distilled from the teacher."""
 
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from evo_qnas.pipeline.features import features_of, map_features
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
 from evo_qnas.progress import progress_bar
+
+logger = logging.getLogger(__name__)
 
 
 @final
@@ -38,11 +41,33 @@ class BlocksStage(Stage):
 def make_blocks(context: RunContext, *, jobs: int) -> None:
     """`blocks/<block>/<operator>.safetensors`: every candidate of every block, unless it is there."""
     waiting = [shape.name for shape in context.shapes if _missing(context, shape.name)]
-    if not waiting:
+    if waiting:
+        map_features(context, waiting)
+        in_jobs(_Distillation(context), waiting, context=context, jobs=jobs, label="blocks distilled", names=waiting)
+        shutil.rmtree(context.paths.features, ignore_errors=True)
+    _look_at_diverged(context)
+
+
+def _look_at_diverged(context: RunContext) -> None:
+    """Says which candidates did not learn.
+
+    Raises:
+        DivergenceError: not one learnt.
+    """
+    reasons = context.diverged
+    if not reasons:
         return
-    map_features(context, waiting)
-    in_jobs(_Distillation(context), waiting, context=context, jobs=jobs, label="blocks distilled", names=waiting)
-    shutil.rmtree(context.paths.features, ignore_errors=True)
+    learnt = any(
+        set(context.candidates.labels(shape.name)) - context.candidates.weightless(shape.name)
+        for shape in context.shapes
+    )
+    if not learnt:
+        raise DivergenceError(
+            f"{reasons[0].sentence}; nor has any other learnt: lower distillation.learning_rate = "
+            f"{context.card.distillation.learning_rate:g}"
+        )
+    for each in reasons:
+        logger.warning("%s", each.sentence)
 
 
 def _missing(context: RunContext, block: str) -> frozenset[str]:
@@ -77,8 +102,9 @@ class _Distillation:
                     advance=advance,
                 )
             except DivergenceError as error:
-                self._keep(block, candidates, error.losses)
-                raise DivergenceError(f"block {block!r}: {error}") from error
+                losses = dict(error.losses)
+                for label, reason in error.diverged.items():
+                    context.leave_out(block, label, reason)
         self._keep(block, candidates, losses)
 
     def _keep(self, block: str, candidates: Mapping[str, nn.Module], losses: Mapping[str, float]) -> None:

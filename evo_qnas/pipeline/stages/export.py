@@ -1,25 +1,29 @@
 """Every validated network as a file of a runtime, checked, and timed side by side with the others."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from evo_qnas.errors import NetworkError
+from evo_qnas.errors import EvoQnasError, NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.export import RUNTIMES, Timing, block_runtime, export
 from evo_qnas.networks.export.common.latency import TUNING
 from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
-from evo_qnas.pipeline.stored import find_network, restore_network
+from evo_qnas.pipeline.stored import StoredNetwork, find_network, restore_network
 from evo_qnas.progress import progress_bar
 from evo_qnas.summary import ValidatedNetwork
 
 FLOAT = "teacher_float"
 RUNTIME = "onnx"  # of the files that a run leaves
+FAILED = "failed"  # key of the reason for which a network has no file
 _LATENCY = "latency.json"
+
+logger = logging.getLogger(__name__)
 
 
 @final
@@ -43,6 +47,8 @@ def export_networks(
 ) -> tuple[ValidatedNetwork, ...]:
     """The networks with `onnx` and `latency_ms`; leaves `networks/<id>/model.onnx`.
 
+    A network that cannot be written, opened, run or checked has its reason as the only entry of `onnx`, `failed`.
+
     Both stay None where the packages of the extra `onnx` are not installed. Latency is that of one image and one
     thread, all networks measured in turn in one process, so that they compare; it is the one number of a run that a
     second run of the same card does not give again exactly.
@@ -51,11 +57,12 @@ def export_networks(
         return tuple(networks)
     names = [network.id for network in networks]
     entries = in_jobs(_Export(context), names, context=context, jobs=jobs, label="networks exported", names=names)
-    times = _latencies(context, names)
+    written = [name for name, entry in zip(names, entries, strict=True) if FAILED not in entry]
+    times = _latencies(context, written) if written else {}
     exported = []
     for network, entry in zip(networks, entries, strict=True):
-        latency, spread = times[network.id]
-        onnx = {**entry, "latency_ms": latency, "latency_spread_ms": spread}
+        latency, spread = times.get(network.id, (None, None))
+        onnx = entry if FAILED in entry else {**entry, "latency_ms": latency, "latency_spread_ms": spread}
         exported.append(network.having(onnx=onnx, latency_ms=latency))
     return tuple(exported)
 
@@ -90,19 +97,36 @@ class _Export:
         stored = find_network(self.context, identity)
         fingerprint = digest(RUNTIME, stored.fingerprint, RUNTIMES.get(RUNTIME).versions())
         known = read_json(folder / "onnx.json", fingerprint)
-        if known is not None and (folder / "model.onnx").is_file():
+        if known is not None and (FAILED in known["onnx"] or (folder / "model.onnx").is_file()):
             return dict(known["onnx"])
-        onnx = export(
+        try:
+            onnx = self._export(stored, folder / "model.onnx")
+        except OSError:
+            raise  # a full disk says nothing about the network
+        except Exception as error:  # files go through libraries of others, which raise what they like
+            (folder / "model.onnx").unlink(missing_ok=True)
+            onnx = {FAILED: _words(error)}
+            logger.warning("network %s has no ONNX file: %s", identity, onnx[FAILED])
+        write_text(folder / "onnx.json", to_json({"fingerprint": fingerprint, "onnx": onnx}))
+        return onnx
+
+    def _export(self, stored: StoredNetwork, path: Path) -> dict[str, Any]:
+        """The entry of a network after its file was written and checked."""
+        return export(
             restore_network(self.context, stored),
-            folder / "model.onnx",
+            path,
             RUNTIME,
             images=self.context.splits.test,
             task=self.context.task,
             seed=seed_of("export", self.context.card.seed) % 2**31,
             latency=False,
         )
-        write_text(folder / "onnx.json", to_json({"fingerprint": fingerprint, "onnx": onnx}))
-        return onnx
+
+
+def _words(error: Exception) -> str:
+    """The first line of an error; its kind before it where it is none of ours."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text if isinstance(error, EvoQnasError) else f"{type(error).__name__}: {text}"
 
 
 def _latencies(context: RunContext, names: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -114,9 +138,13 @@ def _latencies(context: RunContext, names: Sequence[str]) -> dict[str, tuple[flo
     if known is None:
         teacher = _float_teacher(context)
         timed = paths if teacher is None else {**paths, FLOAT: teacher}
-        with progress_bar("latency rounds", TUNING.rounds) as advance:
-            timing = Timing(seed=seed_of("latency", context.card.seed), advance=advance)
-            times = RUNTIMES.get(RUNTIME).measure(timed, timing)
+        try:
+            with progress_bar("latency rounds", TUNING.rounds) as advance:
+                timing = Timing(seed=seed_of("latency", context.card.seed), advance=advance)
+                times = RUNTIMES.get(RUNTIME).measure(timed, timing)
+        except NetworkError as error:
+            logger.warning("the networks are not timed: %s", error)
+            return {}
         known = {"fingerprint": fingerprint, "ms": {name: [t.milliseconds, t.spread] for name, t in times.items()}}
         write_text(stamp, to_json(known))
     return {name: (float(values[0]), float(values[1])) for name, values in known["ms"].items()}

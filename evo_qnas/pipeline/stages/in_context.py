@@ -102,6 +102,7 @@ class _InContext:
                 task=context.task,
                 measure=settings.measure,
                 scheme=context.card.quantization.scheme,
+                borrowed=context.borrowed,
                 refined=refined_weights(context, block, operator),
             )
         for score, _ in rows:

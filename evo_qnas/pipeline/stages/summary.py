@@ -11,9 +11,10 @@ from evo_qnas.files import write_text
 from evo_qnas.networks.tasks.base import metric_value
 from evo_qnas.pareto import certificate
 from evo_qnas.pipeline.context import RunContext, digest, to_json
+from evo_qnas.pipeline.dry_run import dry_run
 from evo_qnas.pipeline.jobs import default_jobs
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
-from evo_qnas.pipeline.stages.export import float_latency
+from evo_qnas.pipeline.stages.export import FAILED, float_latency
 from evo_qnas.pipeline.validation import BASELINE
 from evo_qnas.plots import plot_run
 from evo_qnas.problem import TableProblem
@@ -42,7 +43,7 @@ class SummaryStage(Stage):
 
     def fingerprint(self, context: RunContext) -> str:
         """That of the whole card."""
-        return digest("summary", context.fingerprints.tables, context.card.model_dump(mode="json"))
+        return digest("summary", context.fingerprints.tables, context.description)
 
     def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
         """The state with the summary."""
@@ -64,7 +65,7 @@ def summarize(context: RunContext, state: RunState, *, seconds: dict[str, float]
     splits, task = context.splits, context.task
     return RunSummary(
         card=context.name,
-        task=context.card.task,
+        task=context.workload.task_name,
         metric=metric_value(task),
         seconds=seconds,
         teacher_float=FloatTeacher(
@@ -86,7 +87,20 @@ def summarize(context: RunContext, state: RunState, *, seconds: dict[str, float]
             "device": context.device if context.device == "cpu" else torch.cuda.get_device_name(),
         },
         seed=context.card.seed,
+        warnings=_warnings(context, state),
     )
+
+
+def _warnings(context: RunContext, state: RunState) -> tuple[str, ...]:
+    """What the run did without: candidates, fine-tuning, files."""
+    report = dry_run(context)
+    found = [each.sentence for each in (*report.left_out, *context.diverged)]
+    for network in state.networks:
+        if network.warning is not None:
+            found.append(f"network {network.id}: {network.warning}")
+        if network.onnx is not None and FAILED in network.onnx:
+            found.append(f"network {network.id} has no ONNX file: {network.onnx[FAILED]}")
+    return tuple(found)
 
 
 def _baseline(network: ValidatedNetwork) -> Int8Teacher:

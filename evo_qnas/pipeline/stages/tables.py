@@ -1,6 +1,7 @@
 """Tables: score and costs of every choice, with the INT8 and INT4 teacher as baselines."""
 
 import dataclasses
+import logging
 import math
 import shutil
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.refinement import refine_block, refined_bits, refined_weights
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
 from evo_qnas.tables import Block, Tables
+
+logger = logging.getLogger(__name__)
 
 COSTS = {"size_bytes": "bytes", "macs": "1", "bit_operations": "1"}
 
@@ -97,9 +100,16 @@ class _Scoring:
                 scheme=quantization.scheme,
                 refined=refined_weights(context, block, operator),
             )
-            for choice in scores:
-                bits = f"w{choice.weight_bits} a{choice.activation_bits}"
-                check_score(choice.score, f"block {block!r}, {operator} {bits}")
+            odd = [choice for choice in scores if not math.isfinite(choice.score)]
+            if odd and operator != TEACHER:
+                bits = f"w{odd[0].weight_bits} a{odd[0].activation_bits}"
+                context.leave_out(block, operator, f"its score at {bits} is {odd[0].score}")
+                logger.warning("operator %r is left out of block %r: its score is no number", operator, block)
+                continue
+            for choice in odd:
+                check_score(
+                    choice.score, f"block {block!r}, {operator} w{choice.weight_bits} a{choice.activation_bits}"
+                )
             choices += [dataclasses.asdict(choice) for choice in scores]
         content = {"fingerprint": context.fingerprints.scores(block), "choices": choices}
         write_text(context.paths.choices(block), to_json(content))

@@ -1,5 +1,6 @@
 """The contract of a stage."""
 
+import dataclasses
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -38,7 +39,7 @@ class StageContract(ABC):
     def test_the_fingerprint_is_that_of_the_card(self, tmp_path: Path) -> None:
         """Equal in a context that is built again, as worker processes do it."""
         context, _ = self.prepared(tmp_path)
-        again = RunContext(name=context.name, card=context.card, folder=context.folder, device=context.device)
+        again = dataclasses.replace(context)
         fingerprint = self.stage().fingerprint(context)
         assert fingerprint == self.stage().fingerprint(again)
         json.dumps(fingerprint)

@@ -43,4 +43,5 @@ def build_network(context: RunContext, choices: Sequence[BlockChoice]) -> Quanti
         context.calibration,
         refined=refined_choices(context, choices),
         scheme=context.card.quantization.scheme,
+        borrowed=context.borrowed,
     )

@@ -11,7 +11,7 @@ from evo_qnas.pareto import nondominated
 from evo_qnas.summary import Difference, ValidatedNetwork
 
 _NORMAL = 1.96  # a 95 % interval of a normal distribution
-Paired = Callable[[Outcomes, Outcomes], tuple[float, float]]
+Paired = Callable[[Outcomes, Outcomes], tuple[float, float | None]]
 
 _AFTER = ("metric", "metric_search_split", "metric_stderr", "size_bytes", "round")
 

@@ -1,5 +1,6 @@
 """Networks fine-tuned under one budget and validated on images that nothing else has touched."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ import numpy as np
 
 from evo_qnas.errors import DivergenceError
 from evo_qnas.files import write_text
-from evo_qnas.networks.integer.reference import in_integers
+from evo_qnas.networks.bundle import write_bundle
+from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.models.weights import load_weights, save_weights
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.tasks.base import Outcomes
@@ -21,12 +23,14 @@ from evo_qnas.pipeline.validation.building import build_network, choices_of
 from evo_qnas.summary import BlockChoice, ValidatedNetwork
 from evo_qnas.tables import Tables
 
+logger = logging.getLogger(__name__)
+
 Item = tuple[str, tuple[int, ...], tuple[BlockChoice, ...]]
 
 
 def finetuning_settings(context: RunContext) -> dict[str, Any]:
     """Keyword arguments of `finetune` from the card."""
-    settings = context.card.finetuning.values
+    settings = context.card.finetuning.settings(borrowed=context.borrowed)
     values: dict[str, Any] = {"settings": settings, "task": context.task}
     if settings.keep == "best":
         values["watched"] = context.splits.search
@@ -56,6 +60,7 @@ class Validation:
         quantized = build_network(context, choices)
         test = context.splits.test
         before = context.task.metric(quantized, test)
+        warning = None
         try:
             finetune(
                 quantized,
@@ -66,8 +71,10 @@ class Validation:
                 device=context.device,
             )
         except DivergenceError as error:
-            raise DivergenceError(f"network {identity!r}: {error}") from error
-        deployed = in_integers(quantized, test.take(slice(0, 1))[0])
+            warning = f"it is measured without fine-tuning: {error}"
+            logger.warning("network %s: %s", identity, warning)
+            quantized = build_network(context, choices)
+        deployed = InIntegers(quantized)
         counts = context.task.outcomes(deployed, test)
         network = ValidatedNetwork(
             id=identity,
@@ -77,9 +84,11 @@ class Validation:
             metric=context.task.metric_of(counts),
             metric_stderr=context.task.stderr(counts, seed=context.card.seed),
             metric_search_split=context.task.metric(deployed, context.splits.search),
-            size_bytes=costs_of(quantized.layers, quantized.quantizers, 8).size_bytes,
+            warning=warning,
+            size_bytes=costs_of(quantized, 8).size_bytes,
         )
         save_weights(quantized.stored(), folder / "weights.safetensors", {"fingerprint": fingerprint})
+        write_bundle(quantized, folder, fingerprint=fingerprint, facts=context.facts)
         save_weights({"outcomes": counts}, folder / OUTCOMES, {"fingerprint": fingerprint})
         write_text(folder / "network.json", to_json({"fingerprint": fingerprint, **network.measured()}))
         return network

@@ -8,9 +8,16 @@ import torch
 from torch import nn
 
 from evo_qnas.cards import list_cards
-from evo_qnas.errors import CardError, NetworkError
+from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
-from evo_qnas.networks.candidates.operators import Operator, build_candidate, candidate_labels, load_operators
+from evo_qnas.networks.candidates.misfit import Misfit
+from evo_qnas.networks.candidates.operators import (
+    Operator,
+    build_candidate,
+    candidate_labels,
+    load_operators,
+    misfits,
+)
 from evo_qnas.networks.models.deeplab import DeepLabV3
 from evo_qnas.networks.models.layers import inverted_residual
 from evo_qnas.networks.models.teachers import InvertedResidualClassifier
@@ -80,11 +87,22 @@ def test_no_weights_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_built_is_said_as_by_building() -> None:
     shape = BlockShape(name="b", inputs=(8, 6, 6), outputs=(8, 6, 6))
     wrong = Operator(label="wrong", builder=lambda _shape: nn.Conv2d(8, 9, 1), parameters={})
-    with pytest.raises(NetworkError, match=r"'wrong' gives \(9, 6, 6\) for block 'b', which needs \(8, 6, 6\)"):
-        candidate_labels([wrong], shape)
     failing = Operator(label="failing", builder=lambda _shape: nn.Conv2d(7, 8, 1), parameters={})
-    with pytest.raises(NetworkError, match="'failing' cannot be built for block 'b'"):
-        candidate_labels([failing], shape)
+    silent = Operator(label="silent", builder=lambda _shape: None, parameters={})
+    saying = Operator(label="saying", builder=lambda _shape: Misfit("it is Monday"), parameters={})
+    plain = Operator(label="plain", builder=lambda _shape: nn.Conv2d(8, 8, 1), parameters={})
+    found = misfits([wrong, failing, silent, saying, plain], shape)
+    assert found["wrong"] == Misfit(
+        "operator 'wrong' gives (9, 6, 6) for block 'b', which needs (8, 6, 6)", broken=True
+    )
+    failed = found["failing"]
+    assert failed is not None
+    assert failed.broken
+    assert failed.reason.startswith("operator 'failing' cannot be built for block 'b'")
+    assert found["silent"] == Misfit("its card says that it does not fit")
+    assert found["saying"] == Misfit("it is Monday")
+    assert found["plain"] is None
+    assert candidate_labels([wrong, failing, silent, saying, plain], shape) == ("plain",)
 
 
 PYTHON_CARD = """

@@ -39,7 +39,7 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     ]
     network = build_network(context, choices)
     network.layers[2].scale.theta.data += 0.1
-    size = costs_of(network.layers, network.quantizers, 8).size_bytes
+    size = costs_of(network, 8).size_bytes
     entry = {
         "blocks": [choice.to_dict() for choice in choices],
         "metric": accuracy(network, context.splits.test),

@@ -52,7 +52,7 @@ def test_the_packed_tensors_of_the_file_are_size_bytes(tmp_path: Path, seed: int
     network, _ = random_network(seed)
     path = written(network, tmp_path)
     sizes = file_sizes(path)
-    assert sizes.packed == counted(path) == costs_of(network.layers, network.quantizers, 8).size_bytes
+    assert sizes.packed == counted(path) == costs_of(network, 8).size_bytes
     assert sizes.file == path.stat().st_size == sizes.packed + sizes.constants + sizes.graph
     assert len(gzip.compress(path.read_bytes(), 9, mtime=0)) == sizes.compressed
 
@@ -131,7 +131,7 @@ GOOD = {
     ids=["agreement", "metric", "kernels", "reference", "size"],
 )
 def test_every_check_fails_with_one_sentence(small: QuantizedNetwork, changes: dict[str, Any], text: str) -> None:
-    size = costs_of(small.layers, small.quantizers, 8).size_bytes
+    size = costs_of(small, 8).size_bytes
 
     def sentences(**changes: Any) -> list[str]:
         entry = {**GOOD, "packed_bytes": size, **changes}

@@ -120,7 +120,7 @@ def test_the_entry_compares_pixels(upsample: bool, tmp_path: Path) -> None:
     assert entry["float_agreement"] > 0.98
     assert entry["reference_equal"] is True
     assert entry["logits"] == [5, *SIZE] if upsample else [5, 12, 20]
-    assert entry["packed_bytes"] == costs_of(network.layers, network.quantizers, 8).size_bytes
+    assert entry["packed_bytes"] == costs_of(network, 8).size_bytes
     assert not [text for text in entry["failures"] if "agreement" not in text]
     dimensions = onnx.load(path).graph.output[0].type.tensor_type.shape.dim
     assert [d.dim_value for d in dimensions[1:]] == entry["logits"]

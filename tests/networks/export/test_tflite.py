@@ -240,7 +240,7 @@ def test_the_teacher_gives_torchs_answers(
     assert entry["failures"] == []
     assert entry["integer_convolutions"] == entry["convolutions"] == 11
     assert entry["agreement"] > 0.97
-    assert entry["packed_bytes"] == costs_of(network.layers, network.quantizers, 8).size_bytes
+    assert entry["packed_bytes"] == costs_of(network, 8).size_bytes
     assert entry["file_bytes"] == path.stat().st_size > entry["compressed_bytes"]
     assert (entry["latency_ms"] is None) == (weight != 8)
 

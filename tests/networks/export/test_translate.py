@@ -1,15 +1,18 @@
 """The ONNX file: kernels, packed weights, moved codes, float operations, refusals."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from torch import nn
+from onnx import parser
+from torch import fx, nn
 from torch.nn import functional
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.export.onnx import fallback
 from evo_qnas.networks.export.onnx.builder import DOMAIN, GraphBuilder
 from evo_qnas.networks.export.onnx.packed import unpack_function, weight_codes
 from evo_qnas.networks.export.onnx.sessions import kernels, open_session, optimized_operations
@@ -267,27 +270,71 @@ def test_an_uncalibrated_network_is_refused() -> None:
         to_onnx(network)
 
 
-class _Sorted(nn.Module):
+class _Kth(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cumsum(x, 1)
+        return torch.kthvalue(x, 2, 1)[0]
+
+
+class _Chosen(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.roll(1)
 
 
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        (_Sorted(), r"aten\.cumsum.* has no ONNX translation here"),
-        (nn.GELU(approximate="tanh"), "approximated GELU"),
-        (nn.AdaptiveAvgPool2d(3), "only whole shares"),
-        (nn.AvgPool2d(2, divisor_override=3), "divides by 3"),
-        (nn.ConstantPad2d(1, 1.2345), "pads with 1.2345, which is no code of its input"),
-        (nn.CircularPad2d(1), "padding mode 'circular'"),
+        (
+            _Kth(),
+            r"aten\.kthvalue\.default \(kthvalue, test_translate\.py:\d+\) has no ONNX translation here; .*pip install",
+        ),
+        (_Chosen(), "rolls a tensor as one row of values: name the axes"),
     ],
-    ids=["unknown", "gelu", "shares", "divisor", "filling", "circular"],
+    ids=["unknown", "row"],
 )
-def test_what_cannot_be_exported_is_named(module: nn.Module, text: str) -> None:
+def test_what_cannot_be_exported_is_named(module: nn.Module, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fallback, "find_spec", lambda _name: None)
     sample = torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
     with pytest.raises(NetworkError, match=text):
         to_onnx(quantized(nn.Sequential(nn.Conv2d(2, 4, 1), module), sample))
+
+
+def test_an_unknown_operation_is_taken_over_from_torchs_exporter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model of the operation alone, as the exporter would make it, becomes a part of the file."""
+
+    def exported(_node: fx.Node, _sources: list[fx.Node]) -> Any:
+        return parser.parse_model(
+            """
+            <ir_version: 8, opset_import: ["": 18]>
+            one (float[n, 4, 8, 8] x) => (float[n, 8, 8] values, int64[n, 8, 8] places) <int64[1] k = {2}>
+            {
+                sorted, all = TopK <axis = 1, largest = 0> (x, k)
+                last = Constant <value = int64 {1}> ()
+                values = Gather <axis = 1> (sorted, last)
+                places = Gather <axis = 1> (all, last)
+            }
+            """
+        )
+
+    monkeypatch.setattr(fallback, "find_spec", lambda name: name)
+    monkeypatch.setattr(fallback, "_exported", exported)
+    sample = torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    network = quantized(nn.Sequential(nn.Conv2d(2, 4, 1), _Kth()), sample)
+    assert torch.equal(in_runtime(written(network, tmp_path), sample), run_in_integers(network, sample))
+
+
+def test_torchs_exporter_gives_what_no_table_has(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra onnx-fallback: pip install 'evo-qnas[onnx-fallback]'")
+
+    class Arsinh(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.asinh(x)
+
+    sample = torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    network = quantized(nn.Sequential(nn.Conv2d(2, 4, 1), Arsinh()), sample)
+    apart = (in_runtime(written(network, tmp_path), sample) - run_in_integers(network, sample)).abs()
+    assert float(apart.max()) <= 2.001 * float(network.quantizers[-1].scale().detach())
 
 
 def test_random_networks_agree_with_torch(tmp_path: Path) -> None:

@@ -115,12 +115,12 @@ def test_the_size_of_a_network_is_what_it_stores(teacher: nn.Module, images: tor
     for weight in (2, 3, 8):
         network = calibrated(teacher, images, weight, 8)
         stored = sum(tensor.numel() * tensor.element_size() for tensor in network.stored().values())
-        assert costs_of(network.layers, network.quantizers, 8).size_bytes == stored
+        assert costs_of(network, 8).size_bytes == stored
 
 
 def test_costs_of_blocks_and_fixed_part_add_up(teacher: nn.Module, images: torch.Tensor) -> None:
     network = calibrated(teacher, images, 4, 6)
-    whole = costs_of(network.layers, network.quantizers, 6)
+    whole = costs_of(network, 6)
     fixed = fixed_costs(teacher, images[:2], BLOCKS, EIGHT)
     parts = []
     for name in BLOCKS:
@@ -128,7 +128,7 @@ def test_costs_of_blocks_and_fixed_part_add_up(teacher: nn.Module, images: torch
         block = quantize(
             teacher.get_submodule(name), torch.zeros(2, *shape), Policy(fixed=Bits(weight=4, activation=6))
         )
-        parts.append(costs_of(block.layers, block.quantizers[1:], 6))
+        parts.append(costs_of(block, 6, image=False))
     assert fixed.size_bytes + sum(part.size_bytes for part in parts) == whole.size_bytes
     assert fixed.macs + sum(part.macs for part in parts) == whole.macs
 
@@ -139,7 +139,7 @@ def test_costs_of_one_layer_by_hand() -> None:
     network = quantize(module, torch.zeros(2, 6, 4, 4), Policy(fixed=Bits(weight=3, activation=5)))
     assert layer_bytes(network.layers[0]) == 21 + 24 + 24
     assert network.layers[0].macs == 9 * 6 * 16
-    costs = costs_of(network.layers, network.quantizers[1:], 5)
+    costs = costs_of(network, 5, image=False)
     assert costs.bit_operations == 9 * 6 * 16 * 3 * 5
     assert costs.size_bytes == 69 + 5
 
@@ -171,7 +171,7 @@ def test_an_output_that_is_read_twice_is_quantized_before_both() -> None:
     network.calibrate([torch.randn(16, 2, 4, 4, generator=torch.Generator().manual_seed(0))])
 
 
-class _Dynamic(nn.Module):
+class _Derived(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(2, 2, 1, 1))
@@ -180,9 +180,22 @@ class _Dynamic(nn.Module):
         return nn.functional.conv2d(x, self.weight * 2)
 
 
-def test_weights_made_on_the_fly_are_refused() -> None:
-    with pytest.raises(NetworkError, match="computed while the network runs"):
-        quantize(_Dynamic(), torch.zeros(2, 2, 4, 4), Policy(fixed=EIGHT))
+def test_weights_derived_from_parameters_are_folded() -> None:
+    network = quantize(_Derived(), torch.zeros(2, 2, 4, 4), Policy(fixed=EIGHT))
+    assert torch.equal(network.layers[0].weight, torch.full((2, 2, 1, 1), 2.0))
+    assert not network.float_parts
+
+
+class _OfInput(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(x, x.mean(dim=(0, 2, 3)).view(1, 2, 1, 1))
+
+
+def test_weights_that_depend_on_the_input_are_no_layer() -> None:
+    """An operation of two activations, each with its quantizer."""
+    network = quantize(_OfInput(), torch.zeros(2, 2, 4, 4), Policy(fixed=EIGHT))
+    assert not network.layers
+    assert [quantizer.name for quantizer in network.quantizers] == ["image", "mean", "conv2d"]
 
 
 class _Branches(nn.Module):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from evo_qnas.data import IGNORE, Augmentation, Images, Splits
+from evo_qnas.data import IGNORE, Augmentation, Examples, Splits
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.models.teachers import InvertedResidualClassifier
 from evo_qnas.networks.tasks.base import TASKS, Task
@@ -42,7 +42,7 @@ class TestClassification(TaskContract):
             torch.manual_seed(7)
             return InvertedResidualClassifier(channels=1, classes=4, stem=8, stages=STAGES, head=16)
 
-    def perfect(self, data: Images) -> nn.Module:
+    def perfect(self, data: Examples) -> nn.Module:
         return Recite(functional.one_hot(data.labels, 4).float())
 
 
@@ -67,7 +67,7 @@ class TestSegmentation(TaskContract):
     def make_network(self) -> nn.Module:
         return small()
 
-    def perfect(self, data: Images) -> nn.Module:
+    def perfect(self, data: Examples) -> nn.Module:
         known = torch.where(data.labels == IGNORE, 0, data.labels).long()
         return Recite(functional.one_hot(known, 3).permute(0, 3, 1, 2).float())
 

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from evo_qnas import registry
-from evo_qnas.data import Images, Splits
+from evo_qnas.data import Examples, Splits
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.candidates.blocks import find_blocks
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
-from evo_qnas.networks.integer.reference import in_integers
+from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.models.layers import conv_bn, inverted_residual
 from evo_qnas.networks.quantization.quantize import Bits
 from evo_qnas.networks.scoring.in_context import score_in_context, teacher_outputs
@@ -74,7 +74,7 @@ class TestRegression(TaskContract):
     def make_network(self) -> nn.Module:
         return make_teacher()
 
-    def perfect(self, data: Images) -> nn.Module:
+    def perfect(self, data: Examples) -> nn.Module:
         known = {round(float(image.sum()), 3): label for image, label in zip(data.pixels, data.labels, strict=True)}
 
         class Table(nn.Module):
@@ -120,7 +120,7 @@ def test_a_regression_goes_from_its_teacher_to_integers() -> None:
     network = assemble_quantized(teacher, {"1": candidate}, {"1": coarse}, coarse, splits.train.pixels)
     rough = task.metric(network, splits.test)
     finetune(network, teacher, splits.train, TUNING, task=task, watched=splits.search, seed=2)
-    deployed = in_integers(network, splits.test.take(slice(0, 1))[0])
+    deployed = InIntegers(network)
     outcomes = task.outcomes(deployed, splits.test)
     tuned = task.metric_of(outcomes)
     assert tuned < rough

@@ -88,5 +88,5 @@ def test_outcomes_of_other_images_are_not_paired() -> None:
     found = SEGMENTATION.outcomes(Echo(), halves(6, torch.ones(6, dtype=torch.bool)))
     with pytest.raises(NetworkError, match=r"other images or classes cannot be paired: \(6, 2, 3\) and \(5, 2, 3\)"):
         SEGMENTATION.difference(found, found[:5], seed=0)[1]
-    with pytest.raises(NetworkError, match="at least one image"):
+    with pytest.raises(NetworkError, match="at least one example"):
         SEGMENTATION.outcomes(Echo(), halves(0, torch.ones(0, dtype=torch.bool)))

@@ -89,8 +89,8 @@ def test_an_assembled_network_has_the_refined_codes_and_their_outputs_statistics
         wanted = tensors[f"{index:03d}.deviation"]
         assert torch.allclose(mean, tensors[f"{index:03d}.mean"], atol=0.02 * float(wanted.max()))
         assert torch.allclose(deviation, wanted, rtol=0.05, atol=0.02 * float(wanted.max()))
-    raw = quantize(teacher, images[:2], Policy(fixed=EIGHT))
-    take_refined([layer for layer in raw.layers if layer.name in {each.name for each in layers}], tensors)
+    raw = quantize(teacher, images[:2], Policy(fixed=EIGHT, blocks={BLOCK: EIGHT}))
+    take_refined(raw, tensors, block=BLOCK)
     steps = [layer.scale() for layer in raw.layers if layer.kept is not None]
     assert any(not torch.allclose(one, layer.scale(), rtol=0.02) for one, layer in zip(steps, layers, strict=True))
 
@@ -134,4 +134,4 @@ def test_refined_weights_of_another_block_are_refused(teacher: nn.Module, images
     settings = Refinement(steps=1, batch_size=8, learning_rate=1e-3, step_learning_rate=1e-3)
     (tensors,) = refined(teacher, images, [2], settings).values()
     with pytest.raises(NetworkError, match=r"'002\.bias' has the shape \(12,\), the block needs \(8,\): delete"):
-        take_refined(other.layers, tensors)
+        take_refined(other, tensors)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from evo_qnas.data import Images, Splits
+from evo_qnas.data import Examples, Splits
 from evo_qnas.data.augment import shift
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.tasks.base import Outcomes, Task, outcomes_of
@@ -71,10 +71,10 @@ class Regression(Task):
     def agreement(self, outputs: Any, other: Any) -> torch.Tensor:
         return (outputs - other).abs()[:, 0] < 0.5
 
-    def outcomes(self, network: nn.Module, data: Images) -> Outcomes:
+    def outcomes(self, network: nn.Module, data: Examples) -> Outcomes:
         return outcomes_of(network, data, lambda outputs, targets: (outputs[:, 0] - targets).square())
 
-    def metric(self, network: nn.Module, data: Images) -> float:
+    def metric(self, network: nn.Module, data: Examples) -> float:
         return self.metric_of(self.outcomes(network, data))
 
     def metric_of(self, outcomes: Outcomes) -> float:

@@ -39,14 +39,12 @@ class Centred:
     @property
     def codes(self) -> Array:
         """The codes, float32."""
-        codes: Array = self.integers.numpy() + _F(self.zero)
-        return codes
+        return np.asarray(self.integers.numpy() + _F(self.zero))
 
     @property
     def floats(self) -> Array:
         """The values that the codes stand for, float32."""
-        values: Array = self.integers.numpy() * self.scale
-        return values
+        return np.asarray(self.integers.numpy() * self.scale)
 
     @property
     def largest(self) -> int:
@@ -61,17 +59,32 @@ class Unrounded(ABC):
     def codes(self, scale: np.float32, zero: int) -> Array:
         """Unlimited codes, whole numbers in float32, for an output scale and zero point."""
 
+    @abstractmethod
+    def floats(self) -> Array:
+        """The values before they are rounded, float32."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
 class Reals(Unrounded):
-    """Floats: QuantizeLinear."""
+    """Floats: QuantizeLinear.
+
+    Attributes:
+        values: float32.
+        exact: every runtime has the same floats; False where they come from an operation in floats, whose last bits
+            are each runtime's own.
+    """
 
     values: Array
+    exact: bool = True
+
+    def floats(self) -> Array:
+        """The values."""
+        return self.values
 
     def codes(self, scale: np.float32, zero: int) -> Array:
         """`round(x / scale) + zero`."""
-        return rounded(self.values.astype(_F, copy=False) / scale) + _F(zero)
+        return np.asarray(rounded(self.values.astype(_F, copy=False) / scale) + _F(zero))
 
 
 @final
@@ -81,6 +94,11 @@ class Sums(Unrounded):
 
     integers: Array
     scales: Array
+
+    def floats(self) -> Array:
+        """Sums times scales."""
+        values: Array = self.integers.astype(_F, copy=False) * self.scales
+        return values
 
     def codes(self, scale: np.float32, zero: int) -> Array:
         """`round(float32(sum) * (scales / scale)) + zero`."""
@@ -96,6 +114,11 @@ class Mean(Unrounded):
     scale: np.float32
     count: int
 
+    def floats(self) -> Array:
+        """Sums times the input's scale, divided by their count."""
+        values: Array = self.integers.astype(_F) * (self.scale / _F(self.count))
+        return values
+
     def codes(self, scale: np.float32, zero: int) -> Array:
         """`round(float32(sum) * (input scale / (scale * count))) + zero`."""
         factor = self.scale / (scale * _F(self.count))
@@ -109,6 +132,11 @@ class Total(Unrounded):
 
     first: Centred
     second: Centred
+
+    def floats(self) -> Array:
+        """The sum of both in floats."""
+        values: Array = self.first.floats + self.second.floats
+        return values
 
     def codes(self, scale: np.float32, zero: int) -> Array:
         """`round(a * ra + (b * rb + fixed))` with `fixed = zero - (za * ra + zb * rb)`; additions are fused."""
@@ -125,6 +153,10 @@ class Joined(Unrounded):
 
     parts: tuple[Centred, ...]
     axis: int
+
+    def floats(self) -> Array:
+        """The floats of all parts."""
+        return np.concatenate([part.floats for part in self.parts], axis=self.axis)
 
     def codes(self, scale: np.float32, zero: int) -> Array:
         """Each part to floats and back; codes of the very same scale and zero point stay."""
@@ -150,6 +182,17 @@ class Pending:
         ends = [float(np.clip(end, low, high)) for end in (self.low, self.high)]
         return Pending(self.source, ends[0], ends[1], self.shape)
 
+    @property
+    def exact(self) -> bool:
+        """False where the result comes from floats that each runtime computes in its own way."""
+        return not isinstance(self.source, Reals) or self.source.exact
+
+    @property
+    def floats(self) -> Array:
+        """The values before they are rounded, within the limits and in the final shape."""
+        values: Array = np.clip(self.source.floats(), _F(self.low), _F(self.high))
+        return values if self.shape is None else values.reshape(self.shape)
+
 
 def pending(value: Any) -> Pending:
     """A result that waits for a quantizer; codes that are quantized anew become floats first."""
@@ -161,8 +204,7 @@ def pending(value: Any) -> Pending:
 
 def rounded(values: Any) -> Array:
     """Rounded half to even; float32."""
-    result: Array = np.rint(values)
-    return result
+    return np.asarray(np.rint(values))
 
 
 def _fused(factor: np.float32, values: Any, added: Any) -> Any:

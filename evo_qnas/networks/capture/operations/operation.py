@@ -12,8 +12,9 @@ from evo_qnas.errors import NetworkError
 
 ATEN = torch.ops.aten
 
-# From a node and its arguments in the operation's order, defaults filled in, to what the node gives. Quantized tensors
-# are `Centred`, results that wait for their quantizer `Pending`, everything else is as it stands in the graph.
+# From a node and its arguments in the operation's order, defaults filled in, to what the node gives: None where these
+# arguments have no integer kernel. Quantized tensors are `Centred`, results that wait for their quantizer `Pending`,
+# other tensors are torch's, everything else is as it stands in the graph.
 Integer = Callable[[fx.Node, Sequence[Any]], Any]
 
 
@@ -23,6 +24,9 @@ class Role(Enum):
 
     Attributes:
         CONVOLUTION: a layer with integer weights, outputs first; channels of its maps are the second axis.
+        TRANSPOSED_CONVOLUTION: a layer with integer weights, which quantized layers keep outputs first too; channels of
+            its maps are the second axis.
+        EMBEDDING: a layer whose integer rows are chosen by integers; channels are the last axis.
         LINEAR: a layer with integer weights; channels are the last axis.
         NORMALIZATION: folded into the convolution before it where that is its only reader.
         ACTIVATION: cuts values to limits, which the quantizer behind it takes over.
@@ -35,6 +39,8 @@ class Role(Enum):
     """
 
     CONVOLUTION = "convolution"
+    TRANSPOSED_CONVOLUTION = "transposed convolution"
+    EMBEDDING = "embedding"
     LINEAR = "linear"
     NORMALIZATION = "normalization"
     ACTIVATION = "activation"
@@ -59,8 +65,11 @@ class Operation:
         limits: of an activation, the values to which a node cuts its input.
         copies: a layout operation makes a tensor of its own; False where it only looks at one in another shape.
         resizes: changes the size of maps; at the very end of a network it stays outside, on floats.
-        integer: what it does in integers; None where it has no integer kernel. A layout operation without one works on
-            the codes as on any numbers.
+        integer: what it does in integers; where it is None, or gives None, torch computes the operation in float32
+            between quantizers. A layout operation without one works on the codes as on any numbers.
+        float_arguments: positions of arguments that are read in floats: what only leads there gets no quantizer, see
+            `stays_in_floats`.
+        passes: a function of each value on whose way to a float argument no quantizer stands.
         translations: by name of a runtime, for operations that the runtime's own tables lack. A layout operation takes
             (builder, codes, node, arguments) and gives codes as the runtime's layout table does; others take
             (builder, node, arguments) as its table of operations.
@@ -74,6 +83,8 @@ class Operation:
     copies: bool = True
     resizes: bool = False
     integer: Integer | None = None
+    float_arguments: tuple[int, ...] = ()
+    passes: bool = False
     translations: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -97,6 +108,17 @@ def arguments_of(node: fx.Node) -> list[Any]:
     return arguments
 
 
-def no_integer_kernel(node: fx.Node) -> NetworkError:
-    """The error of a node that has no meaning in integers."""
-    return NetworkError(f"{node.target} ({node.name}) has no integer kernel in the reference")
+def declare(name: str, role: Role, *overloads: Any, **settings: Any) -> Operation:
+    """An operation with the overloads that write in place beside their plain ones, where ATen has them.
+
+    Example:
+        >>> declare("silu", Role.FUNCTION, ATEN.silu.default).plain
+        {<OpOverload(op='aten.silu_', overload='default')>: <OpOverload(op='aten.silu', overload='default')>}
+    """
+    plain = {}
+    for overload in overloads:
+        packet = getattr(ATEN, f"{overload._schema.name.split('::')[1]}_", None)
+        in_place = None if packet is None else getattr(packet, overload._overloadname, None)
+        if in_place is not None:
+            plain[in_place] = overload
+    return Operation(name=name, role=role, overloads=(*overloads, *plain), plain=plain, **settings)

@@ -6,25 +6,31 @@ from typing import Any
 from torch import fx
 
 from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals
-from evo_qnas.networks.capture.operations.operation import ATEN, Operation, Role, no_integer_kernel
+from evo_qnas.networks.capture.operations.operation import ATEN, Role, declare
 from evo_qnas.networks.capture.operations.upsampling import bilinear
 
 
-def _bilinear(node: fx.Node, arguments: Sequence[Any]) -> Pending:
+def _bilinear(node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
     source, corners = arguments[0], bool(arguments[2])
     if not isinstance(source, Centred):
-        raise no_integer_kernel(node)
+        return None
     height, width = node.meta["val"].shape[2:]
     return Pending(Reals(bilinear(source.floats, (int(height), int(width)), corners=corners)))
 
 
-UPSAMPLE_NEAREST2D = Operation(
-    name="upsample_nearest2d", role=Role.LAYOUT, overloads=(ATEN.upsample_nearest2d.vec,), resizes=True
+UPSAMPLE_NEAREST2D = declare("upsample_nearest2d", Role.LAYOUT, ATEN.upsample_nearest2d.vec, resizes=True)
+UPSAMPLE_NEAREST1D = declare("upsample_nearest1d", Role.LAYOUT, ATEN.upsample_nearest1d.vec)
+UPSAMPLE_NEAREST_EXACT = declare(
+    "upsample_nearest_exact",
+    Role.LAYOUT,
+    ATEN._upsample_nearest_exact2d.vec,
+    ATEN._upsample_nearest_exact1d.vec,
 )
-UPSAMPLE_BILINEAR2D = Operation(
-    name="upsample_bilinear2d",
-    role=Role.RESIZE,
-    overloads=(ATEN.upsample_bilinear2d.vec,),
-    resizes=True,
-    integer=_bilinear,
+UPSAMPLE_BILINEAR2D = declare(
+    "upsample_bilinear2d", Role.RESIZE, ATEN.upsample_bilinear2d.vec, resizes=True, integer=_bilinear
+)
+UPSAMPLE_LINEAR1D = declare("upsample_linear1d", Role.RESIZE, ATEN.upsample_linear1d.vec)
+UPSAMPLE_BICUBIC2D = declare("upsample_bicubic2d", Role.RESIZE, ATEN.upsample_bicubic2d.vec)
+UPSAMPLE_ANTIALIASED = declare(
+    "upsample_antialiased", Role.RESIZE, ATEN._upsample_bilinear2d_aa.vec, ATEN._upsample_bicubic2d_aa.vec
 )

@@ -1,7 +1,8 @@
 """Arguments, shapes and results of nodes of a captured graph, as runtimes ask for them."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from torch import fx
@@ -27,8 +28,8 @@ def not_quantized(node: fx.Node) -> NetworkError:
 
 
 def gives_tensor(node: fx.Node) -> bool:
-    """True where a node is a function that gives a tensor."""
-    return node.op == "call_function" and isinstance(node.meta.get("val"), torch.Tensor)
+    """True where a node is a function that gives a tensor, or several."""
+    return node.op == "call_function" and isinstance(node.meta.get("val"), (torch.Tensor, tuple, list))
 
 
 def result_of(node: fx.Node) -> fx.Node:
@@ -91,6 +92,41 @@ def mean_axes(axes: Sequence[int] | None, rank: int) -> list[int]:
         ([2, 3], [0, 1])
     """
     return sorted(int(axis) % rank for axis in (axes if axes is not None else range(rank)))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The window of a pooling, a number for each axis of the maps."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    def beyond(self, before: Sequence[int], after: Sequence[int]) -> list[int]:
+        """How far the last window of each axis reaches behind the padding, as it may in ceil mode.
+
+        Args:
+            before: size of the maps.
+            after: number of windows.
+        """
+        places = range(len(self.kernel))
+        reach = [(after[i] - 1) * self.stride[i] + self.dilation[i] * (self.kernel[i] - 1) + 1 for i in places]
+        return [max(0, reach[i] - before[i] - 2 * self.padding[i]) for i in places]
+
+
+def window(node: fx.Node, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> Window:
+    """The window of a pooling node, whose arguments are numbers or lists of them; no stride is that of the kernel."""
+    axes = len(node.args[0].meta["val"].shape) - 2  # type: ignore[union-attr]  # a pooling takes a tensor
+
+    def numbers(value: Any) -> tuple[int, ...]:
+        values = [int(v) for v in value] if isinstance(value, (list, tuple)) else [int(value)]
+        return tuple(values if len(values) == axes else values * axes)
+
+    return Window(
+        kernel=numbers(kernel), stride=numbers(stride or kernel), padding=numbers(padding), dilation=numbers(dilation)
+    )
 
 
 def adaptive_kernel(node: fx.Node, source: Sequence[int], result: Sequence[int]) -> list[int]:

@@ -7,7 +7,6 @@ from typing import Any, final
 import torch
 from torch import fx
 
-from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
@@ -54,14 +53,7 @@ def padding_of(node: fx.Node, arguments: Sequence[Any]) -> Padding:
     )
 
 
-def padding_code(quantizer: ActivationQuantizer, filling: float, node: fx.Node) -> int:
-    """The code that stands for a padding value.
-
-    Raises:
-        NetworkError: the value lies between two codes.
-    """
+def padding_code(quantizer: ActivationQuantizer, filling: float) -> int:
+    """The code nearest to a padding value."""
     with torch.no_grad():
-        value = torch.tensor([filling])
-        if not torch.allclose(quantizer(value), value, rtol=1e-6, atol=0.0):
-            raise NetworkError(f"{node.name} pads with {filling}, which is no code of its input: pad with 0")
-        return int(quantizer.codes(value))
+        return int(quantizer.codes(torch.tensor([filling])))

@@ -1,5 +1,6 @@
 """Building an ONNX graph node by node: constants of equal content are stored once, names are short."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, final
 
 import numpy as np
@@ -19,7 +20,7 @@ class GraphBuilder:
         nodes: in the order in which they were added.
         constants: by name.
         operations: the operation that gives each tensor.
-        signature: names, element types and shapes of one image (or map) of inputs and outputs.
+        signature: names, element types and shapes of inputs and outputs, `n` for a batch of any size.
         notes: texts that the model carries.
     """
 
@@ -27,7 +28,7 @@ class GraphBuilder:
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
         self.operations: dict[str, str] = {}
-        self.signature: dict[Side, list[tuple[str, str, tuple[int, ...]]]] = {"input": [], "output": []}
+        self.signature: dict[Side, list[tuple[str, str, tuple[int | str, ...]]]] = {"input": [], "output": []}
         self.notes: dict[str, str] = {}
         self._shared: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0
@@ -57,17 +58,50 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(operation, inputs, [output], domain=domain, **attributes))
         return output
 
-    def expose(self, side: Side, name: str, kind: str, shape: tuple[int, ...]) -> str:
-        """Makes a tensor an input or output of any batch size; gives its name.
+    def several(self, operation: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        """Adds a node with several outputs; gives their names."""
+        from onnx import helper
+
+        names = [f"v{self._count + index}" for index in range(outputs)]
+        self._count += outputs
+        self.operations |= dict.fromkeys(names, operation)
+        self.nodes.append(helper.make_node(operation, inputs, names, **attributes))
+        return names
+
+    def copied(self, entry: Any, names: Mapping[str, str]) -> dict[str, str]:
+        """Adds a copy of a node of another graph; gives the names of its outputs here by those there.
+
+        Args:
+            entry: without sub-graphs.
+            names: of its inputs here, by those there.
+        """
+        from onnx import NodeProto
+
+        copy = NodeProto()
+        copy.CopyFrom(entry)
+        outputs = {name: f"v{self._count + place}" for place, name in enumerate(entry.output) if name}
+        self._count += len(entry.output)
+        copy.input[:] = [names[name] for name in entry.input]
+        copy.output[:] = [outputs.get(name, "") for name in entry.output]
+        copy.name = ""
+        self.operations |= dict.fromkeys(outputs.values(), entry.op_type)
+        self.nodes.append(copy)
+        return outputs
+
+    def expose(self, side: Side, name: str, kind: str, shape: tuple[int, ...], *, batch: int | str | None = "n") -> str:
+        """Makes a tensor an input or output, of any batch size where it has the first axis `n`; gives its name.
 
         Args:
             side: which of the two.
             name: of the tensor.
             kind: `FLOAT` or `UINT8`.
             shape: without the batch.
+            batch: size of the first axis, or its name; None where the tensor has no axes.
         """
         if all(known != name for known, _, _ in self.signature[side]):
-            self.signature[side].append((name, kind, shape))
+            first = () if batch is None else (batch,)
+            rest = (f"{name}_{axis}" if size < 0 else size for axis, size in enumerate(shape))
+            self.signature[side].append((name, kind, (*first, *rest)))
         return name
 
     def rename(self, old: str, new: str) -> None:
@@ -89,7 +123,7 @@ class GraphBuilder:
 
         signature = {
             side: [
-                helper.make_tensor_value_info(name, TensorProto.DataType.Value(kind), ["n", *shape])
+                helper.make_tensor_value_info(name, TensorProto.DataType.Value(kind), list(shape))
                 for name, kind, shape in tensors
             ]
             for side, tensors in self.signature.items()

@@ -7,18 +7,22 @@ from evo_qnas.networks.quantization.packing import pack
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
 UNPACK = "Unpack"
+# Between signed codes of 8 bits and those without sign.
+OFFSET = 128
 
 
 def weight_codes(builder: GraphBuilder, layer: QuantizedLayer) -> str:
     """Adds a layer's weight codes; gives the name of the int8 tensor (out, ...).
 
-    8-bit codes are stored as they are; fewer bits as `pack` packs them, with an `Unpack` node behind them.
+    8-bit codes are stored as they are, from 0 where several nodes read them; fewer bits as `pack` packs them, with an
+    `Unpack` node behind them.
     """
-    codes = layer.weight_codes()
+    codes, name = layer.weight_codes(), f"{layer.owner.name}.codes"
+    if layer.bits == 8 and is_read_often(layer):
+        return builder.stored(name, (codes.numpy(force=True) + OFFSET).astype("uint8"))
     if layer.bits == 8:
-        return builder.stored(f"{layer.name}.codes", codes.numpy(force=True).astype("int8"))
-    stream = pack(codes, layer.bits).numpy()[:, None]
-    packed = builder.stored(f"{layer.name}.codes", stream)
+        return builder.stored(name, codes.numpy(force=True).astype("int8"))
+    packed = builder.stored(name, pack(codes, layer.bits).numpy()[:, None])
     values = [[2**bit] for bit in range(layer.bits - 1, -1, -1)]
     values[0] = [-values[0][0]]
     return builder.node(
@@ -28,6 +32,15 @@ def weight_codes(builder: GraphBuilder, layer: QuantizedLayer) -> str:
         builder.constant(tuple(codes.shape), "int64"),
         domain=DOMAIN,
     )
+
+
+def is_read_often(layer: QuantizedLayer) -> bool:
+    """True where several nodes of a file read the weights of a layer.
+
+    ONNX Runtime rewrites signed 8-bit weights on processors without VNNI, which fails where two nodes share them;
+    weights without sign it leaves.
+    """
+    return layer.shared or layer.calls > 1
 
 
 def unpack_function() -> Any:

@@ -1,19 +1,21 @@
 """A graph of codes in the making: quantizers, layers, and the floats between them."""
 
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from torch import fx
 
 from evo_qnas.networks.capture.graph import LINEAR, limits_of
+from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.export.common.arguments import (
     convolution_arguments,
     narrowed_limits,
+    pair,
     static_shape,
 )
 from evo_qnas.networks.export.common.codes import code_limits
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
-from evo_qnas.networks.export.onnx.packed import weight_codes
+from evo_qnas.networks.export.onnx.packed import OFFSET, is_read_often, weight_codes
 from evo_qnas.networks.export.onnx.values import Floats, UInt8Codes, Value
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
@@ -87,9 +89,8 @@ class QuantizedGraph:
     def layer(self, node: fx.Node, layer: QuantizedLayer, source: UInt8Codes) -> Floats:
         """A convolution or linear layer on codes, with integer constants behind DequantizeLinear."""
         builder = self.builder
-        scale = builder.stored(f"{layer.name}.scale", layer.scale().detach().numpy(force=True))
-        zeros = self._zeros(layer)
-        inputs = [builder.node("DequantizeLinear", weight_codes(builder, layer), scale, zeros, axis=0)]
+        weights, scale = self._weights(layer)
+        inputs = [weights]
         bias = layer.bias_codes()
         if bias is not None:
             codes = builder.stored(f"{layer.name}.bias", bias.numpy(force=True).astype("int32"))
@@ -97,9 +98,51 @@ class QuantizedGraph:
             inputs.append(builder.node("DequantizeLinear", codes, step, axis=0))
         if layer.operation in LINEAR:
             return self._linear(node, layer, source, inputs)
+        if layer.role is Role.TRANSPOSED_CONVOLUTION:
+            return self._transposed(layer, source, inputs)
         strides, pads, dilations, groups = convolution_arguments(layer.weight.shape, layer.arguments)
         name = builder.node(
             "Conv", self.dequantize(source), *inputs, strides=strides, pads=pads, dilations=dilations, group=groups
+        )
+        return Floats(name=name)
+
+    def embedding(self, layer: QuantizedLayer, indices: str) -> Floats:
+        """The chosen rows of a layer's weights, floats."""
+        weights, _ = self._weights(layer)
+        return Floats(name=self.builder.node("Gather", weights, indices, axis=0))
+
+    def _weights(self, layer: QuantizedLayer) -> tuple[str, str]:
+        """Names of the weights, behind DequantizeLinear, and of their scales."""
+        scale = self.builder.stored(f"{layer.owner.name}.scale", layer.scale().detach().numpy(force=True))
+        codes, zeros = weight_codes(self.builder, layer), self._zeros(layer)
+        return self.builder.node("DequantizeLinear", codes, scale, zeros, axis=0), scale
+
+    def _transposed(self, layer: QuantizedLayer, source: UInt8Codes, inputs: list[str]) -> Floats:
+        """ConvTranspose in floats, of weights that are outputs first in the file."""
+        builder = self.builder
+        settings: list[Any] = [*layer.arguments, *(1, 0, 0, 1, 1)[len(layer.arguments) :]]
+        stride, padding, output_padding, groups, dilation = settings
+        count, axes = int(groups), layer.weight.ndim - 2
+        weights, shape = inputs[0], tuple(layer.weight.shape)
+        if count > 1:
+            grouped = (count, shape[0] // count, *shape[1:])
+            weights = builder.node("Reshape", weights, builder.constant(grouped, "int64"))
+            weights = builder.node("Transpose", weights, perm=[0, 2, 1, *range(3, 3 + axes)])
+            joined = (count * shape[1], shape[0] // count, *shape[2:])
+            weights = builder.node("Reshape", weights, builder.constant(joined, "int64"))
+        else:
+            weights = builder.node("Transpose", weights, perm=[1, 0, *range(2, 2 + axes)])
+        strides, pads, extra, dilations = (
+            (pair(given) if axes == 2 else pair(given)[:1]) for given in (stride, padding, output_padding, dilation)
+        )
+        name = builder.node(
+            "ConvTranspose",
+            *(self.dequantize(source), weights, *inputs[1:]),
+            strides=strides,
+            pads=pads * 2,
+            output_padding=extra,
+            dilations=dilations,
+            group=count,
         )
         return Floats(name=name)
 
@@ -109,12 +152,15 @@ class QuantizedGraph:
         ONNX Runtime rewrites 8-bit weights and their zero points on processors without VNNI, which fails on zero
         points that two layers share.
         """
-        zeros = layer.zero_point.numpy(force=True).astype(np.int8)
+        zeros, name = layer.zero_point.numpy(force=True).astype(np.int8), layer.owner.name
+        if layer.bits == 8 and is_read_often(layer):
+            end = "zero_point" if layer.scheme.has_weight_zero_points else "zeros"
+            return self.builder.stored(f"{name}.{end}", (zeros.astype(np.int16) + OFFSET).astype(np.uint8))
         if layer.scheme.has_weight_zero_points:
-            return self.builder.stored(f"{layer.name}.zero_point", zeros)
+            return self.builder.stored(f"{name}.zero_point", zeros)
         if layer.bits < 8:
             return self.builder.constant(zeros, "int8")
-        return self.builder.stored(f"{layer.name}.zeros", zeros)
+        return self.builder.stored(f"{name}.zeros", zeros)
 
     def _linear(self, node: fx.Node, layer: QuantizedLayer, source: UInt8Codes, inputs: list[str]) -> Floats:
         """Gemm, which has an integer kernel for matrices only: other shapes become matrices and back."""

@@ -7,30 +7,39 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import nn
 
 from evo_qnas.files import write_bytes
 from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.export.checks import check_file, failures, stored_bytes
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
-from evo_qnas.networks.export.common.layout import PADS
 from evo_qnas.networks.export.common.parity import equals_reference, float_agreement, other_session, same_logits
 from evo_qnas.networks.export.common.parts import Part
 from evo_qnas.networks.export.onnx.compose import compose
 from evo_qnas.networks.export.onnx.float_model import float_to_onnx
-from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
+from evo_qnas.networks.export.onnx.floats import CASTS, FLOAT_TABLE
 from evo_qnas.networks.export.onnx.idle import idle_model
-from evo_qnas.networks.export.onnx.layout import LAYOUT_TABLE
-from evo_qnas.networks.export.onnx.sessions import kernels, open_session, prepare, run
+from evo_qnas.networks.export.onnx.layout import FILLED_TABLE, LAYOUT_TABLE
+from evo_qnas.networks.export.onnx.sessions import kernels, open_session, prepare, run, run_exposed
 from evo_qnas.networks.export.onnx.sizes import file_sizes
-from evo_qnas.networks.export.onnx.translate import part_to_onnx
+from evo_qnas.networks.export.onnx.translate import names_of_codes, part_to_onnx
 from evo_qnas.networks.export.runtime import BlockRuntime, CheckSettings, Kernels, Tolerance
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
 # Roles that need no table: layers and what folds into them, and numbers.
-_LAYERS = frozenset({Role.CONVOLUTION, Role.LINEAR, Role.NORMALIZATION, Role.ACTIVATION, Role.SHAPE})
+_LAYERS = frozenset(
+    {
+        Role.CONVOLUTION,
+        Role.TRANSPOSED_CONVOLUTION,
+        Role.LINEAR,
+        Role.EMBEDDING,
+        Role.NORMALIZATION,
+        Role.ACTIVATION,
+        Role.SHAPE,
+    }
+)
 
 
 @final
@@ -82,13 +91,26 @@ class OnnxRuntime(BlockRuntime):
         """A session of ONNX Runtime with exact sums, see `open_session`."""
         return open_session(path, threads=threads)
 
-    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-        """The logits of images, computed in batches."""
+    def run(self, session: Any, images: Any) -> Any:
+        """The logits of images, computed in batches; arrays by name where there are several, see `run`."""
         return run(session, images)
+
+    def codes(
+        self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
+    ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
+        """The codes of a file, from a session of a copy of it that has them as outputs.
+
+        None where that session gives other logits than the file's own.
+        """
+        session = open_session(path)
+        feed = {session.get_inputs()[0].name: inputs}
+        codes, outputs = run_exposed(path, names_of_codes(network), feed)
+        plain = session.run(None, feed)
+        return codes if all(map(np.array_equal, plain, outputs)) else None
 
     def translates(self, operation: Operation) -> bool:
         """True for layers, and where a table or the operation itself has a translation."""
-        tables = (FLOAT_TABLE, LAYOUT_TABLE, PADS)
+        tables = (FLOAT_TABLE, LAYOUT_TABLE, FILLED_TABLE, CASTS)
         known = any(overload in table for overload in operation.overloads for table in tables)
         return operation.role in _LAYERS or known or super().translates(operation)
 
@@ -105,7 +127,7 @@ class OnnxRuntime(BlockRuntime):
 
         Beside them: `float_agreement` (with the float network that is trained, see there),
         `default_session` (metric and agreement as a session without `session.x64quantprecision` gives them here),
-        `reference_equal` (bit for bit on random inputs, None where the reference lacks an operation), `constant_bytes`
+        `reference_equal` (bit for bit on random inputs, None where the network computes in floats), `constant_bytes`
         and `graph_bytes` of the file, `logits` (classes and map size that the file gives). `packed_bytes` is counted
         in the file.
         """
@@ -131,7 +153,7 @@ class OnnxRuntime(BlockRuntime):
 
     def details(self, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
         """Rows of what ONNX Runtime's `check` adds."""
-        texts = {True: "bit for bit", False: "no", None: "the reference lacks an operation"}
+        texts = {True: "bit for bit", False: "no", None: "but for operations in floats"}
         rows = [
             ("agreement with the float network of the training", f"{entry['float_agreement']:.2%}"),
             ("equals the integer reference", texts[entry["reference_equal"]]),

@@ -2,12 +2,12 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.runtime import Kernels
@@ -50,12 +50,67 @@ def open_session(path: Path, *, exact: bool = True, threads: int = 1, optimized:
         raise NetworkError(f"ONNX Runtime cannot load {path}: {str(error).splitlines()[0]}") from error
 
 
-def run(session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-    """The logits of images, computed in batches."""
-    parts = [
-        session.run(["logits"], {"image": images[start : start + _BATCH]})[0] for start in range(0, len(images), _BATCH)
-    ]
-    return np.concatenate(parts)
+Given = Shaped[np.ndarray, "..."] | Sequence[Any] | Mapping[str, Any]
+
+
+def run(session: Any, inputs: Given) -> Any:
+    """What a file gives for any number of examples, computed in batches: one array, or arrays by name.
+
+    Args:
+        session: of `open_session`.
+        inputs: an array, one for each input of the file in its order, or arrays by the names of inputs.
+    """
+    entries = session.get_inputs()
+    if not isinstance(inputs, Mapping):
+        each = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+        inputs = {entry.name: array for entry, array in zip(entries, each, strict=True)}
+    feed = {entry.name: np.asarray(inputs[entry.name]) for entry in entries}
+    first = next(entry for entry in entries if entry.shape)
+    fixed, count = first.shape[0], len(feed[first.name])
+    size = fixed if isinstance(fixed, int) else _BATCH
+    batched = {e.name for e in entries if e.shape and e.shape[0] == fixed and len(feed[e.name]) == count}
+    names, pieces = [output.name for output in session.get_outputs()], []
+    for start in range(0, count, size):
+        end = start + size if isinstance(fixed, int) else min(start + size, count)
+        rows = np.minimum(np.arange(start, end), count - 1)
+        part = {name: array[rows] if name in batched else array for name, array in feed.items()}
+        pieces.append(session.run(names, part))
+    joined = [_joined([piece[index] for piece in pieces], count) for index in range(len(names))]
+    return joined[0] if len(joined) == 1 else dict(zip(names, joined, strict=True))
+
+
+def _joined(parts: list[Shaped[np.ndarray, "..."]], count: int) -> Shaped[np.ndarray, "..."]:
+    """Results of pieces one behind the other, without what filled up the last piece."""
+    if len(parts) == 1 or not parts[0].ndim:
+        return parts[0]
+    joined = np.concatenate(parts)
+    return joined[: count * max(1, len(joined) // count)]
+
+
+def run_exposed(
+    path: Path, names: Mapping[str, str], inputs: Mapping[str, Shaped[np.ndarray, "..."]]
+) -> tuple[dict[str, Shaped[np.ndarray, "..."]], list[Shaped[np.ndarray, "..."]]]:
+    """Tensors inside a file by the keys of their names, and the outputs, from a session that gives all of them.
+
+    Args:
+        path: of the file.
+        names: of uint8 tensors.
+        inputs: by name.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load(path)
+    outputs = [value.name for value in model.graph.output]
+    wanted = {key: name for key, name in names.items() if name not in outputs}
+    for name in dict.fromkeys(wanted.values()):
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.UINT8, None))
+    with tempfile.TemporaryDirectory() as folder:
+        exposed = Path(folder) / "exposed.onnx"
+        onnx.save(model, exposed)
+        session = open_session(exposed)
+        given = session.run([*outputs, *wanted.values()], dict(inputs))
+    return dict(zip(wanted, given[len(outputs) :], strict=True)), given[: len(outputs)]
 
 
 def optimized_operations(path: Path, *, exact: bool = True) -> Counter[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, final
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.tensors import FLOAT_PART
 from evo_qnas.networks.export.checks import compressed_bytes
 
 
@@ -32,7 +33,8 @@ def file_sizes(path: Path) -> FileSizes:
     """The sizes of an ONNX file of ours, read from the file alone.
 
     Packed tensors are found by what reads them: QuantizeLinear its step and zero point, DequantizeLinear of a constant
-    its codes (behind `Unpack` where they have fewer than 8 bits) and, where they are weights, its scale.
+    its codes (behind `Unpack` where they have fewer than 8 bits) and, where they are weights, its scale; float parts
+    by their names.
 
     Raises:
         NetworkError: the file is missing or no ONNX file.
@@ -61,7 +63,7 @@ def file_sizes(path: Path) -> FileSizes:
 def _packed_names(nodes: Any, constants: dict[str, int]) -> set[str]:
     """Names of the constants that are tensors of the network."""
     unpacked = {node.output[0]: node.input[0] for node in nodes if node.op_type == "Unpack"}
-    names: set[str] = set()
+    names = {name for name in constants if name.startswith(FLOAT_PART)}
     for node in nodes:
         if node.op_type == "QuantizeLinear":
             names.update(node.input[1:3])

@@ -2,35 +2,38 @@
 
 from typing import Any, final
 
+import torch
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import ACTIVATIONS, arguments_of, last_upsampling, source_of, value
-from evo_qnas.networks.capture.operations.registry import translation_of
+from evo_qnas.networks.capture.graph import float_part_name, last_upsampling, source_of, value
+from evo_qnas.networks.capture.operations.operation import Role
+from evo_qnas.networks.capture.signature import input_names, output_names, results_of
 from evo_qnas.networks.export.common.arguments import (
     gives_tensor,
     not_quantized,
     require_calibrated,
-    result_of,
     static_shape,
 )
-from evo_qnas.networks.export.common.layout import PADS
 from evo_qnas.networks.export.common.parts import Part
 from evo_qnas.networks.export.onnx.builder import DOMAIN
 from evo_qnas.networks.export.onnx.compose import INPUT_NOTE, output_name
-from evo_qnas.networks.export.onnx.floats import FLOAT_TABLE
-from evo_qnas.networks.export.onnx.layout import LAYOUT_TABLE, pad
+from evo_qnas.networks.export.onnx.dispatch import Functions
 from evo_qnas.networks.export.onnx.packed import unpack_function
 from evo_qnas.networks.export.onnx.quantized import QuantizedGraph
 from evo_qnas.networks.export.onnx.values import Floats, UInt8Codes, Value
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
+# Element types of ONNX for those of torch that are no floats.
+_KINDS = {torch.int64: "INT64", torch.int32: "INT32", torch.bool: "BOOL", torch.uint8: "UINT8", torch.int8: "INT8"}
 _ANY = Bits(weight=8, activation=8)
 
 
 def to_onnx(network: QuantizedNetwork, *, upsample: bool = False) -> Any:
     """An ONNX model of a calibrated network: input `image` and output `logits`, float32, any batch size.
+
+    Networks of several tensors have inputs named as arguments, outputs as paths in what the network gives.
 
     Where the network ends in up-sampling of its logits, the model ends before it unless `upsample`: see
     `Runtime.write`.
@@ -55,6 +58,17 @@ def part_to_onnx(network: QuantizedNetwork, part: Part) -> Any:
     return _Translation(network, part).model()
 
 
+def names_of_codes(network: QuantizedNetwork) -> dict[str, str]:
+    """The tensors of codes in the file of a calibrated network, by the names of the nodes that make them."""
+    translation = _Translation(network, Part())
+    translation.model()
+    names = {}
+    for node, made in translation.values.items():
+        if node.op == "call_module" and isinstance(made, UInt8Codes):
+            names[node.name] = made.name
+    return names
+
+
 def blocks_of(graph: fx.GraphModule, blocks: tuple[str, ...]) -> dict[fx.Node, str]:
     """The block of each node that is inside one of `blocks`."""
     policy = Policy(fixed=_ANY, blocks=dict.fromkeys(blocks, _ANY))
@@ -71,39 +85,71 @@ class _Translation:
         self.inside = blocks_of(network.graph, part.blocks)
         self.quantized = QuantizedGraph()
         self.builder = self.quantized.builder
-        self.values: dict[fx.Node, Value] = {}
+        self.values: dict[fx.Node, Any] = {}
+        self.functions = Functions(self.quantized, self.values, self._constant)
 
     def model(self) -> Any:
         """The whole model."""
-        kind = "UINT8" if self.part.codes else "FLOAT"
+        names = input_names(self.graph)
         for node in self.graph.graph.nodes:
             if node == self.left_out or node.op == "output":
                 return self._finish(node)
             if self.inside.get(node):
                 self._left_out_block(node)
-            elif node.op == "placeholder":
-                name = self.builder.expose("input", "image", kind, static_shape(node)[1:])
+            elif node.op == "placeholder" and node in names:
+                shape = static_shape(node)
+                kind = self._kind(node)
+                name = self.builder.expose("input", names[node], kind, shape[1:], batch=self._batch(node))
                 self.values[node] = Floats(name=name)
             elif node.op == "call_module":
                 self.values[node] = self._module(node)
             elif gives_tensor(node):
-                self.values[node] = self._function(node)
+                self.values[node] = self.functions.translate(node)
         raise NetworkError("the network has no output")
 
     def _finish(self, node: fx.Node) -> Any:
-        result = result_of(node)
-        last, shape = self.values[result], static_shape(result)[1:]
-        if isinstance(last, UInt8Codes) and self.part.codes:
-            if last.name == "image":
-                raise NetworkError("the network gives its input: there is nothing to export")
-            self.builder.rename(last.name, "logits")
-        elif isinstance(last, UInt8Codes):
-            self.quantized.dequantize(last, output="logits")
+        if node == self.left_out:
+            self._expose(source_of(node), "logits")
         else:
-            self.builder.node("Identity", last.name, output="logits")
-        self.builder.expose("output", "logits", "UINT8" if self.part.codes else "FLOAT", shape)
+            exposed: dict[fx.Node, str] = {}
+            for result, name in zip(results_of(self.graph), output_names(self.graph), strict=True):
+                if isinstance(result, fx.Node) and isinstance(result.meta.get("val"), torch.Tensor):
+                    self._expose(result, name, again=exposed.get(result))
+                    exposed[result] = name
         packed = any(entry.domain == DOMAIN for entry in self.builder.nodes)
         return self.builder.model(functions=[unpack_function()] if packed else [])
+
+    def _expose(self, result: fx.Node, name: str, *, again: str | None = None) -> None:
+        """Makes the value of a node an output of the model."""
+        given = self._constant(result) if result.op == "get_attr" else None
+        last: Any = self.values[result] if given is None else Floats(name=given)
+        kind, shape = self._kind(result), static_shape(result)[1:]
+        if isinstance(last, UInt8Codes) and self.part.codes:
+            if result.op == "placeholder" or last.name in input_names(self.graph).values():
+                raise NetworkError("the network gives its input: there is nothing to export")
+            self.builder.rename(last.name, name)
+        elif isinstance(last, UInt8Codes) and again is None:
+            self.quantized.dequantize(last, output=name)
+        else:
+            self.builder.node("Identity", again or self.functions.in_floats(last), output=name)
+        self.builder.expose("output", name, kind, shape, batch=self._batch(result))
+
+    def _kind(self, node: fx.Node) -> str:
+        """The element type of an input or output."""
+        dtype = node.meta["val"].dtype
+        if dtype.is_floating_point:
+            return "UINT8" if self.part.codes else "FLOAT"
+        return _KINDS.get(dtype, "INT64")
+
+    def _batch(self, node: fx.Node) -> Any:
+        """The first size of an input or output: `n` for any batch, else a number or another name; None without axes."""
+        sizes = node.meta["val"].shape
+        if not len(sizes):
+            return None
+        size = sizes[0]
+        if isinstance(size, int):
+            return size
+        return "n" if str(size.node.expr).isidentifier() else f"n_{node.name}"
 
     def _left_out_block(self, node: fx.Node) -> None:
         """A node of a block that is left out: the block's inputs become outputs of the model, its output an input."""
@@ -129,46 +175,24 @@ class _Translation:
             raise NetworkError(f"what block {self.inside[node]!r} gives is not quantized: it cannot be left out")
         return module
 
-    def _float(self, argument: Any) -> Any:
-        """Tensor arguments as names of float tensors, everything else as it is."""
-        if isinstance(argument, (list, tuple)):
-            return [self._float(item) for item in argument]
-        if not isinstance(argument, fx.Node):
-            return argument
-        constant = value(self.graph, argument)
-        if constant is not None:
-            return self.builder.constant(constant.numpy(force=True), "float32")
-        source = self.values[argument]
-        return self.quantized.dequantize(source) if isinstance(source, UInt8Codes) else source.name
+    def _constant(self, node: fx.Node) -> str:
+        """The name of the tensor of a `get_attr` node, stored once."""
+        name, tensor = float_part_name(node), value(self.graph, node)
+        if tensor is None:
+            raise NetworkError(f"{node.target} is no tensor")
+        return name if name in self.builder.constants else self.builder.stored(name, tensor.numpy(force=True))
 
     def _module(self, node: fx.Node) -> Value:
-        source = self.values[source_of(node)]
+        given = source_of(node)
+        source: Value = Floats(name=self._constant(given)) if given.op == "get_attr" else self.values[given]
         module = self.graph.get_submodule(str(node.target))
+        if isinstance(module, QuantizedLayer) and module.role is Role.EMBEDDING:
+            return self.quantized.embedding(module, source.name)
         if isinstance(module, QuantizedLayer) and isinstance(source, UInt8Codes):
             return self.quantized.layer(node, module, source)
         if not isinstance(module, ActivationQuantizer):
             raise not_quantized(node)
-        if self.part.codes and source.name == "image":
+        if self.part.codes and given.op == "placeholder":
             self.quantized.store(module)
-            return UInt8Codes(name="image", quantizer=module)
+            return UInt8Codes(name=source.name, quantizer=module)
         return self.quantized.quantize(module, source)
-
-    def _function(self, node: fx.Node) -> Value:
-        source = self.values.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None
-        if node.target in ACTIVATIONS and source is not None:
-            return self.quantized.activation(node, source)
-        arguments = arguments_of(node)
-        if isinstance(source, UInt8Codes) and node.target in PADS:
-            name = pad(self.builder, source, node, arguments)
-            return UInt8Codes(name=name, quantizer=source.quantizer)
-        layout = translation_of(node.target, "onnx", LAYOUT_TABLE, layout=True)
-        if isinstance(source, UInt8Codes) and layout is not None:
-            return UInt8Codes(name=layout(self.builder, source.name, node, arguments), quantizer=source.quantizer)
-        translation = translation_of(node.target, "onnx", FLOAT_TABLE, layout=False)
-        if translation is not None:
-            floats: Floats = translation(self.builder, node, [self._float(argument) for argument in arguments])
-            return floats
-        raise NetworkError(
-            f"{node.target} ({node.name}) has no ONNX translation here: replace it by an operation that has one, "
-            "or keep it outside the network"
-        )

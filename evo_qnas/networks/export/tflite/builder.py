@@ -1,6 +1,6 @@
 """Building a TFLite file operator by operator, with the schema's own classes that `ai-edge-litert` brings along."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -30,7 +30,17 @@ _VERSIONS = {
     "RESIZE_NEAREST_NEIGHBOR": 2,
     "STRIDED_SLICE": 2,
     "TRANSPOSE": 2,
+    "TRANSPOSE_CONV": 3,
+    "GATHER": 2,
+    "MINIMUM": 2,
+    "REDUCE_MAX": 2,
+    "REDUCE_MIN": 2,
+    "MIRROR_PAD": 2,
+    "BROADCAST_TO": 3,
+    "TILE": 2,
+    "REVERSE_V2": 3,
 }
+_NUMPY = {"float32": "FLOAT32", "int32": "INT32", "bool": "BOOL", "int8": "INT8"}
 
 
 @final
@@ -66,6 +76,9 @@ class TfliteBuilder:
         self.operators: list[Any] = []
         self._codes: list[tuple[int, int]] = []
         self._buffers = [_Content(b"")]
+        # What operators before may have made already: named constants, and the floats of codes.
+        self.named: dict[str, Any] = {}
+        self.floats: dict[int, int] = {}
         self._shared: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
     def tensor(
@@ -112,7 +125,11 @@ class TfliteBuilder:
 
     def numbers(self, values: Any) -> int:
         """A constant of int32 numbers; equal ones are stored once."""
-        return self._constant(np.asarray(values, dtype=np.int32), "INT32")
+        return self.array(np.asarray(values, dtype=np.int32))
+
+    def array(self, values: Any) -> int:
+        """A constant without a name (float32, int32, int8 or bool numbers of numpy); equal ones are stored once."""
+        return self._constant(np.ascontiguousarray(values).reshape(values.shape), _NUMPY[str(values.dtype)])
 
     def codes(self, value: int, step: float, zero: int) -> int:
         """A constant of one int8 code."""
@@ -141,19 +158,23 @@ class TfliteBuilder:
         self.operators.append(made)
         return output
 
-    def content(self, *, image: int, logits: int) -> bytes:
-        """The file, with one signature of an input `image` and an output `logits`."""
+    def content(self, *, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> bytes:
+        """The file, with one signature; inputs and outputs are tensors by their names."""
         import flatbuffers
 
         schema = self.schema
-        maps = [[schema.TensorMapT(name=n, tensorIndex=i)] for n, i in (("image", image), ("logits", logits))]
+        maps = [[schema.TensorMapT(name=n, tensorIndex=i) for n, i in named.items()] for named in (inputs, outputs)]
         # Readers of files older than 2020 look for small numbers of operators in a field of their own.
         codes = [
             schema.OperatorCodeT(deprecatedBuiltinCode=min(number, 127), builtinCode=number, version=version)
             for number, version in self._codes
         ]
         graph = schema.SubGraphT(
-            name="network", tensors=self.tensors, inputs=[image], outputs=[logits], operators=self.operators
+            name="network",
+            tensors=self.tensors,
+            inputs=list(inputs.values()),
+            outputs=list(outputs.values()),
+            operators=self.operators,
         )
         signature = schema.SignatureDefT(signatureKey="serving_default", inputs=maps[0], outputs=maps[1])
         model = schema.ModelT(

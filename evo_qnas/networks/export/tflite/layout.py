@@ -1,146 +1,192 @@
-"""Layout operations in TFLite: they only move codes, or choose among them."""
+"""Layout operations in TFLite: they only move numbers of any kind, codes among them, or choose among them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from math import prod
 from typing import Any
 
 from torch import fx
 
-from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import ATEN, source_of
-from evo_qnas.networks.export.common.arguments import pair
-from evo_qnas.networks.export.common.codes import padding_code, padding_of
+from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.common.layout import IDENTITIES, PADS, RESHAPES
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
-from evo_qnas.networks.export.tflite.layers import mode_of, padded
-from evo_qnas.networks.export.tflite.values import Int8Codes, Shape, shape_of, stored_axis, stored_shape
+from evo_qnas.networks.export.tflite.choosing import extreme, index_by, index_select, narrow, select_along, slice_along
+from evo_qnas.networks.export.tflite.copies import (
+    channel_shuffle,
+    expand,
+    flip,
+    pixel_shuffle,
+    pixel_unshuffle,
+    repeat_axes,
+    repeat_interleave,
+    roll,
+)
+from evo_qnas.networks.export.tflite.moves import (
+    permuted,
+    reshaped,
+    selected,
+    sliced,
+)
+from evo_qnas.networks.export.tflite.numbers import as_floats, cast
+from evo_qnas.networks.export.tflite.padding import fixed_pad, pad_axes
+from evo_qnas.networks.export.tflite.reductions import extreme_along
+from evo_qnas.networks.export.tflite.resizing import nearest
+from evo_qnas.networks.export.tflite.values import Tensor, kind_of, shape_of
+from evo_qnas.networks.export.tflite.windows import adaptive_max, max_pool, max_pool_alone
 
-LayoutOperation = Callable[[TfliteBuilder, Int8Codes, fx.Node, Sequence[Any]], Int8Codes]
-_LEAST = -128
+Layout = Callable[[TfliteBuilder, Tensor, fx.Node, Sequence[Any]], Any]
 
 
-def _identity(_builder: TfliteBuilder, source: Int8Codes, _node: fx.Node, _arguments: Sequence[Any]) -> Int8Codes:
+def _identity(_builder: TfliteBuilder, source: Tensor, _node: fx.Node, _arguments: Sequence[Any]) -> Tensor:
     return source
 
 
-def relaid(
-    builder: TfliteBuilder, source: Int8Codes, shape: Shape, code: str, *, inputs: Sequence[int] = (), options: Any
-) -> Int8Codes:
-    """The same codes in another shape (as torch has it)."""
-    output = builder.tensor(code.lower(), stored_shape(shape), "INT8", step=source.step, zero=source.zero)
-    builder.operator(code, (source.tensor, *inputs), output, options)
-    return replace(source, tensor=output, shape=shape)
+def _reshape(builder: TfliteBuilder, source: Tensor, node: fx.Node, _arguments: Sequence[Any]) -> Tensor:
+    return reshaped(builder, source, shape_of(node))
 
 
-def _transposed(builder: TfliteBuilder, source: Int8Codes, order: Sequence[int]) -> Int8Codes:
-    """Axes of the tensor in the file in another order."""
-    shape = [int(builder.tensors[source.tensor].shape[axis]) for axis in order]
-    output = builder.tensor("transpose", shape, "INT8", step=source.step, zero=source.zero)
-    inputs = (source.tensor, builder.numbers(order))
-    builder.operator("TRANSPOSE", inputs, output, builder.schema.TransposeOptionsT())
-    return replace(source, tensor=output)
-
-
-def _keeps_order(shape: Shape) -> bool:
-    """True where numbers have the same order with channels last."""
-    return len(shape) != 4 or shape[1] == 1 or prod(shape[2:]) == 1
-
-
-def _reshape(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, _arguments: Sequence[Any]) -> Int8Codes:
-    shape = shape_of(node)
-    if not _keeps_order(source.shape):
-        source = _transposed(builder, source, (0, 3, 1, 2))
-    first = stored_shape(shape) if _keeps_order(shape) else shape
-    output = builder.tensor("reshape", first, "INT8", step=source.step, zero=source.zero)
-    # -1 lets a reader run several images at once.
-    target = builder.numbers([-1, *first[1:]])
-    options = builder.schema.ReshapeOptionsT(newShape=[-1, *first[1:]])
-    builder.operator("RESHAPE", (source.tensor, target), output, options)
-    made = replace(source, tensor=output, shape=shape)
-    return made if _keeps_order(shape) else _transposed(builder, made, (0, 2, 3, 1))
-
-
-def _slice(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, arguments: Sequence[Any]) -> Int8Codes:
-    axis, start, _end, step = arguments[1:5]
-    rank, shape = len(source.shape), shape_of(node)
-    stored = stored_axis(int(axis), rank)
-    if source_of(node).meta["val"].shape == node.meta["val"].shape:
+def _to(builder: TfliteBuilder, source: Tensor, node: fx.Node, _arguments: Sequence[Any]) -> Any:
+    """Another type of numbers; codes stay codes in any type of floats."""
+    kind = kind_of(node.meta["val"].dtype)
+    if source.quantizer is not None and kind == "FLOAT32":
         return source
-    if stored == 0:
-        raise NetworkError(f"{node.name} takes a part of the images: only parts of one image can be exported")
-    size = source.shape[int(axis) % rank]
-    first = max(0, int(start or 0) + (size if int(start or 0) < 0 else 0))
-    begin, end, steps = [0] * rank, [int(s) for s in stored_shape(source.shape)], [1] * rank
-    begin[stored], steps[stored] = first, int(step)
-    end[stored] = min(size, first + shape[int(axis) % rank] * int(step))
-    inputs = [builder.numbers(values) for values in (begin, end, steps)]
-    # All images, however many there are.
-    options = builder.schema.StridedSliceOptionsT(beginMask=1, endMask=1)
-    return relaid(builder, source, shape, "STRIDED_SLICE", inputs=inputs, options=options)
+    return cast(builder, as_floats(builder, source), kind)
 
 
-def _max_pool(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, arguments: Sequence[Any]) -> Int8Codes:
-    _, kernel, stride, padding, dilation, _ceil = arguments
-    if pair(dilation) != [1, 1]:
-        raise NetworkError(f"{node.name} has dilation {dilation}, which TFLite's maximum does not know: use 1")
-    return pooled(builder, source, node, (kernel, stride, padding), "MAX_POOL_2D")
+def _permute(_builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    return permuted(source, [int(axis) for axis in arguments[1]])
 
 
-def pooled(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, window: Sequence[Any], code: str) -> Int8Codes:
-    """The largest or mean code of each window (kernel, stride, padding)."""
-    kernel, strides = pair(window[0]), pair(window[1] or window[0])
-    before, shape = pair(window[2]), shape_of(node)
-    reach = [(shape[2 + axis] - 1) * strides[axis] + kernel[axis] - source.shape[2 + axis] for axis in (0, 1)]
-    after = [max(0, reach[axis] - before[axis]) for axis in (0, 1)]
-    mode = mode_of(source.shape[2:], shape[2:], kernel, strides, [*before, *after])
-    if mode is None:
-        source = padded(builder, source, before, after, _LEAST)
-    options = builder.schema.Pool2DOptionsT(
-        padding=builder.schema.Padding.SAME if mode == "SAME" else builder.schema.Padding.VALID,
-        strideH=strides[0],
-        strideW=strides[1],
-        filterHeight=kernel[0],
-        filterWidth=kernel[1],
+def _transpose(_builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    axes = list(range(len(source.shape)))
+    one, other = int(arguments[1]), int(arguments[2])
+    axes[one], axes[other] = axes[other], axes[one]
+    return permuted(source, axes)
+
+
+def _turned(_builder: TfliteBuilder, source: Tensor, _node: fx.Node, _arguments: Sequence[Any]) -> Tensor:
+    """The last two axes exchanged: `t`, `mT`."""
+    rank = len(source.shape)
+    return permuted(source, [*range(rank - 2), rank - 1, rank - 2] if rank > 1 else [0])
+
+
+def _movedim(_builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    rank = len(source.shape)
+    starts, ends = (
+        [int(a) % rank for a in (axes if isinstance(axes, (list, tuple)) else [axes])] for axes in arguments[1:3]
     )
-    return relaid(builder, source, shape, code, options=options)
+    rest = iter([axis for axis in range(rank) if axis not in starts])
+    order = [starts[ends.index(place)] if place in ends else next(rest) for place in range(rank)]
+    return permuted(source, order)
 
 
-def _pad(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, arguments: Sequence[Any]) -> Int8Codes:
-    padding = padding_of(node, arguments)
-    if padding.mode != "constant":
-        raise NetworkError(f"padding mode {padding.mode!r} of {node.name} has no translation to TFLite: use constant")
-    if len(source.shape) != 4 or len(padding.widths) > 4 or min(padding.widths) < 0:
-        raise NetworkError(f"{node.name} pads other axes than those of maps, or cuts them: TFLite cannot")
-    code = padding_code(source.quantizer, padding.filling, node) + source.offset
-    left, right, top, bottom = [*padding.widths, 0, 0][:4]
-    return padded(builder, source, (top, left), (bottom, right), code)
+def _sizes_along(node: fx.Node, axis: int) -> list[int]:
+    return [shape_of(node, index)[axis] for index in range(len(node.meta["val"]))]
 
 
-def _nearest(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, _arguments: Sequence[Any]) -> Int8Codes:
-    shape = shape_of(node)
-    options = builder.schema.ResizeNearestNeighborOptionsT()
-    return relaid(
-        builder, source, shape, "RESIZE_NEAREST_NEIGHBOR", inputs=(builder.numbers(shape[2:]),), options=options
-    )
+def _split(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Sequence[Any]) -> list[Tensor]:
+    """Parts along an axis; sizes are those of the outputs."""
+    axis = int([*arguments, 0][2]) % len(source.shape)
+    parts, start = [], 0
+    for size in _sizes_along(node, axis):
+        parts.append(sliced(builder, source, axis, start, start + size))
+        start += size
+    return parts
 
 
-def _expand(builder: TfliteBuilder, source: Int8Codes, node: fx.Node, arguments: Sequence[Any]) -> Int8Codes:
-    """A pooled map copied to every position, which is up-sampling of one position."""
-    shape = shape_of(node)
-    if source.shape == shape:
-        return source
-    if len(shape) != 4 or source.shape[:2] != shape[:2] or source.shape[2:] != (1, 1):
-        raise NetworkError(f"{node.name} copies {source.shape} to {shape}: only pooled maps can be exported to TFLite")
-    return _nearest(builder, source, node, arguments)
+def _unbind(builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments: Sequence[Any]) -> list[Tensor]:
+    axis = int([*arguments, 0][1]) % len(source.shape)
+    return [selected(builder, source, axis, index) for index in range(source.shape[axis])]
 
 
-LAYOUT_TABLE: Mapping[Any, LayoutOperation] = {
+LAYOUT_TABLE: Mapping[Any, Layout] = {
     **dict.fromkeys(RESHAPES, _reshape),
     **dict.fromkeys(IDENTITIES, _identity),
-    **dict.fromkeys(PADS, _pad),
-    ATEN.slice.Tensor: _slice,
-    ATEN.max_pool2d.default: _max_pool,
-    ATEN.upsample_nearest2d.vec: _nearest,
-    ATEN.expand.default: _expand,
+    **dict.fromkeys(PADS, pad_axes),
+    ATEN.slice.Tensor: slice_along,
+    ATEN.max_pool2d.default: max_pool,
+    ATEN.upsample_nearest2d.vec: nearest,
+    ATEN.expand.default: expand,
+    ATEN.permute.default: _permute,
+    ATEN.transpose.int: _transpose,
+    ATEN.select.int: select_along,
+}
+
+
+# Overloads that other operations are decomposed to, or that the registry may not know.
+MOVE_TABLE: Mapping[Any, Layout] = {
+    **LAYOUT_TABLE,
+    **dict.fromkeys(
+        (
+            ATEN._unsafe_view.default,
+            ATEN.squeeze.default,
+            ATEN.unflatten.int,
+            ATEN.view_as.default,
+            ATEN.reshape_as.default,
+            ATEN._reshape_alias.default,
+        ),
+        _reshape,
+    ),
+    **dict.fromkeys(
+        (
+            ATEN.detach.default,
+            ATEN.detach_.default,
+            ATEN.lift_fresh_copy.default,
+            ATEN.feature_dropout.default,
+            ATEN.native_dropout.default,
+            ATEN.alpha_dropout.default,
+        ),
+        _identity,
+    ),
+    **dict.fromkeys((ATEN.t.default, ATEN.numpy_T.default, ATEN.mT.default), _turned),
+    ATEN.swapaxes.default: _transpose,
+    ATEN.movedim.int: _movedim,
+    ATEN.movedim.intlist: _movedim,
+    **dict.fromkeys(
+        (
+            ATEN.chunk.default,
+            ATEN.split.Tensor,
+            ATEN.split.sizes,
+            ATEN.split_with_sizes.default,
+            ATEN.tensor_split.sections,
+            ATEN.unsafe_chunk.default,
+            ATEN.unsafe_split.Tensor,
+        ),
+        _split,
+    ),
+    ATEN.unbind.int: _unbind,
+    ATEN.roll.default: roll,
+    ATEN.flip.default: flip,
+    ATEN.expand_as.default: expand,
+    ATEN.broadcast_to.default: expand,
+    ATEN.repeat.default: repeat_axes,
+    ATEN.tile.default: repeat_axes,
+    ATEN.repeat_interleave.self_int: repeat_interleave,
+    ATEN.pixel_shuffle.default: pixel_shuffle,
+    ATEN.pixel_unshuffle.default: pixel_unshuffle,
+    ATEN.channel_shuffle.default: channel_shuffle,
+    ATEN.native_channel_shuffle.default: channel_shuffle,
+    ATEN.index_select.default: index_select,
+    ATEN._upsample_nearest_exact2d.vec: nearest,
+    ATEN._upsample_nearest_exact1d.vec: nearest,
+    ATEN.narrow.default: narrow,
+    ATEN.amax.default: extreme("REDUCE_MAX"),
+    ATEN.amin.default: extreme("REDUCE_MIN"),
+    ATEN.max.default: extreme("REDUCE_MAX"),
+    ATEN.min.default: extreme("REDUCE_MIN"),
+    ATEN.max.dim: extreme_along("REDUCE_MAX", "ARG_MAX"),
+    ATEN.min.dim: extreme_along("REDUCE_MIN", "ARG_MIN"),
+    **dict.fromkeys((ATEN.to.dtype, ATEN.to.dtype_layout, ATEN.to.device, ATEN.to.other, ATEN._to_copy.default), _to),
+    ATEN.type_as.default: _to,
+    ATEN.index.Tensor: index_by,
+    ATEN.max_pool1d.default: max_pool,
+    ATEN.max_pool2d_with_indices.default: max_pool_alone,
+    ATEN.adaptive_max_pool2d.default: adaptive_max,
+    ATEN.adaptive_max_pool1d.default: adaptive_max,
+    ATEN.upsample_nearest1d.vec: nearest,
+    ATEN.reflection_pad1d.default: fixed_pad("reflect", 1),
+    ATEN.reflection_pad2d.default: fixed_pad("reflect", 2),
+    ATEN.replication_pad1d.default: fixed_pad("replicate", 1),
+    ATEN.replication_pad2d.default: fixed_pad("replicate", 2),
+    ATEN._pad_circular.default: lambda builder, source, node, arguments: fixed_pad("circular", len(arguments[1]) // 2)(
+        builder, source, node, arguments
+    ),
 }

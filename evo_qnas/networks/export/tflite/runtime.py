@@ -6,24 +6,29 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from evo_qnas.files import write_bytes
-from evo_qnas.networks.capture.operations.layers import CONV2D
 from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.export.checks import check_file, failures
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import other_session
 from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, Tolerance
 from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
-from evo_qnas.networks.export.tflite.layout import LAYOUT_TABLE
+from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
-from evo_qnas.networks.export.tflite.translate import to_tflite
+from evo_qnas.networks.export.tflite.translate import FLOAT_TABLE, Translation, to_tflite
+from evo_qnas.networks.export.tflite.watching import codes_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
 # Roles that need no table: layers and what folds into them, and numbers.
-_LAYERS = frozenset({Role.LINEAR, Role.ACTIVATION, Role.SHAPE})
+_LAYERS = frozenset(
+    {
+        *(Role.CONVOLUTION, Role.TRANSPOSED_CONVOLUTION, Role.LINEAR, Role.EMBEDDING),
+        *(Role.ACTIVATION, Role.SHAPE),
+    }
+)
 
 
 @final
@@ -50,15 +55,29 @@ class TfliteRuntime(Runtime):
         """An interpreter with the runtime's own choice of kernels."""
         return open_interpreter(path, threads=threads)
 
-    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-        """The logits of images, one after the other."""
+    def run(self, session: Any, images: Any) -> Any:
+        """The logits of images, one after the other; arrays by name where there are several, see `run`."""
         return run(session, images)
+
+    def codes(
+        self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
+    ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
+        """The codes of a file, from a copy of it that has them as outputs.
+
+        None where the file is not what `write` gives of the network.
+        """
+        content = path.read_bytes()
+        for upsample in (False, True):
+            translation = Translation(network, upsample)
+            if translation.content() == content:
+                return codes_of(content, translation.codes, [inputs])
+        return None
 
     def translates(self, operation: Operation) -> bool:
         """True for layers, and where a table or the operation itself has a translation."""
-        tables = (OPERATION_TABLE, LAYOUT_TABLE)
+        tables = (OPERATION_TABLE, MOVE_TABLE, FLOAT_TABLE)
         known = any(overload in table for overload in operation.overloads for table in tables)
-        return operation is CONV2D or operation.role in _LAYERS or known or super().translates(operation)
+        return operation.role in _LAYERS or known or super().translates(operation)
 
     def kernels(self, path: Path) -> Kernels:
         """The layers of a file by the types of their tensors, which decide on their kernels."""

@@ -1,0 +1,57 @@
+"""`evo-qnas check`: what could not end, known before anything is trained."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from evo_qnas.cli.extras import needs_extra
+
+_HELP = """Tries a card in seconds, before anything is trained.
+
+Two examples go through the capture of the teacher and of every candidate operator, quantization, calibration, one step
+of fine-tuning, and the translation to every runtime that is installed. A row for each kind of operation says how many
+there are, their share of multiplications and of bytes, and how each runtime takes them: in integers, in float between
+quantized tensors, or not at all and why. Exit code 2, with the operation, its line of code and the way out, where a run
+could not end. evo-qnas run does the same first.
+
+Examples:
+
+  evo-qnas check digits
+
+  evo-qnas check my_card.toml --set teacher.architecture=my_module:network
+
+  evo-qnas check digits --json > check.json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("check", help=_HELP)(check)
+
+
+def check(
+    card: Annotated[str, typer.Argument(help="name of a problem card, or path of a TOML file")],
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="change a value of the card; repeatable")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+) -> None:
+    """Tries a card."""
+    with needs_extra("evo-qnas check", "train"):
+        from evo_qnas.pipeline import load_card
+        from evo_qnas.pipeline.check import try_card
+        from evo_qnas.pipeline.context import RunContext
+    from evo_qnas.cli.showing import show_check
+
+    name, content = load_card(card, changes=changes)
+    with tempfile.TemporaryDirectory() as folder:
+        report = try_card(RunContext(name=name, card=content, folder=Path(folder).resolve()))
+    if as_json:
+        print(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        show_check(Console(highlight=False, markup=False), name, report)
+    report.require()

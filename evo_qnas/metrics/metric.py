@@ -1,0 +1,89 @@
+"""A metric as a value: outcomes of each example, and their reduction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from jaxtyping import Num
+
+from evo_qnas.data import Examples
+from evo_qnas.errors import NetworkError
+
+Outcomes = Num[torch.Tensor, "examples *numbers"]
+
+
+def mean_of(outcomes: Outcomes) -> float:
+    """Mean of all numbers."""
+    return float(outcomes.double().mean())
+
+
+def share_of(outcomes: Outcomes) -> float:
+    """Share of ones; of outcomes (n, 2) the sum of the first over that of the second."""
+    if outcomes.ndim == 1:
+        return float(outcomes.double().mean())
+    right, all_of_them = outcomes.double().sum(dim=0)
+    return float(right / all_of_them.clamp_min(1.0))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A number for a network on data, made of outcomes of each example, which give its standard error as well.
+
+    Attributes:
+        name: in words.
+        each: outcomes (n, *numbers) of a batch, from outputs and targets.
+        reduce: the metric of the outcomes of all examples.
+        maximize: a larger value is a better one.
+        unit: `%` for a share 0..1, which people are shown times 100; else the unit, "" for none.
+        logits: outputs are logits of classes, which are matched with the teacher's by the divergence of probabilities.
+    """
+
+    name: str
+    each: Callable[[Any, Any], Outcomes]
+    reduce: Callable[[Outcomes], float] = mean_of
+    maximize: bool = True
+    unit: str = ""
+    logits: bool = False
+
+    def __call__(self, predict: Callable[[Any], Any], data: Examples) -> float:
+        """The metric of a function from inputs to outputs.
+
+        Raises:
+            NetworkError: there is no example.
+        """
+        parts = [self.each(predict(inputs), targets) for inputs, targets in data.batches()]
+        if not parts:
+            raise NetworkError("a metric needs at least one example")
+        return self.reduce(torch.cat(parts).cpu())
+
+    def is_mean(self, outcomes: Outcomes) -> bool:
+        """True where the metric is the mean of one number an example, whose standard error needs no resampling."""
+        return outcomes.ndim == 1 and self.reduce in {mean_of, share_of}
+
+
+def per_example(
+    each: Callable[[Any, Any], Outcomes],
+    *,
+    reduce: Callable[[Outcomes], float] = mean_of,
+    name: str | None = None,
+    maximize: bool = True,
+    unit: str = "",
+) -> Metric:
+    """A metric of yours.
+
+    Args:
+        each: outcomes (n, *numbers) of a batch, from outputs and targets.
+        reduce: of the outcomes of all examples, their mean where absent.
+        name: in words; that of the function where absent.
+        maximize: a larger value is a better one.
+        unit: `%` for a share 0..1; else the unit.
+
+    Example:
+        >>> within = per_example(lambda outputs, targets: (outputs - targets).abs() < 0.5, name="hits", unit="%")
+        >>> within.reduce(within.each(torch.tensor([1.0, 2.0]), torch.tensor([1.2, 4.0])))
+        0.5
+    """
+    called = name or str(getattr(each, "__name__", type(each).__name__))
+    return Metric(name=called, each=each, reduce=reduce, maximize=maximize, unit=unit)

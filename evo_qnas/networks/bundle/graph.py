@@ -1,0 +1,131 @@
+"""A quantized graph as JSON, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.utils import _pytree as pytree
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.bundle.arguments import argument_json, argument_of, target_of, target_text
+from evo_qnas.networks.bundle.modules import link, module_json, module_of
+from evo_qnas.networks.capture.tensors import put, value
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+
+_BLOCK = "block"
+# What a file may hold as the type of a tensor.
+_DTYPES = {str(kind).removeprefix("torch."): kind for kind in vars(torch).values() if isinstance(kind, torch.dtype)}
+
+
+def graph_json(network: QuantizedNetwork) -> dict[str, Any]:
+    """Nodes, modules and float parts of a network, and how its arguments and outputs are nested.
+
+    Raises:
+        NetworkError: an operation or an argument cannot be written.
+    """
+    graph = network.graph
+    targets = {str(node.target): graph.get_submodule(str(node.target)) for node in _calls(graph)}
+    names = {id(module): target for target, module in targets.items()}
+    codegen: Any = graph.graph._codegen
+    info = getattr(codegen, "pytree_info", None)
+    return {
+        "nodes": [_node_json(node) for node in graph.graph.nodes],
+        "modules": {target: module_json(module, names) for target, module in targets.items()},
+        "floats": {str(node.target): _float_json(graph, node) for node in graph.graph.nodes if node.op == "get_attr"},
+        "static_batch": graph.meta.get("static_batch"),
+        "arguments": None if info is None else list(info.orig_args),
+        "in_spec": None if info is None else pytree.treespec_dumps(info.in_spec),
+        "out_spec": None if info is None or info.out_spec is None else _spec_text(info.out_spec),
+    }
+
+
+def _calls(graph: fx.GraphModule) -> list[fx.Node]:
+    return [node for node in graph.graph.nodes if node.op == "call_module"]
+
+
+def _spec_text(spec: pytree.TreeSpec) -> str | None:
+    """The nesting of outputs; None where it holds a class that only the model's owner has: a list stands for it."""
+    try:
+        return pytree.treespec_dumps(spec)
+    except (NotImplementedError, ValueError):
+        return None
+
+
+def _node_json(node: fx.Node) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": node.name, "op": node.op}
+    entry["target"] = target_text(node.target) if node.op == "call_function" else str(node.target)
+    entry["arguments"] = argument_json(list(node.args))
+    if node.kwargs:
+        entry["keywords"] = {key: argument_json(item) for key, item in node.kwargs.items()}
+    result = node.meta.get("val")
+    if isinstance(result, torch.Tensor):
+        entry["shape"] = [size if isinstance(size, int) else -1 for size in result.shape]
+        entry["dtype"] = str(result.dtype).removeprefix("torch.")
+    if node.meta.get(_BLOCK):
+        entry[_BLOCK] = node.meta[_BLOCK]
+    return entry
+
+
+def _float_json(graph: fx.GraphModule, node: fx.Node) -> dict[str, Any]:
+    tensor = value(graph, node)
+    if tensor is None:
+        raise NetworkError(f"{node.name} stands for no tensor")
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return {"shape": list(tensor.shape), "dtype": kind, "learns": isinstance(tensor, nn.Parameter)}
+
+
+def network_of(content: Mapping[str, Any]) -> QuantizedNetwork:
+    """The network of a graph in JSON, its numbers all 0: `restore` brings them.
+
+    Raises:
+        NetworkError: the graph is damaged, or of a torch that has other operations.
+    """
+    try:
+        return _network_of(content)
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AttributeError) as error:
+        if isinstance(error, NetworkError):
+            raise
+        raise NetworkError(f"the bundle's graph is damaged: {type(error).__name__}: {error}") from error
+
+
+def _network_of(content: Mapping[str, Any]) -> QuantizedNetwork:
+    modules = {target: module_of(entry) for target, entry in content["modules"].items()}
+    link(modules, content["modules"])
+    holder = nn.Module()
+    graph_module = fx.GraphModule(holder, fx.Graph())
+    for target, module in modules.items():
+        graph_module.add_submodule(target, module)
+    for target, entry in content["floats"].items():
+        put(graph_module, target, torch.zeros(entry["shape"], dtype=_DTYPES[entry["dtype"]]), learns=entry["learns"])
+    graph, nodes = fx.Graph(owning_module=graph_module), dict[str, fx.Node]()
+    for entry in content["nodes"]:
+        nodes[entry["name"]] = _made(graph, entry, nodes)
+    if content["in_spec"] is not None:
+        _nest(graph, content)
+    graph_module.graph = graph
+    graph_module.meta["static_batch"] = content["static_batch"]
+    graph_module.recompile()
+    return QuantizedNetwork(graph_module)
+
+
+def _made(graph: fx.Graph, entry: Mapping[str, Any], nodes: dict[str, fx.Node]) -> fx.Node:
+    """The node of an entry."""
+    target = target_of(entry["target"]) if entry["op"] == "call_function" else entry["target"]
+    arguments = tuple(argument_of(item, nodes) for item in entry["arguments"])
+    keywords = {key: argument_of(item, nodes) for key, item in entry.get("keywords", {}).items()}
+    node = graph.create_node(entry["op"], target, arguments, keywords, name=entry["name"])
+    if "shape" in entry:
+        # One example of a batch stands for any number.
+        shape = [1 if size < 0 else size for size in entry["shape"]]
+        node.meta["val"] = torch.empty(shape, dtype=_DTYPES[entry["dtype"]], device="meta")
+    if _BLOCK in entry:
+        node.meta[_BLOCK] = entry[_BLOCK]
+    return node
+
+
+def _nest(graph: fx.Graph, content: Mapping[str, Any]) -> None:
+    """Lets a graph take and give nests as the captured one did."""
+    out_spec = None if content["out_spec"] is None else pytree.treespec_loads(content["out_spec"])
+    info = fx.graph._PyTreeInfo(content["arguments"], pytree.treespec_loads(content["in_spec"]), out_spec)
+    graph.set_codegen(fx.graph._PyTreeCodeGen(info))

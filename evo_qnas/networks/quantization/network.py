@@ -1,0 +1,179 @@
+"""A quantized network: calibration, the stored integers, and running it in floats."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import fx, nn
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.exporting import Example, batch_size
+from evo_qnas.networks.capture.graph import float_part_name, static_batch, value
+from evo_qnas.networks.capture.pieces import in_pieces, run_on
+from evo_qnas.networks.quantization.correction import correct_biases, matched_moments, observe
+from evo_qnas.networks.quantization.fusing import clone, fuse
+from evo_qnas.networks.quantization.policy import Bits
+from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A product of two activations.
+
+    Attributes:
+        block: to which it belongs, "" for the fixed part.
+        macs: multiplications per image.
+    """
+
+    block: str
+    macs: int
+
+
+@final
+class QuantizedNetwork(nn.Module):
+    """A network whose every layer and activation is quantized, ready to calibrate, run, fine-tune and store.
+
+    Attributes:
+        graph: the captured graph with quantizers in it.
+        layers: convolutions, linear layers and embeddings in graph order, each once.
+        quantizers: activation quantizers in graph order, those of the network's inputs first.
+        inputs: how many of them are the inputs'.
+        products: products of two activations.
+        float_blocks: by name of each float part the block that reads it, "" for the fixed part.
+        weighted_scales: calibration weights errors of weights by their inputs' mean square.
+        corrected_biases: calibration moves biases by the mean error that quantized weights leave.
+    """
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        super().__init__()
+        self.graph = graph
+        targets = dict.fromkeys(str(n.target) for n in graph.graph.nodes if n.op == "call_module")
+        modules = [graph.get_submodule(target) for target in targets]
+        self.layers = tuple(m for m in modules if isinstance(m, QuantizedLayer))
+        self.quantizers = tuple(m for m in modules if isinstance(m, ActivationQuantizer))
+        self.inputs = sum(1 for n in graph.graph.nodes if n.meta.get("input_quantizer"))
+        self.products = tuple(
+            Product(block=str(n.meta.get("block", "")), macs=n.meta["macs"])
+            for n in graph.graph.nodes
+            if n.op == "call_function" and n.meta.get("macs")
+        )
+        self.float_blocks = {
+            float_part_name(n): str(n.meta.get("block", "")) for n in graph.graph.nodes if value(graph, n) is not None
+        }
+        self.weighted_scales, self.corrected_biases = True, True
+        self._running = fuse(graph)
+
+    @property
+    def folded_macs(self) -> int:
+        """Multiplications of the float network that depend on no input: they were done at capture, and never again."""
+        return int(self.graph.meta.get("folded_macs", 0))
+
+    @property
+    def float_parts(self) -> dict[str, torch.Tensor]:
+        """What stays as it is, by stored name: parameters that learn, other tensors as buffers."""
+        tensors = {float_part_name(node): value(self.graph, node) for node in self.graph.graph.nodes}
+        return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+    def clone(self) -> "QuantizedNetwork":
+        """An independent copy, in the same state."""
+        copied = QuantizedNetwork(clone(self.graph))
+        copied.weighted_scales, copied.corrected_biases = self.weighted_scales, self.corrected_biases
+        return copied
+
+    def forward(self, *arguments: Any, **keywords: Any) -> Any:
+        """What the captured network gives, in the same nesting of tuples, lists and dicts; float32."""
+        size = static_batch(self.graph)
+        if size is None or batch_size((arguments, keywords)) == size:
+            return self._running(self.graph, *arguments, **keywords)
+        return in_pieces(self._run, size, arguments, keywords)
+
+    def _run(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        return self._running(self.graph, *arguments, **keywords)
+
+    def set_bits(self, bits: Bits) -> None:
+        """Gives every layer and activation but the inputs the same bits; calibrate afterwards."""
+        for layer in self.layers:
+            layer.bits = bits.weight
+        for quantizer in self.quantizers[self.inputs :]:
+            quantizer.bits = bits.activation
+
+    @torch.no_grad()
+    def calibrate_weights(self, batches: Iterable[Example]) -> None:
+        """Fits the weights' scales, then watches activations (unquantized) on `batches` for `calibrate_activations`.
+
+        Errors of weights count by their inputs' mean square, and biases take up the mean error that is left, both
+        measured on the first batch. Refined layers keep their codes and count as the target, see
+        `matched_moments`.
+        """
+        parts = list(batches)
+        for layer in self.layers:
+            layer.active = layer.kept is not None
+            layer.correct(None)
+        for quantizer in self.quantizers:
+            quantizer.active, quantizer.watching, quantizer.observed = False, False, []
+        free = [layer for layer in self.layers if layer.kept is None]
+        with matched_moments(self.layers, for_good=False):
+            statistics = observe(self, free, parts[0])
+        for layer, of_layer in zip(free, statistics, strict=True):
+            layer.fit(of_layer.squares if self.weighted_scales else None)
+        if not self.corrected_biases:
+            free, statistics = [], []
+        with matched_moments(self.layers, for_good=True):
+            correct_biases(self, free, statistics, parts[0])
+        for quantizer in self.quantizers:
+            quantizer.watching = True
+        for batch in parts:
+            run_on(self, batch)
+        for quantizer in self.quantizers:
+            quantizer.watching = False
+
+    @torch.no_grad()
+    def calibrate_activations(self) -> None:
+        """Fits every activation's scale and zero point for its present bits from what was watched."""
+        for quantizer in self.quantizers:
+            quantizer.fit()
+        for layer in self.layers:
+            layer.fit_bias()
+
+    def calibrate(self, batches: Iterable[Example]) -> None:
+        """Post-training quantization: weights by least squared error, then activations on `batches` (train data)."""
+        self.calibrate_weights(batches)
+        self.calibrate_activations()
+        for quantizer in self.quantizers:
+            quantizer.observed = []
+
+    def stored(self) -> dict[str, torch.Tensor]:
+        """The tensors a device needs, see `QuantizedLayer.stored` and `ActivationQuantizer.stored`, and float parts."""
+        tensors: dict[str, torch.Tensor] = {}
+        for layer in self.layers:
+            tensors |= layer.stored()
+        for quantizer in self.quantizers:
+            tensors |= quantizer.stored()
+        return tensors | {name: tensor.detach() for name, tensor in self.float_parts.items()}
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Takes over what `stored` gave; the outputs are then those of the stored network.
+
+        Raises:
+            NetworkError: a tensor is missing or has another shape.
+        """
+        try:
+            # Quantizers first: biases need the scales of their inputs.
+            for quantizer in self.quantizers:
+                quantizer.restore(tensors)
+            for layer in self.layers:
+                layer.restore(tensors)
+            for name, tensor in self.float_parts.items():
+                _take(tensor, tensors[name])
+        except (KeyError, RuntimeError) as error:
+            raise NetworkError(f"the stored weights do not fit this network: {error}") from error
+
+
+@torch.no_grad()
+def _take(tensor: torch.Tensor, stored: torch.Tensor) -> None:
+    """Copies a stored float part of the same shape and type."""
+    if tensor.shape != stored.shape or tensor.dtype != stored.dtype:
+        raise RuntimeError(f"a float part has the shape {tuple(stored.shape)}, not {tuple(tensor.shape)}")
+    tensor.copy_(stored)

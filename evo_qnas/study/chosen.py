@@ -1,0 +1,105 @@
+"""A validated network of a study."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any, final
+
+from torch import nn
+
+from evo_qnas.networks.export import export
+from evo_qnas.networks.integer.reference import InIntegers
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.networks.tasks.base import metric_value
+from evo_qnas.pipeline.context import RunContext
+from evo_qnas.pipeline.stored import find_network, restore_network
+from evo_qnas.summary import BlockChoice, ValidatedNetwork
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ChosenNetwork:
+    """A validated network: what was measured of it, its integers, and files of it.
+
+    Attributes:
+        context: the run.
+        entry: all that the run found out about it.
+    """
+
+    context: RunContext
+    entry: ValidatedNetwork
+
+    @property
+    def id(self) -> str:
+        """Name of its folder in `networks/`."""
+        return self.entry.id
+
+    @property
+    def metric(self) -> float:
+        """On the test examples, computed in integers."""
+        return self.entry.metric
+
+    @property
+    def metric_stderr(self) -> float | None:
+        """Its standard error, None where the metric is one number for all examples."""
+        return self.entry.metric_stderr
+
+    @property
+    def size_bytes(self) -> int:
+        """Bit-packed weights, scales and biases."""
+        return self.entry.size_bytes
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Of one example on one thread, None where it was not measured."""
+        return self.entry.latency_ms
+
+    @property
+    def blocks(self) -> tuple[BlockChoice, ...]:
+        """Operator and bits of each block."""
+        return self.entry.blocks
+
+    @cached_property
+    def quantized(self) -> QuantizedNetwork:
+        """The network with quantizers that learn, as fine-tuning left it."""
+        return restore_network(self.context, find_network(self.context, self.id))
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The network as a device computes it, in integers."""
+        return InIntegers(self.quantized)
+
+    def export(self, path: str | Path, *, runtime: str | None = None, upsample: bool = False) -> dict[str, Any]:
+        """Findings about the file that is written and checked on the test examples, see `networks.export.export`.
+
+        Args:
+            path: of the file; its ending names the runtime.
+            runtime: name of the runtime, where the ending does not say it.
+            upsample: keep the up-sampling of logits at the end of the network.
+        """
+        context = self.context
+        return export(
+            self.quantized,
+            Path(path),
+            runtime,
+            images=context.splits.test,
+            task=context.task,
+            upsample=upsample,
+            seed=context.card.seed,
+        )
+
+    def __str__(self) -> str:
+        metric = metric_value(self.context.task)
+        spread = "" if self.metric_stderr is None else f" +- {metric.factor * self.metric_stderr:{metric.spec}}"
+        return f"network {self.id}: {metric.name} {metric.format(self.metric)}{spread}, {self.size_bytes:,} bytes"
+
+    def _repr_html_(self) -> str:
+        """The network and the choice of each block as a table."""
+        cells = "".join(
+            f"<tr><td>{escape(row.block)}</td><td>{escape(row.operator)}</td>"
+            f"<td>{row.weight_bits or ''}</td><td>{row.activation_bits or ''}</td></tr>"
+            for row in self.blocks
+        )
+        head = "<tr><th>block</th><th>operator</th><th>weight bits</th><th>activation bits</th></tr>"
+        return f"<p>{escape(str(self))}</p><table>{head}{cells}</table>"
