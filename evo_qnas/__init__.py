@@ -6,15 +6,18 @@ names is first used, and torch with it; `__init__.pyi` tells type checkers what 
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 from evo_qnas.archive import Archive
 from evo_qnas.compare import compare
-from evo_qnas.pareto import certificate, exact_front
-from evo_qnas.problem import ConstraintInfo, Networks, ObjectiveInfo, Problem, TableProblem, objective
-from evo_qnas.search import ALGORITHMS, search
+from evo_qnas.pareto import certificate, exact_front, indicators
+from evo_qnas.problem import ConstraintInfo, DeclaredProblem, Networks, ObjectiveInfo, Problem, TableProblem, objective
+from evo_qnas.search import ALGORITHMS, optimizer, search
 from evo_qnas.spaces import Space
 from evo_qnas.tables import Block, Column, Finding, Tables
+
+__version__ = version("evo_qnas")
 
 _LATER = {
     "ChosenNetwork": "evo_qnas.study",
@@ -50,6 +53,7 @@ __all__ = [
     "ChosenNetwork",
     "Column",
     "ConstraintInfo",
+    "DeclaredProblem",
     "Finding",
     "Networks",
     "ObjectiveInfo",
@@ -58,16 +62,19 @@ __all__ = [
     "Study",
     "TableProblem",
     "Tables",
+    "__version__",
     "blocks",
     "certificate",
     "check",
     "compare",
     "compress",
     "exact_front",
+    "indicators",
     "load_network",
     "metrics",
     "objective",
     "operator",
+    "optimizer",
     "quantize",
     "search",
 ]

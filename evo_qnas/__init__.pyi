@@ -4,13 +4,16 @@ from evo_qnas.compare import compare as compare
 from evo_qnas.networks.checking import check as check
 from evo_qnas.pareto import certificate as certificate
 from evo_qnas.pareto import exact_front as exact_front
+from evo_qnas.pareto import indicators as indicators
 from evo_qnas.problem import ConstraintInfo as ConstraintInfo
+from evo_qnas.problem import DeclaredProblem as DeclaredProblem
 from evo_qnas.problem import Networks as Networks
 from evo_qnas.problem import ObjectiveInfo as ObjectiveInfo
 from evo_qnas.problem import Problem as Problem
 from evo_qnas.problem import TableProblem as TableProblem
 from evo_qnas.problem import objective as objective
 from evo_qnas.search import ALGORITHMS as ALGORITHMS
+from evo_qnas.search import optimizer as optimizer
 from evo_qnas.search import search as search
 from evo_qnas.spaces import Space as Space
 from evo_qnas.study import ChosenNetwork as ChosenNetwork
@@ -23,3 +26,5 @@ from evo_qnas.tables import Block as Block
 from evo_qnas.tables import Column as Column
 from evo_qnas.tables import Finding as Finding
 from evo_qnas.tables import Tables as Tables
+
+__version__: str

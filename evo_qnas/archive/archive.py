@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, final
@@ -10,28 +11,29 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float, Int
 
-from evo_qnas.archive.choosing import diverse_rows, knee_of, selected_rows
 from evo_qnas.archive.decoding import frame_of
+from evo_qnas.archive.display import front_html
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import Front, signs
 from evo_qnas.archive.header import Header
 from evo_qnas.archive.history import History, Traced, traced
 from evo_qnas.archive.layout import Contents, versions
 from evo_qnas.archive.merging import joined_contents, load_contents
+from evo_qnas.archive.outside import contents_of, contents_of_frame
+from evo_qnas.archive.picking import Picking
 from evo_qnas.archive.reading import StoredFile
 from evo_qnas.archive.rebuilding import rebuilt_problem
 from evo_qnas.archive.validated import Validated
 from evo_qnas.archive.writing import replace_archive, with_networks, write_or_explain
-from evo_qnas.errors import ArchiveError
 from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
-from evo_qnas.pareto import Certificate
+from evo_qnas.pareto import Certificate, certificate
 from evo_qnas.problem import Problem
 from evo_qnas.tables import Tables
 
 
 @final
-class Archive:
+class Archive(Picking):
     """Every evaluation of one search in order, with its front.
 
     `objectives` and the front's are in the user's own direction: a maximised objective reads as the user wrote it.
@@ -49,6 +51,22 @@ class Archive:
         self._stored = stored
         self._known_trace = trace
         self.path = path
+
+    @classmethod
+    def from_evaluations(
+        cls, problem: Problem, genomes: Any, objectives: Any, constraints: Any = None, path: str | Path | None = None
+    ) -> "Archive":
+        """The archive of networks that were evaluated elsewhere; see `evo_qnas.archive.outside.contents_of`."""
+        return cls._saved(contents_of(problem, genomes, objectives, constraints), path)
+
+    @classmethod
+    def from_dataframe(cls, problem: Problem, frame: Any, path: str | Path | None = None) -> "Archive":
+        """The same of a data frame or CSV file of networks; see `evo_qnas.archive.outside.contents_of_frame`."""
+        return cls._saved(contents_of_frame(problem, frame), path)
+
+    @classmethod
+    def _saved(cls, contents: Contents, path: str | Path | None) -> "Archive":
+        return cls(contents) if path is None else cls(contents).save(path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Archive":
@@ -70,6 +88,10 @@ class Archive:
         trace = (self.front.rows, self.history)
         written = {"versions": dict(self.versions), "created_by": self.created_by}
         return Archive, (self._whole(), self.path, None, trace), written
+
+    def _repr_html_(self) -> str:
+        front = self.front
+        return front_html(self.header, front.rows, (front.objectives, front.constraints), repr(self))
 
     def __repr__(self) -> str:
         where = "in memory" if self.path is None else str(self.path)
@@ -110,16 +132,9 @@ class Archive:
     def front(self) -> Front:
         """The non-dominated feasible networks, sorted by the objectives."""
         if self._stored is not None:
-            rows, genomes, objectives, constraints = self._stored.front
-            return Front(
-                rows=rows,
-                genomes=genomes.astype(np.int64),
-                objectives=objectives,
-                constraints=constraints,
-                header=self.header,
-                load_tables=self._tables,
-            )
-        return self._chosen(self._trace[0])
+            rows, genomes, *values = self._stored.front
+            return self._front(rows, genomes.astype(np.int64), *values)
+        return self.chosen(self._trace[0])
 
     @cached_property
     def history(self) -> History:
@@ -182,8 +197,6 @@ class Archive:
             ArchiveError: see `problem`.
             ProblemError: the problem has no additive form.
         """
-        from evo_qnas.pareto import certificate
-
         return certificate(self.problem, self.front.objectives * self._signs)
 
     def to_dataframe(self) -> DataFrame:
@@ -191,46 +204,6 @@ class Archive:
         rows = self.evaluations
         first = {"generation": rows.generation, "seconds": rows.seconds, "state": rows.state}
         return frame_of(self.header, self.tables, rows.genomes, self.objectives, rows.constraints, **first)
-
-    def select(self, *limits: str, best: str | None = None) -> Front:
-        """The front of the feasible networks that also meet `limits`; with `best` the one network best in that.
-
-        Args:
-            limits: texts such as `size_bytes <= 30000`, of objectives or any column of the tables.
-            best: an objective or column; a column's own direction says whether less or more is better.
-
-        Raises:
-            ArchiveError: a limit cannot be read, a name is unknown, or no evaluated network meets the limits.
-        """
-        return self._chosen(selected_rows(self.header, self.tables, self.evaluations, limits, best))
-
-    def knee(self) -> Front:
-        """The one network of the front where giving up one objective starts to buy little of the others.
-
-        Raises:
-            ArchiveError: the front is empty.
-        """
-        rows = self._front_rows()
-        return self._chosen(rows[[knee_of(self.evaluations.objectives[rows])]])
-
-    def diverse(self, k: int, *, min_difference: float = 0.2) -> Front:
-        """At most `k` good networks, the knee first, any two differing in at least that share of their blocks.
-
-        Near-front networks stand in where the front has too few that differ.
-
-        Raises:
-            ArchiveError: the front is empty, or a number is out of range.
-        """
-        if k < 1 or not 0 <= min_difference <= 1:
-            raise ArchiveError(f"diverse needs k >= 1 and a share from 0 to 1, got {k} and {min_difference}")
-        rows = self._front_rows()
-        knee = int(rows[knee_of(self.evaluations.objectives[rows])])
-        return self._chosen(diverse_rows(self.evaluations, knee, k, min_difference))
-
-    def _front_rows(self) -> Int[np.ndarray, " n"]:
-        if not len(self.front):
-            raise ArchiveError(f"the front of {self._name} is empty: no evaluated network meets all limits")
-        return self.front.rows
 
     def merge(self, other: "Archive") -> "Archive":
         """Both archives' evaluations in one, in memory: this one's, then those of the other whose genomes are new.
@@ -266,6 +239,10 @@ class Archive:
         header = replace(self.header, tables=self.tables)
         return replace(self._contents, header=header, evaluations=self.evaluations)
 
+    def plot(self, kind: str | None = None, *, exact: bool = True) -> Any:
+        """A matplotlib figure of the archive, see `evo_qnas.plots.figure`; notebooks show it."""
+        return import_module("evo_qnas.plots").figure(self, kind=kind, exact=exact)
+
     def to_csv(self, path: str | Path) -> None:
         """Writes every evaluation as CSV, see `to_dataframe`."""
         write_text(path, self.to_dataframe().to_csv(index=False))
@@ -284,13 +261,17 @@ class Archive:
     def _signs(self) -> Float[np.ndarray, " m"]:
         return signs([info.maximize for info in self.header.objectives])
 
-    def _chosen(self, rows: Int[np.ndarray, " n"]) -> Front:
+    def chosen(self, rows: Int[np.ndarray, " n"]) -> Front:
         """Some of the evaluations, as the user reads them."""
+        at = self.evaluations.chosen(rows)
+        return self._front(rows, at.genomes, at.objectives * self._signs, at.constraints)
+
+    def _front(self, rows: np.ndarray, genomes: np.ndarray, objectives: np.ndarray, constraints: np.ndarray) -> Front:
         return Front(
             rows=rows,
-            genomes=self.evaluations.genomes[rows],
-            objectives=self.evaluations.objectives[rows] * self._signs,
-            constraints=self.evaluations.constraints[rows],
+            genomes=genomes,
+            objectives=objectives,
+            constraints=constraints,
             header=self.header,
             load_tables=self._tables,
         )

@@ -1,5 +1,6 @@
 """Genomes as people read them: a data frame with objectives, limits and what each block became."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ from jaxtyping import Float, Int
 from evo_qnas.archive.header import Header
 from evo_qnas.errors import ArchiveError
 from evo_qnas.frames import DataFrame, data_frame
+from evo_qnas.spaces import parse_limit
+from evo_qnas.spaces.limits import is_limit
 from evo_qnas.tables import Tables
 
 
@@ -41,6 +44,45 @@ def words_of(
     return [texts[genomes[:, block]] for block, texts in enumerate(labels)]
 
 
+def genomes_of_words(
+    description: Mapping[str, Any], tables: Tables | None, blocks: Sequence[str], words: Sequence[np.ndarray]
+) -> Int[np.ndarray, "n blocks"]:
+    """Genomes of what each block's choice is, as `words_of` gives it: texts, values, or indices.
+
+    Args:
+        description: of the problem.
+        tables: of the problem, or None.
+        blocks: names of the blocks.
+        words: per block the choice of each network.
+
+    Raises:
+        ArchiveError: a choice is none of its block's.
+    """
+    labels = labels_of(tables)
+    values = description.get("values") if labels is None and description.get("kind") == "values" else None
+    columns = []
+    for at, (name, column) in enumerate(zip(blocks, words, strict=True)):
+        known: dict[Any, int] = {}
+        if labels is not None:
+            known = {str(text): choice for choice, text in reversed(list(enumerate(labels[at])))}
+        elif values is not None and isinstance(values[at], dict):
+            first, last = int(values[at]["first"]), int(values[at]["last"])
+            known = {number: number - first for number in range(first, last + 1)}
+        elif values is not None:
+            known = {value: choice for choice, value in reversed(list(enumerate(values[at])))}
+        columns.append([_choice(name, word, known) for word in column.tolist()])
+    return np.array(columns, dtype=np.int64).T.reshape(-1, len(blocks))
+
+
+def _choice(name: str, word: Any, known: Mapping[Any, int]) -> int:
+    """The index of a choice, from its word or value, else from the index itself."""
+    if word in known:
+        return known[word]
+    if isinstance(word, int) or (isinstance(word, float) and word == int(word)):
+        return int(word)
+    raise ArchiveError(f"block {name!r} has no choice {word!r}; there are: {', '.join(map(str, list(known)[:10]))}")
+
+
 def _values_of(header: Header, genomes: Int[np.ndarray, "n blocks"]) -> list[np.ndarray]:
     """Per block the value of its choice, as a problem of pymoo describes them; else its index."""
     described = header.problem.get("values") if header.problem.get("kind") == "values" else None
@@ -70,18 +112,30 @@ def frame_of(
     constraints: Float[np.ndarray, "n k"],
     **first: np.ndarray,
 ) -> DataFrame:
-    """One row per network: `first`, the objectives, the limits' excesses, then each block's choice in words.
+    """One row per network: `first`, the objectives, limited columns and limits' excesses, each block's choice in words.
 
     A name that is used already gets a suffix, ` (excess)` for limits and ` (choice)` for blocks.
     """
     columns: dict[str, Any] = dict(first)
     for index, info in enumerate(header.objectives):
         columns[_free(info.name, columns, "objective")] = objectives[:, index]
+    for name, values in _limited(header, tables, genomes).items():
+        columns[_free(name, columns, "limited")] = values
     for index, limit in enumerate(header.constraints):
         columns[_free(limit.name, columns, "excess")] = constraints[:, index]
     for name, words in zip(header.blocks, words_of(header, tables, genomes), strict=True):
         columns[_free(name, columns, "choice")] = words
     return data_frame(columns)
+
+
+def _limited(header: Header, tables: Tables | None, genomes: Int[np.ndarray, "n blocks"]) -> dict[str, np.ndarray]:
+    """The values of the tables' columns that are limited and no objectives."""
+    if tables is None:
+        return {}
+    objectives = {info.name for info in header.objectives}
+    names = [parse_limit(info.name).name for info in header.constraints if is_limit(info.name)]
+    shown = [name for name in dict.fromkeys(names) if name in tables.columns and name not in objectives]
+    return {name: tables.total(name, genomes) for name in shown}
 
 
 def _free(name: str, used: dict[str, Any], suffix: str) -> str:

@@ -1,17 +1,19 @@
 """The front of an archive: the feasible evaluations that no other one beats."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.archive.decoding import frame_of, words_of
+from evo_qnas.archive.display import front_html
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.header import Header
+from evo_qnas.archive.preferring import bounded, chosen_at
 from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
 from evo_qnas.pareto.fronts import front_mask
@@ -20,7 +22,7 @@ from evo_qnas.tables import Tables
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Front:
     """Networks of an archive, usually its non-dominated ones; objectives in the user's own direction.
 
@@ -37,11 +39,80 @@ class Front:
     genomes: Int[np.ndarray, "n blocks"]
     objectives: Float[np.ndarray, "n m"]
     constraints: Float[np.ndarray, "n k"]
-    header: Header = field(repr=False)
-    load_tables: Callable[[], Tables | None] = field(repr=False)
+    header: Header
+    load_tables: Callable[[], Tables | None]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __getitem__(self, at: Any) -> "Front":
+        """One network, or those of a slice, of positions or of a mask, as a front of that many.
+
+        Raises:
+            IndexError: there is no such network.
+        """
+        return self.chosen(np.atleast_1d(np.arange(len(self))[at]))
+
+    def __iter__(self) -> Iterator["Front"]:
+        """The networks, each a front of one."""
+        return (self[at] for at in range(len(self)))
+
+    def __repr__(self) -> str:
+        """One line."""
+        if len(self) == 1:
+            values = zip(self.header.objectives, self.objectives[0].tolist(), strict=True)
+            words = ", ".join(f"{info.name} = {value:.6g}" for info, value in values)
+            return f"Front(evaluation {int(self.rows[0])}: {words})"
+        spans = zip(self.header.objectives, self.objectives.T, strict=True)
+        words = ", ".join(f"{i.name} {v.min():.6g} .. {v.max():.6g}" for i, v in spans if len(v))
+        return f"Front({len(self)} networks{': ' if words else ''}{words})"
+
+    def _repr_html_(self) -> str:
+        return front_html(self.header, self.rows, (self.objectives, self.constraints), f"{len(self)} networks")
+
+    def chosen(self, at: Int[np.ndarray, " k"]) -> "Front":
+        """The networks at these positions of the front."""
+        parts = {name: getattr(self, name)[at] for name in ("rows", "genomes", "objectives", "constraints")}
+        return replace(self, **parts)
+
+    def where(self, *limits: str) -> "Front":
+        """The networks that meet limits, such as `size_bytes <= 30000`, of objectives or any column of the tables.
+
+        Called again on its result with other bounds, a front is narrowed step by step.
+
+        Raises:
+            ArchiveError: a limit cannot be read, a name is unknown, or no network is left; the text says what can be
+                reached.
+        """
+        return self.chosen(bounded(self.header, self.load_tables(), limits, self.genomes, self.objectives))
+
+    def choose(
+        self, reference_point: Mapping[str, float] | None = None, *, trade_offs: str | Sequence[str] = ()
+    ) -> "Front":
+        """The one network that a person prefers; without a preference the knee.
+
+        Args:
+            reference_point: wished-for values by objective, each in its own direction: the network that reaches all of
+                them best, or goes beyond them the furthest, each objective in the front's range.
+            trade_offs: prices, such as `size_bytes per score <= 2000`: no network is chosen whose last unit of score
+                costs more bytes than that, compared with another network of the front.
+
+        Raises:
+            ArchiveError: there is no network, or a preference cannot be read.
+
+        Source: Wierzbicki 1980 (reference points).
+        """
+        sign = signs([info.maximize for info in self.header.objectives])
+        prices = [trade_offs] if isinstance(trade_offs, str) else trade_offs
+        return self[chosen_at(self.objectives * sign, self.header, reference_point, prices)]
+
+    def knee(self) -> "Front":
+        """The one network where giving up one objective starts to buy little of the others.
+
+        Raises:
+            ArchiveError: there is no network.
+        """
+        return self.choose()
 
     def to_dataframe(self) -> DataFrame:
         """One row per network: objectives, excess over each limit, and the choice of each block in words."""

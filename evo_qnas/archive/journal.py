@@ -10,28 +10,22 @@ import os
 import socket
 import struct
 import time
-import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, final
+from typing import final
 
 import numpy as np
+from jaxtyping import Int
 
-from evo_qnas.archive.evaluations import Evaluations, narrow
+from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.locking import lock
+from evo_qnas.archive.records import EARLY, MAGIC, PLACED, frame, pack, pack_asks, payloads, unpack, unpack_asks
 from evo_qnas.errors import ArchiveError, way_out
 from evo_qnas.files import written_path
 
-MAGIC = b"evo_qnas log  1\n"
 # A power cut loses the evaluations of a second at most; a sync costs too much to make one per batch.
 SYNC_SECONDS = 1.0
-_FRAME = struct.Struct("<II")
-_SHAPE = struct.Struct("<BBHIQIIII")
-_KINDS: tuple[np.dtype[Any], ...] = (np.dtype("u1"), np.dtype("<u2"), np.dtype("<i8"))
-_PLACED, _EARLY = 0, 1
 
 
 @final
@@ -43,11 +37,13 @@ class Leftover:
         run: the run it belongs to, an id that its archive carries too; empty where the journal has no first record.
         ordered: (first row, evaluations) in the order they were appended.
         early: evaluations that were known before their position in the order was.
+        asked: (first number, events) of a search whose answers come from outside, see `Contents.asks`.
     """
 
     run: str
     ordered: tuple[tuple[int, Evaluations], ...] = ()
     early: tuple[Evaluations, ...] = ()
+    asked: tuple[tuple[int, np.ndarray], ...] = ()
 
     def unordered(self, ordered: Evaluations) -> Evaluations | None:
         """The early evaluations that are not among the ordered ones, or None."""
@@ -71,6 +67,14 @@ class Leftover:
                 filled = start + len(rows)
         return Evaluations.joined(parts)
 
+    def merged_asks(self, run: str, stored: Int[np.ndarray, "e 2"]) -> Int[np.ndarray, "all 2"]:
+        """`stored` events, then those that the journal has beyond them."""
+        events = stored
+        for start, more in self.asked if run == self.run else ():
+            if start <= len(events):
+                events = np.concatenate([events, more[len(events) - start :]])
+        return events
+
 
 def journal_path(archive: Path) -> Path:
     """The path of an archive's journal: beside the file that a link leads to, so that all names share one."""
@@ -86,80 +90,24 @@ def read_journal(path: Path) -> Leftover | None:
         return None
     except OSError as error:
         raise ArchiveError(f"{path} cannot be read: {error.strerror}") from error
-    run, ordered, early = "", [], []
-    for index, payload in enumerate(_payloads(content)):
+    run, ordered, early, asked = "", [], [], []
+    for index, payload in enumerate(payloads(content)):
         try:
             if index == 0:
                 run = str(json.loads(payload)["run"])
                 continue
-            kind, start, rows = _unpack(payload)
+            events = unpack_asks(payload)
+            if events is not None:
+                asked.append(events)
+                continue
+            kind, start, rows = unpack(payload)
         except (ValueError, KeyError, TypeError, struct.error):
             break
-        if kind == _EARLY:
+        if kind == EARLY:
             early.append(rows)
         else:
             ordered.append((start, rows))
-    return Leftover(run=run, ordered=tuple(ordered), early=tuple(early))
-
-
-def _payloads(content: bytes) -> Iterator[bytes]:
-    """The whole records of a journal, the end at the first torn one."""
-    if not content.startswith(MAGIC):
-        return
-    at = len(MAGIC)
-    while at + _FRAME.size <= len(content):
-        length, checksum = _FRAME.unpack_from(content, at)
-        payload = content[at + _FRAME.size : at + _FRAME.size + length]
-        if len(payload) < length or zlib.crc32(payload) != checksum:
-            return
-        yield payload
-        at += _FRAME.size + length
-
-
-def _pack(kind: int, start: int, rows: Evaluations) -> bytes:
-    """One record of evaluations, frame included."""
-    genomes = narrow(rows.genomes)
-    code = next(i for i, dtype in enumerate(_KINDS) if dtype.itemsize == genomes.dtype.itemsize)
-    reasons = json.dumps({str(row): why for row, why in rows.reasons.items()}).encode() if rows.reasons else b""
-    sizes = (rows.genomes.shape[1], rows.objectives.shape[1], rows.constraints.shape[1])
-    payload = b"".join(
-        (
-            _SHAPE.pack(kind, code, 0, len(rows), start, *sizes, len(reasons)),
-            genomes.astype(_KINDS[code], copy=False).tobytes(),
-            *(part.astype(dtype, copy=False).tobytes() for part, dtype in zip(rows.parts[1:], _PARTS, strict=True)),
-            reasons,
-        )
-    )
-    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
-
-
-_PARTS: tuple[np.dtype[Any], ...] = (np.dtype("<f8"), np.dtype("<f8"), np.dtype("<i4"), np.dtype("<f8"), np.dtype("u1"))
-
-
-def _unpack(payload: bytes) -> tuple[int, int, Evaluations]:
-    """Kind, first row and evaluations of one record."""
-    kind, code, _, n, start, blocks, m, k, length = _SHAPE.unpack_from(payload)
-    shapes = ((n, blocks), (n, m), (n, k), (n,), (n,), (n,))
-    dtypes = (_KINDS[min(code, len(_KINDS) - 1)], *_PARTS)
-    need = sum(int(np.prod(shape, dtype=object)) * dtype.itemsize for shape, dtype in zip(shapes, dtypes, strict=True))
-    if need + _SHAPE.size + length != len(payload):
-        raise ValueError("a record whose length does not fit its shape")
-    parts, at = [], _SHAPE.size
-    for shape, dtype in zip(shapes, dtypes, strict=True):
-        count = int(np.prod(shape, dtype=np.int64))
-        parts.append(np.frombuffer(payload, dtype, count, at).reshape(shape))
-        at += count * dtype.itemsize
-    reasons = {int(row): str(why) for row, why in json.loads(payload[at:]).items()} if length else {}
-    rows = Evaluations(
-        genomes=parts[0].astype(np.int64),
-        objectives=parts[1],
-        constraints=parts[2],
-        generation=parts[3],
-        seconds=parts[4],
-        state=parts[5],
-        reasons=MappingProxyType(reasons),
-    )
-    return kind, start, rows
+    return Leftover(run=run, ordered=tuple(ordered), early=tuple(early), asked=tuple(asked))
 
 
 @final
@@ -213,15 +161,19 @@ class Journal:
         payload = json.dumps(owner).encode()
         os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self._write(MAGIC + _FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
+        self._write(MAGIC + frame(payload))
 
     def append(self, start: int, rows: Evaluations) -> None:
         """Writes evaluations `start ..` of the order."""
-        self._write(_pack(_PLACED, start, rows))
+        self._write(pack(PLACED, start, rows))
 
     def keep(self, rows: Evaluations) -> None:
         """Writes evaluations whose position in the order is not known yet."""
-        self._write(_pack(_EARLY, 0, rows))
+        self._write(pack(EARLY, 0, rows))
+
+    def ask(self, start: int, events: Int[np.ndarray, "e 2"]) -> None:
+        """Writes events `start ..` of a search whose answers come from outside."""
+        self._write(pack_asks(start, events))
 
     def _write(self, record: bytes) -> None:
         end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
@@ -275,7 +227,7 @@ def _owner(path: Path) -> str:
     """The process in the first record of a journal, in words."""
     try:
         with path.open("rb") as handle:
-            owner = json.loads(next(_payloads(handle.read(4096)), b"{}"))
+            owner = json.loads(next(payloads(handle.read(4096)), b"{}"))
         return f"process {int(owner['pid'])} on {owner['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return f"another process, which has not put its name into {path.name} yet"

@@ -17,6 +17,7 @@ import moocore
 import numpy as np
 from jaxtyping import Int
 
+from evo_qnas.archive.digests import digest_of
 from evo_qnas.archive.evaluations import Evaluations, narrow
 from evo_qnas.archive.front import signs
 from evo_qnas.archive.header import Header
@@ -31,6 +32,11 @@ from evo_qnas.tables.hdf5 import write_content
 FORMAT = "evo_qnas.archive"
 SCHEMA = 1
 RAW = ("genome", "objectives", "constraints", "generation", "seconds", "state")
+_DIMENSIONS = {
+    "genome": ("network", "block"),
+    "objectives": ("network", "objective"),
+    "constraints": ("network", "limit"),
+}
 _TEXT = h5py.string_dtype("utf-8")
 _IMAGES: dict[int, tuple["weakref.ref[Tables]", bytes]] = {}
 
@@ -47,6 +53,9 @@ class Contents:
         finished: whether the search came to its end.
         extras: JSON-able facts about the run that change nothing in it (seconds, workers, ...).
         validated: networks that were trained and measured.
+        asks: (e, 2) int64, of a search whose answers come from outside: what happened between its evaluations. Each
+            row is how many evaluations there were, and how many networks were asked for; 0 where the search was opened
+            again, -n where the next n evaluations were not asked for.
     """
 
     run: str
@@ -55,6 +64,7 @@ class Contents:
     finished: bool = False
     extras: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     validated: tuple[Validated, ...] = ()
+    asks: Int[np.ndarray, "e 2"] = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: read-only mappings cannot be pickled."""
@@ -146,6 +156,7 @@ def _write_root(contents: Contents, root: h5py.h5g.GroupID, front: int) -> None:
         "settings": json.dumps(dict(header.settings)),
         "seed": "null" if header.seed is None else str(header.seed),
         "fingerprint": header.fingerprint,
+        "digest": digest_of(contents.run, header, header.tables, contents.evaluations),
         "versions": json.dumps(versions() | _loaded("pymoo")),
         "extras": json.dumps(dict(contents.extras)),
         "finished": contents.finished,
@@ -156,6 +167,8 @@ def _write_root(contents: Contents, root: h5py.h5g.GroupID, front: int) -> None:
         attribute(root, name, value)
     put(root, "problem", np.array(json.dumps(dict(header.problem)).encode("utf-8")))
     put_texts(root, "block_names", header.blocks)
+    if len(contents.asks):
+        put(root, "asks", contents.asks)
 
 
 def _loaded(name: str) -> dict[str, str]:
@@ -177,6 +190,9 @@ def _write_evaluations(
     put(front, "row", best)
     chosen = {name: put(front, name, parts[name][best]) for name in RAW[:3]}
     for datasets in (made, chosen):
+        for name, data in datasets.items():
+            for axis, label in enumerate(_DIMENSIONS.get(name, ("network",))):
+                h5py.h5ds.set_label(data, axis, label.encode())
         for name, infos in (("objectives", header.objectives), ("constraints", header.constraints)):
             attribute(datasets[name], "name", np.array([info.name for info in infos], dtype=_TEXT))
             attribute(datasets[name], "unit", np.array([info.unit for info in infos], dtype=_TEXT))

@@ -10,6 +10,7 @@ from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.journal import Leftover, journal_path, read_journal
 from evo_qnas.archive.layout import Contents
 from evo_qnas.archive.reading import StoredFile, open_stored
+from evo_qnas.archive.unsealed import is_unsealed, unsealed_contents
 from evo_qnas.errors import ArchiveError
 
 
@@ -21,6 +22,8 @@ def load_contents(path: Path) -> tuple[Contents, StoredFile | None]:
     Raises:
         ArchiveError: the file is missing, is no archive, is of a later version, or is damaged.
     """
+    if is_unsealed(path):
+        return unsealed_contents(path), None
     while True:
         stored = open_stored(path)
         left = read_journal(journal_path(path))
@@ -39,6 +42,7 @@ def load_contents(path: Path) -> tuple[Contents, StoredFile | None]:
         finished=stored.finished,
         extras=stored.extras,
         validated=stored.validated,
+        asks=stored.asks,
     )
     return contents, stored
 
@@ -54,6 +58,7 @@ def merged_contents(stored: StoredFile, left: Leftover | None) -> Contents:
         finished=stored.finished and len(merged) == len(evaluations),
         extras=stored.extras,
         validated=stored.validated,
+        asks=stored.asks if left is None else left.merged_asks(stored.run, stored.asks),
     )
 
 

@@ -19,6 +19,7 @@ from evo_qnas.archive.front import signs
 from evo_qnas.archive.header import Header
 from evo_qnas.archive.history import History
 from evo_qnas.archive.layout import FORMAT, RAW, SCHEMA
+from evo_qnas.archive.strangers import annotated_seal
 from evo_qnas.archive.validated import Validated
 from evo_qnas.errors import ArchiveError, TableError
 from evo_qnas.files import Seal, check_seal
@@ -48,13 +49,17 @@ class StoredFile:
     The descriptor stays open, so that they are this file's even when a later run has replaced it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seal: Seal | None = None) -> None:
+        """Opens the file.
+
+        Args:
+            path: of the archive.
+            seal: of a file that other programs have added to; None checks the file's own.
+        """
         self.path = path
         self._descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
-        seal = check_seal(path)
-        if seal is None:
-            raise ArchiveError(_foreign(path))
+        seal = seal or _seal_of(path)
         with h5py.File(path, "r", locking=False) as file:
             self._read(file, seal)
         if not os.path.samestat(path.stat(), os.fstat(self._descriptor)):
@@ -65,6 +70,7 @@ class StoredFile:
         self.run = str(file.attrs["run"])
         self.finished = bool(file.attrs["finished"])
         self.extras: Mapping[str, Any] = MappingProxyType(json.loads(file.attrs["extras"]))
+        self.digest = str(file.attrs.get("digest", ""))
         self.versions: Mapping[str, str] = MappingProxyType(json.loads(file.attrs["versions"]))
         self.created_by = str(file.attrs["created_by"])
         self.with_tables = "tables" in file
@@ -80,6 +86,7 @@ class StoredFile:
         self.history = _history(child(file, "history"))
         self._check_front()
         self.validated = _validated(child(file, "validated"))
+        self.asks = array(file, "asks", "i", 2) if "asks" in file else np.empty((0, 2), dtype=np.int64)
 
     def _extent(self, group: h5py.Group, name: str, seal: Seal) -> Extent:
         data = plain_dataset(group, name, _KINDS[name], 2 if name in RAW[:3] else 1)
@@ -160,6 +167,24 @@ class StoredFile:
             raise
         except DAMAGE as error:
             raise ArchiveError(f"{self.path} is a damaged archive: {damage_text(error)}") from error
+
+
+def _seal_of(path: Path) -> Seal:
+    """The seal of a file that is what was sealed, or whose contents are.
+
+    Raises:
+        ArchiveError: there is none.
+        ValueError: the contents are damaged.
+    """
+    try:
+        seal = check_seal(path)
+    except ValueError:
+        seal = annotated_seal(path)
+        if seal is None:
+            raise
+    if seal is None:
+        raise ArchiveError(_foreign(path))
+    return seal
 
 
 def open_stored(path: Path) -> StoredFile:

@@ -14,12 +14,11 @@ from jaxtyping import Int
 
 from evo_qnas.archive.archive import Archive
 from evo_qnas.archive.evaluations import Evaluations, narrow
-from evo_qnas.archive.header import GROWING, Header
+from evo_qnas.archive.header import Header
 from evo_qnas.archive.history import Traced
 from evo_qnas.archive.journal import SYNC_SECONDS, Journal, cannot_write, journal_path, read_journal
 from evo_qnas.archive.layout import Contents, write_archive
-from evo_qnas.archive.merging import merged_contents
-from evo_qnas.archive.reading import open_stored
+from evo_qnas.archive.resuming import earlier_contents
 from evo_qnas.errors import ArchiveError
 
 # A kill loses the evaluations of a quarter of a second at most.
@@ -89,7 +88,7 @@ class Recorder:
         file = Path(path)
         journal = Journal.open(file)
         try:
-            stored = _earlier(file, header) if resume else None
+            stored = earlier_contents(file, header) if resume else None
             left = read_journal(journal_path(file))
             ours = stored is not None and left is not None and left.run == stored.run
             early = left.unordered(stored.evaluations) if ours and stored is not None and left is not None else None
@@ -183,6 +182,34 @@ class Recorder:
             with self._lock:
                 self._guard(lambda journal: journal.keep(evaluations))
 
+    @property
+    def header(self) -> Header:
+        """The search."""
+        return self._contents.header
+
+    @property
+    def asks(self) -> Int[np.ndarray, "e 2"]:
+        """Events of a search whose answers come from outside, see `Contents.asks`."""
+        return self._contents.asks
+
+    def ask(self, networks: int) -> None:
+        """Takes down that networks were asked for, or what else `Contents.asks` holds, at once.
+
+        Raises:
+            ArchiveError: the disk is full.
+        """
+        self.flush()
+        event = np.array([[self._count, networks]], dtype=np.int64)
+        with self._lock:
+            start = len(self.asks)
+            self._contents = replace(self._contents, asks=np.concatenate([self.asks, event]))
+            self._guard(lambda journal: journal.ask(start, event))
+
+    def snapshot(self) -> Archive:
+        """The archive so far, in memory."""
+        with self._lock:
+            return Archive(replace(self._contents, evaluations=self._all()), self._path)
+
     def finish(self, extra_attributes: Mapping[str, Any] | None = None) -> Archive:
         """The finished archive; its file is whole and the journal gone.
 
@@ -254,27 +281,3 @@ class Recorder:
         except ArchiveError:
             if error is None:
                 raise
-
-
-def _earlier(path: Path, header: Header) -> Contents | None:
-    """The contents of an archive and its journal, after a check that they belong to the same search."""
-    if not path.exists():
-        return None
-    stored = open_stored(path)
-    earlier = replace(
-        stored.header, tables=stored.tables() if header.fingerprint != stored.header.fingerprint else None
-    )
-    changed = list(header.differences(earlier))
-    if changed:
-        raise ArchiveError(
-            f"{path} holds another search ({'; '.join(changed[:3])}): use another path, "
-            "or start anew (resume=False, --restart)"
-        )
-    contents = merged_contents(stored, read_journal(journal_path(path)))
-    budget = header.settings.get(GROWING)
-    if isinstance(budget, int) and budget < len(contents.evaluations):
-        raise ArchiveError(
-            f"{path} holds {len(contents.evaluations)} evaluations, {budget} were asked for: "
-            "evaluations may only grow; use another path, or start anew (resume=False, --restart)"
-        )
-    return replace(contents, header=header, finished=False)

@@ -26,6 +26,7 @@ VERBS: tuple[str, ...] = (
     "profile",
     "search",
     "front",
+    "watch",
     "plot",
     "list",
     "export",

@@ -46,6 +46,10 @@ def compare(
     against: Annotated[
         str | None, typer.Option(help="test the others against this one only; 'all' tests every pair")
     ] = None,
+    seeding: Annotated[
+        str, typer.Option(help="who is given seeds and reduced options: default (named algorithms), all or none")
+    ] = "default",
+    baseline: Annotated[bool, typer.Option(help="add random search without seeds as a yardstick")] = True,
     jobs: Annotated[
         int, typer.Option(help="processes, -1 for all cores or the whole cluster; changes nothing but seconds")
     ] = -1,
@@ -86,6 +90,8 @@ def compare(
         jobs=jobs,
         cluster=cluster,
         against=None if against == "all" else against,
+        seeding=seeding,
+        baseline=baseline,
         skipped=skipped,
         command=shlex.join(["evo-qnas", *sys.argv[1:]]),
     )

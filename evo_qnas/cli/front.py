@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evo_qnas.archive import Archive, Front
+from evo_qnas.errors import ArchiveError
 
 _HELP = """The front of an archive: the networks that no other evaluated one beats, sorted by the first objective.
 
@@ -17,6 +18,10 @@ Examples:
   evo-qnas front results/first.h5
 
   evo-qnas front results/first.h5 --constraint "size_bytes <= 30000" --format csv > front.csv
+
+  evo-qnas front results/first.h5 --prefer score=1.5 --prefer size_bytes=30000
+
+  evo-qnas front results/first.h5 --trade-off "size_bytes per score <= 20000"
 """
 
 
@@ -40,16 +45,43 @@ def front(
         list[str] | None,
         typer.Option(metavar="LIMIT", help="'size_bytes <= 30000', of an objective or any column; repeatable"),
     ] = None,
+    prefer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="one network: the one that reaches these values best; repeatable"),
+    ] = None,
+    trade_off: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PRICE", help="one network, worth 'size_bytes per score <= 2000' at most; repeatable"),
+    ] = None,
+    knee: Annotated[
+        bool, typer.Option("--knee", help="one network: where a bit more of one costs much of another")
+    ] = False,
 ) -> None:
     """Prints a front."""
     archive = Archive.load(file)
     chosen = archive.select(*constraint) if constraint else archive.front
+    if prefer or trade_off or knee:
+        chosen = chosen.choose(_point(prefer) if prefer else None, trade_offs=trade_off or ())
     if form is Format.csv:
         typer.echo(chosen.to_csv(), nl=False)
     elif form is Format.json:
         typer.echo(chosen.to_json(), nl=False)
     else:
         _show(archive, chosen)
+
+
+def _point(texts: list[str]) -> dict[str, float]:
+    """A reference point of NAME=VALUE texts."""
+    point = {}
+    for text in texts:
+        name, sign, value = text.rpartition("=")
+        try:
+            point[name.strip()] = float(value)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise ArchiveError(f"--prefer {text!r} cannot be read: write an objective and a number, size_bytes=30000")
+    return point
 
 
 def _show(archive: Archive, chosen: Front) -> None:

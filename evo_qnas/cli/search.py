@@ -28,7 +28,9 @@ def search(
     ] = None,
     algorithm: Annotated[str, typer.Option(help="A name of `evo-qnas list algorithms`.")] = "nsga2",
     evaluations: Annotated[int, typer.Option(help="Distinct networks to evaluate at most.")] = 20_000,
-    population: Annotated[int, typer.Option(help="Networks kept and asked for at once.")] = 100,
+    population: Annotated[
+        str, typer.Option(help="Networks kept and asked for at once; auto follows the budget.")
+    ] = "100",
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     variation: Annotated[str, typer.Option(help="Recipe of operators/variation/, by name or file.")] = "default",
     jobs: Annotated[
@@ -38,6 +40,14 @@ def search(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Slow objectives on the workers of dask://host:port.")
     ] = None,
+    until: Annotated[
+        list[str] | None, typer.Option(help="End at 'hypervolume >= 0.999' of the optimum, 'front >= 50', ..; repeat.")
+    ] = None,
+    plateau: Annotated[
+        int | None, typer.Option(help="End once so many evaluations have added hardly any hypervolume.")
+    ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
+    noisy: Annotated[bool, typer.Option("--noisy", help="Equal networks may get unequal values.")] = False,
     seeding: Annotated[bool, typer.Option(help="Start from baselines, uniform bits and weighted-sum optima.")] = True,
     reduce: Annotated[
         bool, typer.Option(help="Leave out choices that no optimum of additive objectives needs.")
@@ -58,9 +68,13 @@ def search(
         problem,
         algorithm=algorithm,
         evaluations=evaluations,
-        population=population,
+        population=int(population) if population.isdigit() else population,
         seed=seed,
         path=output,
+        until=until or (),
+        plateau=plateau,
+        time_limit=time_limit,
+        noisy=noisy,
         seeding=seeding,
         reduce=reduce,
         variation=variation,

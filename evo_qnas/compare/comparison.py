@@ -26,7 +26,7 @@ from evo_qnas.compare.statistics import (
     vargha_delaney,
     wilcoxon,
 )
-from evo_qnas.frames import DataFrame, data_frame
+from evo_qnas.frames import DataFrame, data_frame, html_table
 
 INDICATORS: Mapping[str, bool] = MappingProxyType({"hypervolume_share": True, "epsilon": False, "igd_plus": False})
 
@@ -41,7 +41,7 @@ class Result:
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
     """Algorithms by seeds by problems.
 
@@ -55,6 +55,8 @@ class Comparison:
         against: the entry that all others are tested against; None tests every pair.
         skipped: problems that could not be set up, and why.
         command: how it was made.
+        baseline: random search without seeds, which is measured and neither tested nor ranked; None without.
+        seeding: who was given seeds and reduced options: `default`, `all` or `none`.
     """
 
     cases: tuple[Case, ...]
@@ -66,6 +68,28 @@ class Comparison:
     against: str | None = None
     skipped: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     command: str = ""
+    baseline: Entry | None = None
+    seeding: str = "default"
+
+    def __repr__(self) -> str:
+        """One line."""
+        names = ", ".join(entry.name for entry in self.entries)
+        size = f"problems: {len(self.cases)}, seeds: {len(self.seeds)}, {self.evaluations} evaluations"
+        return f"Comparison({names}; {size})"
+
+    def _repr_html_(self) -> str:
+        frame = self.medians()
+        shown = [name for name in ("problem", "algorithm", "runs", "seeded", *INDICATORS) if name in frame.columns]
+        rows = [
+            [f"{value:.5g}" if isinstance(value, float) else str(value) for value in row]
+            for row in frame[shown].values.tolist()
+        ]
+        return html_table(shown, rows, repr(self))
+
+    @property
+    def shown(self) -> tuple[Entry, ...]:
+        """The algorithms, and the baseline where there is one."""
+        return self.entries if self.baseline is None else (*self.entries, self.baseline)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -119,6 +143,8 @@ class Comparison:
             "budget": self.budget(run.case),
             "evaluations": run.evaluations,
             "seconds": run.total_seconds,
+            "seeds": run.seeds,
+            "options_left_out": run.options_left_out,
             "front": quality.front,
             "hypervolume": quality.hypervolume,
             "hypervolume_share": quality.share,
@@ -144,7 +170,7 @@ class Comparison:
         """One row per problem and algorithm: medians over the seeds, and quartiles of the hypervolume share."""
         rows = []
         for case in self.cases:
-            for entry in self.entries:
+            for entry in self.shown:
                 results = self.of(case.name, entry.name)
                 if results:
                     rows.append({"problem": case.name, "algorithm": entry.name, **_medians(results)})
@@ -215,6 +241,8 @@ def _medians(results: Sequence[Result]) -> dict[str, Any]:
     counts = [r.quality.found for r in results if r.quality.found is not None]
     row: dict[str, Any] = {
         "runs": len(results),
+        "seeded": all(r.run.seeds for r in results),
+        "reduced": all(r.run.options_left_out for r in results),
         "hypervolume_share": median,
         "lower_quartile": lower,
         "upper_quartile": upper,

@@ -7,11 +7,14 @@ from types import MappingProxyType
 from typing import Any, final
 
 from evo_qnas.cards import nearest
+from evo_qnas.compare.elsewhere import Elsewhere, is_results
 from evo_qnas.errors import SearchError
-from evo_qnas.search import ALGORITHMS, Optimizer
-from evo_qnas.search.algorithms import name_of
+from evo_qnas.search import ALGORITHMS
+from evo_qnas.search.algorithms import algorithm_of, name_of, serves_once
+from evo_qnas.search.seeded import Seeded
 
 SETTINGS: Mapping[str, type] = MappingProxyType({"population": int, "seeding": bool, "reduce": bool, "variation": str})
+SEEDINGS = ("default", "all", "none")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]*")
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -23,7 +26,8 @@ class Entry:
 
     Attributes:
         name: unique in the comparison; its runs lie in a folder of this name.
-        algorithm: a name of `ALGORITHMS`, an `Algorithm`, or a configured pymoo algorithm.
+        algorithm: a name of `ALGORITHMS`, an `Algorithm`, a class with `ask` and `tell`, a configured pymoo algorithm,
+            or results that were made elsewhere (`Elsewhere`, or what it is made of).
         settings: further arguments of `search`: `population`, `seeding`, `reduce`, `variation`.
     """
 
@@ -37,9 +41,12 @@ class Entry:
             raise SearchError(f"the name {self.name!r} must be of letters, digits, spaces and . _ + -")
         if isinstance(self.algorithm, str) and self.algorithm not in ALGORITHMS:
             raise SearchError(f"there is no algorithm {self.algorithm!r}; {nearest(self.algorithm, list(ALGORITHMS))}")
-        if isinstance(self.algorithm, Optimizer):
+        if is_results(self.algorithm) and not isinstance(self.algorithm, Elsewhere):
+            object.__setattr__(self, "algorithm", Elsewhere(self.algorithm))
+        if serves_once(self.algorithm):
             raise SearchError(
-                f"{self.name}: an Optimizer serves one run only: give an Algorithm, which makes one for each"
+                f"{self.name}: an object with ask and tell serves one run only: give its class, or an Algorithm, which "
+                "makes one for each"
             )
         for key, value in self.settings.items():
             if key not in SETTINGS:
@@ -54,7 +61,10 @@ class Entry:
     @property
     def text(self) -> str:
         """Algorithm and settings for people."""
-        algorithm = name_of(self.algorithm).replace("pymoo:", "pymoo's ")
+        if isinstance(self.algorithm, Elsewhere):
+            return "made elsewhere"
+        plain = self.algorithm.algorithm if isinstance(self.algorithm, Seeded) else self.algorithm
+        algorithm = name_of(plain).replace("pymoo:", "pymoo's ")
         return ", ".join([algorithm, *(f"{key}={value}" for key, value in self.settings.items())])
 
 
@@ -85,6 +95,50 @@ def entries_of(algorithms: Any) -> tuple[Entry, ...]:
     return entries
 
 
+def with_seeding(entries: Sequence[Entry], seeding: str) -> tuple[Entry, ...]:
+    """The entries with seeds and reduced options for all of them, for none, or as each has them.
+
+    Args:
+        entries: the algorithms.
+        seeding: `all`, `none`, or `default`: named algorithms start from seeds and leave options out that no optimum
+            needs, where their settings do not say otherwise; other ones do neither.
+
+    Raises:
+        SearchError: `seeding` is another word.
+    """
+    if seeding not in SEEDINGS:
+        raise SearchError(f"there is no seeding {seeding!r}; {nearest(str(seeding), list(SEEDINGS))}")
+    if seeding == "default":
+        return tuple(entries)
+    given = seeding == "all"
+    return tuple(
+        Entry(
+            name=entry.name,
+            algorithm=_seeded(entry.algorithm) if given else entry.algorithm,
+            settings=MappingProxyType({**entry.settings, "seeding": given, "reduce": given}),
+        )
+        for entry in entries
+    )
+
+
+def _seeded(algorithm: Any) -> Any:
+    """The algorithm with seeds; one that has them by itself, or whose answer is known beforehand, as it is."""
+    if isinstance(algorithm, Elsewhere):
+        return algorithm
+    made = algorithm_of(algorithm)
+    return algorithm if made.reduces or made.complete else Seeded(algorithm)
+
+
+def baseline_of(entries: Sequence[Entry]) -> Entry | None:
+    """Random search without seeds and with all options, the yardstick; None where the entries have one."""
+    for entry in entries:
+        if entry.algorithm == "random" and entry.settings.get("seeding") is False:
+            return None
+    names = {entry.name for entry in entries}
+    name = next(name for name in ("random-unseeded", "baseline", "unseeded random search") if name not in names)
+    return Entry(name=name, algorithm="random", settings=MappingProxyType({"seeding": False, "reduce": False}))
+
+
 def check_names(kind: str, names: Sequence[str]) -> None:
     """Refuses an empty list and names that are not unique.
 
@@ -101,7 +155,9 @@ def check_names(kind: str, names: Sequence[str]) -> None:
 def _entry(item: Any) -> Entry:
     if isinstance(item, Entry):
         return item
-    return parse_entry(item) if isinstance(item, str) else Entry(name=type(item).__name__, algorithm=item)
+    return (
+        parse_entry(item) if isinstance(item, str) else Entry(name=name_of(item).removeprefix("pymoo:"), algorithm=item)
+    )
 
 
 def _named(name: str, value: Any) -> Entry:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.compare.comparison import Comparison
+from evo_qnas.compare.runtimes import runtimes
 from evo_qnas.compare.statistics import Ranks
 from evo_qnas.compare.summary import conclusions, summary_text
 from evo_qnas.files import replacing, write_text
@@ -15,8 +16,8 @@ from evo_qnas.frames import DataFrame, data_frame
 
 
 def save_comparison(comparison: Comparison, folder: str | Path) -> None:
-    """Writes `results.csv`, `medians.csv`, `statistics.csv`, `ranks.csv`, `summary.txt`, `comparison.json` and the
-    reference fronts, each in one step.
+    """Writes `results.csv`, `medians.csv`, `statistics.csv`, `runtimes.csv`, `ranks.csv`, `summary.txt`,
+    `comparison.json` and the reference fronts, each in one step.
     """
     target = Path(folder)
     ranks = comparison.ranks()
@@ -25,6 +26,7 @@ def save_comparison(comparison: Comparison, folder: str | Path) -> None:
         "results": comparison.to_dataframe(),
         "medians": comparison.medians(),
         "statistics": comparison.statistics(),
+        "runtimes": runtimes(comparison),
         "ranks": data_frame({"algorithm": names, "average_rank": ranks.mean}).sort_values("average_rank"),
     }
     for name, frame in frames.items():
@@ -51,6 +53,8 @@ def _document(comparison: Comparison, frames: Mapping[str, DataFrame], ranks: Ra
             "seeds": list(comparison.seeds),
             "evaluations": comparison.evaluations,
             "against": comparison.against,
+            "seeding": comparison.seeding,
+            "baseline": None if comparison.baseline is None else comparison.baseline.name,
             "command": comparison.command,
             "skipped": dict(comparison.skipped),
         },

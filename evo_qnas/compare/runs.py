@@ -9,8 +9,9 @@ import moocore
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from evo_qnas.archive import Archive
+from evo_qnas.archive import Archive, Evaluations
 from evo_qnas.compare.case import Case
+from evo_qnas.compare.elsewhere import Elsewhere
 from evo_qnas.compare.entries import Entry
 from evo_qnas.errors import ArchiveError, EvoQnasError
 from evo_qnas.jobs import spread
@@ -41,6 +42,8 @@ class Run:
         total_seconds: seconds until the last evaluation was known.
         failure: why there is no result; empty where there is one.
         reused: whether a finished archive was read instead of searching.
+        seeds: starting points that the algorithm was given; None where the archive does not say.
+        options_left_out: options that the algorithm could not choose, as no optimum needs them.
     """
 
     case: str
@@ -55,6 +58,8 @@ class Run:
     total_seconds: float
     failure: str = ""
     reused: bool = False
+    seeds: int | None = None
+    options_left_out: int | None = None
 
 
 @final
@@ -70,6 +75,7 @@ class Task:
     evaluations: int
     path: Path | None
     noisy: bool = False
+    number: int = 0
 
     def run(self) -> Run:
         """Searches, or reads the finished archive that is there.
@@ -78,6 +84,8 @@ class Task:
             ArchiveError: the file at `path` holds another search, or values that the problem does not give now, or
                 cannot be written.
         """
+        if isinstance(self.entry.algorithm, Elsewhere):
+            return self._extract(self.entry.algorithm.evaluations(self.number, self.problem), {}, reused=True)
         archive = self._finished()
         reused = archive is not None
         try:
@@ -96,7 +104,7 @@ class Task:
             raise
         except EvoQnasError as error:
             return self.failed(str(error))
-        return self._extract(archive, reused=reused)
+        return self._extract(archive.evaluations, archive.extras, reused=reused)
 
     def _finished(self) -> Archive | None:
         """The archive of an equal search that has come to its end with at least as many evaluations."""
@@ -119,10 +127,9 @@ class Task:
         check_stored_values(self.problem, archive.evaluations, seed=self.seed, path=self.path, noisy=self.noisy)
         return archive
 
-    def _extract(self, archive: Archive, *, reused: bool) -> Run:
+    def _extract(self, evaluations: Evaluations, extras: Mapping[str, Any], *, reused: bool) -> Run:
         """The part of the first `evaluations` evaluations that indicators need."""
-        evaluations = archive.evaluations
-        if not algorithm_of(self.entry.algorithm).complete:
+        if isinstance(self.entry.algorithm, Elsewhere) or not algorithm_of(self.entry.algorithm).complete:
             evaluations = evaluations.rows(0, self.evaluations)
         feasible = np.flatnonzero(evaluations.feasible)
         objectives = evaluations.objectives[feasible]
@@ -132,7 +139,7 @@ class Task:
             first = np.flatnonzero(moocore.is_nondominated(np.column_stack([objectives, order]), keep_weakly=True))
             feasible, objectives = feasible[first], objectives[first]
         judged = objectives
-        if self.truth is not None and len(objectives):
+        if self.truth is not None and len(objectives) and evaluations.genomes.shape[1]:
             judged, excess = self.truth.evaluate(evaluations.genomes[feasible])
             judged = np.where(np.all(excess <= 0, axis=1, keepdims=True), judged, np.nan)
         return Run(
@@ -147,6 +154,8 @@ class Task:
             evaluations=len(evaluations),
             total_seconds=float(evaluations.seconds.max(initial=0.0)),
             reused=reused,
+            seeds=_count(extras.get("seeds")),
+            options_left_out=_count(extras.get("options_left_out")),
         )
 
     def failed(self, reason: str) -> Run:
@@ -165,6 +174,11 @@ class Task:
             total_seconds=0.0,
             failure=reason,
         )
+
+
+def _count(value: Any) -> int | None:
+    """A number of an archive's extras."""
+    return value if isinstance(value, int) else None
 
 
 def _searched(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,10 +225,12 @@ def make_runs(
             evaluations=case.budget(evaluations),
             path=run_path(folder, case.name, entry.name, seed),
             noisy=noisy,
+            number=number,
         )
         for case in cases
         for entry in entries
-        for seed in seeds
+        for number, seed in enumerate(seeds)
+        if not isinstance(entry.algorithm, Elsewhere) or number < len(entry.algorithm)
     ]
     made: dict[tuple[str, str, int], Run] = {}
     with progress_bar("runs", len(tasks), show=progress) as advance:

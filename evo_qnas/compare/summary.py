@@ -11,6 +11,7 @@ from evo_qnas.frames import DataFrame
 
 _HEADINGS = (
     "algorithm",
+    "start",
     "share of hv",
     "quartiles",
     "epsilon",
@@ -20,6 +21,11 @@ _HEADINGS = (
     "to 99.9 %",
     "seconds",
 )
+_SEEDING = {
+    "default": "; named algorithms do, others do not (--seeding all, none)",
+    "all": "; all were given both, where the problem has them",
+    "none": "; none was given either",
+}
 
 
 def summary_text(comparison: Comparison) -> str:
@@ -42,7 +48,8 @@ def _title(comparison: Comparison) -> str:
         f"{comparison.evaluations:,} evaluations a run, fewer where the problem says so.\n"
         "Medians over the seeds. share of hv: hypervolume as a share of the reference front's; epsilon and IGD+ on\n"
         "scaled objectives, less is better; found: points of the exact front; seconds: wall time of a run, with other\n"
-        "runs beside it where --jobs is above 1."
+        "runs beside it where --jobs is above 1. start: whether runs began with seeds (optima of weighted sums and "
+        "others) and\nwithout options that no optimum needs" + _SEEDING[comparison.seeding] + "."
     )
 
 
@@ -70,6 +77,9 @@ def _cells(row: Any, exact: int | None) -> tuple[str, ...]:
     found = "-" if exact is None else f"{number('exact_points_found', '.0f')}/{exact}"
     return (
         str(row["algorithm"]),
+        {(True, True): "seeds, fewer options", (True, False): "seeds", (False, True): "fewer options"}.get(
+            (bool(row["seeded"]), bool(row["reduced"])), "plain"
+        ),
         number("hypervolume_share", ".5f"),
         f"{number('lower_quartile', '.5f')}..{number('upper_quartile', '.5f')}",
         number("epsilon", ".4f"),

@@ -9,7 +9,7 @@ import moocore
 import numpy as np
 from jaxtyping import Float
 
-from evo_qnas.compare import Comparison
+from evo_qnas.compare import Comparison, runtimes
 from evo_qnas.plots.canvas import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, check_format, new_figure, plain, save, tidy
 
 _COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", SKY, BLACK, GREY, "#882255")
@@ -25,8 +25,8 @@ _EDGE = 1.1
 def plot_comparison(comparison: Comparison, folder: str | Path, *, file_format: str = "png") -> list[Path]:
     """Draws all pictures that the comparison allows, and gives their paths.
 
-    `convergence` always; `attainment` where a problem has two objectives; `profiles` for two algorithms and more;
-    `ranks` for two algorithms and two problems and more.
+    `convergence` and `runtimes` always; `attainment` where a problem has two objectives; `profiles` for two algorithms
+    and more; `ranks` for two algorithms and two problems and more.
 
     Args:
         comparison: at least one run.
@@ -38,7 +38,11 @@ def plot_comparison(comparison: Comparison, folder: str | Path, *, file_format: 
     """
     place = Path(folder)
     check_format(place / f"x.{file_format}")
-    figures = {"convergence": _convergence(comparison), "attainment": _attainment(comparison)}
+    figures = {
+        "convergence": _convergence(comparison),
+        "attainment": _attainment(comparison),
+        "runtimes": draw_runtimes(comparison),
+    }
     if len(comparison.entries) > 1:
         figures["profiles"] = _profiles(comparison)
         if comparison.ranks().problems > 1:
@@ -51,9 +55,27 @@ def plot_comparison(comparison: Comparison, folder: str | Path, *, file_format: 
     return drawn
 
 
+def draw_runtimes(comparison: Comparison) -> Any:
+    """A figure of the empirical distribution of target runtimes over all problems, see `evo_qnas.compare.runtimes`."""
+    frame = runtimes(comparison)
+    figure = new_figure(6.4, 4.4, "targets reached, over all problems and seeds")
+    panel = figure.subplots()
+    for entry in comparison.shown:
+        here = frame[frame["algorithm"] == entry.name]
+        if len(here):
+            panel.plot(here["budget_share"], here["solved"], label=plain(entry.name), **_look(comparison, entry.name))
+    panel.set_xlim(0, 1)
+    panel.set_ylim(0, 1)
+    panel.set_xlabel("evaluations, as a share of the budget")
+    panel.set_ylabel("share of targets reached")
+    panel.legend(frameon=False, fontsize=8)
+    tidy(panel)
+    return figure
+
+
 def _look(comparison: Comparison, name: str) -> dict[str, Any]:
     """Colour and dashes of an algorithm, the same in every picture."""
-    index = [entry.name for entry in comparison.entries].index(name)
+    index = [entry.name for entry in comparison.shown].index(name)
     dashes = _DASHES[(index // len(_COLOURS) + index) % len(_DASHES)]
     return {"color": _COLOURS[index % len(_COLOURS)], "linestyle": dashes, "linewidth": 1.5}
 

@@ -48,12 +48,28 @@ def plot(
     """
     target = Path(path)
     check_format(target)
+    subject, chosen = _chosen(source, kind)
+    save(_draw(chosen, subject, exact=exact, at=at), target)
+    return chosen
+
+
+def figure(source: str | Path | Archive, *, kind: str | None = None, exact: bool = True, at: int | None = None) -> Any:
+    """The matplotlib figure that `plot` writes to a file; the arguments are the same.
+
+    Raises:
+        PictureError: the kind is unknown, or the archive does not hold what the picture needs.
+        ArchiveError: the archive cannot be read.
+    """
+    subject, chosen = _chosen(source, kind)
+    return _draw(chosen, subject, exact=exact, at=at)
+
+
+def _chosen(source: str | Path | Archive, kind: str | None) -> tuple[Subject, str]:
+    """The subject and the kind of its picture."""
     if kind is not None and kind not in KINDS:
         raise PictureError(f"--kind {kind!r}: there are {', '.join(KINDS)}")
     subject = subject_of(source) if isinstance(source, Archive) else load_subject(source)
-    chosen = kind or default_kind(subject)
-    save(_draw(chosen, subject, exact=exact, at=at), target)
-    return chosen
+    return subject, kind or default_kind(subject)
 
 
 def default_kind(subject: Subject) -> str:

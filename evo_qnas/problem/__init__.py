@@ -3,6 +3,7 @@
 - `Problem`: the interface, ours and a user's own.
 - `TableProblem`: columns of tables, functions of networks, limits, ties and pins.
 - `Networks`, `objective`: the argument of a user's own function, and the decorator that makes it an objective.
+- `DeclaredProblem`: names alone, for networks that are evaluated elsewhere.
 - `LookupProblem`, `nas_bench_macro`: networks that were all measured.
 - `evaluate_batches`, `Outcome`: evaluation that a search can trust.
 - `from_pymoo`, `to_pymoo`: pymoo's problems as ours and ours as pymoo's.
@@ -10,6 +11,7 @@
 """
 
 from evo_qnas.problem.custom import CustomObjective, objective
+from evo_qnas.problem.declared import DeclaredProblem
 from evo_qnas.problem.evaluation import evaluate_batches
 from evo_qnas.problem.foreign import from_pymoo, to_pymoo
 from evo_qnas.problem.genes import space_of
@@ -24,6 +26,7 @@ from evo_qnas.problem.table_problem import TableProblem
 __all__ = [
     "ConstraintInfo",
     "CustomObjective",
+    "DeclaredProblem",
     "LookupProblem",
     "Networks",
     "ObjectiveInfo",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from evo_qnas.frames import html_table
 from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
 from evo_qnas.problem.outcome import Outcome, Returns
 from evo_qnas.spaces import Additive, Space
@@ -122,3 +123,16 @@ class Problem(ABC):
     def describe(self) -> dict[str, Any]:
         """JSON-able values from which `TableProblem.from_description` makes the problem again; empty by default."""
         return {}
+
+    def __repr__(self) -> str:
+        """One line: objectives, limits, and how many networks there are."""
+        infos = ", ".join(f"{info.name}{' (max)' if info.maximize else ''}" for info in self.objectives)
+        limits = "".join(f"; {info.name}" for info in self.constraints)
+        size = self.space.size
+        count = f"{size:,}" if size < 10**9 else f"10^{len(str(size)) - 1}"
+        return f"{type(self).__name__}({infos}{limits}; {len(self.space.blocks)} blocks, {count} networks)"
+
+    def _repr_html_(self) -> str:
+        rows = [[info.name, info.unit, "maximise" if info.maximize else "minimise"] for info in self.objectives]
+        rows += [[info.name, info.unit, "limit"] for info in self.constraints]
+        return html_table(["name", "unit", ""], rows, repr(self))

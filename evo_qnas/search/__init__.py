@@ -2,6 +2,8 @@
 
 - `search`: one call, any algorithm; resumes by replay.
 - `ALGORITHMS`: names and descriptions of all registered algorithms.
+- `optimizer`: any algorithm by ask and tell, for evaluations that are made elsewhere; `AskTellOptimizer`.
+- `AskTell`: the interface of an algorithm of one's own.
 - `Algorithm`: an entry of the registry, which makes an `Optimizer` from a `SearchContext`.
 - `NSGA2`, `RandomSearch`, `LocalSearch`, `Exact`, `Surrogate`: ours; pymoo's are behind `evo_qnas.search.pymoo_bridge`.
 - `propose`: networks worth measuring next, chosen by predictors.
@@ -10,11 +12,13 @@
 
 from evo_qnas.search.algorithm import Algorithm
 from evo_qnas.search.algorithms import ALGORITHMS
+from evo_qnas.search.ask_tell import AskTellOptimizer, optimizer
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
 from evo_qnas.search.exact import Exact
 from evo_qnas.search.local import LocalSearch
 from evo_qnas.search.nsga2 import NSGA2
-from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.own import AskTell
 from evo_qnas.search.proposals import propose
 from evo_qnas.search.random_search import RandomSearch
 from evo_qnas.search.search import search
@@ -25,6 +29,8 @@ __all__ = [
     "ALGORITHMS",
     "NSGA2",
     "Algorithm",
+    "AskTell",
+    "AskTellOptimizer",
     "Exact",
     "LocalSearch",
     "Optimizer",
@@ -34,6 +40,7 @@ __all__ = [
     "Surrogate",
     "Variation",
     "load_recipe",
+    "optimizer",
     "propose",
     "search",
 ]

@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.optimizer import Optimizer
 
 
 class Algorithm(ABC):
@@ -19,11 +19,13 @@ class Algorithm(ABC):
         about: one line for `evo-qnas list algorithms`.
         reduces: `context.space` leaves out options that no optimum needs, where the search allows it; False for
             algorithms that need the problem's own space.
+        label: the name under which archives have it; empty for the class's.
         complete: the optimizer's first answer is recorded whole, however small the budget (`exact`).
     """
 
     about: str
     reduces: bool = True
+    label: str = ""
     complete: bool = False
 
     @abstractmethod

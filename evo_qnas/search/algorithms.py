@@ -6,8 +6,9 @@ from typing import Any, final
 from evo_qnas.errors import SearchError
 from evo_qnas.registry import Registry
 from evo_qnas.search.algorithm import Algorithm
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.own import AskTell, OwnAlgorithm, OwnOptimizer, factory_name
 
 _PYMOO = "evo_qnas.search.pymoo_algorithms"
 REGISTRY: Registry[Algorithm] = Registry(
@@ -69,6 +70,21 @@ class _ReadyOptimizer(Algorithm):
 
 
 @final
+class _ReadyAskTell(Algorithm):
+    """An object of the user's with `ask` and `tell` over genomes."""
+
+    about = "an object with ask and tell"
+    reduces = False
+
+    def __init__(self, own: AskTell) -> None:
+        self._own = own
+
+    def make(self, context: SearchContext) -> Optimizer:
+        """The object as it is, behind `Optimizer`."""
+        return OwnOptimizer(self._own, context)
+
+
+@final
 class _ConfiguredPymoo(Algorithm):
     """A configured pymoo algorithm of the user's."""
 
@@ -86,7 +102,11 @@ class _ConfiguredPymoo(Algorithm):
 
 
 def algorithm_of(algorithm: Any) -> Algorithm:
-    """The algorithm that a user means by a name, an `Algorithm`, an `Optimizer` or a pymoo algorithm.
+    """The algorithm that a user means.
+
+    Args:
+        algorithm: a name; an `Algorithm`; a class with `ask` and `tell` (or what makes its objects); an object of one,
+            an `Optimizer` (each for one run), or a configured pymoo algorithm.
 
     Raises:
         SearchError: there is no algorithm of this name; what is neither of the others is refused by `make`.
@@ -96,7 +116,25 @@ def algorithm_of(algorithm: Any) -> Algorithm:
         return REGISTRY.get(algorithm)
     if isinstance(algorithm, Algorithm):
         return algorithm
-    return _ReadyOptimizer(algorithm) if isinstance(algorithm, Optimizer) else _ConfiguredPymoo(algorithm)
+    if isinstance(algorithm, Optimizer):
+        return _ReadyOptimizer(algorithm)
+    if is_of_pymoo(algorithm):
+        return _ConfiguredPymoo(algorithm)
+    if callable(algorithm):
+        return OwnAlgorithm(algorithm)
+    return _ReadyAskTell(algorithm) if isinstance(algorithm, AskTell) else _ConfiguredPymoo(algorithm)
+
+
+def serves_once(algorithm: Any) -> bool:
+    """True for objects that hold the state of one search."""
+    ready = isinstance(algorithm, AskTell) and not isinstance(algorithm, type) and not is_of_pymoo(algorithm)
+    return isinstance(algorithm, Optimizer) or (ready and not isinstance(algorithm, Algorithm))
+
+
+def is_of_pymoo(algorithm: Any) -> bool:
+    """True for pymoo's algorithms and what inherits from them, told without importing pymoo."""
+    kind = algorithm if isinstance(algorithm, type) else type(algorithm)
+    return any(base.__module__ == "pymoo.core.algorithm" for base in kind.__mro__)
 
 
 def name_of(algorithm: Any) -> str:
@@ -108,5 +146,11 @@ def name_of(algorithm: Any) -> str:
     """
     if isinstance(algorithm, str):
         return algorithm
+    if is_of_pymoo(algorithm):
+        return f"pymoo:{type(algorithm).__name__}"
+    if isinstance(algorithm, Algorithm) and algorithm.label:
+        return algorithm.label
+    if not isinstance(algorithm, Algorithm | Optimizer) and callable(algorithm):
+        return factory_name(algorithm)
     name = type(algorithm).__name__
-    return name if isinstance(algorithm, Algorithm | Optimizer) else f"pymoo:{name}"
+    return name if isinstance(algorithm, Algorithm | Optimizer | AskTell) else f"pymoo:{name}"

@@ -1,6 +1,6 @@
 """The parts that a search offers to its algorithm."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
@@ -21,6 +21,18 @@ _SEEDS_OTHERWISE = 4
 
 
 @final
+@dataclass(kw_only=True)
+class Taken:
+    """What an algorithm has taken from its context.
+
+    Attributes:
+        seeds: starting points that it was given.
+    """
+
+    seeds: int = 0
+
+
+@final
 @dataclass(frozen=True, kw_only=True)
 class SearchContext:
     """Everything that an algorithm may need for one search; each part is computed when it is first asked for.
@@ -32,6 +44,8 @@ class SearchContext:
         recipe: rates of crossover and mutation.
         seeding: start from baselines, uniform bits and optima of weighted sums; without it there are no seeds.
         reduce: leave out options that another option of their gene beats in every sum, where all is additive.
+        taken: what the algorithm has made use of.
+        known: genomes that are among the starting points whatever `seeding` says; None for none.
     """
 
     problem: Problem
@@ -40,6 +54,8 @@ class SearchContext:
     recipe: Recipe
     seeding: bool
     reduce: bool
+    taken: Taken = field(default_factory=Taken)
+    known: Int[np.ndarray, "n blocks"] | None = None
 
     @cached_property
     def rng(self) -> np.random.Generator:
@@ -68,12 +84,26 @@ class SearchContext:
             per_member: the most seeds for each member of the population, whatever the budget, so that it can grow; None
                 for 20 where all is additive, else 4.
         """
+        narrow = self.problem.space.narrow
+        known = np.empty((0, len(self.problem.space.genes)), dtype=narrow)
+        if self.known is not None:
+            known = self.problem.space.encode(self.known).astype(narrow)
         if not self.seeding:
-            return np.empty((0, len(self.problem.space.genes)), dtype=self.problem.space.narrow)
-        if per_member is None:
-            per_member = _SEEDS_OTHERWISE if self.problem.additive is None else _SEEDS_OF_SUMS
-        seeds = seed_genes(self.problem, most=per_member * self.population, useful=self._useful)
+            seeds = known
+        else:
+            if per_member is None:
+                per_member = _SEEDS_OTHERWISE if self.problem.additive is None else _SEEDS_OF_SUMS
+            seeds = seed_genes(self.problem, most=per_member * self.population, useful=self._useful)
+            if len(known):
+                joined = np.concatenate([known, seeds])
+                seeds = joined[np.sort(np.unique(joined, axis=0, return_index=True)[1])]
+        self.taken.seeds = len(seeds)
         return seeds if self._reduction is None else self._reduction.moved(seeds)
+
+    @property
+    def options_left_out(self) -> int:
+        """Options of the problem's own space that `space` does not have."""
+        return int(self.problem.space.counts.sum() - self.space.counts.sum())
 
     @cached_property
     def _sums(self) -> tuple[np.ndarray, ...]:

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 
 from evo_qnas.pareto import exact_front
 from evo_qnas.search.algorithm import Algorithm
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.optimizer import Optimizer
 
 
 @final

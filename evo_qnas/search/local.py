@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 
 from evo_qnas.pareto import nondominated
 from evo_qnas.search.algorithm import Algorithm
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.population import Population
 from evo_qnas.search.visited import Visited
 from evo_qnas.spaces import Space
@@ -36,6 +36,11 @@ class LocalSearch(Optimizer):
         self._front = Population.empty(seeds)
         self._explored = np.empty(0, dtype=bool)
         self._queue = seeds[:0]
+
+    @property
+    def takes_others(self) -> bool:
+        """True: whatever was evaluated is of use."""
+        return True
 
     def ask(self) -> Int[np.ndarray, "n genes"]:
         """The seeds first, then neighbours of an unexplored member of the front, then random networks."""

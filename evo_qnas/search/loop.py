@@ -2,70 +2,48 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from evo_qnas.archive import Evaluations, Recorder
 from evo_qnas.problem import Problem, evaluate_batches
-from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.base import Optimizer
+from evo_qnas.search.values import Values
 from evo_qnas.search.visited import Visited
 
 # Asks in a row without one new network that end a search. Chosen, not measured.
-_IDLE_ASKS = 100
-
-
-@final
-class Values:
-    """Objectives and violation of every visited row, as `Optimizer.tell` takes them."""
-
-    def __init__(self, m: int) -> None:
-        self._objectives = np.empty((1024, m))
-        self._violation = np.empty(1024)
-        self._count = 0
-        self._scale: np.ndarray | None = None
-
-    def add(self, rows: Evaluations) -> None:
-        """Takes the values of the next rows; the first call fixes how limits are weighed against each other."""
-        if self._scale is None:
-            above = np.where(rows.constraints > 0, rows.constraints, np.nan)
-            counted = np.isfinite(above).sum(axis=0)
-            mean = np.nansum(above, axis=0) / np.maximum(counted, 1)
-            self._scale = np.where(mean > 0, mean, 1.0)
-        fine = rows.state == 0
-        end = self._count + len(rows)
-        while end > len(self._violation):
-            self._objectives = np.concatenate([self._objectives, np.empty_like(self._objectives)])
-            self._violation = np.concatenate([self._violation, np.empty_like(self._violation)])
-        self._objectives[self._count : end] = np.where(fine[:, None], rows.objectives, np.inf)
-        excess = (np.maximum(rows.constraints, 0.0) / self._scale).sum(axis=1)
-        self._violation[self._count : end] = np.where(fine, excess, np.inf)
-        self._count = end
-
-    @property
-    def least_violating(self) -> int:
-        """The row with the least violation, -1 where none was evaluated."""
-        violation = self._violation[: self._count]
-        return int(violation.argmin()) if np.isfinite(violation).any() else -1
-
-    def of(self, rows: Int[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, " n"]]:
-        """Objectives and violation of rows."""
-        return self._objectives[rows], self._violation[rows]
+IDLE_ASKS = 100
 
 
 @final
 class Source:
     """Evaluations of genomes: from an earlier run where it has them, else from the problem."""
 
-    def __init__(self, problem: Problem, recorder: Recorder, *, jobs: int) -> None:
+    def __init__(self, problem: Problem, recorder: Recorder, *, jobs: int, known: Evaluations | None = None) -> None:
+        """Takes what is known.
+
+        Args:
+            problem: evaluated.
+            recorder: of the search.
+            jobs: processes for slow objectives; changes nothing but the time.
+            known: evaluations that need not be made; those that `recorder` has come first.
+        """
         self._problem = problem
         self._recorder = recorder
         self._jobs = jobs
-        self._earlier = recorder.recorded
-        self._known = {genome.tobytes(): row for row, genome in enumerate(self._earlier.genomes)}
-        self._start = time.perf_counter() - float(self._earlier.seconds.max(initial=0.0))
-        self._strict = not self._known
+        recorded = recorder.recorded
+        self._start = time.perf_counter() - float(recorded.seconds.max(initial=0.0))
+        self._strict = not len(recorded)
+        self._earlier = recorded
+        if known is not None:
+            others = replace(known, seconds=np.zeros(len(known)))
+            self._earlier = Evaluations.joined([recorded, others])
+        self._known: dict[bytes, int] = {}
+        for row, genome in enumerate(self._earlier.genomes):
+            self._known.setdefault(genome.tobytes(), row)
 
     def evaluate(
         self, genomes: Int[np.ndarray, "n blocks"], generation: int, advance: Callable[[int], None]
@@ -116,35 +94,36 @@ class Source:
             reasons=reasons,
         )
 
+    def record(self, batch: Evaluations) -> None:
+        """Takes down the next evaluations of the search."""
+        self._recorder.append(batch)
+
 
 def run(
     optimizer: Optimizer,
     visited: Visited,
-    problem: Problem,
-    recorder: Recorder,
+    source: Source,
     values: Values,
     *,
     evaluations: int,
-    jobs: int,
     advance: Callable[[int], None],
+    stopping: Callable[[Evaluations], str] = lambda _batch: "",
 ) -> str:
-    """Runs a search to its end and gives the reason: `budget`, `exhausted`, `nothing new` or the optimizer's own.
+    """Runs a search to its end and gives the reason: `budget`, `exhausted`, `nothing new`, a rule's or the optimizer's.
 
     Args:
         optimizer: before its first `ask`.
         visited: empty; its space gives the optimizer's gene values their meaning, and may leave out options of the
             problem's own.
-        problem: evaluated.
-        recorder: takes every evaluation down, in order.
+        source: of the evaluations, which it also records.
         values: empty; takes the values of all rows.
         evaluations: distinct genomes to evaluate at most; the last batch is cut to end there exactly.
-        jobs: processes for slow objectives; changes nothing but the time.
         advance: called with the number of new evaluations.
+        stopping: called with each batch; a text ends the search.
 
     Raises:
         EvaluationError: not one network of the first batch could be evaluated, or the problem breaks its contract.
     """
-    source = Source(problem, recorder, jobs=jobs)
     generation = idle = 0
     stop_reason = ""
     while not stop_reason:
@@ -158,15 +137,18 @@ def run(
         idle = 0 if len(new) else idle + 1
         if len(new):
             batch = source.evaluate(visited.space.decode(new), generation, advance)
-            recorder.append(batch)
+            source.record(batch)
             values.add(batch)
             generation += 1
+            stop_reason = stopping(batch)
+        if stop_reason:
+            break
         if len(visited) >= evaluations:
             stop_reason = "budget"
         elif visited.full:
             stop_reason = "exhausted"
-        elif idle >= _IDLE_ASKS:
+        elif idle >= IDLE_ASKS:
             stop_reason = "nothing new"
         else:
-            optimizer.tell(genes, *values.of(rows))
+            optimizer.tell_with_limits(genes, *values.of(rows))
     return stop_reason

@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from evo_qnas.search.algorithm import Algorithm
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.capacity import Capacity
 from evo_qnas.search.context import SearchContext
 from evo_qnas.search.linear_model import LinearModel
 from evo_qnas.search.mating import MatingPool
-from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.population import Population
 from evo_qnas.search.ranking import constrained_ranks, crowding, first_rank
 from evo_qnas.search.variation import Variation
@@ -103,6 +103,11 @@ class NSGA2(Optimizer):
     def _random(self, n: int) -> Int[np.ndarray, "got genes"]:
         """Up to `n` random gene values that were not visited."""
         return self._visited.random(self._rng, n).astype(self._variation.space.narrow, copy=False)
+
+    @property
+    def takes_others(self) -> bool:
+        """True: whatever was evaluated is of use."""
+        return True
 
     def ask(self) -> Int[np.ndarray, "n genes"]:
         """The first population, then one generation of children per call."""

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.search.algorithm import Algorithm
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.visited import Visited
 from evo_qnas.spaces import Space
 
@@ -23,6 +23,11 @@ class RandomSearch(Optimizer):
         self._population = population
         self._rng = rng
         self._seeds = self._visited.filter_new(seeds)
+
+    @property
+    def takes_others(self) -> bool:
+        """True: whatever was evaluated is of use."""
+        return True
 
     def ask(self) -> Int[np.ndarray, "n genes"]:
         """The seeds first, then random gene values; none when the space is exhausted."""

@@ -1,23 +1,19 @@
 """One call from a problem to an archive."""
 
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from evo_qnas.archive import Archive, Evaluations, Header, Recorder
-from evo_qnas.errors import SearchError
+from evo_qnas.archive import Archive, Evaluations, Recorder
 from evo_qnas.jobs import connected
-from evo_qnas.pareto import require_feasible
-from evo_qnas.problem import Problem
 from evo_qnas.progress import progress_bar
-from evo_qnas.search.algorithms import algorithm_of, name_of
-from evo_qnas.search.context import SearchContext
-from evo_qnas.search.loop import Values, run
+from evo_qnas.search.loop import Source, run
+from evo_qnas.search.setup import check_settings, population_of, prepared, problem_of
+from evo_qnas.search.stopping import Callback, Stopping
 from evo_qnas.search.stored_values import check_stored_values
-from evo_qnas.search.variation import Recipe, load_recipe
+from evo_qnas.search.values import Values
+from evo_qnas.search.variation import Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +23,13 @@ def search(
     *,
     algorithm: Any = "nsga2",
     evaluations: int = 20_000,
-    population: int = 100,
+    population: int | str = 100,
     seed: int = 0,
     path: str | Path | None = None,
+    callback: Callback | None = None,
+    time_limit: float | None = None,
+    until: str | Sequence[str] = (),
+    plateau: int | None = None,
     seeding: bool = True,
     reduce: bool = True,
     variation: str | Recipe = "default",
@@ -37,6 +37,7 @@ def search(
     cluster: str | None = None,
     resume: bool = True,
     noisy: bool = False,
+    known: Archive | None = None,
     progress: bool | None = None,
 ) -> Archive:
     """The archive of one search: every evaluation in order, and the front of all of them.
@@ -53,13 +54,21 @@ def search(
 
     Args:
         problem: a `Problem`, or a pymoo problem of integer, binary or choice variables.
-        algorithm: a name of `ALGORITHMS`; an `Algorithm`; an `Optimizer` over the gene values of `problem.space`; or a
-            configured pymoo algorithm, which stays as it is. An `Optimizer` serves one call: resuming needs a new one
-            that is constructed alike.
+        algorithm: a name of `ALGORITHMS`; a class of one's own with `ask(n)` and `tell(..)` over genomes (`AskTell`),
+            which is called with `(problem, seed=seed)`, or a function or partial that gives such an object; an
+            `Algorithm`; an `Optimizer` over the gene values of `problem.space`; or a configured pymoo algorithm, which
+            stays as it is. An `Optimizer` serves one call: resuming needs a new one that is constructed alike.
         evaluations: distinct networks to evaluate, at most; `exact` records its whole front however large.
-        population: networks kept, and asked for at once.
+        population: networks kept, and asked for at once; `auto` takes a tenth of the budget, from 20 to 100, and that
+            of the archive at `path` where there is one.
         seed: of all random numbers.
         path: where the archive lies, and what a search is resumed from; None keeps it in memory.
+        callback: called with the archive so far after each generation; True ends the search.
+        time_limit: seconds after which the search ends, once a generation is evaluated.
+        until: targets that end the search, all of them together: `hypervolume >= 0.999` (share of the optimum, for
+            additive problems), `front >= 50`, `feasible >= 1`, or the value of an objective, `score <= 0.5`.
+        plateau: ends the search once so many evaluations have added less than a ten-thousandth to the hypervolume of
+            the front. None of these four changes the course: without them an archive goes on where it ended.
         seeding: start from baselines, uniform bits and optima of weighted sums, where the problem has them.
         reduce: leave out options that another option of their gene beats in every sum, where all is additive.
         variation: name or file of a recipe of `operators/variation/`, or the recipe.
@@ -68,6 +77,9 @@ def search(
         resume: go on from an archive at `path`; False starts it anew.
         noisy: equal networks may get unequal values, so that stored ones are not held against new ones; `objective` and
             `from_pymoo` can say the same of theirs.
+        known: evaluations of an earlier search or from elsewhere (`Archive.from_evaluations`), of the same objectives
+            and limits: networks that it has are not evaluated again, and its front is among the seeds. An archive at
+            `path` is resumed only with the same ones.
         progress: draw a bar on stderr; None draws it on a terminal.
 
     Raises:
@@ -80,86 +92,57 @@ def search(
         JobError: the cluster cannot be used, or went away.
 
     Example:
+        >>> import numpy as np
         >>> from evo_qnas import Tables, TableProblem
         >>> tables = Tables.from_arrays({"score": [np.array([1.0, 0.5])] * 3, "size_bytes": [np.array([4.0, 8.0])] * 3})
         >>> archive = search(TableProblem(tables), evaluations=100)
         >>> archive.front.objectives.tolist()
         [[1.5, 24.0], [2.0, 20.0], [2.5, 16.0], [3.0, 12.0]]
     """
-    problem = _as_problem(problem)
-    _check_settings(evaluations=evaluations, population=population, jobs=1 if jobs is None else jobs, seed=seed)
-    recipe = variation if isinstance(variation, Recipe) else load_recipe(variation)
-    header = Header(
-        problem=problem.describe(),
-        tables=problem.tables,
-        blocks=problem.space.blocks,
-        objectives=problem.objectives,
-        constraints=problem.constraints,
-        algorithm=name_of(algorithm),
-        settings={
-            "evaluations": evaluations,
-            "population": population,
-            "seeding": seeding,
-            "reduce": reduce,
-            "variation": recipe.model_dump(),
-        },
+    problem = problem_of(problem)
+    check_settings(evaluations=evaluations, jobs=1 if jobs is None else jobs)
+    ready = prepared(
+        problem,
+        algorithm,
+        evaluations=evaluations,
+        population=population_of(population, evaluations, path if resume else None),
         seed=seed,
-        fingerprint=problem.fingerprint,
-    )
-    _check_limits(problem)
-    entry = algorithm_of(algorithm)
-    context = SearchContext(
-        problem=problem,
-        population=population,
-        seed=seed,
-        recipe=recipe,
         seeding=seeding,
-        reduce=reduce and entry.reduces,
+        reduce=reduce,
+        variation=variation,
+        known=known,
     )
-    optimizer, visited = entry.make(context), context.visited
-    if optimizer.least_evaluations > evaluations:
-        evaluations = optimizer.least_evaluations
-        header = replace(header, settings={**header.settings, "evaluations": evaluations})
+    rules = Stopping(problem, until=until, plateau=plateau, time_limit=time_limit, callback=callback)
+    budget, visited = ready.evaluations or evaluations, ready.context.visited
 
     def check(stored: Evaluations) -> None:
         check_stored_values(problem, stored, seed=seed, path=path, noisy=noisy, jobs=jobs or there)
 
     with (
         connected(cluster) as there,
-        Recorder.open(path, header, resume=resume, check=check) as recorder,
-        progress_bar(f"search ({header.algorithm})", min(evaluations, visited.space.size), show=progress) as advance,
+        Recorder.open(path, ready.header, resume=resume, check=check) as recorder,
+        progress_bar(f"search ({ready.header.algorithm})", min(budget, visited.space.size), show=progress) as advance,
     ):
-        values = Values(len(problem.objectives))
+        values = Values(len(problem.objectives), len(problem.constraints))
         stop_reason = run(
-            optimizer, visited, problem, recorder, values, evaluations=evaluations, jobs=jobs or there, advance=advance
+            ready.optimizer,
+            visited,
+            Source(problem, recorder, jobs=jobs or there, known=None if known is None else known.evaluations),
+            values,
+            evaluations=budget,
+            advance=advance,
+            stopping=lambda batch: rules.after(batch, recorder.snapshot),
         )
-        archive = recorder.finish({"ending": stop_reason, "least_violating": values.least_violating})
+        archive = recorder.finish(
+            {
+                "ending": stop_reason,
+                "least_violating": values.least_violating,
+                "seeds": ready.context.taken.seeds,
+                "options_left_out": ready.context.options_left_out,
+            }
+        )
     _say(archive, stop_reason)
     return archive
-
-
-def _as_problem(problem: Any) -> Problem:
-    """The problem, or a pymoo problem as one of ours."""
-    if isinstance(problem, Problem):
-        return problem
-    from evo_qnas.problem import from_pymoo
-
-    return from_pymoo(problem)
-
-
-def _check_settings(**settings: Any) -> None:
-    """Refuses settings that are no whole number, or too small."""
-    for name, value in settings.items():
-        least = 0 if name == "seed" else 1
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise SearchError(f"{name} must be a whole number of at least {least}, got {value!r}")
-
-
-def _check_limits(problem: Problem) -> None:
-    """Refuses additive limits that no network meets before anything is evaluated."""
-    additive = problem.additive_part
-    if additive is not None and len(additive.bounds):
-        require_feasible(additive)
 
 
 def _say(archive: Archive, stop_reason: str) -> None:

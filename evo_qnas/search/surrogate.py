@@ -11,9 +11,9 @@ from evo_qnas.predict import Features, Gaussian, Predictor
 from evo_qnas.predict.kernels import MENUS, Weights
 from evo_qnas.problem import Problem
 from evo_qnas.search.algorithm import Algorithm
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
 from evo_qnas.search.forecast import Forecast, Known
-from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.population import Population
 from evo_qnas.search.proposals import Proposals
 from evo_qnas.search.ranking import constrained_ranks
@@ -87,6 +87,11 @@ class Surrogate(Optimizer):
         seeds = self._visited.filter_new(seeds)
         few = seeds[np.unique(np.linspace(0, len(seeds) - 1, min(size // 2, len(seeds))).round().astype(np.int64))]
         return self._visited.filter_new(np.concatenate([few, self._visited.random(self._rng, size)]))[:size]
+
+    @property
+    def takes_others(self) -> bool:
+        """True: whatever was evaluated is of use."""
+        return True
 
     def ask(self) -> Int[np.ndarray, "n genes"]:
         """The first batch, then the most promising ones; none when the space is exhausted."""

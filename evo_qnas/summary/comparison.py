@@ -37,6 +37,8 @@ class ComparisonSettings(Value):
     seeds: tuple[int, ...]
     evaluations: int
     against: str | None = None
+    seeding: str = "default"
+    baseline: str | None = None
     command: str | None = None
     skipped: dict[str, str] = {}
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from evo_qnas.errors import TableError
+from evo_qnas.frames import html_table
 from evo_qnas.tables.check import check_content
 from evo_qnas.tables.content import Content
 from evo_qnas.tables.csv_reading import read_csv
@@ -22,7 +23,7 @@ from evo_qnas.tables.units import unit_of
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tables:
     """Scores and costs of every choice of every block, with named baselines and tied blocks.
 
@@ -31,6 +32,19 @@ class Tables:
     """
 
     content: Content
+
+    def __repr__(self) -> str:
+        """One line."""
+        columns = ", ".join(self.columns)
+        return f"Tables({len(self.blocks)} blocks, {int(self.choices.sum())} choices; columns {columns})"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, column in self.columns.items():
+            values = np.concatenate(column.values) if column.values else np.zeros(0)
+            spread = (f"{np.nanmin(values):.4g}", f"{np.nanmax(values):.4g}") if np.isfinite(values).any() else ("", "")
+            rows.append([name, column.unit, column.direction, *spread, f"{column.fixed:.4g}"])
+        return html_table(["column", "unit", "direction", "smallest", "largest", "fixed"], rows, repr(self))
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.problem import Problem, TableProblem
-from evo_qnas.search import Algorithm, Optimizer, SearchContext, load_recipe, search
+from evo_qnas.search import Optimizer, SearchContext, load_recipe, optimizer, search
 from evo_qnas.search.algorithms import algorithm_of
 from evo_qnas.tables.generate import generate_tables
 
@@ -35,8 +35,8 @@ class AlgorithmContract(ABC):
     rounds = 6
 
     @abstractmethod
-    def make_algorithm(self) -> Algorithm | str:
-        """A new algorithm, or the name under which it is registered."""
+    def make_algorithm(self) -> Any:
+        """A new algorithm, the name under which it is registered, or a class with `ask` and `tell` (`AskTell`)."""
 
     def make_problem(self) -> Problem:
         """A new problem of some thousands of networks at least; the default has two additive objectives and a limit."""
@@ -73,12 +73,12 @@ class AlgorithmContract(ABC):
             spoil: from a number to each row, True where its evaluation fails.
             before: called with the number of each ask, ahead of it.
         """
-        optimizer = algorithm_of(self.make_algorithm()).make(context)
+        made = algorithm_of(self.make_algorithm()).make(context)
         asked = []
         for number in range(self.rounds):
             if before is not None:
                 before(number)
-            genes = optimizer.ask()
+            genes = made.ask()
             asked.append(genes.copy())
             if not len(genes):
                 break
@@ -86,7 +86,7 @@ class AlgorithmContract(ABC):
             assert (genes >= 0).all(), "options count from 0"
             assert (genes < context.space.counts).all(), "a gene has no more options than its space says"
             rows, _ = context.visited.add(genes)
-            optimizer.tell(genes, *self._values(context, genes, None if spoil is None else spoil(rows)))
+            made.tell(genes, *self._values(context, genes, None if spoil is None else spoil(rows)))
         return asked
 
     def _values(
@@ -134,15 +134,15 @@ class AlgorithmContract(ABC):
     def test_arguments_stay_unchanged(self) -> None:
         """`tell` writes nothing into its arguments."""
         context = self.context(self.make_problem())
-        optimizer = algorithm_of(self.make_algorithm()).make(context)
+        made = algorithm_of(self.make_algorithm()).make(context)
         for _ in range(self.rounds):
-            genes = optimizer.ask()
+            genes = made.ask()
             if not len(genes):
                 break
             context.visited.add(genes)
             values = (genes, *self._values(context, genes, None))
             before = [part.copy() for part in values]
-            optimizer.tell(*values)
+            made.tell(*values)
             for part, kept in zip(values, before, strict=True):
                 np.testing.assert_array_equal(part, kept)
 
@@ -151,6 +151,33 @@ class AlgorithmContract(ABC):
         context = self.context(self.make_problem())
         assert self.asked(context, spoil=lambda rows: rows % 3 == 1)
         assert self.asked(self.context(self.make_problem()), spoil=lambda rows: np.ones(len(rows), dtype=bool))
+
+    def test_equal_failures_give_equal_rows(self) -> None:
+        """Also where several networks failed alike."""
+        runs = [self.asked(self.context(self.make_problem()), spoil=lambda rows: rows % 3 > 0) for _ in range(2)]
+        for one, other in zip(*runs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    def test_answers_may_come_late_or_never(self) -> None:
+        """Asked by workers that answer in any order, it hands out no network twice, and the same ones again."""
+        runs: list[list[bytes]] = []
+        for _ in range(2):
+            rng = np.random.default_rng(0)
+            problem = self.make_problem()
+            asked = optimizer(problem, self.make_algorithm(), seed=1, population=self.population)
+            handed = list(asked.ask(4))
+            working = list(handed)
+            while working and len(handed) < self.population:
+                genome = working.pop(int(rng.integers(len(working))))
+                if rng.random() < 0.9:
+                    objectives, excess = problem.evaluate(genome[None])
+                    signs = [-1.0 if info.maximize else 1.0 for info in problem.objectives]
+                    asked.tell(genome, objectives * signs, excess)
+                new = list(asked.ask(4 - len(working)))
+                handed, working = handed + new, working + new
+            runs.append([genome.tobytes() for genome in handed])
+        assert runs[0] == runs[1]
+        assert len(set(runs[0])) == len(runs[0])
 
     def test_a_small_space_ends_the_search(self) -> None:
         """A budget beyond the space is no endless loop; no network is evaluated twice."""

@@ -98,14 +98,14 @@ def test_against_tests_fewer_pairs(problem: TableProblem) -> None:
 
 
 def test_finished_runs_are_reused(problem: TableProblem, tmp_path: Path) -> None:
-    compare(problem, ["nsga2"], seeds=2, evaluations=120, path=tmp_path)
+    compare(problem, ["nsga2"], seeds=2, evaluations=120, path=tmp_path, baseline=False)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.h5")}
     assert len(before) == 2
-    more = compare(problem, ["nsga2", "random"], seeds=3, evaluations=120, path=tmp_path)
+    more = compare(problem, ["nsga2", "random"], seeds=3, evaluations=120, path=tmp_path, baseline=False)
     assert {path: path.read_bytes() for path in before} == before
     reused = {(r.run.entry, r.run.seed) for r in more.results if r.run.reused}
     assert reused == {("nsga2", 0), ("nsga2", 1)}
-    anew = compare(problem, ["nsga2", "random"], seeds=3, evaluations=120)
+    anew = compare(problem, ["nsga2", "random"], seeds=3, evaluations=120, baseline=False)
     pd.testing.assert_frame_equal(without_seconds(more), without_seconds(anew))
 
 

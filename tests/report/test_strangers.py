@@ -86,7 +86,7 @@ def test_no_text_ends_the_data_element() -> None:
 
 def test_a_comparison_shows_curves_and_tables(browser: Any, tmp_path: Path) -> None:
     problem = TableProblem(generate_tables(4, operators=3), objectives=["score", "size_bytes"])
-    compared = compare(problem, ["nsga2", "random"], seeds=3, evaluations=150)
+    compared = compare(problem, ["nsga2", "random"], seeds=3, evaluations=150, baseline=False)
     save_comparison(compared, tmp_path / "compared")
     show(browser, write_report(tmp_path / "compared", tmp_path / "compared.html"), width=360)
     assert severe(browser) == []

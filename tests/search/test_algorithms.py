@@ -85,7 +85,7 @@ def test_an_entry_point_is_found_by_search_comparison_and_lists(tmp_path: Path) 
     by_object = search(problem(), algorithm=Walks(), evaluations=50, seed=1)
     assert by_object.header.algorithm == "Walks"
     np.testing.assert_array_equal(archive.genomes, by_object.genomes)
-    found = compare([problem()], ["walks", "random"], seeds=[0], evaluations=30, jobs=1, progress=False)
+    found = compare([problem()], ["walks", "random"], seeds=[0], evaluations=30, baseline=False, progress=False)
     assert set(found.to_dataframe()["algorithm"]) == {"walks", "random"}
 
 
@@ -105,9 +105,9 @@ def test_an_optimizer_searches_the_problems_own_space(tmp_path: Path) -> None:
 
 
 def test_a_comparison_needs_an_algorithm_that_makes_one_optimizer_for_each_run() -> None:
-    with pytest.raises(SearchError, match=r"walk: an Optimizer serves one run only: give an Algorithm"):
+    with pytest.raises(SearchError, match=r"walk: an object with ask and tell serves one run only: give its class"):
         compare([problem()], {"walk": Walk(problem().space, np.random.default_rng(0))}, seeds=[0], evaluations=10)
-    found = compare([problem()], {"walk": Walks()}, seeds=[0], evaluations=10, jobs=1, progress=False)
+    found = compare([problem()], {"walk": Walks()}, seeds=[0], evaluations=10, baseline=False, progress=False)
     assert found.to_dataframe()["algorithm"].tolist() == ["walk"]
 
 

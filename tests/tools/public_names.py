@@ -75,6 +75,8 @@ def _within(inner: str, outer: str) -> bool:
 
 def _defined(module: str, name: str, modules: Modules) -> tuple[str, ast.stmt | None]:
     """The module and statement that define a name, behind re-exports; None for one that is made otherwise."""
+    if f"{module}.{name}" in modules and not _made_here(modules[module], name):
+        return f"{module}.{name}", None
     for node in modules[module].body:
         if isinstance(node, (ast.ClassDef, *FUNCTIONS)) and node.name == name:
             return module, node
@@ -85,6 +87,15 @@ def _defined(module: str, name: str, modules: Modules) -> tuple[str, ast.stmt | 
                 if (alias.asname or alias.name) == name:
                     return _defined(node.module, alias.name, modules)
     return module, None
+
+
+def _made_here(tree: ast.Module, name: str) -> bool:
+    """True where a name of a package comes from one of its own modules, and is no module."""
+    return any(
+        isinstance(node, ast.ImportFrom) and (node.module or "").endswith(f".{name}")
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == name for alias in node.names)
+    )
 
 
 def _heading(node: ast.ClassDef) -> str:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Int
 from pymoo.algorithms.moo.moead import ParallelMOEAD
 from pymoo.algorithms.moo.nsga2 import binary_tournament
-from pymoo.algorithms.moo.nsga3 import NSGA3, comp_by_cv_then_random
+from pymoo.algorithms.moo.nsga3 import NSGA3
 from pymoo.algorithms.moo.rvea import RVEA
 from pymoo.algorithms.moo.sms import SMSEMOA, cv_and_dom_tournament
 from pymoo.algorithms.moo.spea2 import SPEA2, spea_binary_tournament
@@ -17,13 +18,13 @@ from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.selection import Selection
 from pymoo.core.termination import NoTermination
 from pymoo.operators.selection.rnd import RandomSelection
-from pymoo.operators.selection.tournament import TournamentSelection
+from pymoo.operators.selection.tournament import TournamentSelection, compare
 from pymoo.termination.max_gen import MaximumGenerationTermination
 
 from evo_qnas.errors import SearchError
 from evo_qnas.pareto import weight_sweep
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
-from evo_qnas.search.optimizer import Optimizer
 from evo_qnas.search.pymoo_bridge.genes import GeneProblem, rounded
 from evo_qnas.search.pymoo_bridge.operators import Cross, DropVisited, Mutate, ReplaceVisited, SeededSampling
 from evo_qnas.search.pymoo_bridge.optimizer import PymooOptimizer
@@ -97,7 +98,23 @@ class _Parts:
 
 
 def _nsga3(parts: _Parts) -> Algorithm:
-    return NSGA3(parts.directions, **parts.arguments(TournamentSelection(func_comp=comp_by_cv_then_random)))
+    return NSGA3(parts.directions, **parts.arguments(TournamentSelection(func_comp=_less_violation)))
+
+
+def _less_violation(pop: Any, P: np.ndarray, random_state: Any = None, **kwargs: Any) -> Int[np.ndarray, "matings 1"]:
+    """Winners of tournaments by violation, drawn where it is equal.
+
+    As pymoo's `comp_by_cv_then_random`, which draws between equal violations from a generator that no seed reaches.
+    """
+    violation = np.asarray(pop.get("CV")).reshape(len(pop))
+    rule = {"method": "smaller_is_better", "return_random_if_equal": True, "random_state": random_state}
+    chosen = [
+        compare(a, violation[a], b, violation[b], **rule)
+        if violation[a] > 0.0 or violation[b] > 0.0
+        else random_state.choice([a, b])
+        for a, b in P
+    ]
+    return np.array(chosen, dtype=np.int64)[:, None]
 
 
 def _moead(parts: _Parts) -> Algorithm:

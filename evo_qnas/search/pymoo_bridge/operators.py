@@ -34,6 +34,22 @@ class SeededSampling(Sampling):
 
 
 @final
+class SeedsThenTheirs(Sampling):
+    """Seeds, then a user's own sampling, as many as fit."""
+
+    def __init__(self, seeds: np.ndarray, theirs: Sampling) -> None:
+        super().__init__()
+        self._seeds = seeds
+        self._theirs = theirs
+
+    def _do(self, problem: Any, n_samples: int, *args: Any, random_state: Any = None, **kwargs: Any) -> np.ndarray:
+        others = np.asarray(self._theirs.do(problem, n_samples, random_state=random_state, **kwargs).get("X"))
+        seeds = self._seeds[:n_samples]
+        joined: np.ndarray = np.concatenate([seeds.astype(others.dtype), others[: n_samples - len(seeds)]])
+        return joined
+
+
+@final
 class Cross(Crossover):
     """Our crossover on pymoo's (parents, matings, genes) block."""
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from pymoo.core.algorithm import Algorithm
 from pymoo.core.problem import Problem as Original
 
-from evo_qnas.search.optimizer import Optimizer
+from evo_qnas.search.base import Optimizer
 from evo_qnas.search.pymoo_bridge.genes import population_of
 from evo_qnas.search.visited import Visited
 

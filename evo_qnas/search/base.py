@@ -24,6 +24,11 @@ class Optimizer(ABC):
         """The reason of an `ask` without rows, a phrase; empty where nothing is left to try."""
         return ""
 
+    @property
+    def takes_others(self) -> bool:
+        """True where `tell` also takes rows that were not asked for, behind those that were; False by default."""
+        return False
+
     @abstractmethod
     def ask(self) -> Int[np.ndarray, "n genes"]:
         """Gene values to evaluate next; no row ends the search. Rows known already cost no evaluation."""
@@ -42,3 +47,20 @@ class Optimizer(ABC):
             objectives: all to be minimised; +inf in every column where the evaluation failed.
             violation: 0 where every limit is met, else how far off in all; +inf where the evaluation failed.
         """
+
+    def tell_with_limits(
+        self,
+        genes: Int[np.ndarray, "n genes"],
+        objectives: Float[np.ndarray, "n m"],
+        violation: Float[np.ndarray, " n"],
+        excess: Float[np.ndarray, "n k"],
+    ) -> None:
+        """What a search calls: `tell`, for algorithms that handle limits one by one with each limit's excess.
+
+        Args:
+            genes: what `ask` returned.
+            objectives: see `tell`.
+            violation: see `tell`.
+            excess: of each constraint, met where <= 0; +inf where the evaluation failed.
+        """
+        self.tell(genes, objectives, violation)

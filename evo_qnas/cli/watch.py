@@ -1,0 +1,47 @@
+"""`evo-qnas watch`: the front and the course of a search while another process makes it."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from evo_qnas.archive import Archive
+from evo_qnas.plots.terminal import archive_text
+
+_HELP = """The front and the course of a search in the terminal, while another process makes it; ends when that has.
+
+Examples:
+
+  evo-qnas watch results/first.h5
+
+  evo-qnas watch results/first.h5 --once
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("watch", help=_HELP)(watch)
+
+
+def watch(
+    file: Annotated[Path, typer.Argument(help="an archive, or a run folder", show_default=False)],
+    once: Annotated[bool, typer.Option("--once", help="print what there is and end, for scripts")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="seconds between two looks")] = 2.0,
+) -> None:
+    """Shows a running search."""
+    path = file / "archive.h5" if file.is_dir() else file
+    console = Console(highlight=False)
+    width = min(max(console.width - 4, 40), 100)
+    archive = Archive.load(path)
+    if once or not console.is_terminal:
+        typer.echo(archive_text(archive, width=width))
+        return
+    with Live(Text(archive_text(archive, width=width)), console=console, auto_refresh=False) as live:
+        while not archive.finished:
+            time.sleep(every)
+            archive = Archive.load(path)
+            live.update(Text(archive_text(archive, width=width)), refresh=True)

@@ -1,0 +1,47 @@
+"""A BoTorch acquisition function as an algorithm: `python -m examples.botorch_acquisition` (needs botorch)."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.fit import fit_gpytorch_mll
+from botorch.models import SingleTaskGP
+from botorch.models.transforms import Standardize
+from botorch.optim import optimize_acqf_discrete
+from gpytorch.mlls import ExactMarginalLogLikelihood
+
+import evo_qnas as eq
+
+
+class BotorchAcquisition:
+    """Expected hypervolume improvement over a Gaussian process, maximised over 500 random networks."""
+
+    def __init__(self, problem: eq.Problem, seed: int) -> None:
+        self.space, self.rng = problem.space, np.random.default_rng(seed)
+        self.x, self.y = (
+            torch.empty(0, len(self.space.genes)).double(),
+            torch.empty(0, len(problem.objectives)).double(),
+        )
+        torch.manual_seed(seed)
+
+    def ask(self, n: int) -> Any:
+        drawn = self.rng.integers(0, self.space.counts, size=(500, len(self.space.genes)))
+        if len(self.x) < 2 * n:
+            return self.space.decode(drawn[:n])
+        model = SingleTaskGP(self.x, -self.y, outcome_transform=Standardize(self.y.shape[1]))
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        gain = qLogNoisyExpectedHypervolumeImprovement(model, (-self.y).min(dim=0).values.tolist(), self.x)
+        best, _ = optimize_acqf_discrete(gain, q=n, choices=torch.tensor(drawn / self.space.counts))
+        return self.space.decode((best.numpy() * self.space.counts).round().astype(int))
+
+    def tell(self, genomes: Any, objectives: Any, constraints: Any) -> None:
+        fine = np.isfinite(objectives).all(axis=1) & ~(constraints > 0).any(axis=1)
+        self.x = torch.cat([self.x, torch.tensor(self.space.encode(genomes)[fine] / self.space.counts)])
+        self.y = torch.cat([self.y, torch.tensor(objectives[fine])])
+
+
+if __name__ == "__main__":
+    tables = eq.Tables.load("results/digits/tables.h5")
+    problem = eq.TableProblem(tables, ["score", "size_bytes"])
+    print(eq.search(problem, algorithm=BotorchAcquisition, evaluations=60, population=4).front.to_csv())

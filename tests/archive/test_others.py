@@ -1,0 +1,124 @@
+"""Archives that other programs write or annotate; labels of dimensions; columns of the front's CSV."""
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from evo_qnas.archive import Archive
+from evo_qnas.errors import ArchiveError
+from evo_qnas.problem import TableProblem
+from evo_qnas.search import search
+from evo_qnas.tables.generate import generate_tables
+
+TABLES = generate_tables(4, operators=2, weight_bits=(2, 4, 8), activation_bits=(8,))
+
+
+@pytest.fixture(autouse=True)
+def _children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "PYTHONPATH", str(Path(__file__).resolve().parents[2]) + os.pathsep + os.environ.get("PYTHONPATH", "")
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    problem = TableProblem(TABLES, ["score", "size_bytes"], constraints=["latency_ms <= 6"])
+    search(problem, evaluations=60, path=tmp_path / "a.h5", progress=False)
+    return tmp_path / "a.h5"
+
+
+def test_annotations_leave_an_archive_whole(path: Path) -> None:
+    before = Archive.load(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["comment"] = "looked at by somebody else"
+        file["evaluations"].attrs["units"] = [1, 2, 3]
+        file["notes/table"] = np.arange(1000.0)
+    after = Archive.load(path)
+    np.testing.assert_array_equal(after.genomes, before.genomes)
+    np.testing.assert_array_equal(after.front.objectives, before.front.objectives)
+    assert after.problem.fingerprint == before.problem.fingerprint
+
+
+@pytest.mark.parametrize("what", ["objective", "attribute", "table"])
+def test_changed_contents_are_refused(path: Path, what: str) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["comment"] = "and more"
+        if what == "objective":
+            file["evaluations/objectives"][0, 0] += 1.0
+        elif what == "attribute":
+            file.attrs["algorithm"] = "another"
+        else:
+            block = next(iter(file["tables/blocks"]))
+            file[f"tables/blocks/{block}/columns/score"][0] += 1.0
+    with pytest.raises(ArchiveError, match=r"is a damaged archive: its checksum does not fit|it has \d+ bytes"):
+        Archive.load(path)
+
+
+def test_an_archive_of_plain_h5py(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    genomes = rng.integers(0, 5, (40, 3))
+    values = np.stack([genomes.sum(axis=1), genomes[:, 0]], axis=1).astype(np.float32)
+    values[7] = np.nan
+    path = tmp_path / "mine.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = "evo_qnas.archive"
+        file["evaluations/genome"] = genomes.astype(np.uint16)
+        file.create_dataset("evaluations/objectives", data=values, chunks=(8, 2), compression="gzip")
+        file["evaluations/objectives"].attrs["name"] = ["error", "accuracy"]
+        file["evaluations/objectives"].attrs["maximize"] = [False, True]
+        file["evaluations/constraints"] = (genomes[:, 2] - 3.0)[:, None]
+        file["evaluations/constraints"].attrs["name"] = ["memory"]
+    archive = Archive.load(path)
+    assert [info.name for info in archive.header.objectives] == ["error", "accuracy"]
+    assert archive.header.objectives[1].maximize
+    assert archive.evaluations.state[7] == 1
+    front = archive.front
+    assert (front.genomes[:, 2] <= 3).all()
+    feasible = np.flatnonzero((genomes[:, 2] <= 3) & np.isfinite(values[:, 0]))
+    best = min(values[feasible, 0])
+    assert front.objectives[0, 0] == best
+    sealed = archive.save(tmp_path / "sealed.h5")
+    np.testing.assert_array_equal(Archive.load(sealed.path or "").front.rows, front.rows)
+
+
+def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    for wrong, match in (
+        ({"evaluations/genome": np.zeros((3, 2), int)}, r"/evaluations/objectives is missing"),
+        (
+            {"evaluations/genome": np.zeros((3, 2), int), "evaluations/objectives": np.zeros((4, 1))},
+            r"the parts of its evaluations have different lengths",
+        ),
+        (
+            {"evaluations/genome": np.full((3, 2), -1), "evaluations/objectives": np.zeros((3, 1))},
+            r"its genomes are no whole numbers from 0",
+        ),
+    ):
+        with h5py.File(path, "w") as file:
+            file.attrs["format"] = "evo_qnas.archive"
+            for name, data in wrong.items():
+                file[name] = data
+        with pytest.raises(ArchiveError, match=match):
+            Archive.load(path)
+    with h5py.File(path, "w") as file:
+        file.attrs["title"] = "something else"
+    with pytest.raises(ArchiveError, match=r"is no archive: it is an HDF5 file of another kind"):
+        Archive.load(path)
+
+
+def test_dimensions_are_labelled(path: Path) -> None:
+    with h5py.File(path) as file:
+        assert [d.label for d in file["evaluations/objectives"].dims] == ["network", "objective"]
+        assert [d.label for d in file["front/genome"].dims] == ["network", "block"]
+        assert [d.label for d in file["evaluations/seconds"].dims] == ["network"]
+
+
+def test_the_front_shows_the_limited_column_itself(path: Path) -> None:
+    archive = Archive.load(path)
+    frame = archive.front.to_dataframe()
+    np.testing.assert_allclose(frame["latency_ms"], TABLES.total("latency_ms", archive.front.genomes))
+    np.testing.assert_allclose(frame["latency_ms <= 6"], frame["latency_ms"] - 6, atol=1e-12)
+    assert (frame["latency_ms"] <= 6).all()
