@@ -1,13 +1,14 @@
 """`evo-qnas export`: a validated network as a file of a runtime."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.terminal import make_console
 
 _HELP = """Writes a validated network of a run as a file of a runtime, and checks it there against torch in integers, by
 size, kernels and latency. Exit code 1 where a check fails.
@@ -46,18 +47,18 @@ def export(
     target = find_runtime(output, runtime)
     target.require("evo-qnas export")
     entry = export_stored(folder, network, output, runtime=runtime, upsample=upsample)
-    console = Console(highlight=False)
+    console = make_console()
     _show(console, output, rows_of(target, entry, metric_value(open_run(folder).task)))
     if entry["failures"]:
         for sentence in entry["failures"]:
-            console.print(f"[red]failed:[/red] {sentence}")
+            console.print(f"[red]failed:[/red] {escape(sentence)}")
         raise typer.Exit(1)
 
 
-def _show(console: Console, output: Path, rows: list[tuple[str, str]]) -> None:
+def _show(console: Any, output: Path, rows: list[tuple[str, str]]) -> None:
     """The table an export ends with."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, text in rows:
-        table.add_row(name, text)
-    console.print(f"{output}")
+        table.add_row(escape(name), escape(text))
+    console.print(str(output), markup=False)
     console.print(table)

@@ -34,8 +34,9 @@ def export_blocks(
         from evo_qnas.pipeline.latency import export_blocks as write
         from evo_qnas.pipeline.stored import open_run
     from evo_qnas.tables import Tables
+    from evo_qnas.terminal import say
 
     RUNTIMES.get("onnx").require("evo-qnas export-blocks")
     context = open_run(folder)
     count = write(context, Tables.load(context.paths.tables), output, jobs=jobs or default_jobs())
-    typer.echo(f"{output}: {count} files, manifest.csv, measure_blocks.py")
+    say(f"{output}: {count} files, manifest.csv, measure_blocks.py")

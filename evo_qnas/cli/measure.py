@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.terminal import say
 
 _HELP = """Measures every choice's block of a run in ONNX Runtime and adds the column latency_ms to its tables.
 
@@ -59,8 +60,8 @@ def measure(
     for name in ("latency_ms", "latency_fp32_ms"):
         if name in made.columns:
             column = made.columns[name]
-            print(f"{name}: {column.source}")
-            print("  " + ", ".join(f"{key} {_short(value)}" for key, value in column.details.items() if _plain(value)))
+            say(f"{name}: {column.source}")
+            say("  " + ", ".join(f"{key} {_short(value)}" for key, value in column.details.items() if _plain(value)))
 
 
 def _plain(value: object) -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evo_qnas.errors import JobError
+from evo_qnas.terminal import say
 
 # Jobs on a device run for minutes: a fifth of a second is nothing beside them, and costs no time of the processor.
 _POLL_SECONDS = 0.2
@@ -37,7 +38,7 @@ def claimed_device(count: int) -> Iterator[int]:
                 os.close(handle)
             return
         if not waited:
-            print("evo-qnas: every GPU is at work for another job: this one waits", file=sys.stderr, flush=True)
+            say("evo-qnas: every GPU is at work for another job: this one waits", error=True)
             waited = True
         time.sleep(_POLL_SECONDS)
 
