@@ -3,10 +3,10 @@
     python -m benchmarks.fuzz_inputs --cases 10000
     python -m benchmarks.fuzz_inputs --cases 200 --reader csv --seed 3
 
-A server for each reader imports everything once and makes good files. For a few cases at a time it forks a process under limits
-(5 s of the processor and 60 s of the clock for a case, 1 GB of memory beyond what the imports take), in which a file is
-damaged by the seed, the reader and the number of the case, and then read: by the library, every fourth case by the command
-line. Endings are lines of a log, and the same command goes on where it was stopped.
+A server for each reader imports everything once and makes good files. For a few cases at a time it forks a process
+under limits (5 s of the processor and 60 s of the clock for a case, 1 GB of memory beyond what the imports take), in
+which a file is damaged by the seed, the reader and the number of the case, and then read: by the library, every fourth
+case by the command line. Endings are lines of a log, and the same command goes on where it was stopped.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def serve(name: str, seed: int, numbers: list[int], folder: Path, log: Path) -> 
 
 
 def forked(reader: Any, good: Path, cases: Path, seed: int, numbers: list[int]) -> list[dict[str, Any]]:
-    """Cases in one child: what was done, how it ended, its seconds and megabytes; those up to the first that kills it."""
+    """What was done in cases of one child, how they ended, seconds and megabytes; up to the first that kills it."""
     receive, send = os.pipe()
     child = os.fork()
     if not child:

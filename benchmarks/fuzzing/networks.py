@@ -40,7 +40,10 @@ channels = 1
 classes = 3
 stem = 4
 head = 8
-stages = [{ channels = 4, expansion = 1, depth = 1, stride = 1 }, { channels = 4, expansion = 2, depth = 1, stride = 2 }]
+stages = [
+  { channels = 4, expansion = 1, depth = 1, stride = 1 },
+  { channels = 4, expansion = 2, depth = 1, stride = 2 },
+]
 [teacher.training]
 epochs = 1
 batch_size = 16

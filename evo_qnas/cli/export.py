@@ -38,6 +38,7 @@ def export(
         str | None, typer.Option("--runtime", metavar="NAME", help="as in evo-qnas list runtimes [by the ending of -o]")
     ] = None,
     upsample: Annotated[bool, typer.Option("--upsample", help="logits of a segmentation network in full size")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
 ) -> None:
     """Exports a network."""
     with needs_extra("evo-qnas export", "train,onnx"):
@@ -46,9 +47,9 @@ def export(
         from evo_qnas.pipeline.stored import export_stored, open_run
     target = find_runtime(output, runtime)
     target.require("evo-qnas export")
-    entry = export_stored(folder, network, output, runtime=runtime, upsample=upsample)
+    entry = export_stored(folder, network, output, runtime=runtime, upsample=upsample, trust=trust)
     console = make_console()
-    _show(console, output, rows_of(target, entry, metric_value(open_run(folder).task)))
+    _show(console, output, rows_of(target, entry, metric_value(open_run(folder, trust=trust).task)))
     if entry["failures"]:
         for sentence in entry["failures"]:
             console.print(f"[red]failed:[/red] {escape(sentence)}")

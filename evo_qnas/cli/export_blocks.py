@@ -26,6 +26,7 @@ def export_blocks(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder with trained blocks and tables.h5")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
     jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
 ) -> None:
     """Exports blocks."""
     with needs_extra("evo-qnas export-blocks", "train,onnx"):
@@ -37,6 +38,6 @@ def export_blocks(
     from evo_qnas.terminal import say
 
     RUNTIMES.get("onnx").require("evo-qnas export-blocks")
-    context = open_run(folder)
+    context = open_run(folder, trust=trust)
     count = write(context, Tables.load(context.paths.tables), output, jobs=jobs or default_jobs())
     say(f"{output}: {count} files, manifest.csv, measure_blocks.py")

@@ -35,6 +35,7 @@ def measure(
         list[str] | None, typer.Option(help="device card: a roofline model of it as latency_model_ms@NAME; repeat")
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
 ) -> None:
     """Measures tables."""
     with needs_extra("evo-qnas tables measure", "train,onnx"):
@@ -44,7 +45,7 @@ def measure(
         from evo_qnas.pipeline.stored import open_run
     from evo_qnas.tables import Tables
 
-    context = open_run(folder)
+    context = open_run(folder, trust=trust)
     check_measurable(context, output)
     known = context.card.latency or LatencyCard()
     options = {"rounds": rounds, "threads": threads, "networks": networks, "held_out": held_out}

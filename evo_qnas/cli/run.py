@@ -73,9 +73,9 @@ def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
 def _show(console: Console, summary: dict[str, Any]) -> None:
     """The table a run ends with."""
     metric = Metric.of(summary["metric"])
-    images, name = summary["images"], escape(metric.name)
+    images, card, measured = summary["images"], escape(summary["card"]), escape(metric.name)
     console.print(
-        f"\n[bold]{escape(summary['card'])}[/bold], seed {summary['seed']}: {name} on {images['test']} test images; "
+        f"\n[bold]{card}[/bold], seed {summary['seed']}: {measured} on {images['test']} test images; "
         f"teacher in float {metric.format(summary['teacher_float']['metric'])}"
     )
     console.print(_networks(summary, metric))
@@ -95,7 +95,7 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
     tau = summary["rank_correlation"]
     if tau is not None and tau["kendall_tau"] is not None:
         console.print(
-            f"score against {name} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
+            f"score against {measured} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
             f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
         )
     console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from evo_qnas.errors import JobError
@@ -25,6 +26,9 @@ def claimed_device(count: int) -> Iterator[int]:
 
     Args:
         count: devices that this process sees, numbered from 0; `CUDA_VISIBLE_DEVICES` says which they are.
+
+    Raises:
+        JobError: the folder of the locks belongs to somebody else, or its file system has no locks.
     """
     names, waited = device_names(count), False
     while True:
@@ -53,8 +57,21 @@ def _folder() -> Path:
     """The folder of this user's locks."""
     user = os.getuid() if sys.platform != "win32" else os.environ.get("USERNAME", "")
     folder = Path(tempfile.gettempdir()) / f"evo_qnas-devices-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if sys.platform != "win32":
+        _check_owner(folder)
     return folder
+
+
+def _check_owner(folder: Path) -> None:
+    """Refuses a folder that somebody else made in the temporary folder that all users share, or can write to."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise JobError(
+            f"{folder} is a link, or another user made it or can write to it: remove it, or set TMPDIR to a folder of "
+            "your own"
+        )
 
 
 def _locked(path: Path) -> int | None:
