@@ -215,9 +215,9 @@ def left_after(mark: str) -> list[int]:
 
 def without_times(value: Any) -> Any:
     """A JSON value without measured times."""
-    timed = {"seconds", "latency_ms", "hardware", "versions", "total_seconds"}
+    timed = ("second", "latency", "hardware", "versions", "command", "reused")
     if isinstance(value, dict):
-        return {key: without_times(inner) for key, inner in value.items() if key not in timed and "latency" not in key}
+        return {key: without_times(inner) for key, inner in value.items() if not any(part in key for part in timed)}
     return [without_times(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -238,8 +238,7 @@ def contents(folder: Path) -> dict[str, str]:
         }:
             continue
         if (
-            (path.name.startswith("archive")
-            and path.suffix == ".h5")
+            (path.name.startswith("archive") and path.suffix == ".h5")
             or path.parent.parent.name == "runs"
             or "seed-" in path.name
         ):
@@ -442,7 +441,8 @@ def main() -> int:
         make_inputs(inputs)
         disk = small_disk(room)
         try:
-            warm(inputs, room)
+            if options.run:
+                warm(inputs, room)
             for kind in KINDS:
                 open_cases = [index for index in range(getattr(options, kind)) if (kind, index) not in done]
                 if open_cases:

@@ -1,19 +1,21 @@
 """One call from problems and algorithms to a comparison."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from evo_qnas.archive.locking import sole_writer
 from evo_qnas.compare.case import Case
 from evo_qnas.compare.comparison import Comparison, Result
 from evo_qnas.compare.entries import check_names, entries_of
 from evo_qnas.compare.files import save_comparison
 from evo_qnas.compare.indicators import measure, reference_of
 from evo_qnas.compare.runs import make_runs
-from evo_qnas.errors import SearchError
+from evo_qnas.errors import ArchiveError, SearchError
 from evo_qnas.jobs import connected
 from evo_qnas.problem import Problem
 
@@ -55,7 +57,8 @@ def compare(
 
     Raises:
         SearchError: an argument is out of range, or an algorithm is unknown.
-        ArchiveError: a file in the folder belongs to another search, or to an objective that has changed since.
+        ArchiveError: a file in the folder belongs to another search, or to an objective that has changed since; or
+            another process works there.
         JobError: the cluster cannot be used, or went away.
 
     Example:
@@ -75,37 +78,40 @@ def compare(
         names = ", ".join(entry.name for entry in entries)
         raise SearchError(f"against = {against!r} is none of the compared algorithms: {names}")
     folder = None if path is None else Path(path)
-    with connected(cluster):
-        runs = make_runs(
-            cases,
-            entries,
-            numbers,
+    with ExitStack() as alone:
+        if folder is not None:
+            alone.enter_context(sole_writer(folder, ArchiveError))
+        with connected(cluster):
+            runs = make_runs(
+                cases,
+                entries,
+                numbers,
+                evaluations=int(evaluations),
+                folder=folder,
+                jobs=jobs,
+                progress=progress,
+                noisy=noisy,
+            )
+        references = {}
+        results = []
+        for case in cases:
+            mine = [run for run in runs if run.case == case.name]
+            references[case.name] = reference_of(case.known_front(), mine)
+            budget = case.budget(int(evaluations))
+            results += [Result(run=run, quality=measure(run, references[case.name], budget)) for run in mine]
+        comparison = Comparison(
+            cases=cases,
+            entries=entries,
+            seeds=numbers,
             evaluations=int(evaluations),
-            folder=folder,
-            jobs=jobs,
-            progress=progress,
-            noisy=noisy,
+            references=MappingProxyType(references),
+            results=tuple(results),
+            against=against,
+            skipped=MappingProxyType(dict(skipped or {})),
+            command=command,
         )
-    references = {}
-    results = []
-    for case in cases:
-        mine = [run for run in runs if run.case == case.name]
-        references[case.name] = reference_of(case.known_front(), mine)
-        budget = case.budget(int(evaluations))
-        results += [Result(run=run, quality=measure(run, references[case.name], budget)) for run in mine]
-    comparison = Comparison(
-        cases=cases,
-        entries=entries,
-        seeds=numbers,
-        evaluations=int(evaluations),
-        references=MappingProxyType(references),
-        results=tuple(results),
-        against=against,
-        skipped=MappingProxyType(dict(skipped or {})),
-        command=command,
-    )
-    if folder is not None:
-        save_comparison(comparison, folder)
+        if folder is not None:
+            save_comparison(comparison, folder)
     return comparison
 
 
