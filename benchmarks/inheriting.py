@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-3)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    context = open_run(options.folder)
+    context = open_run(options.folder, trust=True)
     settings = context.card.distillation
     features = cache_features(
         context.teacher, [context.shape(options.block)], context.splits.train, settings.features.values

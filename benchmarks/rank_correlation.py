@@ -93,7 +93,7 @@ def of_run(folder: Path, before: int, after: int, jobs: int) -> int:
     from evo_qnas.pipeline.stored import open_run
     from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks
 
-    context = open_run(folder)
+    context = open_run(folder, trust=True)
     tables = Tables.load(folder / "tables.h5")
     space = Space.from_counts(tables.choices.tolist())
     genomes = np.unique(space.sample(np.random.default_rng(context.card.seed), 2 * before), axis=0)

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from evo_qnas.terminal import make_console, plain
 
 Advance = Callable[[int], None]
 
@@ -23,13 +24,13 @@ def progress_bar(description: str, total: int, *, show: bool | None = None) -> I
         yield lambda _steps: None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
-        task = bar.add_task(description, total=total)
+    with Progress(*columns, console=make_console(stderr=True), refresh_per_second=4) as bar:
+        task = bar.add_task(plain(description), total=total)
         yield lambda steps: bar.advance(task, steps)

@@ -29,6 +29,7 @@ from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
 from evo_qnas.pareto import Certificate, certificate
 from evo_qnas.problem import Problem
+from evo_qnas.spreadsheets import frame_csv
 from evo_qnas.tables import Tables
 
 
@@ -243,9 +244,9 @@ class Archive(Picking):
         """A matplotlib figure of the archive, see `evo_qnas.plots.figure`; notebooks show it."""
         return import_module("evo_qnas.plots").figure(self, kind=kind, exact=exact)
 
-    def to_csv(self, path: str | Path) -> None:
-        """Writes every evaluation as CSV, see `to_dataframe`."""
-        write_text(path, self.to_dataframe().to_csv(index=False))
+    def to_csv(self, path: str | Path, *, formulas: bool = False) -> None:
+        """Writes every evaluation as CSV, see `to_dataframe`; of `formulas` see `Front.to_csv`."""
+        write_text(path, frame_csv(self.to_dataframe(), formulas=formulas))
 
     def to_optuna(self) -> Any:
         """An Optuna study with one trial per evaluation (needs optuna); see `export.to_optuna`."""

@@ -18,6 +18,7 @@ from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
 from evo_qnas.pareto.fronts import front_mask
 from evo_qnas.pareto.order import lexical_order
+from evo_qnas.spreadsheets import frame_csv
 from evo_qnas.tables import Tables
 
 
@@ -119,9 +120,14 @@ class Front:
         tables = self.load_tables()
         return frame_of(self.header, tables, self.genomes, self.objectives, self.constraints, evaluation=self.rows)
 
-    def to_csv(self, path: str | Path | None = None) -> str:
-        """The data frame as CSV text, also written to `path` where one is given."""
-        text = self.to_dataframe().to_csv(index=False)
+    def to_csv(self, path: str | Path | None = None, *, formulas: bool = False) -> str:
+        """The data frame as CSV text, also written to `path` where one is given.
+
+        Args:
+            path: the file.
+            formulas: leave texts that a spreadsheet would run as they are, instead of marking them with an apostrophe.
+        """
+        text = frame_csv(self.to_dataframe(), formulas=formulas)
         if path is not None:
             write_text(path, text)
         return text

@@ -1,11 +1,18 @@
-"""The lock of a journal, for one writer; on file systems without locks it can be switched off."""
+"""Locks of journals and of folders, for one writer each; on file systems without locks they can be switched off."""
 
 import errno
+import json
 import os
+import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from evo_qnas.errors import ArchiveError
+from evo_qnas.errors import ArchiveError, EvoQnasError, FileError
 
+# In a folder of results while a process works there.
+FOLDER_LOCK = ".evo_qnas.lock"
 SWITCH = "EVO_QNAS_LOCKS"
 _OFF = "off"
 # Python has the third under another number on some systems.
@@ -56,3 +63,84 @@ def lock(descriptor: int, name: str) -> bool:
             f"{SWITCH}={_OFF} and see to it that no second process writes there"
         ) from error
     return True
+
+
+@contextmanager
+def sole_writer(folder: Path, error: type[EvoQnasError]) -> Iterator[Callable[[], None]]:
+    """A block in which this process alone writes to a folder; it yields a check that the folder is still there.
+
+    Args:
+        folder: made where it is missing, and removed again where nothing was put into it.
+        error: what is raised where another process works there, or where the check finds the folder moved or removed.
+
+    Raises:
+        FileError: the folder cannot be written.
+        ArchiveError: its file system has no locks; the text says what to do.
+    """
+    path, made = folder / FOLDER_LOCK, not os.path.exists(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _locked(folder, path, error)
+    except FileNotFoundError as cause:
+        # The other process has just ended, and taken the empty folder with it.
+        raise FileError(cause.errno, cause.strerror, str(folder)) from cause
+    except OSError as cause:
+        if isinstance(cause, EvoQnasError):
+            raise
+        raise FileError(cause.errno, cause.strerror, str(folder)) from cause
+
+    def still_there() -> None:
+        if not _same_file(path, descriptor):
+            raise error(
+                f"{folder} was moved or removed while this process worked there: run the same command again, with the "
+                "folder's path as it is now"
+            )
+
+    try:
+        yield still_there
+    finally:
+        with suppress(OSError):
+            if _same_file(path, descriptor):
+                path.unlink()
+        os.close(descriptor)
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _locked(folder: Path, path: Path, error: type[EvoQnasError]) -> int:
+    """A descriptor of the folder's lock, which this process holds, with its name in it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        held = False
+        try:
+            held = lock(descriptor, str(folder))
+            ours = held and _same_file(path, descriptor)
+            if ours:
+                with suppress(OSError):  # no room: others then learn less
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        if not held:
+            raise error(f"{folder} is being written by {_owner(path)}: wait for it, or give another folder with -o")
+
+
+def _owner(path: Path) -> str:
+    """The process that holds a folder's lock, in words."""
+    try:
+        owner = json.loads(path.read_bytes()[:4096])
+        return f"process {int(owner['pid'])} on {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def _same_file(path: Path, descriptor: int) -> bool:
+    """True while the path names the open file; a writer that ended in between has removed it."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False

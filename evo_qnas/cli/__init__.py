@@ -4,6 +4,7 @@ One verb per file, each with a function `register(app)`; what a verb does lives 
 """
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -14,9 +15,9 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
 
 from evo_qnas.errors import EvoQnasError, sentence
+from evo_qnas.terminal import PlainFormatter, say, sentence_of
 
 VERBS: tuple[str, ...] = (
     "run",
@@ -110,7 +111,7 @@ def _listen(handler: Callable[[int, Any], None]) -> None:
 
 def _say(text: str) -> None:
     """One sentence on stderr."""
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"evo-qnas: {text}")
+    say(sentence_of(f"evo-qnas: {text}"), error=True)
 
 
 def _run() -> None:
@@ -131,6 +132,8 @@ def _run() -> None:
 def main() -> None:
     """Runs the command line; an error of ours, of the disk or of a path is one sentence on stderr and exit code 2."""
     _listen(_stop)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(PlainFormatter())
     try:
         _run()
     except EvoQnasError as error:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from evo_qnas.errors import CardError, ProblemError
+from evo_qnas.terminal import say, say_text
 
 _HELP = """Runs algorithms side by side on equal problems, seeds and budgets: indicators, statistics, pictures.
 
@@ -96,9 +97,9 @@ def compare(
         command=shlex.join(["evo-qnas", *sys.argv[1:]]),
     )
     drawn = [] if pictures == "none" else plot_comparison(comparison, folder, file_format=pictures)
-    typer.echo(summary_text(comparison))
+    say_text(summary_text(comparison))
     files = ["results.csv", "medians.csv", "statistics.csv", "ranks.csv", "summary.txt", *(path.name for path in drawn)]
-    typer.echo(f"\n{folder}: {', '.join(files)}, fronts/, runs/")
+    say("", f"{folder}: {', '.join(files)}, fronts/, runs/")
 
 
 def _label(target: str) -> str:

@@ -1,13 +1,14 @@
 """`evo-qnas export`: a validated network as a file of a runtime."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.terminal import make_console
 
 _HELP = """Writes a validated network of a run as a file of a runtime, and checks it there against torch in integers, by
 size, kernels and latency. Exit code 1 where a check fails.
@@ -37,6 +38,7 @@ def export(
         str | None, typer.Option("--runtime", metavar="NAME", help="as in evo-qnas list runtimes [by the ending of -o]")
     ] = None,
     upsample: Annotated[bool, typer.Option("--upsample", help="logits of a segmentation network in full size")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
 ) -> None:
     """Exports a network."""
     with needs_extra("evo-qnas export", "train,onnx"):
@@ -45,19 +47,19 @@ def export(
         from evo_qnas.pipeline.stored import export_stored, open_run
     target = find_runtime(output, runtime)
     target.require("evo-qnas export")
-    entry = export_stored(folder, network, output, runtime=runtime, upsample=upsample)
-    console = Console(highlight=False)
-    _show(console, output, rows_of(target, entry, metric_value(open_run(folder).task)))
+    entry = export_stored(folder, network, output, runtime=runtime, upsample=upsample, trust=trust)
+    console = make_console()
+    _show(console, output, rows_of(target, entry, metric_value(open_run(folder, trust=trust).task)))
     if entry["failures"]:
         for sentence in entry["failures"]:
-            console.print(f"[red]failed:[/red] {sentence}")
+            console.print(f"[red]failed:[/red] {escape(sentence)}")
         raise typer.Exit(1)
 
 
-def _show(console: Console, output: Path, rows: list[tuple[str, str]]) -> None:
+def _show(console: Any, output: Path, rows: list[tuple[str, str]]) -> None:
     """The table an export ends with."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, text in rows:
-        table.add_row(name, text)
-    console.print(f"{output}")
+        table.add_row(escape(name), escape(text))
+    console.print(str(output), markup=False)
     console.print(table)

@@ -26,6 +26,7 @@ def export_blocks(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder with trained blocks and tables.h5")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
     jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
 ) -> None:
     """Exports blocks."""
     with needs_extra("evo-qnas export-blocks", "train,onnx"):
@@ -34,8 +35,9 @@ def export_blocks(
         from evo_qnas.pipeline.latency import export_blocks as write
         from evo_qnas.pipeline.stored import open_run
     from evo_qnas.tables import Tables
+    from evo_qnas.terminal import say
 
     RUNTIMES.get("onnx").require("evo-qnas export-blocks")
-    context = open_run(folder)
+    context = open_run(folder, trust=trust)
     count = write(context, Tables.load(context.paths.tables), output, jobs=jobs or default_jobs())
-    typer.echo(f"{output}: {count} files, manifest.csv, measure_blocks.py")
+    say(f"{output}: {count} files, manifest.csv, measure_blocks.py")

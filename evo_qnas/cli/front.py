@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evo_qnas.archive import Archive, Front
 from evo_qnas.errors import ArchiveError
+from evo_qnas.terminal import hand_on, make_console, say
 
 _HELP = """The front of an archive: the networks that no other evaluated one beats, sorted by the first objective.
 
@@ -56,6 +57,9 @@ def front(
     knee: Annotated[
         bool, typer.Option("--knee", help="one network: where a bit more of one costs much of another")
     ] = False,
+    formulas: Annotated[
+        bool, typer.Option("--formulas", help="CSV: leave texts that spreadsheets would run, instead of marking them")
+    ] = False,
 ) -> None:
     """Prints a front."""
     archive = Archive.load(file)
@@ -63,9 +67,9 @@ def front(
     if prefer or trade_off or knee:
         chosen = chosen.choose(_point(prefer) if prefer else None, trade_offs=trade_off or ())
     if form is Format.csv:
-        typer.echo(chosen.to_csv(), nl=False)
+        hand_on(chosen.to_csv(formulas=formulas))
     elif form is Format.json:
-        typer.echo(chosen.to_json(), nl=False)
+        hand_on(chosen.to_json())
     else:
         _show(archive, chosen)
 
@@ -91,22 +95,20 @@ def _show(archive: Archive, chosen: Front) -> None:
         words += "; the search has not come to its end"
     if not len(chosen):
         words += "; no network met every limit"
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(words)
+    say(words, error=True)
     if not len(chosen):
         return
     table = Table("evaluation", box=None)
     header = archive.header
     for info in header.objectives:
         unit = "" if info.unit == "1" else f" [{info.unit}]"
-        table.add_column(
-            f"{info.name}{unit} ({'max' if info.maximize else 'min'})".replace("[", "\\["), justify="right"
-        )
+        table.add_column(escape(f"{info.name}{unit} ({'max' if info.maximize else 'min'})"), justify="right")
     for limit in header.constraints:
-        table.add_column(f"over {limit.name}", justify="right")
+        table.add_column(escape(f"over {limit.name}"), justify="right")
     table.add_column("genome", overflow="fold")
     for row, values, excess, genome in zip(
         chosen.rows, chosen.objectives, chosen.constraints, chosen.genomes, strict=True
     ):
         numbers = [f"{value:.6g}" for value in (*values, *excess)]
         table.add_row(str(row), *numbers, " ".join(map(str, genome)))
-    Console(highlight=False, width=None).print(table)
+    make_console(width=None).print(table)

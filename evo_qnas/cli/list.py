@@ -10,6 +10,7 @@ import typer
 from evo_qnas.cards import Kind, list_cards, nearest, read_toml
 from evo_qnas.cli.extras import needs_extra
 from evo_qnas.errors import CardError
+from evo_qnas.terminal import say
 
 Rows = Mapping[str, str]
 
@@ -118,7 +119,7 @@ def run(
         rows = dict(KINDS[kind]())
     width = max((len(name) for name in rows), default=0)
     for name, text in rows.items():
-        print(f"{name.ljust(width)}  {text}".rstrip())
+        say(f"{name.ljust(width)}  {text}".rstrip())
 
 
 def _cards(kind: Kind) -> Rows:

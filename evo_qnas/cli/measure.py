@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.terminal import say
 
 _HELP = """Measures every choice's block of a run in ONNX Runtime and adds the column latency_ms to its tables.
 
@@ -34,6 +35,7 @@ def measure(
         list[str] | None, typer.Option(help="device card: a roofline model of it as latency_model_ms@NAME; repeat")
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
 ) -> None:
     """Measures tables."""
     with needs_extra("evo-qnas tables measure", "train,onnx"):
@@ -43,7 +45,7 @@ def measure(
         from evo_qnas.pipeline.stored import open_run
     from evo_qnas.tables import Tables
 
-    context = open_run(folder)
+    context = open_run(folder, trust=trust)
     check_measurable(context, output)
     known = context.card.latency or LatencyCard()
     options = {"rounds": rounds, "threads": threads, "networks": networks, "held_out": held_out}
@@ -59,8 +61,8 @@ def measure(
     for name in ("latency_ms", "latency_fp32_ms"):
         if name in made.columns:
             column = made.columns[name]
-            print(f"{name}: {column.source}")
-            print("  " + ", ".join(f"{key} {_short(value)}" for key, value in column.details.items() if _plain(value)))
+            say(f"{name}: {column.source}")
+            say("  " + ", ".join(f"{key} {_short(value)}" for key, value in column.details.items() if _plain(value)))
 
 
 def _plain(value: object) -> bool:

@@ -32,6 +32,7 @@ def plot(
 ) -> None:
     """Draws one picture."""
     from evo_qnas.plots import plot as draw
+    from evo_qnas.terminal import say
 
     chosen = draw(source, output, kind=kind, exact=exact, at=at)
-    typer.echo(f"{output}: {chosen}")
+    say(f"{output}: {chosen}")

@@ -12,6 +12,7 @@ from evo_qnas.cli.tables import load
 from evo_qnas.errors import InfeasibleError
 from evo_qnas.pareto.profile import profile
 from evo_qnas.problem import TableProblem
+from evo_qnas.terminal import say_text
 
 
 class Format(StrEnum):
@@ -45,6 +46,6 @@ def run(
     else:
         found = profile(loaded, samples=samples, seed=seed)
     # The reason goes to stderr, with the exit code.
-    print(json.dumps(found.to_dict(), indent=1) if form is Format.json else replace(found, reason="").text())
+    say_text(json.dumps(found.to_dict(), indent=1) if form is Format.json else replace(found, reason="").text())
     if found.reason:
         raise InfeasibleError(found.reason)

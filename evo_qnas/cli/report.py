@@ -27,6 +27,7 @@ def report(
 ) -> None:
     """Writes the page."""
     from evo_qnas.report import write_report
+    from evo_qnas.terminal import say
 
     made = write_report(source, output)
-    typer.echo(f"{made}: {made.stat().st_size / 2**20:.1f} MiB")
+    say(f"{made}: {made.stat().st_size / 2**20:.1f} MiB")

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evo_qnas.cli.extras import needs_extra
 from evo_qnas.summary import Metric
+from evo_qnas.terminal import make_console
 
 _HELP = """Trains or loads the teacher, distils and scores the candidates of every block, searches, fine-tunes and
 validates picks of the front. Resumes what is there.
@@ -51,12 +53,14 @@ def run(
     study = Study.from_card(card, changes=changes or (), folder=output, seed=seed, device=device)
     study.run(until, jobs=jobs, cluster=cluster, anew=anew)
     folder = output or Path("results") / study.context.name
-    console = Console(width=None, highlight=False)
+    console = make_console(width=None)
     if study.is_finished:
         _show(console, study.summary.to_dict())
-        console.print(f"\nEverything lies in {folder}: summary.json, front.csv, front.png, report.html, networks/")
+        console.print(
+            f"\nEverything lies in {escape(str(folder))}: summary.json, front.csv, front.png, report.html, networks/"
+        )
     else:
-        console.print(f"{folder} is ready up to the stage {until}.")
+        console.print(f"{escape(str(folder))} is ready up to the stage {until}.")
 
 
 def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
@@ -69,9 +73,9 @@ def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
 def _show(console: Console, summary: dict[str, Any]) -> None:
     """The table a run ends with."""
     metric = Metric.of(summary["metric"])
-    images = summary["images"]
+    images, card, measured = summary["images"], escape(summary["card"]), escape(metric.name)
     console.print(
-        f"\n[bold]{summary['card']}[/bold], seed {summary['seed']}: {metric.name} on {images['test']} test images; "
+        f"\n[bold]{card}[/bold], seed {summary['seed']}: {measured} on {images['test']} test images; "
         f"teacher in float {metric.format(summary['teacher_float']['metric'])}"
     )
     console.print(_networks(summary, metric))
@@ -91,7 +95,7 @@ def _show(console: Console, summary: dict[str, Any]) -> None:
     tau = summary["rank_correlation"]
     if tau is not None and tau["kendall_tau"] is not None:
         console.print(
-            f"score against {metric.name} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
+            f"score against {measured} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
             f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
         )
     for text in summary.get("warnings", ()):
@@ -126,14 +130,14 @@ def _networks(summary: dict[str, Any], metric: Metric) -> Table:
         better = int8 is not None and not metric.is_worse(entry["metric"], int8["metric"])
         saving = "" if int8 is None else f"{1 - entry['size_bytes'] / int8['size_bytes']:.0%}"
         table.add_row(
-            entry["id"],
+            escape(entry["id"]),
             f"{entry['size_bytes']:,}",
             saving,
             *(_latency(entry, int8) if timed else []),
             f"{entry['predicted']['score']:.3f}",
             metric.format(entry["metric_before_finetune"]),
             metric.format(entry["metric"]),
-            standing(entry) or "",
+            escape(standing(entry) or ""),
             style="green" if better else None,
         )
     return table

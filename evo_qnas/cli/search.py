@@ -60,6 +60,7 @@ def search(
     from evo_qnas.search import search as run_search
     from evo_qnas.search.summary import summary
     from evo_qnas.tables import Tables
+    from evo_qnas.terminal import say_text
 
     problem = TableProblem(
         Tables.load(tables), objectives=objective or ["score", "size_bytes"], constraints=constraint or []
@@ -82,4 +83,4 @@ def search(
         cluster=cluster,
         resume=not restart,
     )
-    typer.echo(summary(archive, problem, rows=top))
+    say_text(summary(archive, problem, rows=top))

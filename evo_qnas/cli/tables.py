@@ -10,6 +10,7 @@ from evo_qnas.cli import measure
 from evo_qnas.errors import TableError
 from evo_qnas.tables import Direction, Tables
 from evo_qnas.tables.importers import KINDS, detect_kind, import_haq, import_tables
+from evo_qnas.terminal import say, say_text
 
 _verbs = typer.Typer(help="Check, import and export tables of scores and costs.", no_args_is_help=True)
 
@@ -38,16 +39,16 @@ def check(
     tables = load(file)
     findings = tables.check()
     if as_json:
-        print(json.dumps([{"severity": f.severity, "rule": f.rule, "text": f.text} for f in findings], indent=1))
+        say_text(json.dumps([{"severity": f.severity, "rule": f.rule, "text": f.text} for f in findings], indent=1))
     else:
-        print(
+        say(
             f"{file}: {len(tables.blocks)} blocks, {int(tables.choices.sum())} choices, "
             f"columns {', '.join(tables.columns)}"
         )
         for finding in findings:
-            print(f"{finding.severity}: {finding.rule}: {finding.text}")
+            say(f"{finding.severity}: {finding.rule}: {finding.text}")
         if not findings:
-            print("nothing found")
+            say("nothing found")
     if any(finding.severity == "error" for finding in findings):
         raise typer.Exit(1)
 
@@ -76,7 +77,7 @@ def import_(
     if drop_nan:
         tables = tables.drop_nan()
     tables.save(output)
-    print(f"{output}: {len(tables.blocks)} blocks, {int(tables.choices.sum())} choices, {', '.join(tables.columns)}")
+    say(f"{output}: {len(tables.blocks)} blocks, {int(tables.choices.sum())} choices, {', '.join(tables.columns)}")
 
 
 def _units(texts: list[str]) -> dict[str, str]:
@@ -105,14 +106,15 @@ def join(
 
     tables, names = join_measured(load(file), measured)
     tables.save(output)
-    print(f"{output}: {', '.join(names)}")
+    say(f"{output}: {', '.join(names)}")
 
 
 @_verbs.command(epilog="Example: evo-qnas tables export tables.h5 -o tables.csv")
 def export(
     file: Annotated[Path, typer.Argument(help="Tables (HDF5).", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV to write.", show_default=False)],
+    formulas: Annotated[bool, typer.Option("--formulas", help="Leave names that spreadsheets would run.")] = False,
 ) -> None:
-    """Writes FILE as long CSV, one row per choice."""
-    load(file).to_csv(output)
-    print(output)
+    """Writes FILE as long CSV, one row per choice; names that begin as formulas are marked with an apostrophe."""
+    load(file).to_csv(output, formulas=formulas)
+    say(str(output))

@@ -1,12 +1,14 @@
 """One call from problems and algorithms to a comparison."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from evo_qnas.archive.locking import sole_writer
 from evo_qnas.compare.case import Case
 from evo_qnas.compare.comparison import Comparison, Result
 from evo_qnas.compare.elsewhere import Elsewhere, is_results, problem_of_results
@@ -14,7 +16,7 @@ from evo_qnas.compare.entries import Entry, baseline_of, check_names, entries_of
 from evo_qnas.compare.files import save_comparison
 from evo_qnas.compare.indicators import Reference, measure, reference_of
 from evo_qnas.compare.runs import Run, make_runs
-from evo_qnas.errors import SearchError
+from evo_qnas.errors import ArchiveError, SearchError
 from evo_qnas.jobs import connected
 from evo_qnas.problem import Problem
 
@@ -66,7 +68,8 @@ def compare(
 
     Raises:
         SearchError: an argument is out of range, or an algorithm is unknown.
-        ArchiveError: a file in the folder belongs to another search, or to an objective that has changed since.
+        ArchiveError: a file in the folder belongs to another search, or to an objective that has changed since; or
+            another process works there.
         JobError: the cluster cannot be used, or went away.
 
     Example:
@@ -88,33 +91,36 @@ def compare(
         numbers, yardstick = numbers[: max(made)] if len(numbers) >= max(made) else tuple(range(max(made))), None
     _check(entries, evaluations, against)
     folder = None if path is None else Path(path)
-    with connected(cluster):
-        runs = make_runs(
-            cases,
-            entries if yardstick is None else (*entries, yardstick),
-            numbers,
+    with ExitStack() as alone:
+        if folder is not None:
+            alone.enter_context(sole_writer(folder, ArchiveError))
+        with connected(cluster):
+            runs = make_runs(
+                cases,
+                entries if yardstick is None else (*entries, yardstick),
+                numbers,
+                evaluations=int(evaluations),
+                folder=folder,
+                jobs=jobs,
+                progress=progress,
+                noisy=noisy,
+            )
+        references, results = _judged(cases, runs, yardstick, int(evaluations))
+        comparison = Comparison(
+            cases=cases,
+            entries=entries,
+            baseline=yardstick,
+            seeding=seeding,
+            seeds=numbers,
             evaluations=int(evaluations),
-            folder=folder,
-            jobs=jobs,
-            progress=progress,
-            noisy=noisy,
+            references=references,
+            results=tuple(results),
+            against=against,
+            skipped=MappingProxyType(dict(skipped or {})),
+            command=command,
         )
-    references, results = _judged(cases, runs, yardstick, int(evaluations))
-    comparison = Comparison(
-        cases=cases,
-        entries=entries,
-        baseline=yardstick,
-        seeding=seeding,
-        seeds=numbers,
-        evaluations=int(evaluations),
-        references=references,
-        results=tuple(results),
-        against=against,
-        skipped=MappingProxyType(dict(skipped or {})),
-        command=command,
-    )
-    if folder is not None:
-        save_comparison(comparison, folder)
+        if folder is not None:
+            save_comparison(comparison, folder)
     return comparison
 
 

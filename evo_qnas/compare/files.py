@@ -13,6 +13,7 @@ from evo_qnas.compare.statistics import Ranks
 from evo_qnas.compare.summary import conclusions, summary_text
 from evo_qnas.files import replacing, write_text
 from evo_qnas.frames import DataFrame, data_frame
+from evo_qnas.spreadsheets import frame_csv
 
 
 def save_comparison(comparison: Comparison, folder: str | Path) -> None:
@@ -83,7 +84,7 @@ def _curve(comparison: Comparison, case: str, entry: str) -> dict[str, Any]:
 
 def _write_csv(frame: DataFrame, path: Path) -> None:
     with replacing(path, sync=False) as aside:
-        frame.to_csv(aside, index=False, lineterminator="\n")
+        aside.write_text(frame_csv(frame), encoding="utf-8", newline="")
 
 
 def _records(frame: DataFrame) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.compare.case import Case, KnownFront, enumerated_front, grouped_front, summed_front
@@ -23,6 +23,8 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 # More blocks or operators than any network has.
 Parts = Annotated[int, Field(ge=1, le=10_000)]
 Bits = Annotated[int, Field(ge=0, le=64)]
+# A choice has some six columns of eight bytes.
+_MOST_CHOICES = 4_000_000
 Names = Annotated[list[str], Field(min_length=1)]
 
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -56,6 +58,15 @@ class GeneratedSource(Card):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     objectives: Names
     constraints: list[str] = []
+
+    @model_validator(mode="after")
+    def _fits_memory(self) -> "GeneratedSource":
+        choices = self.blocks * self.operators * len(self.weight_bits) * len(self.activation_bits)
+        if choices > _MOST_CHOICES:
+            raise ValueError(
+                f"{choices:,} choices in all are more than {_MOST_CHOICES:,}: take fewer blocks or operators"
+            )
+        return self
 
 
 class FrontCard(Card):

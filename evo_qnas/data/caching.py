@@ -1,5 +1,7 @@
 """Decoded images as memory-mapped files: made once, by all cores, whole or absent, made anew when anything changed."""
 
+import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -8,11 +10,14 @@ from pathlib import Path
 import joblib
 import numpy as np
 from jaxtyping import UInt8
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from evo_qnas.errors import DataError, FileError
 from evo_qnas.files import replacing, reserve
 from evo_qnas.jobs import watched_workers
 from evo_qnas.progress import progress_bar
+
+logger = logging.getLogger(__name__)
 
 Item = tuple[UInt8[np.ndarray, "3 h w"], UInt8[np.ndarray, "*label"]]
 Arrays = tuple[UInt8[np.ndarray, "n 3 h w"], UInt8[np.ndarray, "n *label"]]
@@ -94,11 +99,18 @@ def _fill(
 
         put(*_chunk(make, chunks[0], files))
         worth_it = (time.monotonic() - began) * (len(chunks) - 1) > _STARTING_SECONDS * jobs / max(1, jobs - 1)
+        left = {chunk.start: chunk for chunk in chunks[1:]}
         calls = (joblib.delayed(_chunk)(make, chunk, files) for chunk in chunks[1:])
-        for done in joblib.Parallel(
-            n_jobs=jobs if worth_it else 1, return_as="generator_unordered", **watched_workers()
-        )(calls):
-            put(*done)
+        try:
+            for done in joblib.Parallel(
+                n_jobs=jobs if worth_it else 1, return_as="generator_unordered", **watched_workers()
+            )(calls):
+                put(*done)
+                del left[done[0].start]
+        except BrokenProcessPool:
+            logger.warning("a worker process died (no memory left?) while images were decoded: they are decoded in one")
+            for chunk in left.values():
+                put(*_chunk(make, chunk, files))
 
 
 def _chunk(make: Make, chunk: range, files: tuple[Path, Path] | None) -> tuple[range, list[np.ndarray]]:
@@ -134,8 +146,22 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def _sweep(cache: Path) -> None:
-    """Removes what a killed process left half-written, once nobody has written to it for an hour."""
+    """Removes what a killed process left half-written, once nobody has written to it for an hour.
+
+    Its process may live where the clock has jumped.
+    """
     for path in cache.glob(".*.npy.*.part"):
         with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS and not _lives(path.name.split(".")[-2]):
                 path.unlink()
+
+
+def _lives(number: str) -> bool:
+    """True where a process of this machine has the number."""
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from evo_qnas.errors import JobError
 from evo_qnas.jobs.cluster import Cluster
 
-_ADDRESS = re.compile(r"dask://(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
+_ADDRESS = re.compile(r"dask(?P<tls>\+tls)?://(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
 
 _ACTIVE: ContextVar[Cluster | None] = ContextVar("cluster", default=None)
 
@@ -26,8 +26,8 @@ def connected(address: str | None) -> Iterator[int]:
     """A block in which `spread` uses the workers at `address`; gives how many tasks they do at once.
 
     Args:
-        address: `dask://host:port`; None changes nothing and gives the number of the
-            surrounding block, 1 without one.
+        address: `dask://host:port`, or `dask+tls://host:port` for a scheduler that asks for certificates, which Dask's
+            own configuration names; None changes nothing and gives the number of the surrounding block, 1 without one.
 
     Raises:
         JobError: the address is malformed, its package is not installed, nothing answers there, or the workers do not
@@ -51,7 +51,9 @@ def _open(address: str) -> Cluster:
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match["port"]) < 65536:
         ray = " (Ray is not supported)" if address.startswith("ray:") else ""
-        raise JobError(f"cluster {address!r} is no address of a cluster: write dask://host:port{ray}")
+        raise JobError(
+            f"cluster {address!r} is no address of a cluster: write dask://host:port or dask+tls://host:port{ray}"
+        )
     try:
         from evo_qnas.jobs.dask_cluster import DaskCluster
     except ModuleNotFoundError as error:
@@ -60,4 +62,4 @@ def _open(address: str) -> Cluster:
         raise JobError(
             f"cluster {address!r} needs the package {error.name}, which is not installed: pip install 'evo-qnas[dask]'"
         ) from error
-    return DaskCluster(address, f"tcp://{match['host']}:{match['port']}")
+    return DaskCluster(address, f"{'tls' if match['tls'] else 'tcp'}://{match['host']}:{match['port']}")

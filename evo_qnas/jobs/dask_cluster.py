@@ -33,7 +33,15 @@ class DaskCluster(Cluster):
         try:
             self._client = Client(scheduler, timeout=_WAIT_SECONDS, set_as_default=False)
         except (OSError, TimeoutError) as error:
-            raise JobError(f"no Dask scheduler answers at {address}: start one with `dask scheduler`") from error
+            certificates = " with certificates that fit those of this process" if scheduler.startswith("tls") else ""
+            raise JobError(
+                f"no Dask scheduler answers at {address}{certificates}: start one with `dask scheduler`"
+            ) from error
+        except (TypeError, RuntimeError, ValueError) as error:
+            raise JobError(
+                f"{address} needs certificates: name them in Dask's configuration (distributed.comm.tls.ca-file and "
+                "tls.client.cert, tls.client.key)"
+            ) from error
         try:
             self._check()
         except BaseException:

@@ -2,14 +2,16 @@
 
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from evo_qnas.errors import JobError
+from evo_qnas.terminal import say
 
 # Jobs on a device run for minutes: a fifth of a second is nothing beside them, and costs no time of the processor.
 _POLL_SECONDS = 0.2
@@ -24,6 +26,9 @@ def claimed_device(count: int) -> Iterator[int]:
 
     Args:
         count: devices that this process sees, numbered from 0; `CUDA_VISIBLE_DEVICES` says which they are.
+
+    Raises:
+        JobError: the folder of the locks belongs to somebody else, or its file system has no locks.
     """
     names, waited = device_names(count), False
     while True:
@@ -37,7 +42,7 @@ def claimed_device(count: int) -> Iterator[int]:
                 os.close(handle)
             return
         if not waited:
-            print("evo-qnas: every GPU is at work for another job: this one waits", file=sys.stderr, flush=True)
+            say("evo-qnas: every GPU is at work for another job: this one waits", error=True)
             waited = True
         time.sleep(_POLL_SECONDS)
 
@@ -52,8 +57,21 @@ def _folder() -> Path:
     """The folder of this user's locks."""
     user = os.getuid() if sys.platform != "win32" else os.environ.get("USERNAME", "")
     folder = Path(tempfile.gettempdir()) / f"evo_qnas-devices-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if sys.platform != "win32":
+        _check_owner(folder)
     return folder
+
+
+def _check_owner(folder: Path) -> None:
+    """Refuses a folder that somebody else made in the temporary folder that all users share, or can write to."""
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise JobError(
+            f"{folder} is a link, or another user made it or can write to it: remove it, or set TMPDIR to a folder of "
+            "your own"
+        )
 
 
 def _locked(path: Path) -> int | None:

@@ -133,7 +133,7 @@ def _card_there(context: RunContext) -> dict[str, Any]:
     """The card of the run that the folder holds; empty where it cannot be read."""
     try:
         return tomllib.loads(context.paths.card.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 
@@ -141,7 +141,7 @@ def _known(context: RunContext) -> dict[str, Any]:
     """The fingerprints of the run that the folder holds."""
     try:
         content = json.loads(context.paths.stages.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from evo_qnas.jobs import active, claimed_device, spread
 from evo_qnas.networks.acceleration.devices import prepare_process
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.progress import progress_bar
+from evo_qnas.terminal import say
 
 Result = TypeVar("Result")
 
@@ -57,7 +57,7 @@ class _Job:
         if self.device != "cuda":
             return self.task(item)
         with claimed_device(torch.cuda.device_count()) as index, torch.cuda.device(index):
-            print(f"evo-qnas: {name} on cuda:{index} of {platform.node()}", file=sys.stderr, flush=True)
+            say(f"evo-qnas: {name} on cuda:{index} of {platform.node()}", error=True)
             return self.task(item)
 
 

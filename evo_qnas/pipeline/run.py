@@ -9,6 +9,7 @@ from typing import Any, TypeVar, final
 
 import torch
 
+from evo_qnas.archive.locking import sole_writer
 from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
 from evo_qnas.jobs import connected
@@ -48,7 +49,8 @@ def run_card(
         anew: make again what was made from another card in this folder, instead of refusing it.
 
     Raises:
-        CardError: the folder holds a run of another card, or a setting breaks a rule.
+        CardError: the folder holds a run of another card, another process works there, it was moved, or a setting
+            breaks a rule.
         JobError: the cluster cannot be used, or a job's worker died every time.
     """
     context = RunContext(name=name, card=card, folder=folder.resolve(), device=device_of(device))
@@ -71,11 +73,12 @@ def run_stages(
         JobError: the cluster cannot be used, or a job's worker died every time.
     """
     stages = stages_until(until)
-    context = check_card(context, anew=anew)
-    with connected(cluster) as workers:
-        clock = _Clock(context.paths.seconds)
-        count = jobs or (default_jobs() if cluster is None else workers)
-        state = _run(context, stages, Resources(jobs=count, seconds=clock.seconds, time=clock.time))
+    with sole_writer(context.folder, CardError) as still_there:
+        context = check_card(context, anew=anew)
+        with connected(cluster) as workers:
+            clock = _Clock(context.paths.seconds, still_there)
+            count = jobs or (default_jobs() if cluster is None else workers)
+            state = _run(context, stages, Resources(jobs=count, seconds=clock.seconds, time=clock.time))
     return state, clock.seconds
 
 
@@ -108,18 +111,23 @@ def device_of(name: str) -> str:
 class _Clock:
     """Seconds per stage, kept over interruptions: a stage that is skipped keeps the time it once took."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, still_there: Callable[[], None]) -> None:
         self.path = path
+        self._still_there = still_there
         try:
-            self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self.seconds = {}
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            known = None
+        entries = known.items() if isinstance(known, dict) else ()
+        self.seconds = {name: value for name, value in entries if isinstance(value, int | float) and 0 <= value < 1e9}
 
     def time(self, name: str, work: Callable[[], Result]) -> Result:
         """The result of `work`; its time is added to the entry's unless it was only looked up."""
         start = time.perf_counter()
         result = work()
         elapsed = time.perf_counter() - start
+        # Files of a stage would go on to the folder's old place.
+        self._still_there()
         if name not in self.seconds or elapsed > _LOOKED_UP:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + elapsed, 2)
             write_text(self.path, to_json(self.seconds))

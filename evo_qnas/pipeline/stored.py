@@ -12,6 +12,7 @@ from evo_qnas.networks.export import export
 from evo_qnas.networks.models.weights import load_weights
 from evo_qnas.networks.quantization.quantize import Policy, QuantizedNetwork, quantize
 from evo_qnas.pipeline.cards.problem import load_card
+from evo_qnas.pipeline.cards.trust import check_trusted
 from evo_qnas.pipeline.context import RunContext, made_from
 from evo_qnas.pipeline.validation.building import bits_of, modules_of
 from evo_qnas.reading import read_json
@@ -60,16 +61,21 @@ def find_network(context: RunContext, identity: str) -> StoredNetwork:
     return stored
 
 
-def open_run(folder: Path) -> RunContext:
+def open_run(folder: Path, *, trust: bool = False) -> RunContext:
     """The run of a folder, from its resolved card.
 
+    Args:
+        folder: of the run.
+        trust: run the Python code that its card names; a folder may come from a stranger.
+
     Raises:
-        CardError: the folder holds no run, or its card breaks a rule.
+        CardError: the folder holds no run, its card breaks a rule, or it names code and is not trusted.
     """
     card = folder / "card.toml"
     if not card.is_file():
         raise CardError(f"{folder} is no run folder: there is no {card}")
     _, content = load_card(str(card))
+    check_trusted(content, card, trusted=trust)
     return RunContext(name=folder.resolve().name, card=content, folder=folder.resolve())
 
 
@@ -88,7 +94,7 @@ def restore_network(context: RunContext, stored: StoredNetwork) -> QuantizedNetw
 
 
 def export_stored(
-    folder: Path, identity: str, path: Path, *, runtime: str | None = None, upsample: bool = False
+    folder: Path, identity: str, path: Path, *, runtime: str | None = None, upsample: bool = False, trust: bool = False
 ) -> dict[str, Any]:
     """Exports a validated network and checks it on the run's test images, see `export`.
 
@@ -98,8 +104,9 @@ def export_stored(
         path: file to write.
         runtime: name of the runtime; None for the one that owns the ending of `path`.
         upsample: keep the up-sampling of logits at the end of the network.
+        trust: see `open_run`.
     """
-    context = open_run(folder)
+    context = open_run(folder, trust=trust)
     network = restore_network(context, find_network(context, identity))
     images, seed = context.splits.test, context.card.seed
     return export(network, path, runtime, images=images, task=context.task, upsample=upsample, seed=seed)

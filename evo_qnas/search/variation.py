@@ -13,7 +13,8 @@ from evo_qnas.search.neighbours import other_bits, other_operator, stacks
 from evo_qnas.spaces import Space
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Weight = Annotated[float, Field(ge=0.0)]
+# Weights are shared out by their sum; cuts beyond the genes of any network cut nothing more.
+Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 
 
 @final
@@ -36,12 +37,12 @@ class Recipe(Card):
     description: str
     crossover: Share
     uniform: Share
-    points: Annotated[int, Field(ge=1)]
+    points: Annotated[int, Field(ge=1, le=10_000)]
     mutated_genes: Weight
     whole: Weight
     operator: Weight
     bits: Weight
-    mating_neighbourhood: Annotated[int, Field(ge=0)]
+    mating_neighbourhood: Annotated[int, Field(ge=0, le=10**6)]
 
 
 def load_recipe(name: str) -> Recipe:

@@ -1,7 +1,8 @@
 """Content of tables from long CSV: one row per choice.
 
 The header is `block,operator,weight_bits,activation_bits` and one name per column, with `<name>_stderr` for standard
-errors. Lines that begin with `#` are comments, and comments of the form `# {json}` carry what rows cannot:
+errors. Names that a spreadsheet would run are marked with an apostrophe (`spreadsheets`). Lines that begin with `#`
+are comments, and comments of the form `# {json}` carry what rows cannot:
 `{"column": "size_bytes", "unit": "bytes", "direction": "minimize", "fixed": 120.0, "source": "counted"}`,
 `{"baseline": "teacher_int8", "genome": [3, 3, 0]}` and `{"tie": ["layer3", "layer5"]}`.
 """
@@ -19,6 +20,7 @@ import numpy as np
 
 from evo_qnas.errors import TableError
 from evo_qnas.reading import parse_json, shown
+from evo_qnas.spreadsheets import unmarked
 from evo_qnas.tables.content import Content
 from evo_qnas.tables.parts import Block, Column, Direction
 from evo_qnas.tables.units import unit_of
@@ -88,7 +90,7 @@ def _scan(file: Path, lines: Iterable[str]) -> _Rows:
             elif not any(cell.strip() for cell in cells):
                 continue
             elif not scanned.header:
-                scanned.header = [cell.strip() for cell in cells]
+                scanned.header = [unmarked(cell.strip()) for cell in cells]
             elif len(cells) != len(scanned.header):
                 raise TableError(f"{file}, line {number}: {len(cells)} cells, the header has {len(scanned.header)}")
             else:
@@ -177,7 +179,7 @@ def _assemble(
     for number, cells in scanned.rows:
         if not cells[at["block"]] or not cells[at["operator"]]:
             raise TableError(f"{file}, line {number}: block and operator must not be empty")
-        groups.setdefault(cells[at["block"]], []).append((number, cells))
+        groups.setdefault(unmarked(cells[at["block"]]), []).append((number, cells))
 
     def values(name: str) -> tuple[np.ndarray, ...]:
         return tuple(
@@ -235,7 +237,7 @@ def _block(file: Path, name: str, rows: list[tuple[int, list[str]]], at: Mapping
     lines: dict[tuple[str, int, int], int] = {}
     for number, cells in rows:
         bits = [_bits(file, number, key, cells[at[key]]) for key in ("weight_bits", "activation_bits")]
-        label = (cells[at["operator"]], bits[0], bits[1])
+        label = (unmarked(cells[at["operator"]]), bits[0], bits[1])
         if label in lines:
             raise TableError(
                 f"{file}, line {number}: block {name!r} has the choice {label[0]} {label[1]}/{label[2]} already "

@@ -17,6 +17,7 @@ import numpy as np
 
 from evo_qnas.cards import nearest
 from evo_qnas.errors import TableError
+from evo_qnas.spreadsheets import unmarked
 from evo_qnas.tables.parts import Block
 from evo_qnas.tables.tables import Tables
 
@@ -119,7 +120,7 @@ def _check_header(file: Path, header: object) -> None:
 
 def _row(where: str, cells: dict[str, str], tables: Tables) -> _Row:
     """One row, checked by itself."""
-    block, operator, device = cells["block"], cells["operator"], cells["device"]
+    block, operator, device = (unmarked(cells[key]) for key in ("block", "operator", "device"))
     if block != FIXED:
         if block not in tables.names:
             raise TableError(f"{where}: the tables have no block {block!r}; {nearest(block, list(tables.names))}")

@@ -110,9 +110,15 @@ class Tables:
         """
         return cls(load_content(path))
 
-    def to_csv(self, path: str | Path) -> None:
-        """Writes the tables as long CSV, in one step; `from_csv` reads them back bit for bit."""
-        write_csv(self.content, path)
+    def to_csv(self, path: str | Path, *, formulas: bool = False) -> None:
+        """Writes the tables as long CSV, in one step; `from_csv` reads them back bit for bit.
+
+        Args:
+            path: the file.
+            formulas: leave names that a spreadsheet would run as they are, instead of marking them with an apostrophe,
+                which `from_csv` takes away.
+        """
+        write_csv(self.content, path, formulas=formulas)
 
     @classmethod
     def from_csv(

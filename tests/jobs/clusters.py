@@ -33,8 +33,10 @@ def problem() -> eq.TableProblem:
 
 
 @contextmanager
-def dask_cluster(folder: Path, *, workers: int = 2, failures: int = 3) -> Iterator[tuple[str, Sequence[int]]]:
-    """Address of a scheduler that lets a task kill so many workers, and the process ids of the workers."""
+def dask_cluster(
+    folder: Path, *, workers: int = 2, failures: int = 3, scheme: str = "tcp"
+) -> Iterator[tuple[str, Sequence[int]]]:
+    """Address of a scheduler that lets a task kill so many workers, and the workers' process ids; tcp or tls."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "EVO_QNAS_TEST_MARKS": str(folder)}
     environment["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = str(failures)
     started: list[subprocess.Popen[bytes]] = []
@@ -47,13 +49,14 @@ def dask_cluster(folder: Path, *, workers: int = 2, failures: int = 3) -> Iterat
         return log
 
     try:
-        log = start("scheduler", "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        address = found(log, r"Scheduler at:\s+tcp://(127\.0\.0\.1:\d+)")
-        options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
-        logs = [start(f"worker{n}", "dask_worker", f"tcp://{address}", *options) for n in range(workers)]
+        listening = ("--host", "127.0.0.1", "--port", "0", "--protocol", scheme)
+        log = start("scheduler", "dask_scheduler", *listening, "--no-dashboard")
+        address = found(log, rf"Scheduler at:\s+{scheme}://(127\.0\.0\.1:\d+)")
+        options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1", "--protocol", scheme]
+        logs = [start(f"worker{n}", "dask_worker", f"{scheme}://{address}", *options) for n in range(workers)]
         for log in logs:
             found(log, r"Registered to")
-        yield f"dask://{address}", [process.pid for process in started[1:]]
+        yield f"dask{'+tls' if scheme == 'tls' else ''}://{address}", [process.pid for process in started[1:]]
     finally:
         for process in reversed(started):
             process.kill()

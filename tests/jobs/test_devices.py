@@ -90,3 +90,28 @@ def test_a_folder_without_locks_is_one_sentence(tmp_path: Path, monkeypatch: pyt
         claimed_device(1),
     ):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders of other users")
+@pytest.mark.parametrize("how", ["link", "file", "open to all", "another owner"])
+def test_a_folder_that_somebody_else_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """In a temporary folder that all users share, anybody can be first."""
+    folder = tmp_path / f"evo_qnas-devices-{os.getuid()}"
+    if how == "link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif how == "file":
+        folder.touch()
+    else:
+        folder.mkdir(mode=0o700)
+    if how == "open to all":
+        folder.chmod(0o777)
+    if how == "another owner":
+        user = os.getuid()
+        folder.rename(tmp_path / f"evo_qnas-devices-{user + 1}")
+        monkeypatch.setattr(os, "getuid", lambda: user + 1)
+    with (
+        pytest.raises(JobError, match="is a link, or another user made it or can write to it: remove it"),
+        claimed_device(1),
+    ):
+        pass

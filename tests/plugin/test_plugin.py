@@ -134,7 +134,9 @@ def test_a_card_of_the_package_runs_to_its_summary(environment: dict[str, str], 
         assert all(bool((tensor.log2() % 1.0 == 0.0).all()) for tensor in scales if tensor.ndim == 0)
     assert {"score", "size_bytes"} <= set(Tables.load(tmp_path / "run" / "tables.h5").columns)
     path = tmp_path / "network.xyz"
-    exported = evo_qnas(environment, "export", str(tmp_path / "run"), "--network", "teacher_int8", "-o", str(path))
+    exported = evo_qnas(
+        environment, "export", str(tmp_path / "run"), "--network", "teacher_int8", "--trust", "-o", str(path)
+    )
     assert exported.returncode == 0, exported.stdout + exported.stderr
     assert "RMSE, the integer reference and torch" in exported.stdout
     assert path.is_file()

@@ -1,6 +1,7 @@
 """Teachers of our own, and any `torch.nn.Module` a user brings."""
 
 import pickle
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
@@ -70,7 +71,7 @@ _REFUSALS = (TypeError, KeyError, ValueError, RuntimeError, ArithmeticError, Att
 # What `torch.load` raises for files that are none of its.
 _UNREADABLE = (
     *(RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
-    *(AssertionError, MemoryError, pickle.UnpicklingError),
+    *(AssertionError, MemoryError, pickle.UnpicklingError, struct.error),
 )
 _DTYPES = frozenset(
     {
@@ -174,7 +175,10 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     pairs = content.items() if isinstance(content, dict) else [(None, None)]
-    if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in pairs):
+    # Nested tensors have no shape.
+    if not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) and not value.is_nested for name, value in pairs
+    ):
         raise NetworkError(f"{path} holds no state dict: save it with torch.save(network.state_dict(), path)")
     tensors: dict[str, torch.Tensor] = content
     return tensors

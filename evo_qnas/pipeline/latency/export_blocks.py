@@ -9,6 +9,7 @@ from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.latency.precision import INT8
 from evo_qnas.pipeline.latency.units import Unit, UnitFile, grouped, timed_bits
+from evo_qnas.spreadsheets import marked
 from evo_qnas.tables import Tables
 from evo_qnas.tables.measured import FIXED
 
@@ -36,7 +37,7 @@ def export_blocks(context: RunContext, tables: Tables, folder: Path, *, jobs: in
         if name:
             write_bytes(folder / name, source.read_bytes())
             count += 1
-        rows.append([name, block, operator, weight, activation])
+        rows.append([name, marked(block), marked(operator), weight, activation])
     text = io.StringIO()
     header = ["file", "block", "operator", "weight_bits", "activation_bits"]
     csv.writer(text, lineterminator="\n").writerows([header, *rows])

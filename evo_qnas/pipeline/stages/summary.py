@@ -51,7 +51,7 @@ class SummaryStage(Stage):
         summary = summarize(context, state, seconds=dict(resources.seconds))
         content = summary.to_dict()
         folder = context.folder
-        write_text(folder / "front.csv", archive.front.to_dataframe().to_csv(index=False))
+        archive.front.to_csv(folder / "front.csv")
         plot_run(content, problem.tables, archive.front.genomes, folder / "front.png")
         write_text(context.paths.summary, to_json(content))
         write_report(folder, folder / "report.html")

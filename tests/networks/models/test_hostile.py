@@ -1,6 +1,8 @@
 """Weights and parameters of teachers that no network can have."""
 
 import math
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +124,23 @@ def test_metadata_of_others_are_none_of_ours(tmp_path: Path, text: str) -> None:
     save_file({"a": torch.zeros(2)}, path, metadata={"evo_qnas": text})
     assert list(load_weights(path)[0]) == ["a"]
     assert "fingerprint" not in (read_metadata(path) or {})
+
+
+def test_nested_tensors_have_no_shape(tmp_path: Path) -> None:
+    state = build_teacher(NAME, GOOD).state_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nested tensors are a prototype
+        nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+        torch.save({**state, VARIANCE: nested}, tmp_path / "teacher.pt")
+        for read in (load_teacher, start_teacher):
+            with pytest.raises(NetworkError, match="holds no state dict"):
+                read(build_teacher(NAME, GOOD), tmp_path / "teacher.pt")
+
+
+def test_pickles_that_end_within_a_number(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "whole.pt")
+    with zipfile.ZipFile(tmp_path / "whole.pt") as whole, zipfile.ZipFile(tmp_path / "teacher.pt", "w") as made:
+        for name in whole.namelist():
+            made.writestr(name, b"\x80\x02X\x01" if name.endswith("data.pkl") else whole.read(name))
+    with pytest.raises(NetworkError, match="is no state dict of tensors"):
+        load_teacher(build_teacher(NAME, GOOD), tmp_path / "teacher.pt")
