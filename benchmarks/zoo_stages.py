@@ -26,6 +26,8 @@ from evo_qnas.networks.training.optimizers import quantized_optimizer
 EXAMPLES = 8  # calibrate, and are what files are checked on
 FINETUNING = 4  # examples of the fine-tuning step
 STAGES = ("cut", "quantize", "finetune", "macs", "onnx", "size", "tflite")
+# Submodules that are tried as blocks, and how many are enough.
+_TRIED, _ENOUGH = 40, 4
 # Floats that a graph may keep beside the stored tensors: limits, epsilons, shares.
 _SMALL_CONSTANT = 64
 
@@ -89,18 +91,20 @@ def settle(network: nn.Module, examples: torch.Tensor) -> None:
 
 
 def cut(network: nn.Module, examples: torch.Tensor) -> str:
-    """The number of submodules with weights that can be a block, with the first of them."""
-    found = []
-    for name, module in network.named_modules():
-        if name and len(list(module.children())) > 1 and not any(name.startswith(f"{one}.") for one in found):
-            try:
-                find_blocks(network, [name], examples[:2])
-            except ValueError:
-                continue
-            found.append(name)
+    """The first submodules with weights that can be a block."""
+    found: list[str] = []
+    tried = [name for name, module in network.named_modules() if name and any(True for _ in module.parameters())]
+    for name in tried[:_TRIED]:
+        try:
+            find_blocks(network, [name], examples[:2])
+        except ValueError:
+            continue
+        found.append(name)
+        if len(found) == _ENOUGH:
+            break
     if not found:
-        raise ValueError("no submodule takes one tensor and gives one")
-    return f"{len(found)} blocks: {', '.join(found[:3])}"
+        raise ValueError(f"none of {len(tried[:_TRIED])} submodules takes one tensor and gives one")
+    return ", ".join(found)
 
 
 def finetune_step(network: QuantizedNetwork, teacher: nn.Module, examples: torch.Tensor) -> str:

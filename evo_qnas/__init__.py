@@ -1,8 +1,8 @@
 """Multi-objective evolutionary search for Pareto-optimal mixed-precision networks.
 
 The engine half (tables, problems, search, archives) is imported from here and needs no torch. The network half
-(`Study`, `compress`, `quantize`, `load_network`, `operator`, `metrics`) is loaded when one of its names is first used,
-and torch with it; `__init__.pyi` tells type checkers what they are.
+(`Study`, `compress`, `quantize`, `check`, `blocks`, `load_network`, `operator`, `metrics`) is loaded when one of its
+names is first used, and torch with it; `__init__.pyi` tells type checkers what they are.
 """
 
 from importlib import import_module
@@ -18,6 +18,7 @@ from evo_qnas.tables import Block, Column, Finding, Tables
 
 _LATER = {
     "ChosenNetwork": "evo_qnas.study",
+    "check": "evo_qnas.networks.checking",
     "Study": "evo_qnas.study",
     "compress": "evo_qnas.study",
     "load_network": "evo_qnas.study",
@@ -30,6 +31,8 @@ def __getattr__(name: str) -> Any:
     """A name of the network half, loaded now."""
     if name == "metrics":
         return import_module("evo_qnas.metrics")
+    if name == "blocks":
+        return import_module("evo_qnas.networks.candidates.listing").possible_blocks
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'evo_qnas' has no attribute {name!r}")
@@ -55,7 +58,9 @@ __all__ = [
     "Study",
     "TableProblem",
     "Tables",
+    "blocks",
     "certificate",
+    "check",
     "compare",
     "compress",
     "exact_front",

@@ -1,6 +1,7 @@
 from evo_qnas import metrics as metrics
 from evo_qnas.archive import Archive as Archive
 from evo_qnas.compare import compare as compare
+from evo_qnas.networks.checking import check as check
 from evo_qnas.pareto import certificate as certificate
 from evo_qnas.pareto import exact_front as exact_front
 from evo_qnas.problem import ConstraintInfo as ConstraintInfo

@@ -49,7 +49,7 @@ ROOMS = {
         ["features", "jobs", "problems"],
         ["refinement", "latency"],
         ["validation"],
-        ["stored", "dry_run"],
+        ["stored", "dry_run", "found_blocks"],
         ["stages"],
         ["check", "testing"],
         ["run"],

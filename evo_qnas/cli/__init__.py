@@ -21,6 +21,7 @@ from evo_qnas.errors import EvoQnasError, sentence
 VERBS: tuple[str, ...] = (
     "run",
     "check",
+    "blocks",
     "tables",
     "profile",
     "search",

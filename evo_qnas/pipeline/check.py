@@ -16,13 +16,14 @@ from evo_qnas.files import write_text
 from evo_qnas.networks.checking import QuantizabilityReport
 from evo_qnas.pipeline.context import RunContext, to_json
 from evo_qnas.pipeline.dry_run import dry_run, keep
+from evo_qnas.pipeline.found_blocks import with_blocks
 from evo_qnas.pipeline.stages import Stage, ordered_stages
 
 
 def check_card(context: RunContext, *, anew: bool) -> RunContext:
     """Checks data, blocks, operators and the settings of every stage, and claims the run folder for this card.
 
-    Gives the run without the candidates that the dry run leaves out.
+    Gives the run with the blocks that are found, and without the candidates that the dry run leaves out.
 
     Raises:
         CardError: a rule is broken, or the folder holds a run of another card and `anew` is not set.
@@ -32,6 +33,7 @@ def check_card(context: RunContext, *, anew: bool) -> RunContext:
     """
     _ = context.fingerprints.teacher
     _check_data(context)
+    context = with_blocks(context)
     stages = [stage for stage in ordered_stages() if stage.asked_for(context)]
     for stage in stages:
         stage.check(context)
@@ -59,6 +61,7 @@ def try_card(context: RunContext) -> QuantizabilityReport:
     """
     _ = context.fingerprints.teacher
     _check_data(context)
+    context = with_blocks(context)
     for stage in ordered_stages():
         if stage.asked_for(context):
             stage.check(context)

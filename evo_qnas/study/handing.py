@@ -13,7 +13,7 @@ import cloudpickle
 import numpy as np
 import torch
 
-from evo_qnas.errors import FileError
+from evo_qnas.errors import JobError
 from evo_qnas.files import write_bytes
 
 # Smaller ones go into the file itself.
@@ -32,13 +32,13 @@ def received(path: Path) -> Any:
     """The value that was handed over; a process reads it once.
 
     Raises:
-        FileError: the file is gone, because its run has ended.
+        JobError: the file is gone, because its run has ended.
     """
     try:
         with path.open("rb") as file:
             return _Reader(file, path).load()
     except FileNotFoundError as error:
-        raise FileError(f"{path} is gone: the run that wrote it has ended, start it again") from error
+        raise JobError(f"{path} is gone: the run that wrote it has ended, start it again") from error
 
 
 @final

@@ -9,8 +9,8 @@ from torch import nn
 
 from evo_qnas.cards import Card, validate
 from evo_qnas.data import Splits
-from evo_qnas.data.live import LiveExamples, Reading, Subset, drawn_apart, examples_of, no_targets
-from evo_qnas.data.nests import Structure, call, leaves, rows
+from evo_qnas.data.live import LiveExamples, Reading, Subset, drawn_apart, examples_of
+from evo_qnas.data.nests import Structure, call, leaves
 from evo_qnas.errors import DataError, NetworkError
 from evo_qnas.fingerprints import digest
 from evo_qnas.metrics import Metric
@@ -141,7 +141,8 @@ def settings_of(
         if section is not None
     }
     quantization = {"weight_bits": list(weight_bits), "activation_bits": list(activation_bits)}
-    learning: dict[str, Any] = {}
+    # The data that the model learnt from are at hand: the rates of cards, and no network ends worse than it began.
+    learning: dict[str, Any] = {"learning_rate": 1e-3, "step_learning_rate": 1e-2, "keep": "best"}
     if task.criterion is None:
         learning["teacher_share"] = 1.0
     if task.distances is not None and all(distance.measure != KL for distance in task.distances):
@@ -161,17 +162,3 @@ def workload_of(model: nn.Module, splits: Splits, reading: Reading, task: Measur
     """The workload of a study."""
     parts = digests_of(model, splits, reading, task)
     return LiveWorkload(model=model, data=splits, purpose=task, parts=parts, folder=folder)
-
-
-def reading_of(inputs: Callable[[Any], Any] | None, targets: Callable[[Any], Any] | str | None) -> Reading:
-    """The reading of batches: `auto` targets are the second of several parts, None are none."""
-    plain = Reading()
-    chosen = plain.targets if targets == "auto" else no_targets if targets is None else targets
-    if not callable(chosen):
-        raise DataError(f"targets = {targets!r}: give a function of a batch, None for no labels, or 'auto'")
-    return Reading(inputs=inputs or plain.inputs, targets=chosen)
-
-
-def example_of(splits: Splits) -> Any:
-    """Inputs of two examples."""
-    return rows(splits.train.take(slice(0, 2))[0], slice(0, 2))

@@ -1,5 +1,6 @@
 """Post-training quantization, without a search."""
 
+import copy
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -21,7 +22,8 @@ from evo_qnas.networks.quantization.quantize import quantize as quantized
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.tasks.measured import MeasuredTask
-from evo_qnas.study.making import agreement_task, reading_of
+from evo_qnas.study.inputs import reading_of
+from evo_qnas.study.making import agreement_task
 
 
 @final
@@ -96,7 +98,7 @@ def quantize(
     Raises:
         NetworkError: the model cannot be captured.
     """
-    plain = model.cpu().eval()
+    plain = copy.deepcopy(model).cpu().eval()
     with TemporaryDirectory() as folder:
         examples = examples_of(data, reading_of(inputs, None), folder=Path(folder))
     task = agreement_task(plain, examples, match=match)

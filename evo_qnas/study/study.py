@@ -23,9 +23,10 @@ from evo_qnas.pipeline.stages import RunState
 from evo_qnas.report import write_report
 from evo_qnas.study.blocks import found_blocks
 from evo_qnas.study.chosen import ChosenNetwork
+from evo_qnas.study.inputs import reading_of
 from evo_qnas.study.limits import best_of
 from evo_qnas.study.live import LiveWorkload
-from evo_qnas.study.making import reading_of, settings_of, splits_of, task_of, workload_of
+from evo_qnas.study.making import settings_of, splits_of, task_of, workload_of
 from evo_qnas.study.showing import html_of, title_of
 from evo_qnas.summary import RunSummary
 from evo_qnas.tables import Tables

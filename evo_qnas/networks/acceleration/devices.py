@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from evo_qnas.data.nests import moved
+from evo_qnas.data.nests import mapped, moved
 
 # Parameters of glibc's <malloc.h>, and the largest value that they take: memory is never handed back.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -47,9 +47,10 @@ class OnDevice(nn.Module):
         super().__init__()
         self.network, self.device = network, device
 
-    def forward(self, *inputs: torch.Tensor) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         """Outputs, on the CPU."""
-        return moved(self.network(*(channels_last(part.to(self.device)) for part in inputs)), "cpu")
+        arguments, keywords = mapped(channels_last, moved((inputs, named), self.device))
+        return moved(self.network(*arguments, **keywords), "cpu")
 
 
 @cache

@@ -1,15 +1,22 @@
 """Builders of candidate operators: a module for a block, or why the operator does not fit."""
 
+import math
 from collections.abc import Callable
 
 from torch import nn
 
 from evo_qnas.networks.candidates.blocks import BlockShape
+from evo_qnas.networks.candidates.hidden import hidden_channels
 from evo_qnas.networks.candidates.low_rank import low_rank
 from evo_qnas.networks.candidates.misfit import Misfit
-from evo_qnas.networks.candidates.pruning import hidden_channels, pruned
+from evo_qnas.networks.candidates.pruning import pruned
 from evo_qnas.networks.models.deeplab import AtrousPyramid
-from evo_qnas.networks.models.layers import depthwise_separable, fused_inverted_residual, inverted_residual
+from evo_qnas.networks.models.layers import (
+    ChannelsSecond,
+    depthwise_separable,
+    fused_inverted_residual,
+    inverted_residual,
+)
 
 Builder = Callable[..., nn.Module | Misfit | None]
 
@@ -17,19 +24,22 @@ Builder = Callable[..., nn.Module | Misfit | None]
 def _stack(layer: Callable[..., nn.Module]) -> Builder:
     """A builder of `depth` such layers, the first of which takes the stride and the change of channels.
 
-    They keep the dilation of the block that they may replace, unless a card gives one.
+    They keep the dilation of the block that they may replace, unless a card gives one. Signals and tokens get
+    convolutions along their one axis, and channels that are the last axis become the second inside.
     """
 
     def build(shape: BlockShape, *, depth: int = 1, dilation: int = 0, **parameters: int) -> nn.Module | Misfit:
-        if not shape.is_map:
-            return not_a_map(shape)
-        width, layers = shape.inputs[0], []
+        misfit = _no_strides(shape)
+        if misfit is not None:
+            return misfit
+        (width, outputs), layers = shape.channels, []
         for index in range(depth):
-            stride = shape.stride if index == 0 else 1
-            rate = dilation or shape.dilation
-            layers.append(layer(width, shape.outputs[0], stride=stride, dilation=rate, **parameters))
-            width = shape.outputs[0]
-        return nn.Sequential(*layers)
+            first = shape.strides[0] if len(set(shape.strides)) == 1 else shape.strides
+            stride, rate = first if index == 0 else 1, dilation or shape.dilation
+            layers.append(layer(width, outputs, stride=stride, dilation=rate, dims=shape.dims, **parameters))
+            width = outputs
+        body = nn.Sequential(*layers)
+        return ChannelsSecond(body) if shape.channels_last else body
 
     return build
 
@@ -37,11 +47,9 @@ def _stack(layer: Callable[..., nn.Module]) -> Builder:
 def _separable_pyramid(shape: BlockShape, *, rate: int, divide: int = 1) -> nn.Module | Misfit:
     """An atrous pyramid of depthwise-separable branches with the rates 1, 2 and 3 times `rate`."""
     if not shape.is_map:
-        return not_a_map(shape)
+        return _not_a_map()
     if shape.inputs[1:] != shape.outputs[1:]:
-        return Misfit(
-            f"it keeps the size of maps, and the block makes {_size(shape.inputs)} into {_size(shape.outputs)}"
-        )
+        return Misfit("it keeps the size of maps, and the block does not")
     width = max(8, shape.outputs[0] // divide)
     return AtrousPyramid(
         shape.inputs[0], shape.outputs[0], rates=[rate, 2 * rate, 3 * rate], hidden=width, separable=True
@@ -55,10 +63,12 @@ def _pruned(
     _check_width(keep, multiple)
     if skip_sensitive not in {0, 1}:
         raise ValueError(f"skip_sensitive is 0 (narrow everything) or 1, got {skip_sensitive}")
-    narrow = pruned(block, keep, multiple, skip_sensitive=bool(skip_sensitive))
+    narrow = pruned(block, keep, multiple, skip_sensitive=bool(skip_sensitive), inputs=shape.inputs)
     if narrow is not None:
         return narrow
-    if not hidden_channels(block) and not any(isinstance(part, AtrousPyramid) for part in block.modules()):
+    if not hidden_channels(block, shape.inputs) and not any(
+        isinstance(part, AtrousPyramid) for part in block.modules()
+    ):
         return Misfit("the block has neither inverted residuals nor an atrous pyramid, whose channels could go")
     return Misfit(f"nothing of the block would go at keep = {keep} in multiples of {multiple}")
 
@@ -81,12 +91,20 @@ def _check_width(keep: int, multiple: int) -> None:
         raise ValueError(f"multiple is a number of channels of at least 1, got {multiple}")
 
 
-def not_a_map(shape: BlockShape) -> Misfit:
+def _not_a_map() -> Misfit:
     """Why an operator of maps does not fit a block of something else."""
-    return Misfit(
-        f"it takes maps (channels, height, width), and the block makes {_size(shape.inputs)} into "
-        f"{_size(shape.outputs)}"
-    )
+    return Misfit("it takes maps (channels, height, width), and the block takes or gives something else")
+
+
+def _no_strides(shape: BlockShape) -> Misfit | None:
+    """Why no convolutions with strides make the block's outputs of its inputs, None where they do."""
+    if shape.dims not in {1, 2}:
+        return Misfit("it takes maps, signals or tokens, and the block takes or gives something else")
+    before, after = shape.sizes
+    made = tuple(math.ceil(size / stride) for size, stride in zip(before, shape.strides, strict=True))
+    if made != after:
+        return Misfit(f"no stride makes maps of {_size(before)} into {_size(after)}")
+    return None
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -96,7 +114,7 @@ def _size(shape: tuple[int, ...]) -> str:
 def _identity(shape: BlockShape) -> nn.Module | Misfit:
     if shape.inputs == shape.outputs:
         return nn.Identity()
-    return Misfit(f"the block makes {_size(shape.inputs)} into {_size(shape.outputs)}")
+    return Misfit("the block gives another shape than it takes")
 
 
 BUILDERS: dict[str, Builder] = {

@@ -3,64 +3,19 @@
 import copy
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import nn
 
+from evo_qnas.networks.candidates.hidden import Hidden, hidden_channels
 from evo_qnas.networks.models.deeplab import AtrousPyramid
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.BatchNorm2d)
 
 # Points of the numeric integral over -4 .. 4 standard deviations.
 _GRID = 129
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hidden:
-    """The channels inside an inverted residual, which nothing outside it sees.
-
-    Attributes:
-        filtering: the convolution of each channel alone.
-        projecting: the 1 x 1 convolution that reads the channels.
-        expanding: the 1 x 1 convolution that makes them.
-        norms: BatchNorm layers over them, the last one behind `filtering`.
-    """
-
-    expanding: nn.Conv2d
-    filtering: nn.Conv2d
-    projecting: nn.Conv2d
-    norms: tuple[nn.BatchNorm2d, ...]
-
-    @property
-    def width(self) -> int:
-        """Number of channels."""
-        return self.filtering.out_channels
-
-    @property
-    def residual(self) -> bool:
-        """MobileNetV2's rule for a shortcut: as many channels out as in, no stride."""
-        return self.expanding.in_channels == self.projecting.out_channels and max(self.filtering.stride) == 1
-
-
-def hidden_channels(block: nn.Module) -> tuple[Hidden, ...]:
-    """Every inverted residual of a block: 1 x 1, one filter per channel, 1 x 1, in the order of registration."""
-    layers = [module for module in block.modules() if isinstance(module, (nn.Conv2d, nn.BatchNorm2d))]
-    positions = [index for index, module in enumerate(layers) if isinstance(module, nn.Conv2d)]
-    hidden = []
-    for first, second, third in zip(positions, positions[1:], positions[2:], strict=False):
-        a, b, c = layers[first], layers[second], layers[third]
-        if not (isinstance(a, nn.Conv2d) and isinstance(b, nn.Conv2d) and isinstance(c, nn.Conv2d)):
-            continue
-        alone = b.groups == b.in_channels == b.out_channels == a.out_channels == c.in_channels > 1
-        if alone and a.groups == c.groups == 1 and a.kernel_size == c.kernel_size == (1, 1):
-            between = layers[first + 1 : second] + layers[second + 1 : third]
-            norms = tuple(module for module in between if isinstance(module, nn.BatchNorm2d))
-            hidden.append(Hidden(expanding=a, filtering=b, projecting=c, norms=norms))
-    return tuple(hidden)
 
 
 @torch.no_grad()
@@ -97,7 +52,14 @@ def channel_importance(
     return spread * read
 
 
-def pruned(block: nn.Module, keep: int, multiple: int = 8, *, skip_sensitive: bool = False) -> nn.Module | None:
+def pruned(
+    block: nn.Module,
+    keep: int,
+    multiple: int = 8,
+    *,
+    skip_sensitive: bool = False,
+    inputs: tuple[int, ...] | None = None,
+) -> nn.Module | None:
     """A copy of a block that keeps `keep` percent of the channels which nothing outside sees, the most important.
 
     These are the hidden channels of inverted residuals and those that the branches of an atrous pyramid give. None
@@ -111,6 +73,7 @@ def pruned(block: nn.Module, keep: int, multiple: int = 8, *, skip_sensitive: bo
         skip_sensitive: leave whole what a block cannot do without or what costs little: inverted residuals with no
             shortcut, whose channels are all that passes, and branches of a pyramid that see one pixel or the map's
             mean. What that gains stands in `results/reference/camvid/README.md`.
+        inputs: shape of the block's input, see `hidden_channels`.
 
     Example:
         >>> from evo_qnas.networks.models.layers import inverted_residual
@@ -120,7 +83,7 @@ def pruned(block: nn.Module, keep: int, multiple: int = 8, *, skip_sensitive: bo
     """
     narrow = copy.deepcopy(block)
     cut = False
-    for hidden in hidden_channels(narrow):
+    for hidden in hidden_channels(narrow, inputs):
         skipped = skip_sensitive and not hidden.residual
         chosen = None if skipped else _most_important(importance(hidden), keep, multiple)
         if chosen is not None:
@@ -183,13 +146,15 @@ def _last(module: nn.Module, kind: type[Layer]) -> Layer:
 
 def _keep(hidden: Hidden, kept: Int[torch.Tensor, " count"]) -> None:
     count = len(kept)
-    for layer in (hidden.expanding, hidden.filtering):
+    for layer in (hidden.expanding, *hidden.filters, *hidden.gating):
         _select(layer, ("weight", "bias"), kept, dim=0)
         layer.out_channels = count
-    hidden.filtering.in_channels = hidden.filtering.groups = count
-    _select(hidden.projecting, ("weight",), kept, dim=1)
-    hidden.projecting.in_channels = count
-    for norm in hidden.norms:
+    for layer in hidden.filters:
+        layer.in_channels = layer.groups = count
+    for layer in (hidden.projecting, *hidden.pooled):
+        _select(layer, ("weight",), kept, dim=1)
+        layer.in_channels = count
+    for norm in (*hidden.norms, *hidden.gate_norms):
         _narrow_norm(norm, kept)
 
 

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from evo_qnas.networks.capture.tensors import replace_by_tensor, value
 
-__all__ = ["erase_unread", "fold_constants", "share_tensors"]
+__all__ = ["erase_unread", "fold_constants", "foldable", "share_tensors"]
 
 
 def share_tensors(graph: fx.GraphModule) -> None:
@@ -38,7 +38,7 @@ def fold_constants(graph: fx.GraphModule) -> None:
             tensor = value(graph, node)
             if tensor is not None:
                 constant[node], learns[node] = tensor, isinstance(tensor, nn.Parameter)
-            elif _foldable(node) and all(source in constant for source in node.all_input_nodes):
+            elif foldable(node) and all(source in constant for source in node.all_input_nodes):
                 arguments = fx.node.map_arg(node.args, constant.__getitem__)
                 options = fx.node.map_arg(node.kwargs, constant.__getitem__)
                 constant[node] = node.target(*arguments, **options)
@@ -61,7 +61,7 @@ def fold_constants(graph: fx.GraphModule) -> None:
     erase_unread(graph)
 
 
-def _foldable(node: fx.Node) -> bool:
+def foldable(node: fx.Node) -> bool:
     """True for a function of nothing but its arguments."""
     if node.op != "call_function" or node.target is operator.getitem:
         return node.op == "call_function"

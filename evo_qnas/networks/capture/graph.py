@@ -11,6 +11,7 @@ from evo_qnas.networks.capture.exporting import FAILURES, Example, export_progra
 from evo_qnas.networks.capture.normalization import fold_batch_norm
 from evo_qnas.networks.capture.operations.operation import ATEN, Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import Overloads, operation_of
+from evo_qnas.networks.capture.repeated import fold_repeated
 from evo_qnas.networks.capture.rewriting import make_plain, products_to_linear, simplify
 from evo_qnas.networks.capture.signature import results_of
 from evo_qnas.networks.capture.tensors import float_part_name, value
@@ -64,6 +65,7 @@ def capture(network: nn.Module, example: Example) -> fx.GraphModule:
     make_plain(graph)
     share_tensors(graph)
     fold_constants(graph)
+    fold_repeated(graph)
     simplify(graph)
     products_to_linear(graph)
     fold_batch_norm(graph)

@@ -137,7 +137,7 @@ def rows_of(runtime: Runtime, entry: Mapping[str, Any], metric: Metric) -> list[
     ]
     floats = entry.get("floats")
     if floats is not None:
-        share = f"{floats['float_operations']:.0%} of the operations"
+        share = f"{floats['float_operations']:.0%} of operations, {floats['float_macs']:.0%} of multiplications"
         rows.append(("computed in floats", f"{share}, {floats['one_off']:.2%} of the codes behind them a step off"))
     if entry["latency_ms"] is not None:
         rows.append(("latency, 1 image, 1 thread", f"{entry['latency_ms']:.4f} +- {entry['latency_spread_ms']:.4f} ms"))

@@ -50,9 +50,8 @@ class Tolerance:
         agreement: least mean of the task's agreement, where all activations have 8 bits.
         agreement_few_bits: the same where some have fewer.
         metric: largest difference of the metric; of one that is no share, as a share of the metric in torch.
-        steps: largest difference of a code from what the reference computes from the file's own codes before it, in
-            steps; one more where an operation in floats comes before. The contract test holds the runtime to it, and
-            the check of a network with such operations.
+        steps: largest difference of a code from what the reference makes of the file's own codes before it; one more
+            behind an operation in floats. The contract test and the checks hold the runtime to it.
     """
 
     agreement: float
@@ -166,15 +165,9 @@ class Runtime(ABC):
     def codes(
         self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
     ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
-        """The codes of a file by the names of the network's quantizers, in the order and shape of torch.
+        """The codes of a file by the names of the network's quantizers, as torch has them.
 
-        They are compared with the reference one by one, which says where a file with operations in floats differs. None
-        where this runtime cannot tell, or where telling would change what the file gives.
-
-        Args:
-            network: that the file holds.
-            path: of the file.
-            inputs: images, or what else the network takes.
+        By them `walk` says where a file differs from the reference. None where this runtime cannot tell.
         """
         return None
 

@@ -67,12 +67,10 @@ def floats_of(result: Any) -> Any:
     return result
 
 
-def is_island(node: fx.Node, result: Any) -> bool:
-    """True where a node was computed in floats."""
-    if node.op != "call_function":
-        return False
+def is_island(result: Any) -> bool:
+    """True where a value was computed in floats, and waits for its quantizer."""
     if isinstance(result, tuple):
-        return any(is_island(node, item) for item in result)
+        return any(map(is_island, result))
     return isinstance(result, Pending) and not result.exact
 
 

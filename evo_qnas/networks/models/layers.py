@@ -1,21 +1,37 @@
 """The modules that candidate operators and our own teachers are built of."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import nn
 
+# One stride for all axes of a map, or one for each.
+Stride = int | tuple[int, ...]
+_BY_DIMS: Mapping[int, tuple[Any, Any]] = MappingProxyType(
+    {1: (nn.Conv1d, nn.BatchNorm1d), 2: (nn.Conv2d, nn.BatchNorm2d)}
+)
+
 
 def conv_bn(
-    inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, dilation: int = 1, act: bool = True
+    inputs: int,
+    outputs: int,
+    *,
+    kernel: int = 1,
+    stride: Stride = 1,
+    groups: int = 1,
+    dilation: int = 1,
+    act: bool = True,
+    dims: int = 2,
 ) -> nn.Sequential:
     """Convolution without bias, BatchNorm and, where `act`, ReLU6; the map keeps its size up to the stride."""
     padding = dilation * (kernel // 2)
+    convolution, norm = _BY_DIMS[dims]
     layers: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False),
-        nn.BatchNorm2d(outputs),
+        convolution(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False),
+        norm(outputs),
     ]
     if act:
         layers.append(nn.ReLU6())
@@ -30,28 +46,43 @@ class Residual(nn.Module):
         super().__init__()
         self.body = body
 
-    def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n c h w"]:
-        """`(n, channels, height, width)` in and out."""
+    def forward(self, x: Float[torch.Tensor, "*shape"]) -> Float[torch.Tensor, "*shape"]:
+        """The same shape in and out."""
         total: torch.Tensor = self.body(x) + x
         return total
 
 
-def _with_shortcut(body: nn.Module, inputs: int, outputs: int, stride: int) -> nn.Module:
+@final
+class ChannelsSecond(nn.Module):
+    """`body` on maps or tokens whose channels are the last axis."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Float[torch.Tensor, "n *sizes c"]) -> Float[torch.Tensor, "n *others d"]:
+        """Channels last in and out."""
+        last = x.ndim - 1
+        y: torch.Tensor = self.body(x.permute(0, last, *range(1, last)))
+        return y.permute(0, *range(2, last + 1), 1)
+
+
+def _with_shortcut(body: nn.Module, inputs: int, outputs: int, stride: Stride) -> nn.Module:
     return Residual(body) if stride == 1 and inputs == outputs else body
 
 
 def inverted_residual(
-    inputs: int, outputs: int, *, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
+    inputs: int, outputs: int, *, kernel: int, expansion: int, stride: Stride = 1, dilation: int = 1, dims: int = 2
 ) -> nn.Module:
     """Expand, filter each channel, project; with a shortcut where the shapes allow.
 
     Source: Sandler et al. 2018, MobileNetV2, figure 4; at expansion 1 the expanding convolution is left out.
     """
     hidden = inputs * expansion
-    layers: list[nn.Module] = [] if expansion == 1 else [conv_bn(inputs, hidden)]
+    layers: list[nn.Module] = [] if expansion == 1 else [conv_bn(inputs, hidden, dims=dims)]
     layers += [
-        conv_bn(hidden, hidden, kernel=kernel, stride=stride, groups=hidden, dilation=dilation),
-        conv_bn(hidden, outputs, act=False),
+        conv_bn(hidden, hidden, kernel=kernel, stride=stride, groups=hidden, dilation=dilation, dims=dims),
+        conv_bn(hidden, outputs, act=False, dims=dims),
     ]
     return _with_shortcut(nn.Sequential(*layers), inputs, outputs, stride)
 
@@ -83,25 +114,28 @@ def inverted_residual_stages(width: int, stages: Sequence[Mapping[str, Any]]) ->
 
 
 def fused_inverted_residual(
-    inputs: int, outputs: int, *, kernel: int, expansion: int, stride: int = 1, dilation: int = 1
+    inputs: int, outputs: int, *, kernel: int, expansion: int, stride: Stride = 1, dilation: int = 1, dims: int = 2
 ) -> nn.Module:
     """One full convolution that expands and filters, then a projection; shortcut where the shapes allow.
 
     Source: Tan & Le 2021, EfficientNetV2, figure 2; at expansion 1 a single convolution with ReLU6.
     """
     hidden = inputs * expansion
-    first = conv_bn(inputs, hidden if expansion > 1 else outputs, kernel=kernel, stride=stride, dilation=dilation)
-    body = nn.Sequential(first, conv_bn(hidden, outputs, act=False)) if expansion > 1 else first
+    width = hidden if expansion > 1 else outputs
+    first = conv_bn(inputs, width, kernel=kernel, stride=stride, dilation=dilation, dims=dims)
+    body = nn.Sequential(first, conv_bn(hidden, outputs, act=False, dims=dims)) if expansion > 1 else first
     return _with_shortcut(body, inputs, outputs, stride)
 
 
-def depthwise_separable(inputs: int, outputs: int, *, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+def depthwise_separable(
+    inputs: int, outputs: int, *, kernel: int, stride: Stride = 1, dilation: int = 1, dims: int = 2
+) -> nn.Module:
     """A convolution per channel with ReLU6, then a projection; shortcut where the shapes allow.
 
     Source: Howard et al. 2017, MobileNets, with the linear projection of MobileNetV2.
     """
     body = nn.Sequential(
-        conv_bn(inputs, inputs, kernel=kernel, stride=stride, groups=inputs, dilation=dilation),
-        conv_bn(inputs, outputs, act=False),
+        conv_bn(inputs, inputs, kernel=kernel, stride=stride, groups=inputs, dilation=dilation, dims=dims),
+        conv_bn(inputs, outputs, act=False, dims=dims),
     )
     return _with_shortcut(body, inputs, outputs, stride)

@@ -20,10 +20,26 @@ WeightBits = Annotated[int, Field(ge=2, le=8)]
 ActivationBits = Annotated[int, Field(ge=4, le=8)]
 
 
+AUTO = "auto"
+
+
 class BlocksCard(Card):
-    """`[blocks]`: names of the teacher's submodules that may be replaced."""
+    """`[blocks]`: names of the teacher's submodules that may be replaced, or `names = "auto"` for those that are found.
+
+    See `networks.candidates.finding` for what is found.
+    """
 
     names: Annotated[list[str], Field(min_length=1)]
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _found(cls, names: Any) -> Any:
+        return [AUTO] if names == AUTO else names
+
+    @property
+    def found(self) -> bool:
+        """True where the blocks are yet to be found."""
+        return self.names == [AUTO]
 
 
 class QuantizationCard(Card):
@@ -127,7 +143,8 @@ class Settings(Card):
     @model_validator(mode="after")
     def _fits_together(self) -> "Settings":
         """What one section names, the others have."""
-        for block in {block for use in self.operators for block in use.blocks} - set(self.blocks.names):
+        named = {block for use in self.operators for block in use.blocks}
+        for block in sorted(named - set(self.blocks.names)) if not self.blocks.found else ():
             raise ValueError(f"operators: no block is called {block!r}; {nearest(block, self.blocks.names)}")
         if any(search.rounds is not None for search in self.searches.values()):
             raise ValueError("rounds belong to [search]: further searches have one")

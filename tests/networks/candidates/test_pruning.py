@@ -7,8 +7,9 @@ from torch import nn
 
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.candidates.blocks import BlockShape
+from evo_qnas.networks.candidates.hidden import hidden_channels
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
-from evo_qnas.networks.candidates.pruning import hidden_channels, importance, inherit, pruned
+from evo_qnas.networks.candidates.pruning import importance, inherit, pruned
 from evo_qnas.networks.models.deeplab import AtrousPyramid
 from evo_qnas.networks.models.layers import Residual, conv_bn, inverted_residual
 

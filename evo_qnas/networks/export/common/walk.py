@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
@@ -31,12 +31,14 @@ class Walk:
         compared: codes.
         one_off: share of the codes behind operations in floats that are one step off.
         float_operations: share of the operations that are computed in floats.
+        float_macs: their share of the multiplications.
         differing: quantizers whose codes differ by more than is allowed, and by how many steps at most.
     """
 
     compared: int
     one_off: float
     float_operations: float
+    float_macs: float
     differing: Mapping[str, int]
 
     def as_entry(self) -> dict[str, Any]:
@@ -45,6 +47,7 @@ class Walk:
             "compared": self.compared,
             "one_off": self.one_off,
             "float_operations": self.float_operations,
+            "float_macs": self.float_macs,
             "differing": dict(list(self.differing.items())[:_NAMED]),
         }
 
@@ -76,8 +79,7 @@ def walk(
     graph, last = network.graph, last_upsampling(network.graph)
     values: dict[fx.Node, Any] = {}
     waiting = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
-    compared = behind = one_off = operations = islands = 0
-    differing: dict[str, int] = {}
+    counts = _Counts()
     calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
     for node in graph.graph.nodes:
         if node.op == "output" or node is last:
@@ -86,33 +88,61 @@ def walk(
             values[node] = _input(waiting.pop(0))
             continue
         values[node] = compute(graph, node, values)
-        quantizer = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if isinstance(quantizer, QuantizedLayer) or _computes(node):
-            operations, islands = operations + 1, islands + is_island(node, values[node])
-        if not isinstance(quantizer, ActivationQuantizer):
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, QuantizedLayer) or _computes(node):
+            counts.add_operation(node, in_floats=is_island(values[node]))
+        if not isinstance(module, ActivationQuantizer):
             continue
         # Steps of a recurrent module share a quantizer: its codes are known by the call.
-        given = codes.get(node.name, codes.get(quantizer.name) if calls[node.target] == 1 else None)
-        if given is None:
-            continue
-        exact = pending(values[node.args[0]]).exact
-        own: Centred = values[node]
+        given = codes.get(node.name, codes.get(module.name) if calls[node.target] == 1 else None)
+        if given is not None:
+            allowed = steps if (exact := pending(values[node.args[0]]).exact) else steps + 1
+            values[node] = counts.compare(module.name, values[node], given, allowed=allowed, exact=exact)
+    return counts.walk()
+
+
+@final
+@dataclass(slots=True)
+class _Counts:
+    """What a walk has found so far."""
+
+    compared: int = 0
+    behind: int = 0
+    off: int = 0
+    operations: list[int] = field(default_factory=lambda: [0, 0])
+    macs: list[int] = field(default_factory=lambda: [0, 0])
+    differing: dict[str, int] = field(default_factory=dict)
+
+    def add_operation(self, node: fx.Node, *, in_floats: bool) -> None:
+        """Counts an operation, of all and of those in floats."""
+        for place in range(1 + in_floats):
+            self.operations[place] += 1
+            self.macs[place] += int(node.meta.get("macs", 0))
+
+    def compare(
+        self, name: str, own: Centred, given: Shaped[np.ndarray, "..."], *, allowed: int, exact: bool
+    ) -> Centred:
+        """The file's codes, after they were compared with the reference's own."""
         file = torch.from_numpy(np.ascontiguousarray(given)).float().reshape(own.integers.shape) - own.zero
         apart = (file - own.integers).abs()
         # No number is as far as any code.
         most = int(apart.nan_to_num(255.0).max()) if apart.numel() else 0
-        compared += apart.numel()
+        self.compared += apart.numel()
         if not exact:
-            behind, one_off = behind + apart.numel(), one_off + int((apart > 0).sum())
-        if most > steps + (not exact):
-            differing[quantizer.name] = most
-        values[node] = Centred(integers=file, scale=own.scale, zero=own.zero, code_range=own.code_range)
-    return Walk(
-        compared=compared,
-        one_off=one_off / max(1, behind),
-        float_operations=islands / max(1, operations),
-        differing=differing,
-    )
+            self.behind, self.off = self.behind + apart.numel(), self.off + int((apart > 0).sum())
+        if most > allowed:
+            self.differing[name] = most
+        return replace(own, integers=file)
+
+    def walk(self) -> Walk:
+        """The findings."""
+        return Walk(
+            compared=self.compared,
+            one_off=self.off / max(1, self.behind),
+            float_operations=self.operations[1] / max(1, self.operations[0]),
+            float_macs=self.macs[1] / max(1, self.macs[0]),
+            differing=self.differing,
+        )
 
 
 def _input(value: torch.Tensor) -> Any:

@@ -12,7 +12,7 @@ from evo_qnas.networks.export.onnx.values import Floats
 
 _ZEROS = {ATEN.zeros.default, ATEN.new_zeros.default, ATEN.zeros_like.default}
 # Where those stand that say with what a tensor is filled.
-_FILLINGS = {ATEN.full.default: 1, ATEN.new_full.default: 2, ATEN.full_like.default: 1}
+_FILLINGS: Mapping[Any, int] = {ATEN.full.default: 1, ATEN.new_full.default: 2, ATEN.full_like.default: 1}
 
 
 def _full(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:

@@ -1,15 +1,16 @@
 """Interpreters of TFLite files on the CPU, and the kernels that files ask for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.runtime import Kernels
 
+Array = Shaped[np.ndarray, "..."]
 # What each kind of layer reads codes and weights at.
 _CONVOLUTIONS = {"CONV_2D": (0, 1), "DEPTHWISE_CONV_2D": (0, 1), "TRANSPOSE_CONV": (1, 2)}
 
@@ -44,30 +45,52 @@ def interpreter_of(content: bytes, *, delegate: bool = True, threads: int = 1) -
     return interpreter
 
 
-def feed(interpreter: Any, inputs: Sequence[Shaped[np.ndarray, "..."]]) -> None:
+def feed(interpreter: Any, inputs: Sequence[Array]) -> None:
     """Sets the inputs of one image, as torch has them."""
     for source, value in zip(interpreter.get_input_details(), inputs, strict=True):
         moved = np.moveaxis(value, 1, -1) if value.ndim == 4 else value
         interpreter.set_tensor(source["index"], np.ascontiguousarray(moved.astype(source["dtype"])))
 
 
-def run(interpreter: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-    """The logits of images, one after the other; both as torch has them, channels first."""
-    result = interpreter.get_output_details()[0]
-    parts = []
-    for index in range(len(images)):
-        feed(interpreter, [images[index : index + 1]])
+def run(interpreter: Any, inputs: Array | Sequence[Array] | Mapping[str, Array]) -> Any:
+    """What a file gives for examples, one after the other: one array, or arrays by name; as torch has them.
+
+    Args:
+        interpreter: of the file.
+        inputs: an array, one for each input of the file in its order, or arrays by the names of inputs.
+    """
+    each = arrays_of(interpreter, inputs)
+    results = interpreter.get_output_details()
+    parts: list[list[Array]] = [[] for _ in results]
+    for index in range(len(each[0])):
+        feed(interpreter, [array[index : index + 1] if len(array) == len(each[0]) else array for array in each])
         interpreter.invoke()
-        parts.append(interpreter.get_tensor(result["index"]))
-    logits = np.concatenate(parts)
-    return np.ascontiguousarray(np.moveaxis(logits, -1, 1)) if logits.ndim == 4 else logits
+        for part, result in zip(parts, results, strict=True):
+            part.append(interpreter.get_tensor(result["index"]))
+    joined = [_as_torch(np.concatenate(part) if part[0].ndim else part[0]) for part in parts]
+    if len(joined) == 1:
+        return joined[0]
+    return {result["name"]: array for result, array in zip(results, joined, strict=True)}
+
+
+def arrays_of(interpreter: Any, inputs: Array | Sequence[Array] | Mapping[str, Array]) -> list[Array]:
+    """An array for each input of a file, in its order."""
+    if isinstance(inputs, Mapping):
+        return [np.asarray(inputs[source["name"]]) for source in interpreter.get_input_details()]
+    return list(inputs) if isinstance(inputs, (tuple, list)) else [np.asarray(inputs)]
+
+
+def _as_torch(array: Array) -> Array:
+    return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
 
 
 def prepare(path: Path, threads: int, rng: np.random.Generator) -> Callable[[], object]:
     """One run of a file on a random image, with the runtime's own choice of kernels."""
     interpreter = open_interpreter(path, threads=threads)
-    source = interpreter.get_input_details()[0]
-    interpreter.set_tensor(source["index"], rng.standard_normal(source["shape"], dtype=np.float32))
+    for source in interpreter.get_input_details():
+        floating = source["dtype"] is np.float32
+        values = rng.standard_normal(source["shape"], dtype=np.float32) if floating else np.ones(source["shape"])
+        interpreter.set_tensor(source["index"], values.astype(source["dtype"]))
     invoke: Callable[[], object] = interpreter.invoke
     return invoke
 

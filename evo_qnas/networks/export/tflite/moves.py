@@ -62,6 +62,14 @@ def placed(builder: TfliteBuilder, source: "Tensor | Constant", order: Shape | N
     return in_order(builder, reshaped(builder, found, source.shape), order)
 
 
+def renewed(builder: TfliteBuilder, source: Tensor) -> Tensor:
+    """A tensor of its own with the same numbers."""
+    target = list(source.stored)
+    inputs = (source.tensor, builder.numbers(target))
+    options = builder.schema.ReshapeOptionsT(newShape=target)
+    return emit(builder, "RESHAPE", source, inputs, shape=source.shape, order=source.order, options=options)
+
+
 def _order_of_values(shape: Shape, order: Shape) -> list[int]:
     return [axis for axis in order if shape[axis] != 1]
 

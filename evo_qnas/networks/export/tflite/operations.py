@@ -13,8 +13,9 @@ from evo_qnas.networks.export.common.arguments import mean_axes, pair
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.moves import in_order, reshaped
 from evo_qnas.networks.export.tflite.numbers import aligned, spread
+from evo_qnas.networks.export.tflite.resizing import bilinear
 from evo_qnas.networks.export.tflite.values import Constant, Pending, Shape, Tensor, channels_last, shape_of
-from evo_qnas.networks.export.tflite.windows import bilinear, pooled
+from evo_qnas.networks.export.tflite.windows import pooled
 
 Operation = Callable[[TfliteBuilder, fx.Node, Sequence[Any]], Pending | None]
 _MAPS = channels_last(4)

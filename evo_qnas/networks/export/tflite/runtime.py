@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
 from evo_qnas.files import write_bytes
 from evo_qnas.networks.capture.operations.operation import Operation, Role
@@ -18,7 +18,7 @@ from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpret
 from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
 from evo_qnas.networks.export.tflite.translate import FLOAT_TABLE, Translation, to_tflite
-from evo_qnas.networks.export.tflite.watching import codes_of
+from evo_qnas.networks.export.tflite.watching import arranged, codes_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
@@ -55,8 +55,8 @@ class TfliteRuntime(Runtime):
         """An interpreter with the runtime's own choice of kernels."""
         return open_interpreter(path, threads=threads)
 
-    def run(self, session: Any, images: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n ..."]:
-        """The logits of images, one after the other."""
+    def run(self, session: Any, images: Any) -> Any:
+        """The logits of images, one after the other; arrays by name where there are several, see `run`."""
         return run(session, images)
 
     def codes(
@@ -70,7 +70,8 @@ class TfliteRuntime(Runtime):
         for upsample in (False, True):
             translation = Translation(network, upsample)
             if translation.content() == content:
-                return codes_of(content, translation.codes, [inputs])
+                tensors = arranged(network.graph, translation.codes, [inputs])
+                return codes_of(content, tensors, [inputs])
         return None
 
     def translates(self, operation: Operation) -> bool:

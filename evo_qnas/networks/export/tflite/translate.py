@@ -1,6 +1,5 @@
 """From a quantized network to a TFLite file, node by node."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -9,24 +8,27 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import fx
-from torch.utils import _pytree as pytree
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import ACTIVATIONS, LAYOUT, float_part_name, last_upsampling, value
+from evo_qnas.networks.capture.graph import ACTIVATIONS, LAYOUT, float_part_name, last_upsampling, source_of, value
 from evo_qnas.networks.capture.operations.operation import Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import operation_of
+from evo_qnas.networks.capture.signature import LOGITS, input_names, output_names, results_of
 from evo_qnas.networks.export.common.arguments import narrowed_limits, not_quantized, require_calibrated
+from evo_qnas.networks.export.tflite.arithmetic import ARITHMETIC_TABLE
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.decompose import decomposed
 from evo_qnas.networks.export.tflite.functions import FUNCTION_TABLE
 from evo_qnas.networks.export.tflite.layers import layer
 from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
-from evo_qnas.networks.export.tflite.moves import in_order, placed
+from evo_qnas.networks.export.tflite.moves import in_order, placed, renewed
+from evo_qnas.networks.export.tflite.nodes import constant_of, depends_on_nothing, is_aten, line_of
 from evo_qnas.networks.export.tflite.normalization import NORMALIZATION_TABLE
 from evo_qnas.networks.export.tflite.numbers import as_floats, clamped, constant
 from evo_qnas.networks.export.tflite.one_image import for_one_image
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE, are_codes, requantized
 from evo_qnas.networks.export.tflite.reductions import REDUCTION_TABLE
+from evo_qnas.networks.export.tflite.resizing import RESIZING_TABLE
 from evo_qnas.networks.export.tflite.rounding import quantized, recoded
 from evo_qnas.networks.export.tflite.values import (
     IMAGES,
@@ -41,11 +43,18 @@ from evo_qnas.networks.export.tflite.values import (
 )
 from evo_qnas.networks.export.tflite.watching import Watched
 from evo_qnas.networks.export.tflite.weights import embedded
-from evo_qnas.networks.export.tflite.windows import WINDOW_TABLE
+from evo_qnas.networks.export.tflite.windows import POOLING_TABLE
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
-FLOAT_TABLE: Mapping[Any, Any] = {**FUNCTION_TABLE, **NORMALIZATION_TABLE, **REDUCTION_TABLE, **WINDOW_TABLE}
+FLOAT_TABLE: Mapping[Any, Any] = {
+    **ARITHMETIC_TABLE,
+    **FUNCTION_TABLE,
+    **NORMALIZATION_TABLE,
+    **REDUCTION_TABLE,
+    **POOLING_TABLE,
+    **RESIZING_TABLE,
+}
 
 
 def to_tflite(network: QuantizedNetwork, *, upsample: bool = False) -> bytes:
@@ -67,55 +76,67 @@ class Translation:
     """The state of one translation: the file so far, and the value of each node of the network in it."""
 
     def __init__(self, network: QuantizedNetwork, upsample: bool) -> None:
-        self.graph, self.upsample = for_one_image(network.graph), upsample
+        self.network, self.upsample = network.graph, upsample
+        self.graph = for_one_image(network.graph)
         self.last = last_upsampling(self.graph)
+        self.names = {node.name: name for node, name in input_names(network.graph).items()}
         self.builder = TfliteBuilder()
         self.values: dict[fx.Node, Value] = {}
         self.inputs: dict[str, int] = {}
         self.codes: dict[str, Watched] = {}
-        self.calls: Counter[str] = Counter()
         self.refused: list[str] = []
 
     def content(self) -> bytes:
         """The whole file."""
         for node in self.graph.graph.nodes:
             if node == self.last and not self.upsample:
-                return self._finish([node.args[0]])
+                return self._finish([(source_of(node), LOGITS)])
             if node.op == "output":
-                return self._finish(node.args[0])
+                return self._finish(self._results())
             if node.op == "placeholder":
-                self.values[node] = self._input(node)
+                self.values[node] = self._input(node) if node.name in self.names else None
             else:
                 self._translate(node)
         raise NetworkError("the network has no output")
 
     def _input(self, node: fx.Node) -> Tensor:
-        shape, kind = shape_of(node), kind_of(node.meta["val"].dtype)
-        name = "image" if not self.inputs else node.name
+        shape, kind, name = shape_of(node), kind_of(node.meta["val"].dtype), self.names[node.name]
         order = outer_order(len(shape))
         self.inputs[name] = self.builder.tensor(name, [shape[axis] for axis in order], kind)
         return Tensor(tensor=self.inputs[name], shape=shape, order=order, kind=kind)
 
-    def _finish(self, results: Any) -> bytes:
+    def _results(self) -> list[tuple[fx.Node, str]]:
+        """The nodes whose tensors the network gives, and their names in the file."""
+        own = {node.name: node for node in self.graph.graph.nodes}
+        pairs = zip(results_of(self.network), output_names(self.network), strict=True)
+        return [(own[node.name], name) for node, name in pairs if isinstance(node, fx.Node) and name]
+
+    def _finish(self, results: Sequence[tuple[fx.Node, str]]) -> bytes:
         if self.refused:
             raise NetworkError("; ".join(self.refused))
-        outputs = {}
-        nodes = [result for result in pytree.tree_leaves(results) if isinstance(result, fx.Node)]
-        for index, node in enumerate(nodes):
-            name = "logits" if not index else f"logits_{index}"
-            made = placed(self.builder, self.values[node])
-            made = in_order(self.builder, made, outer_order(len(made.shape)))
-            made = as_floats(self.builder, made, name)
-            self.builder.tensors[made.tensor].name = name
-            outputs[name] = made.tensor
+        outputs: dict[str, int] = {}
+        for node, name in results:
+            made = self.values[node]
+            if isinstance(made, (Tensor, Constant)):
+                outputs[name] = self._exposed(placed(self.builder, made), name, {*outputs.values()}).tensor
         return self.builder.content(inputs=self.inputs, outputs=outputs)
+
+    def _exposed(self, made: Tensor, name: str, taken: set[int]) -> Tensor:
+        """A value as an output of the file."""
+        made = in_order(self.builder, made, outer_order(len(made.shape)))
+        if made.quantizer is not None:
+            return as_floats(self.builder, made, name)
+        if made.tensor in {*taken, *self.inputs.values()} or self.builder.tensors[made.tensor].buffer:
+            made = renewed(self.builder, made)
+        self.builder.tensors[made.tensor].name = name
+        return made
 
     def _translate(self, node: fx.Node) -> None:
         """The value of a node; where it has no translation, a reason to refuse, and numbers of its shape to go on."""
         try:
             self.values[node] = self._value(node)
         except NetworkError as error:
-            self.refused.append(f"{error}{_line_of(node)}")
+            self.refused.append(f"{error}{line_of(node)}")
             self.values[node] = self._stand_in(node)
 
     def _stand_in(self, node: fx.Node) -> Value:
@@ -130,14 +151,14 @@ class Translation:
     def _value(self, node: fx.Node) -> Value:
         if node.op == "get_attr":
             tensor = value(self.graph, node)
-            return None if tensor is None else _constant(float_part_name(node), tensor)
+            return None if tensor is None else constant_of(float_part_name(node), tensor)
         if node.op == "call_module":
             return self._module(node)
         made = node.meta.get("val")
         if isinstance(made, (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)):
             return one_image(made)
-        arguments = [self._argument(argument) for argument in arguments_of(node)] if _is_aten(node) else []
-        if not _is_aten(node):
+        arguments = [self._argument(argument) for argument in arguments_of(node)] if is_aten(node) else []
+        if not is_aten(node):
             source, index = self._argument(list(node.args))
             return source[index]
         return self._function(node, arguments)
@@ -152,18 +173,15 @@ class Translation:
         if not isinstance(module, ActivationQuantizer):
             raise not_quantized(node)
         made = quantized(self.builder, module, source)
-        self._watch(node, module.name, made)
+        self._watch(node, made)
         return made
 
-    def _watch(self, node: fx.Node, name: str, made: Tensor) -> None:
-        """Keeps the codes of a quantizer for a comparison; of one that is called several times there are no own ones."""
-        self.calls[name] += 1
-        if self.calls[name] > 1:
-            self.codes.pop(name, None)
-        elif isinstance(node.meta.get(IMAGES), torch.Tensor):
+    def _watch(self, node: fx.Node, made: Tensor) -> None:
+        """Keeps where the codes of a node are, for a comparison."""
+        if isinstance(node.meta.get(IMAGES), torch.Tensor):
             sizes = zip(node.meta[IMAGES].shape, made.shape, strict=True)
             axes = [axis for axis, (several, one) in enumerate(sizes) if not isinstance(several, int) or several != one]
-            self.codes[name] = Watched(tensor=made, images=axes[0] if axes else None)
+            self.codes[node.name] = Watched(tensor=made, images=axes[0] if axes else None)
 
     def _argument(self, argument: Any) -> Any:
         if isinstance(argument, (list, tuple)):
@@ -178,7 +196,7 @@ class Translation:
         own = None if operation is None else operation.translations.get("tflite")
         if node.target in ACTIVATIONS:
             return self._activation(node, source)
-        if _depends_on_nothing(arguments):
+        if depends_on_nothing(arguments):
             return self._evaluated(node)
         layout = MOVE_TABLE.get(node.target) or (own if node.target in LAYOUT else None)
         if layout is not None and isinstance(source, (Tensor, Constant)):
@@ -238,7 +256,7 @@ class Translation:
                 self.values[node] = next(waiting)
             elif node.op == "get_attr":
                 tensor = getattr(graph, str(node.target))
-                self.values[node] = _constant("", tensor)
+                self.values[node] = constant_of("", tensor)
             elif node.op == "output":
                 return self._argument(node.args[0])
             else:
@@ -246,11 +264,11 @@ class Translation:
         raise NetworkError("a decomposed operation has no output")
 
     def _value_inside(self, node: fx.Node) -> Value:
-        if not _is_aten(node):
+        if not is_aten(node):
             source, index = self._argument(list(node.args))
             return source[index]
         arguments = [self._argument(argument) for argument in arguments_of(node)]
-        if _depends_on_nothing(arguments):
+        if depends_on_nothing(arguments):
             return self._evaluated(node)
         layout, source = MOVE_TABLE.get(node.target), arguments[0]
         if layout is not None and isinstance(source, (Tensor, Constant)):
@@ -269,33 +287,5 @@ class Translation:
 
         keywords = {name: given(item) for name, item in node.kwargs.items() if name not in ("device", "pin_memory")}
         made = target(*given(list(node.args)), **keywords)
-        parts = [_constant("", part) for part in made] if isinstance(made, (list, tuple)) else None
-        return _constant("", made) if parts is None else parts
-
-
-def _constant(name: str, tensor: torch.Tensor) -> Constant:
-    """Numbers as operators read them; a tensor of the network's own keeps its width in the file."""
-    array = tensor.numpy(force=True)
-    keeps = bool(name) and array.dtype == np.int64
-    return Constant(name=name, array=array if keeps else constant(array, kind_of(tensor.dtype)).array)
-
-
-def _is_aten(node: fx.Node) -> bool:
-    return isinstance(node.target, torch._ops.OpOverload)
-
-
-def _depends_on_nothing(arguments: Any) -> bool:
-    """True for numbers, and constants that are no tensors of the network's own."""
-    if isinstance(arguments, (list, tuple)):
-        return all(map(_depends_on_nothing, arguments))
-    return not isinstance(arguments, (Tensor, Pending)) and not (isinstance(arguments, Constant) and arguments.name)
-
-
-def _line_of(node: fx.Node) -> str:
-    """The last line of the user's code from which a node comes, as torch keeps it."""
-    lines = [line.strip() for line in str(node.meta.get("stack_trace") or "").splitlines() if line.strip()]
-    places = [index for index, line in enumerate(lines) if line.startswith("File ")]
-    if not places:
-        return ""
-    code = lines[places[-1] + 1] if places[-1] + 1 < len(lines) else ""
-    return f" [{lines[places[-1]]}: {code}]"
+        parts = [constant_of("", part) for part in made] if isinstance(made, (list, tuple)) else None
+        return constant_of("", made) if parts is None else parts

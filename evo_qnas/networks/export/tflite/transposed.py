@@ -74,7 +74,7 @@ def _two(value: Any, axes: int, first: int) -> list[int]:
     return [first, pair(value)[0]] if axes == 1 else pair(value)
 
 
-def _spread_out(codes: Int[np.ndarray, "o i h w"], gaps: Sequence[int]) -> Int[np.ndarray, "o i h w"]:
+def _spread_out(codes: Int[np.ndarray, "o i h w"], gaps: Sequence[int]) -> Int[np.ndarray, "o i height width"]:
     """Kernels with zeros in their gaps."""
     if list(gaps) == [1, 1]:
         return codes

@@ -1,0 +1,129 @@
+"""Networks written as data and read back: the same integers, and refusal of what does not belong together."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.bundle import Facts, read_bundle, write_bundle
+from evo_qnas.networks.bundle.arguments import argument_json, argument_of, target_of, target_text
+from evo_qnas.networks.integer.reference import InIntegers
+from evo_qnas.networks.models.weights import save_weights
+from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
+
+INPUTS = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+class Mixed(nn.Module):
+    """Layers, additions, pooling, concatenation, a float part and an up-sampling at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU6())
+        self.second = nn.Conv2d(8, 8, 3, 2, padding=1, groups=2)
+        self.scale = nn.Parameter(torch.full((1, 8, 1, 1), 0.5))
+        self.head = nn.Conv2d(16, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        x = nn.functional.max_pool2d(x, 2) + self.second(x) * self.scale
+        x = torch.cat([x, nn.functional.hardswish(x)], dim=1)
+        return nn.functional.interpolate(self.head(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def quantized(model: nn.Module, inputs: torch.Tensor = INPUTS) -> QuantizedNetwork:
+    network = quantize(model.eval(), inputs[:2], Policy(fixed=Bits(weight=5, activation=7)))
+    network.calibrate([inputs])
+    return network
+
+
+def written(network: QuantizedNetwork, folder: Path, facts: Facts | None = None) -> Path:
+    save_weights(network.stored(), folder / "weights.safetensors", {"fingerprint": "f"})
+    write_bundle(network, folder, fingerprint="f", facts=facts)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        (Mixed(), INPUTS),
+        (nn.Sequential(nn.Linear(7, 9), nn.ReLU(), nn.Linear(9, 2)), torch.randn(5, 7)),
+        (nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, 2)), torch.randn(5, 2, 8)),
+    ],
+    ids=["mixed", "linear", "sound"],
+)
+def test_a_network_read_back_gives_the_same(model: nn.Module, inputs: torch.Tensor, tmp_path: Path) -> None:
+    network = quantized(model, inputs)
+    facts = Facts(classes=("a", "b"), preprocessing={"mean": [0.5], "std": [0.25]})
+    read, known = read_bundle(written(network, tmp_path, facts))
+    assert known == facts
+    assert torch.equal(InIntegers(read)(inputs), InIntegers(network)(inputs))
+    assert torch.equal(read(inputs), network(inputs))
+    assert [layer.name for layer in read.layers] == [layer.name for layer in network.layers]
+    stored, again = network.stored(), read.stored()
+    assert stored.keys() == again.keys()
+    assert all(torch.equal(stored[name], again[name]) for name in stored)
+
+
+def test_a_bundle_written_again_is_the_same_text(tmp_path: Path) -> None:
+    written(quantized(Mixed()), tmp_path / "a")
+    read, _ = read_bundle(tmp_path / "a")
+    written(read, tmp_path / "b")
+    one, two = (json.loads((tmp_path / name / "graph.json").read_text()) for name in "ab")
+    for content in (one, two):
+        for node in content["nodes"]:
+            node.pop("shape", None)  # the batch is any number before, one example afterwards
+    assert one == two
+
+
+def test_arguments_survive() -> None:
+    values: list[object] = [
+        1,
+        2.5,
+        True,
+        None,
+        "constant",
+        [1, [2]],
+        float("inf"),
+        torch.float32,
+        torch.contiguous_format,
+    ]
+    values += [torch.contiguous_format, torch.strided, slice(1, None, 2)]
+    assert [argument_of(json.loads(json.dumps(argument_json(value))), {}) for value in values] == values
+    for target in (torch.ops.aten.relu.default, torch.ops.aten.add.Tensor):
+        assert target_of(target_text(target)) is target
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("aten.no_such.default", r"this version of torch has no operation 'aten\.no_such\.default'"),
+        ("os.system.default", r"no operation 'os\.system\.default'|is no operation of torch"),
+        ("builtins.eval", r"'builtins\.eval'"),
+    ],
+)
+def test_names_that_are_no_operations(text: str, match: str) -> None:
+    with pytest.raises(NetworkError, match=match):
+        target_of(text)
+
+
+def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError, match=r"holds no network: there is no graph\.json"):
+        read_bundle(tmp_path)
+    folder = written(quantized(Mixed()), tmp_path / "one")
+    shutil.copytree(folder, tmp_path / "two")
+    save_weights({"x": torch.zeros(1)}, tmp_path / "two" / "weights.safetensors", {"fingerprint": "g"})
+    with pytest.raises(NetworkError, match=r"does not belong to .*graph\.json: copy both from one run"):
+        read_bundle(tmp_path / "two")
+    content = json.loads((folder / "graph.json").read_text())
+    content["nodes"][3]["arguments"] = [{"node": "nobody"}]
+    (folder / "graph.json").write_text(json.dumps(content))
+    with pytest.raises(NetworkError, match=r"the bundle's graph names 'nobody', which is not there"):
+        read_bundle(folder)
+    (folder / "graph.json").write_text(json.dumps({**content, "version": 9}))
+    with pytest.raises(NetworkError, match=r"is of version 9, this evo_qnas reads 1"):
+        read_bundle(folder)
