@@ -18,7 +18,7 @@ from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpret
 from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
 from evo_qnas.networks.export.tflite.translate import FLOAT_TABLE, Translation, to_tflite
-from evo_qnas.networks.export.tflite.watching import codes_of
+from evo_qnas.networks.export.tflite.watching import arranged, codes_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
@@ -70,7 +70,8 @@ class TfliteRuntime(Runtime):
         for upsample in (False, True):
             translation = Translation(network, upsample)
             if translation.content() == content:
-                return codes_of(content, translation.codes, [inputs])
+                tensors = arranged(network.graph, translation.codes, [inputs])
+                return codes_of(content, tensors, [inputs])
         return None
 
     def translates(self, operation: Operation) -> bool:
