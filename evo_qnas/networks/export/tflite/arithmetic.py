@@ -95,7 +95,7 @@ def _masked_fill(builder: TfliteBuilder, source: Tensor, mask: Operand, value: O
     return where(builder, mask, cast(builder, value, source.kind), source)
 
 
-def _addcmul(builder: TfliteBuilder, source: Tensor, one: Operand, other: Operand, value: float = 1.0) -> Tensor:
+def _addcmul(builder: TfliteBuilder, source: Tensor, one: Operand, other: Operand, value: float | int = 1.0) -> Tensor:
     product = mul(builder, one, other)
     return add(builder, source, product if value == 1 else mul(builder, product, float(value)))
 
