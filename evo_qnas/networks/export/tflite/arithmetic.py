@@ -47,7 +47,8 @@ def _arithmetic(code: str, *, scaled: bool = False, turned: bool = False) -> Fun
 def _div(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
     mode = arguments[2] if len(arguments) > 2 else None
     if mode == "floor":
-        return _arithmetic("FLOOR_DIV")(builder, node, arguments)
+        floored: Tensor = _arithmetic("FLOOR_DIV")(builder, node, arguments)
+        return floored
     one, other = (cast(builder, operand, "FLOAT32") for operand in arguments[:2])
     made = binary(builder, "DIV", one, other)
     return (
