@@ -76,7 +76,7 @@ class TfliteRuntime(Runtime):
         return None
 
     def translates(self, operation: Operation) -> bool:
-        """True for layers, where a table or the operation itself has a translation, and what is taken apart into such."""
+        """True for layers, what has a translation in a table or of its own, and what is taken apart into such."""
         tables = (OPERATION_TABLE, MOVE_TABLE, FLOAT_TABLE, DECOMPOSED)
         known = any(overload in table for overload in operation.overloads for table in tables)
         return operation.role in _LAYERS or known or super().translates(operation)
