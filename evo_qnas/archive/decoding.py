@@ -112,17 +112,17 @@ def frame_of(
     constraints: Float[np.ndarray, "n k"],
     **first: np.ndarray,
 ) -> DataFrame:
-    """One row per network: `first`, the objectives, limited columns and limits' excesses, each block's choice in words.
+    """One row per network: `first`, the objectives, limits' excesses and columns, each block's choice in words.
 
     A name that is used already gets a suffix, ` (excess)` for limits and ` (choice)` for blocks.
     """
     columns: dict[str, Any] = dict(first)
     for index, info in enumerate(header.objectives):
         columns[_free(info.name, columns, "objective")] = objectives[:, index]
-    for name, values in _limited(header, tables, genomes).items():
-        columns[_free(name, columns, "limited")] = values
     for index, limit in enumerate(header.constraints):
         columns[_free(limit.name, columns, "excess")] = constraints[:, index]
+    for name, values in _limited(header, tables, genomes).items():
+        columns[_free(name, columns, "limited")] = values
     for name, words in zip(header.blocks, words_of(header, tables, genomes), strict=True):
         columns[_free(name, columns, "choice")] = words
     return data_frame(columns)

@@ -44,6 +44,11 @@ class Picking(ABC):
     def front(self) -> Front:
         """The non-dominated feasible networks, sorted by the objectives."""
 
+    @property
+    @abstractmethod
+    def _name(self) -> str:
+        """The archive, in messages."""
+
     @abstractmethod
     def chosen(self, rows: Int[np.ndarray, " n"]) -> Front:
         """Some of the evaluations, by their rows, as the user reads them."""
@@ -81,5 +86,5 @@ class Picking(ABC):
 
     def _front_rows(self) -> Int[np.ndarray, " n"]:
         if not len(self.front):
-            raise ArchiveError("the front is empty: no evaluated network meets all limits")
+            raise ArchiveError(f"the front of {self._name} is empty: no evaluated network meets all limits")
         return self.front.rows
