@@ -27,6 +27,11 @@ def check_card(context: RunContext, *, anew: bool) -> None:
     _ = context.fingerprints.teacher
     if not len(context.splits.train):
         raise CardError("the train split is empty: lower data.search_share or data.test_share")
+    if len(context.splits.search) < 2:
+        raise CardError(
+            f"the search split has {len(context.splits.search)} images: scores need two for their standard error: "
+            "raise data.search_share, or add images"
+        )
     _check_teacher(context)
     for shape in context.shapes:
         context.candidates.build(shape.name)

@@ -41,7 +41,7 @@ def test_every_file_of_a_run_meets_a_full_disk(tmp_path: Path, monkeypatch: pyte
     full = FullOnce()
     for name in full.right:
         monkeypatch.setattr(os, name, lambda *arguments, name=name: full.call(name, *arguments))
-    sentences = []
+    sentences: list[str] = []
     while len(sentences) < 200:
         try:
             run_card(*card, tmp_path / "run", jobs=1, device="cpu")
