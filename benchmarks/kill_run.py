@@ -273,7 +273,7 @@ def difference(one: dict[str, str], other: dict[str, str]) -> str:
 class Case:
     """One command that is killed and run to its end."""
 
-    def __init__(self, kind: str, index: int, seed: int, inputs: Path, room: Path, usual: float) -> None:
+    def __init__(self, kind: str, index: int, *, seed: int, inputs: Path, room: Path, usual: float) -> None:
         self.kind, self.index, self.inputs, self.room, self.usual = kind, index, inputs, room, usual
         self.rng = np.random.default_rng([seed, *kind.encode(), index])
         self.folder, self.log = room / f"{kind}-{index}", inputs / f"{kind}-{index}.log"
@@ -390,7 +390,7 @@ def unbroken(kind: str, inputs: Path, room: Path) -> tuple[dict[str, str], float
     """Contents and seconds of a command that nothing disturbs; run twice, as the first one imports what it needs."""
     seconds, first = 0.0, None
     for turn in range(2):
-        case = Case(kind, 10**6 + turn, 0, inputs, room, 0.0)
+        case = Case(kind, 10**6 + turn, seed=0, inputs=inputs, room=room, usual=0.0)
         begun = time.monotonic()
         child, _ = case.begin(False)
         code = ended(child, HANG_SECONDS)
@@ -448,7 +448,9 @@ def main() -> int:
                 if open_cases:
                     wanted, usual = unbroken(kind, inputs, room)
                     for index in open_cases:
-                        entry = Case(kind, index, options.seed, inputs, room, usual).run(wanted, disk)
+                        entry = Case(kind, index, seed=options.seed, inputs=inputs, room=room, usual=usual).run(
+                            wanted, disk
+                        )
                         with log.open("a", encoding="utf-8") as lines:
                             lines.write(json.dumps(entry) + "\n")
                         if entry["ending"].startswith("BAD"):

@@ -151,7 +151,7 @@ def damaged_tensors(tensors: dict[str, torch.Tensor], rng: Rng, *, odd: bool) ->
     for _ in range(int(rng.integers(1, 4))):
         name = any_of(changed, rng)
         value = changed[name]
-        if not isinstance(value, torch.Tensor) or value.is_nested or value.numel() > 10**6:
+        if not isinstance(value, torch.Tensor) or value.is_nested or value.is_quantized or value.numel() > 10**6:
             continue
         options: list[Any] = [
             value.to(any_of((torch.float16, torch.float64, torch.int8, torch.bool, torch.bfloat16), rng)),
@@ -168,7 +168,7 @@ def damaged_tensors(tensors: dict[str, torch.Tensor], rng: Rng, *, odd: bool) ->
                 value.to(torch.complex64),
                 torch.zeros((), dtype=value.dtype).expand(value.shape),
                 torch.zeros(1).expand(10**9),
-                torch.quantize_per_tensor(value.float(), 0.1, 0, torch.qint8),
+                torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8),
                 None,
                 "text",
                 [value],
@@ -292,12 +292,14 @@ class ProblemCards(Reader):
 
 
 OTHER_CARDS: dict[str, str] = {
-    "devices": 'description = "a"\nmacs_per_second = { "8" = 1e9, "4" = 2e9 }\nbytes_per_second = 1e9\nstart_us = 1.0\n',
+    "devices": 'description = "a"\nmacs_per_second = { "8" = 1e9, "4" = 2e9 }\nbytes_per_second = 1e9\n'
+    "start_us = 1.0\n",
     "variation": 'description = "a"\ncrossover = 0.9\nuniform = 0.5\npoints = 2\nmutated_genes = 1.0\nwhole = 1.0\n'
     "operator = 1.0\nbits = 1.0\nmating_neighbourhood = 4\n",
     "suite": 'kind = "suite"\ntitle = "a"\nalgorithms = ["nsga2"]\nagainst = "nsga2"\n[[cases]]\nname = "a"\n'
-    'about = "b"\nevaluations = 10\n[cases.source]\nkind = "generated"\nblocks = 3\noperators = 2\nweight_bits = [4, 8]\n'
-    'activation_bits = [8]\nobjectives = ["score", "size_bytes"]\nconstraints = ["latency_ms <= 4"]\n'
+    'about = "b"\nevaluations = 10\n[cases.source]\nkind = "generated"\nblocks = 3\noperators = 2\n'
+    "weight_bits = [4, 8]\nactivation_bits = [8]\n"
+    'objectives = ["score", "size_bytes"]\nconstraints = ["latency_ms <= 4"]\n'
     '[cases.front]\nby = "sums"\nguarantee = 0.9\n',
 }
 

@@ -43,7 +43,7 @@ def damaged_csv(text: str, rng: Rng) -> bytes:
     elif how == 2:
         many = int(any_of((1, 5, 3000), rng))
         for row in rows:
-            row += [any_of(("1", "", "x"), rng)] * many
+            row[len(row) :] = [any_of(("1", "", "x"), rng)] * many
         rows[0][-many:] = [f"c{index}" for index in range(many)]
     elif how == 3:
         rng.shuffle(rows)
@@ -188,7 +188,7 @@ def damaged_member(raw: bytes, rng: Rng) -> bytes:
     return b"\x93NUMPY" + version + struct.pack("<H" if version[0] == 1 else "<I", len(head)) + head + raw[start:]
 
 
-def damaged_array(value: np.ndarray, rng: Rng) -> np.ndarray:
+def damaged_array(value: np.ndarray, rng: Rng) -> np.ndarray:  # noqa: PLR0911 - a return for each damage
     """An array of another kind, shape or with odd values."""
     how = int(rng.integers(8))
     if how == 0:

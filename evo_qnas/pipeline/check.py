@@ -72,6 +72,11 @@ def _check_data(context: RunContext) -> None:
     """Refuses data of no use, and a teacher that cannot take them."""
     if not len(context.splits.train):
         raise CardError("the train split is empty: lower data.search_share or data.test_share")
+    if len(context.splits.search) < 2:
+        raise CardError(
+            f"the search split has {len(context.splits.search)} images: scores need two for their standard error: "
+            "raise data.search_share, or add images"
+        )
     _check_teacher(context)
 
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from evo_qnas.errors import CardError, DivergenceError, NetworkError
+from benchmarks.fuzzing.networks import CARD, image_arrays, write_data
+from evo_qnas.errors import CardError, DataError, DivergenceError, NetworkError
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.check import check_card
 from evo_qnas.pipeline.context import RunContext
@@ -85,3 +87,17 @@ def test_links_that_lead_round(tmp_path: Path, key: str) -> None:
     loop.symlink_to(loop)
     with pytest.raises(CardError, match=rf"{key}: '.*loop.*' leads nowhere"):
         load_card("digits", changes=[f'{key}="{loop}/a"'])
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_search_images_for_a_standard_error(tmp_path: Path, count: int) -> None:
+    """The standard error of one score was NaN, in a table."""
+    write_data(tmp_path / "data")
+    arrays = image_arrays(1, count=max(count, 1))
+    few = {name: values[:count] for name, values in arrays.items()}
+    np.savez(tmp_path / "data" / "search.npz", **few)
+    (tmp_path / "card.toml").write_text(CARD)
+    name, card = load_card(str(tmp_path / "card.toml"))
+    match = r"the search split has 1 images" if count else r"needs pixels \(n, channels, height, width\)"
+    with pytest.raises((CardError, DataError), match=match):
+        check_card(RunContext(name=name, card=card, folder=tmp_path / "run"), anew=False)
