@@ -14,6 +14,7 @@ from evo_qnas.networks.export.checks import check_file, failures
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import other_session
 from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, Tolerance
+from evo_qnas.networks.export.tflite.decompose import DECOMPOSED
 from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
 from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
@@ -75,8 +76,8 @@ class TfliteRuntime(Runtime):
         return None
 
     def translates(self, operation: Operation) -> bool:
-        """True for layers, and where a table or the operation itself has a translation."""
-        tables = (OPERATION_TABLE, MOVE_TABLE, FLOAT_TABLE)
+        """True for layers, what has a translation in a table or of its own, and what is taken apart into such."""
+        tables = (OPERATION_TABLE, MOVE_TABLE, FLOAT_TABLE, DECOMPOSED)
         known = any(overload in table for overload in operation.overloads for table in tables)
         return operation.role in _LAYERS or known or super().translates(operation)
 

@@ -76,6 +76,8 @@ REDUCTIONS: dict[str, Function] = {
     "bicubic": lambda x: functional.interpolate(x, (11, 13), mode="bicubic"),
     "bilinear": lambda x: functional.interpolate(x, (11, 13), mode="bilinear", align_corners=True) * 1.0,
     "matmul": lambda x: x @ x.transpose(2, 3),
+    "columns": lambda x: functional.unfold(x, 3, padding=1),
+    "triangle": lambda x: (x @ x.transpose(2, 3)).tril() * 2.0,
     "einsum": lambda x: torch.einsum("bchw,bdhw->bcd", x, x),
 }
 # A layout operation gives the very codes of its input.

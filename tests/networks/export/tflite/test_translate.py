@@ -97,7 +97,11 @@ def test_a_network_in_floats_passes_its_checks(tmp_path: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(4)
         module = nn.Sequential(
-            nn.Conv2d(3, 8, 4, 4), nn.SiLU(), nn.GroupNorm(2, 8), nn.Flatten(2), nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+            nn.Conv2d(3, 8, 4, 4),
+            nn.SiLU(),
+            nn.GroupNorm(2, 8),
+            nn.Flatten(2),
+            nn.TransformerEncoderLayer(4, 2, 8, batch_first=True),
         )
         head = nn.Sequential(module, nn.Flatten(), nn.Linear(32, 3)).eval()
         pixels = torch.randn(8, 3, 8, 8)
