@@ -40,6 +40,8 @@ from rich.console import Console
 from zoo_libraries import prepare_libraries
 
 STAGES = ("cut", "quantize", "finetune", "macs", "onnx", "size", "tflite")
+# Seconds on the wall for each of processor time, on a machine with other work.
+_PATIENCE = 6
 LEAST = {"onnx": 42 / 45, "tflite": 34 / 45}
 
 
@@ -52,7 +54,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="exit code 1 where too few get through")
     parser.add_argument("--tables", action="store_true", help="run nothing, write the tables of what is there")
     parser.add_argument("--list", action="store_true", help="names of all networks")
-    parser.add_argument("--seconds", type=int, default=300, help="limit of each network")
+    parser.add_argument("--seconds", type=int, default=300, help="limit of processor time of each network")
     parser.add_argument("--memory-gb", type=float, default=12.0, help="limit of address space of each network")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -60,6 +62,7 @@ def main() -> None:
     if options.one:
         memory = int(options.memory_gb * 2**30)
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CPU, (options.seconds, options.seconds))
         run_one(options.one, options.output)
         return
     prepare_libraries()
@@ -89,7 +92,8 @@ def run_process(name: str, folder: Path, seconds: int, memory_gb: float) -> dict
     """Findings of one network, run in a process of its own; what it did not get to is missing."""
     path = folder / f"{name}.json"
     path.unlink(missing_ok=True)
-    command = [sys.executable, __file__, "--one", name, "-o", str(folder), "--memory-gb", str(memory_gb)]
+    limits = ["--memory-gb", str(memory_gb), "--seconds", str(seconds)]
+    command = [sys.executable, __file__, "--one", name, "-o", str(folder), *limits]
     process = subprocess.Popen(
         command,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -99,12 +103,14 @@ def run_process(name: str, folder: Path, seconds: int, memory_gb: float) -> dict
         start_new_session=True,
     )
     try:
-        _, errors = process.communicate(timeout=seconds)
+        _, errors = process.communicate(timeout=_PATIENCE * seconds)
         reason = f"ended with {process.returncode}: {(errors.strip().splitlines() or [''])[-1]}"
+        if process.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
+            reason = f"not done after {seconds} s of processor time"
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        reason = f"not done after {seconds} s"
+        reason = f"not done after {_PATIENCE * seconds} s"
     row: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     if process.returncode:
         stopped = next((stage for stage in ("build", *STAGES) if stage not in row), None)
