@@ -9,7 +9,7 @@ COVERAGE ?=
 # worksteal: each worker begins with one half of the tests, so that most modules stay in one worker with their fixtures.
 PARALLEL := -n 2 --dist worksteal
 
-.PHONY: demo test test-all check names install install-dev clean
+.PHONY: demo test test-all check check-wheel names install install-dev clean
 
 $(VENV)/.run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +39,9 @@ check: $(VENV)/.dev             ## lint, format, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q $(PARALLEL) $(COVERAGE)
+
+check-wheel:                    ## the wheel, made from the sdist, installed outside the checkout and running the digits card
+	PYTHON=$(PYTHON) .ci/wheel
 
 names: $(VENV)/.dev             ## the stored listing of public names, after a change of them that is meant
 	$(BIN)/python -m tests.tools.public_names

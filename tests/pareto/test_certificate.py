@@ -37,7 +37,7 @@ def test_share_is_the_ratio_of_hypervolumes(m: int) -> None:
 @pytest.mark.parametrize("m", [2, 3, 4])
 @pytest.mark.parametrize("limits", [[], ["size_bytes <= 150_000"], ["macs <= 1e8", "latency_ms <= 3"]])
 def test_the_bound_is_above_the_exact_volume_and_near(m: int, limits: list[str]) -> None:
-    problem = TableProblem(generate_tables(5, operators=4), objectives=NAMES[:m], constraints=limits)
+    problem = TableProblem(generate_tables(5, operators=2), objectives=NAMES[:m], constraints=limits)
     additive = problem.additive
     assert additive is not None
     front = exact_front(problem).objectives

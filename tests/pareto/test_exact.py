@@ -125,7 +125,7 @@ _THREE_TENTHS = Small(
 _CANCELLING = Small(columns={"score": [[-1, 5], [-5, 5], [6, 20]]}, step=0.1, objectives=["score"])
 
 
-@settings(max_examples=200, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=100, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @example(_THREE_TENTHS)
 @example(replace(_CANCELLING, limits=[("score", "<=", 0.0)]))
 @example(replace(_CANCELLING, limits=[("score", ">=", 0.0), ("score", "<=", 0.0)]))

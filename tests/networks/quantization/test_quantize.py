@@ -42,10 +42,17 @@ def test_one_image_is_enough_to_capture(teacher: nn.Module, images: torch.Tensor
 
 
 def test_noise_falls_with_bits(teacher: nn.Module, images: torch.Tensor) -> None:
-    by_weight = [noise(calibrated(teacher, images, bits, 8), teacher, images) for bits in (2, 4, 8)]
+    network = calibrated(teacher, images, 8, 8)
+
+    def noise_at(weight: int, activation: int) -> float:
+        network.set_bits(Bits(weight=weight, activation=activation))
+        network.calibrate([images])
+        return noise(network, teacher, images)
+
+    by_weight = [noise_at(bits, 8) for bits in (2, 4, 8)]
     assert by_weight[0] > by_weight[1] > by_weight[2]
     assert by_weight[2] < 1e-3
-    by_activation = [noise(calibrated(teacher, images, 8, bits), teacher, images) for bits in (4, 6, 8)]
+    by_activation = [noise_at(8, bits) for bits in (4, 6, 8)]
     assert by_activation[0] > by_activation[1] > by_activation[2]
 
 

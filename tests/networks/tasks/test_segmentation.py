@@ -188,17 +188,33 @@ def test_training_in_bfloat16_learns_and_keeps_weights_in_float32() -> None:
     assert found[0] != found[1]
 
 
-@pytest.mark.parametrize(("stop_at", "done"), [(14, [12, 0]), (19, [18, 0]), (25, [18, 6])])
-def test_training_goes_on_at_full_size_also_after_a_stop(stop_at: int, done: list[int], tmp_path: Path) -> None:
-    further = dataclasses.replace(SETTINGS, epochs=4, learning_rate=3e-3, augmentation=Augmentation(flip=True))
-    settings = dataclasses.replace(SETTINGS, full_size=further)
-    train, validation, path = scenes(24), scenes(8, seed=2), tmp_path / "checkpoint.safetensors"
-    options: dict[str, Any] = {"settings": settings, "seed": 5}
-    whole, broken, resumed = small(), small(), small(seed=3)
-    history = train_segmenter(whole, train, validation, **options)
+FURTHER = dataclasses.replace(SETTINGS, epochs=4, learning_rate=3e-3, augmentation=Augmentation(flip=True))
+FULL_SIZE = dataclasses.replace(SETTINGS, full_size=FURTHER)
+
+
+@pytest.fixture(scope="module")
+def unbroken() -> tuple[DeepLabV3, list[float]]:
+    """Trained on crops, then at full size, and its history."""
+    whole = small()
+    return whole, train_segmenter(whole, scenes(24), scenes(8, seed=2), settings=FULL_SIZE, seed=5)
+
+
+def test_training_at_full_size_goes_on_from_crops(unbroken: tuple[DeepLabV3, list[float]]) -> None:
+    whole, history = unbroken
+    train, validation = scenes(24), scenes(8, seed=2)
     first = train_segmenter(small(), train, validation, settings=SETTINGS, seed=5)
     assert (len(history), history[:3]) == (5, first)
     assert Segmentation().metric(whole, validation) == max(history)
+
+
+@pytest.mark.parametrize(("stop_at", "done"), [(14, [12, 0]), (19, [18, 0]), (25, [18, 6])])
+def test_training_goes_on_at_full_size_also_after_a_stop(
+    stop_at: int, done: list[int], unbroken: tuple[DeepLabV3, list[float]], tmp_path: Path
+) -> None:
+    train, validation, path = scenes(24), scenes(8, seed=2), tmp_path / "checkpoint.safetensors"
+    options: dict[str, Any] = {"settings": FULL_SIZE, "seed": 5}
+    whole, history = unbroken
+    broken, resumed = small(), small(seed=3)
     taken = 0
 
     def stop(steps: int) -> None:
