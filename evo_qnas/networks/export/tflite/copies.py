@@ -16,8 +16,8 @@ from evo_qnas.networks.export.tflite.moves import (
     sliced,
     tiled,
 )
-from evo_qnas.networks.export.tflite.values import Tensor, shape_of
 from evo_qnas.networks.export.tflite.resizing import nearest
+from evo_qnas.networks.export.tflite.values import Tensor, shape_of
 
 
 def roll(builder: TfliteBuilder, source: Tensor, _node: fx.Node, arguments: Sequence[Any]) -> Tensor:
