@@ -113,6 +113,15 @@ def test_a_candidate_that_cannot_go_through_stays_out(
     assert make(*arguments).candidates.labels("stages.1") == ("ds_k3_d1",)
 
 
+def test_blocks_are_found_where_the_card_says_so(tmp_path: Path, small: list[str]) -> None:
+    context = check_card(context_of(tmp_path / "run", [*small, "blocks.names=auto"]), anew=False)
+    assert context.card.blocks.names == ["stages.0", "stages.1"]
+    assert 'names = ["stages.0", "stages.1"]' in (tmp_path / "run" / "card.toml").read_text()
+    # The same card goes on there, and so does the one that names them.
+    assert check_card(context_of(tmp_path / "run", [*small, "blocks.names=auto"]), anew=False).card == context.card
+    check_card(context_of(tmp_path / "run", small), anew=False)
+
+
 def test_an_operator_that_fits_no_block_because_of_an_error_is_refused(tmp_path: Path, small: list[str]) -> None:
     path = tmp_path / "broken.py"
     path.write_text("LABEL, DEFAULTS = 'broken', {}\n\n\ndef build(shape):\n    raise ValueError('no such width')\n")

@@ -47,11 +47,9 @@ def _stack(layer: Callable[..., nn.Module]) -> Builder:
 def _separable_pyramid(shape: BlockShape, *, rate: int, divide: int = 1) -> nn.Module | Misfit:
     """An atrous pyramid of depthwise-separable branches with the rates 1, 2 and 3 times `rate`."""
     if not shape.is_map:
-        return not_a_map(shape)
+        return _not_a_map()
     if shape.inputs[1:] != shape.outputs[1:]:
-        return Misfit(
-            f"it keeps the size of maps, and the block makes {_size(shape.inputs)} into {_size(shape.outputs)}"
-        )
+        return Misfit("it keeps the size of maps, and the block does not")
     width = max(8, shape.outputs[0] // divide)
     return AtrousPyramid(
         shape.inputs[0], shape.outputs[0], rates=[rate, 2 * rate, 3 * rate], hidden=width, separable=True
@@ -93,20 +91,15 @@ def _check_width(keep: int, multiple: int) -> None:
         raise ValueError(f"multiple is a number of channels of at least 1, got {multiple}")
 
 
-def not_a_map(shape: BlockShape) -> Misfit:
+def _not_a_map() -> Misfit:
     """Why an operator of maps does not fit a block of something else."""
-    return Misfit(
-        f"it takes maps (channels, height, width), and the block makes {_size(shape.inputs)} into "
-        f"{_size(shape.outputs)}"
-    )
+    return Misfit("it takes maps (channels, height, width), and the block takes or gives something else")
 
 
 def _no_strides(shape: BlockShape) -> Misfit | None:
     """Why no convolutions with strides make the block's outputs of its inputs, None where they do."""
     if shape.dims not in {1, 2}:
-        return Misfit(
-            f"it takes maps, signals or tokens, and the block makes {_size(shape.inputs)} into {_size(shape.outputs)}"
-        )
+        return Misfit("it takes maps, signals or tokens, and the block takes or gives something else")
     before, after = shape.sizes
     made = tuple(math.ceil(size / stride) for size, stride in zip(before, shape.strides, strict=True))
     if made != after:
@@ -121,7 +114,7 @@ def _size(shape: tuple[int, ...]) -> str:
 def _identity(shape: BlockShape) -> nn.Module | Misfit:
     if shape.inputs == shape.outputs:
         return nn.Identity()
-    return Misfit(f"the block makes {_size(shape.inputs)} into {_size(shape.outputs)}")
+    return Misfit("the block gives another shape than it takes")
 
 
 BUILDERS: dict[str, Builder] = {

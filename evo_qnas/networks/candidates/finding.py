@@ -3,9 +3,10 @@
 The rule: begin with what the network itself calls. What reads the network's input or gives its output is a stem or a
 head and is left out, unless it has more than half of all multiplications: then it is replaced by what it calls in turn.
 So is what cannot be a block, since it is called more than once, or takes or gives more than one tensor. While there are
-fewer than 3 blocks, the one with the most multiplications is replaced by its parts; so is one that has more than half of
-those of all blocks, where its parts are whole modules, as long as there are at most 12. Blocks with less than 2 % of the
-multiplications are left out, and blocks of vectors where there are others; of more than 12 the 12 with the most stay.
+fewer than 3 blocks, the one with the most multiplications is replaced by its parts; so is one that has more than half
+of those of all blocks, where its parts are whole modules and no more than 12 blocks come of it. Blocks with less than
+2 % of the multiplications are left out, and blocks of vectors where there are others; of more than 12 the 12 with the
+most stay.
 """
 
 from collections.abc import Mapping

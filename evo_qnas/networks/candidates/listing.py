@@ -10,6 +10,7 @@ from evo_qnas.cards import list_cards
 from evo_qnas.data.nests import Nest, rows
 from evo_qnas.frames import DataFrame, data_frame
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
+from evo_qnas.networks.candidates.builders import BUILDERS
 from evo_qnas.networks.candidates.finding import chosen_blocks
 from evo_qnas.networks.candidates.operators import Operator, load_operators, misfits
 from evo_qnas.networks.candidates.submodules import Submodule, submodules
@@ -156,9 +157,13 @@ def _reasons(
     """Why each card does not fit a block, "" where one of its operators does; `known` has what shapes alone decide."""
     reasons = {}
     for card, operators in offered.items():
-        key = (card, shape.inputs, shape.outputs, shape.dilation, shape.channel_axis)
+        # Our own builders do not look at the number of channels but to see whether it stays.
+        ours = all(operator.builder in BUILDERS.values() for operator in operators) and shape.dims > 0
+        shapes = shape.sizes if ours else (shape.inputs, shape.outputs)
+        key = (card, *shapes, shape.inputs == shape.outputs, shape.dilation, shape.channel_axis)
         if any(operator.takes_block for operator in operators):
-            reasons[card] = _reason(operators, shape, block)
+            single = next(block.children(), None) is None
+            reasons[card] = "it is a single layer" if single and ours else _reason(operators, shape, block)
         else:
             known[key] = known[key] if key in known else _reason(operators, shape, block)
             reasons[card] = known[key]

@@ -12,18 +12,20 @@ from evo_qnas.networks.capture.recurrent import gru, lstm, rnn_relu, rnn_tanh
 
 __all__ = ["decomposed", "plain_of"]
 
-# Each round takes one level apart: networks of torch's own modules need two.
-_ROUNDS = 8
+# One round takes all levels apart but for what a kernel of torch's own hides, which the next one sees.
+_ROUNDS = 3
 
 
 def decomposed(program: Any) -> Any:
     """A program in which every operation is known, or cannot be taken apart; itself where that is so already."""
+    before: set[Any] | None = None
     for _ in range(_ROUNDS):
-        table = _table(program)
-        if table is None:
+        unknown = _unknown(program)
+        if not unknown or unknown == before:
             break
+        before = unknown
         with without_warnings():
-            program = program.run_decompositions(table)
+            program = program.run_decompositions(_table())
     return program
 
 
@@ -45,37 +47,36 @@ def plain_of(target: Any) -> Any:
     return getattr(packet, overload) if packet is not None and overload in packet.overloads() else target
 
 
-def _table(program: Any) -> dict[Any, Any] | None:
-    """What takes unknown operations apart; None where there is nothing to do."""
-    ours = {
-        ATEN.gru.input: gru,
-        ATEN.lstm.input: lstm,
-        ATEN.rnn_tanh.input: rnn_tanh,
-        ATEN.rnn_relu.input: rnn_relu,
-    }
+def _unknown(program: Any) -> set[Any]:
+    """What is to be taken apart: operations that are not registered, regions of a program, writing into tensors."""
+    found: set[Any] = set()
     standard: Any = None
-    table: dict[Any, Any] = {}
-    again = False
     for node in _working(program):
         target: Any = node.target
         if isinstance(target, torch._ops.HigherOrderOperator) or _writes(node):
-            again = True
+            found.add(target)
         if not isinstance(target, torch._ops.OpOverload) or operation_of(plain_of(target)) is not None:
             continue
-        if target in ours:
-            table[target] = ours[target]
-            continue
-        if standard is None:
-            standard = torch.export.default_decompositions()
-        if target in _KEPT:
-            continue
-        if target in standard:
-            table[target] = standard[target]
-        elif torch._C._dispatch_has_kernel_for_dispatch_key(target.name(), "CompositeImplicitAutograd"):
-            again = True
-    return table if table or again else None
+        standard = torch.export.default_decompositions() if standard is None else standard
+        implicit = torch._C._dispatch_has_kernel_for_dispatch_key(target.name(), "CompositeImplicitAutograd")
+        if target in _OURS or (target not in _KEPT and (implicit or target in standard)):
+            found.add(target)
+    return found
 
 
+def _table() -> dict[Any, Any]:
+    """What takes operations apart that are not registered."""
+    standard = torch.export.default_decompositions()
+    table = {target: standard[target] for target in list(standard.keys())}
+    return {t: rule for t, rule in table.items() if operation_of(t) is None and t not in _KEPT} | _OURS
+
+
+_OURS = {
+    ATEN.gru.input: gru,
+    ATEN.lstm.input: lstm,
+    ATEN.rnn_tanh.input: rnn_tanh,
+    ATEN.rnn_relu.input: rnn_relu,
+}
 # Layers and what capture rewrites itself, and BatchNorm as it is after one round.
 _KEPT = {
     *(ATEN.embedding.default, ATEN.conv3d.default, ATEN._native_batch_norm_legit_no_training.default),

@@ -16,8 +16,8 @@ What a quantized network may consist of, and how each part is computed. Written 
 `python -m evo_qnas.networks.export.operations_table docs/operations.md`; a test compares it with the registry.
 
 - **integers**: sums of products of codes and one multiplication, or another integer kernel. ONNX Runtime gives the
-  codes of the reference bit for bit. Arguments that have no integer kernel (a mean over odd axes, a number in place of a
-  tensor) are computed in floats.
+  codes of the reference bit for bit. Arguments without an integer kernel (a mean over odd axes, a number for a tensor)
+  are computed in floats.
 - **codes**: values are moved or chosen, nothing is computed; the result has the scale of its input.
 - **limits**: the quantizer behind it cuts its codes.
 - **weights in integers**: rows or sums of integer weights times their scales, in floats.

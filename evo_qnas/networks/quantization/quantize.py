@@ -139,11 +139,13 @@ def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
     rounded = isinstance(module_of(graph, producer_of(node)), ActivationQuantizer)
     if not is_layer(graph, node) and (node.op != "call_function" or rounded):
         return False
-    if not _is_float(node) or stays_in_floats(node):
+    readers, block = list(node.users), policy.block_of(node)
+    # What a block gives has codes, wherever it leads.
+    inside = not block or all(policy.block_of(reader) == block for reader in readers)
+    if not _is_float(node) or (inside and stays_in_floats(node)):
         return False
-    readers = list(node.users)
     if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
-        return policy.block_of(readers[0]) != policy.block_of(node)
+        return policy.block_of(readers[0]) != block
     return True
 
 

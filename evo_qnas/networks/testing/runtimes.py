@@ -11,6 +11,7 @@ from torch import nn
 from evo_qnas.data import Images
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.common.latency import Timing
+from evo_qnas.networks.export.common.walk import walk
 from evo_qnas.networks.export.exporting import export
 from evo_qnas.networks.export.runtime import Runtime
 from evo_qnas.networks.integer.reference import run_in_integers
@@ -97,6 +98,16 @@ class RuntimeContract(ABC):
             assert distance.max() <= runtime.tolerance.steps
             least = runtime.tolerance.agreement if bits[1] == 8 else runtime.tolerance.agreement_few_bits
             assert agreement.double().mean() >= least
+
+    def test_codes_are_those_of_the_reference(self, tmp_path: Path) -> None:
+        """Every code of the file, where the runtime tells them, is within the tolerance of what the reference makes."""
+        runtime = self.ready()
+        network, images = self.make_network((8, 8)), self.images()
+        codes = runtime.codes(network, self.written(runtime, tmp_path), images.numpy()) if runtime.runs else None
+        if codes is not None:
+            found = walk(network, codes, images, steps=runtime.tolerance.steps)
+            assert found.compared > 0
+            assert found.differing == {}
 
     def test_images_do_not_depend_on_each_other(self, tmp_path: Path) -> None:
         """One image gives the same logits alone as among others."""

@@ -16,7 +16,7 @@ class Masked(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         rows = torch.arange(x.shape[0])[:, None, None] * 0
         mask = rows + torch.arange(5)[:, None] >= torch.arange(5)[None]
-        y = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+        y = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
         return self.layer(y).masked_fill(~mask.any(-1, keepdim=True), 0.0) + mask.float().sum(-1, keepdim=True)
 
 

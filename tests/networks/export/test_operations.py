@@ -59,6 +59,16 @@ STEPS: dict[str, list[Any]] = {
         *(lambda x: 2**x, lambda x: 1 / (x.abs() + 1), lambda x: torch.minimum(x, x * 2), lambda x: x.cumsum(1)),
         *(lambda x: torch.maximum(x, x + 1), lambda x: x.topk(2, 1)[0], lambda x: x.sort(1, descending=True)[0]),
     ],
+    "more": [
+        *(nn.LocalResponseNorm(2), nn.Sequential(nn.Unfold(2, stride=2), nn.Fold(8, 2, stride=2))),
+        *(lambda x: torch.asin(x.tanh()), torch.sinh, torch.exp2, lambda x: (x.abs() + 1).log10()),
+        nn.Sequential(nn.Unflatten(1, (2, 2)), nn.MaxPool3d((1, 2, 2)), nn.Flatten()),
+        nn.Sequential(nn.Unflatten(1, (2, 2)), nn.AvgPool3d(2, padding=(1, 0, 0)), nn.Flatten()),
+        nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Upsample(scale_factor=2, mode="trilinear"), nn.Flatten()),
+        lambda x: functional.grid_sample(x, x[:, :2].permute(0, 2, 3, 1).tanh(), align_corners=False),
+        lambda x: x.slice_scatter(x[:, :, :2] * 2, 2, 3, 5),
+        lambda x: x.select_scatter(x[:, 0] + 1, 1, -1),
+    ],
     "arithmetic": [
         *(lambda x: x + 1, lambda x: x * 2.5, lambda x: 2 - x, lambda x: x / 2, lambda x: x // 0.3),
         *(lambda x: x.add(x, alpha=2), lambda x: torch.sub(x, x, alpha=3), lambda x: torch.rsub(x, 2, alpha=2)),

@@ -3,6 +3,7 @@
 - `operation`: `Operation`, and the roles that operations have in a network.
 - `registry`: `OPERATIONS`, ours and those of other packages, and questions to it.
 - `integers`: values of a network in integers, in which meanings are written.
-- Families: `layers`, `activations`, `layout`, `arithmetic`, `pooling`, `resizing`, `functions`.
+- Families: `layers`, `activations`, `layout`, `arithmetic`, `pooling`, `resizing`, `norms`, `products`, `masks`,
+  `creation`, `functions`.
 - `upsampling`: bilinear up-sampling as runtimes compute it.
 """

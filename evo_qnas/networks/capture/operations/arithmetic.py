@@ -46,3 +46,6 @@ MAXIMUM = declare("maximum", Role.ARITHMETIC, ATEN.maximum.default, ATEN.max.oth
 ADDCMUL = declare("addcmul", Role.ARITHMETIC, ATEN.addcmul.default, passes=True)
 CAT = declare("cat", Role.ARITHMETIC, ATEN.cat.default, ATEN.concat.default, integer=_cat)
 STACK = declare("stack", Role.ARITHMETIC, ATEN.stack.default, integer=_stack)
+SLICE_SCATTER = declare("slice_scatter", Role.ARITHMETIC, ATEN.slice_scatter.default)
+SELECT_SCATTER = declare("select_scatter", Role.ARITHMETIC, ATEN.select_scatter.default)
+COPY = declare("copy", Role.ARITHMETIC, ATEN.copy.default)

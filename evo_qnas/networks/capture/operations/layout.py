@@ -112,6 +112,7 @@ PAD = _layout("pad", ATEN.pad.default, ATEN.constant_pad_nd.default, integer=_pa
 # The largest and the smallest values.
 MAX_POOL2D = _layout("max_pool2d", ATEN.max_pool2d.default)
 MAX_POOL1D = _layout("max_pool1d", ATEN.max_pool1d.default)
+MAX_POOL3D = _layout("max_pool3d", ATEN.max_pool3d.default)
 ADAPTIVE_MAX_POOL = _layout("adaptive_max_pool", ATEN.adaptive_max_pool2d.default, ATEN.adaptive_max_pool1d.default)
 AMAX = _layout("amax", ATEN.amax.default, ATEN.max.default)
 AMIN = _layout("amin", ATEN.amin.default, ATEN.min.default)

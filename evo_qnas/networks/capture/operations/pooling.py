@@ -35,6 +35,7 @@ def _of_whole_maps(node: fx.Node, source: Centred) -> Pending:
 MEAN = declare("mean", Role.POOLING, ATEN.mean.dim, ATEN.mean.default, integer=_mean, passes=True)
 ADAPTIVE_AVG_POOL2D = declare("adaptive_avg_pool2d", Role.POOLING, ATEN.adaptive_avg_pool2d.default, integer=_adaptive)
 ADAPTIVE_AVG_POOL1D = declare("adaptive_avg_pool1d", Role.POOLING, ATEN.adaptive_avg_pool1d.default)
+ADAPTIVE_AVG_POOL3D = declare("adaptive_avg_pool3d", Role.POOLING, ATEN.adaptive_avg_pool3d.default)
 AVG_POOL2D = declare("avg_pool2d", Role.POOLING, ATEN.avg_pool2d.default)
 AVG_POOL1D = declare("avg_pool1d", Role.POOLING, ATEN.avg_pool1d.default)
 SUM = declare("sum", Role.POOLING, ATEN.sum.dim_IntList, ATEN.sum.default, passes=True)
@@ -43,3 +44,4 @@ STD = declare("std", Role.POOLING, ATEN.std.dim, ATEN.std.correction, passes=Tru
 VAR_MEAN = declare("var_mean", Role.POOLING, ATEN.var_mean.dim, ATEN.var_mean.correction)
 LOGSUMEXP = declare("logsumexp", Role.POOLING, ATEN.logsumexp.default)
 PROD = declare("prod", Role.POOLING, ATEN.prod.dim_int)
+AVG_POOL3D = declare("avg_pool3d", Role.POOLING, ATEN.avg_pool3d.default)

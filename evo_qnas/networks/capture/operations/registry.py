@@ -18,13 +18,18 @@ _FAMILIES = {
         "flatten unflatten view reshape squeeze unsqueeze contiguous alias dropout clone to permute transpose "
         "matrix_transpose movedim slice narrow select chunk split unbind diagonal index_select index gather triu "
         "tril roll flip expand repeat repeat_interleave pixel_shuffle pixel_unshuffle channel_shuffle im2col "
-        "unfold pad max_pool2d max_pool1d adaptive_max_pool amax amin max_of_axis min_of_axis size"
+        "unfold pad max_pool2d max_pool1d max_pool3d adaptive_max_pool amax amin max_of_axis min_of_axis size"
     ),
-    "arithmetic": "add sub rsub mul div div_rounded remainder minimum maximum addcmul cat stack",
-    "pooling": "mean adaptive_avg_pool2d adaptive_avg_pool1d avg_pool2d avg_pool1d sum var std var_mean logsumexp prod",
+    "arithmetic": (
+        "add sub rsub mul div div_rounded remainder minimum maximum addcmul cat stack slice_scatter select_scatter copy"
+    ),
+    "pooling": (
+        "mean adaptive_avg_pool2d adaptive_avg_pool1d avg_pool2d avg_pool1d adaptive_avg_pool3d avg_pool3d sum var "
+        "std var_mean logsumexp prod"
+    ),
     "resizing": (
-        "upsample_nearest2d upsample_nearest1d upsample_nearest_exact upsample_bilinear2d upsample_linear1d "
-        "upsample_bicubic2d upsample_antialiased"
+        "upsample_nearest2d upsample_nearest1d upsample_nearest3d upsample_nearest_exact upsample_bilinear2d "
+        "upsample_linear1d upsample_trilinear3d upsample_bicubic2d upsample_antialiased"
     ),
     "norms": "layer_norm rms_norm group_norm instance_norm vector_norm",
     "products": "matmul baddbmm addmm einsum scaled_dot_product_attention",
@@ -33,7 +38,8 @@ _FAMILIES = {
     "functions": (
         "sigmoid tanh hardswish hardsigmoid silu mish elu selu celu gelu log_sigmoid leaky_relu softplus "
         "hardshrink softshrink exp expm1 log log1p log2 abs neg reciprocal sin cos atan erf sign floor ceil round "
-        "rrelu prelu glu sqrt rsqrt square pow softmax log_softmax cumsum topk sort"
+        "rrelu prelu glu sqrt rsqrt square pow softmax log_softmax cumsum topk sort asin acos sinh cosh acosh "
+        "atanh log10 exp2 trunc grid_sampler col2im"
     ),
 }
 _HERE = "evo_qnas.networks.capture.operations"

@@ -20,6 +20,7 @@ def _bilinear(node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
 
 UPSAMPLE_NEAREST2D = declare("upsample_nearest2d", Role.LAYOUT, ATEN.upsample_nearest2d.vec, resizes=True)
 UPSAMPLE_NEAREST1D = declare("upsample_nearest1d", Role.LAYOUT, ATEN.upsample_nearest1d.vec)
+UPSAMPLE_NEAREST3D = declare("upsample_nearest3d", Role.LAYOUT, ATEN.upsample_nearest3d.vec)
 UPSAMPLE_NEAREST_EXACT = declare(
     "upsample_nearest_exact",
     Role.LAYOUT,
@@ -30,6 +31,7 @@ UPSAMPLE_BILINEAR2D = declare(
     "upsample_bilinear2d", Role.RESIZE, ATEN.upsample_bilinear2d.vec, resizes=True, integer=_bilinear
 )
 UPSAMPLE_LINEAR1D = declare("upsample_linear1d", Role.RESIZE, ATEN.upsample_linear1d.vec)
+UPSAMPLE_TRILINEAR3D = declare("upsample_trilinear3d", Role.RESIZE, ATEN.upsample_trilinear3d.vec)
 UPSAMPLE_BICUBIC2D = declare("upsample_bicubic2d", Role.RESIZE, ATEN.upsample_bicubic2d.vec)
 UPSAMPLE_ANTIALIASED = declare(
     "upsample_antialiased", Role.RESIZE, ATEN._upsample_bilinear2d_aa.vec, ATEN._upsample_bicubic2d_aa.vec

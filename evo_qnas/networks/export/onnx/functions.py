@@ -76,6 +76,36 @@ def _pow(builder: GraphBuilder, node: fx.Node, *arguments: Any) -> str:
     return builder.node("Pow", *operands(builder, node, arguments, dtype))
 
 
+def _trunc(builder: GraphBuilder, _node: fx.Node, source: str) -> str:
+    size = builder.node("Floor", builder.node("Abs", source))
+    return builder.node("Mul", builder.node("Sign", source), size)
+
+
+def _sampled(builder: GraphBuilder, _node: fx.Node, *arguments: Any) -> str:
+    source, grid, mode, padding, corners = arguments
+    return builder.node(
+        "GridSample",
+        source,
+        grid,
+        mode=("bilinear", "nearest", "bicubic")[int(mode)],
+        padding_mode=("zeros", "border", "reflection")[int(padding)],
+        align_corners=int(corners),
+    )
+
+
+def _folded(builder: GraphBuilder, _node: fx.Node, *arguments: Any) -> str:
+    source, size, kernel, dilation, padding, stride = arguments
+    places = [integers(builder, [int(value) for value in values]) for values in (size, kernel)]
+    return builder.node(
+        "Col2Im",
+        source,
+        *places,
+        dilations=[int(value) for value in dilation],
+        pads=[int(value) for value in padding] * 2,
+        strides=[int(value) for value in stride],
+    )
+
+
 def _cumsum(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
     (source,) = operands(builder, node, arguments, result_type(node), (0,))
     return Floats(name=builder.node("CumSum", source, builder.constant(int(arguments[1]), "int64")))
@@ -164,6 +194,18 @@ FUNCTIONS: Mapping[Any, Operation] = {
     ATEN.ceil.default: unary("Ceil"),
     ATEN.round.default: unary("Round"),
     ATEN.cumsum.default: _cumsum,
+    ATEN.asin.default: unary("Asin"),
+    ATEN.acos.default: unary("Acos"),
+    ATEN.sinh.default: unary("Sinh"),
+    ATEN.cosh.default: unary("Cosh"),
+    ATEN.acosh.default: unary("Acosh"),
+    ATEN.atanh.default: unary("Atanh"),
+    ATEN.log10.default: _scaled("Log", 1.0 / log(10.0)),
+    ATEN.exp2.default: formula(lambda builder, _node, source: apply(builder, "Pow", 2.0, source)),
+    ATEN.trunc.default: formula(_trunc),
+    ATEN.grid_sampler.default: formula(_sampled),
+    ATEN.grid_sampler_2d.default: formula(_sampled),
+    ATEN.col2im.default: formula(_folded),
     ATEN.topk.default: _largest,
     ATEN.sort.default: _sort,
 }

@@ -192,6 +192,7 @@ LAYOUT_TABLE: Mapping[Any, LayoutOperation] = {
     **PARTS,
     ATEN.max_pool2d.default: _max_pool,
     ATEN.max_pool1d.default: _max_pool,
+    ATEN.max_pool3d.default: _max_pool,
     ATEN.adaptive_max_pool2d.default: _adaptive_max_pool,
     ATEN.adaptive_max_pool1d.default: _adaptive_max_pool,
     ATEN.amax.default: _extreme("ReduceMax"),
@@ -202,6 +203,7 @@ LAYOUT_TABLE: Mapping[Any, LayoutOperation] = {
     ATEN.min.dim: _extreme("ReduceMin", "ArgMin"),
     ATEN.upsample_nearest2d.vec: _nearest,
     ATEN.upsample_nearest1d.vec: _nearest,
+    ATEN.upsample_nearest3d.vec: _nearest,
     ATEN._upsample_nearest_exact2d.vec: _nearest_exact,
     ATEN._upsample_nearest_exact1d.vec: _nearest_exact,
 }

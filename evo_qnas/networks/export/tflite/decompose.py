@@ -6,7 +6,16 @@ import torch
 from torch import fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.tflite.values import one_image
+
+# Operations that are taken apart into ones with a row, as tests of files show; there are more.
+DECOMPOSED = frozenset(
+    {
+        *(ATEN.einsum.default, ATEN.im2col.default, ATEN.logsumexp.default, ATEN.triu.default, ATEN.tril.default),
+        *(ATEN.hardshrink.default, ATEN.softshrink.default),
+    }
+)
 
 
 def decomposed(node: fx.Node, inputs: list[fx.Node]) -> fx.GraphModule | None:

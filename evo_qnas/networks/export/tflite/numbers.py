@@ -37,7 +37,7 @@ def constant(values: Any, kind: str = "FLOAT32") -> Constant:
     array = np.asarray(values)
     if kind == "INT32" and array.dtype.kind == "i":
         array = np.clip(array, _INT32.min, _INT32.max)
-    return Constant(name="", array=array.astype(_NUMPY[kind]))
+    return Constant(name="", array=np.asarray(array, dtype=_NUMPY[kind]))
 
 
 def cast(builder: TfliteBuilder, source: Operand, kind: str) -> "Tensor | Constant":

@@ -7,7 +7,7 @@ from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.tflite.values import IMAGES
+from evo_qnas.networks.export.tflite.values import IMAGES, one_image
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
 
@@ -56,10 +56,22 @@ class _Shapes(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         """What a node gives."""
-        result = super().run_node(n)
+        try:
+            result = super().run_node(n)
+        except (RuntimeError, TypeError) as error:
+            result = self._as_traced(n, error)
         n.meta[IMAGES] = n.meta.get("val")
         n.meta["val"] = result
         return result
+
+    def _as_traced(self, n: fx.Node, error: Exception) -> Any:
+        """What tracing found, for one image: some operations want numbers, which tensors here have not."""
+        traced = n.meta.get("val")
+        if isinstance(traced, torch.Tensor):
+            return torch.empty([int(one_image(size)) for size in traced.shape], dtype=traced.dtype)
+        if isinstance(traced, (int, float, bool)):
+            return traced
+        raise error
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A quantizer keeps the shape, a layer is its operation."""

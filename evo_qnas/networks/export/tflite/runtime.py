@@ -14,11 +14,12 @@ from evo_qnas.networks.export.checks import check_file, failures
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import other_session
 from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, Tolerance
+from evo_qnas.networks.export.tflite.decompose import DECOMPOSED
 from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
 from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
 from evo_qnas.networks.export.tflite.translate import FLOAT_TABLE, Translation, to_tflite
-from evo_qnas.networks.export.tflite.watching import codes_of
+from evo_qnas.networks.export.tflite.watching import arranged, codes_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
@@ -70,12 +71,13 @@ class TfliteRuntime(Runtime):
         for upsample in (False, True):
             translation = Translation(network, upsample)
             if translation.content() == content:
-                return codes_of(content, translation.codes, [inputs])
+                tensors = arranged(network.graph, translation.codes, [inputs])
+                return codes_of(content, tensors, [inputs])
         return None
 
     def translates(self, operation: Operation) -> bool:
-        """True for layers, and where a table or the operation itself has a translation."""
-        tables = (OPERATION_TABLE, MOVE_TABLE, FLOAT_TABLE)
+        """True for layers, where a table or the operation itself has a translation, and what is taken apart into such."""
+        tables = (OPERATION_TABLE, MOVE_TABLE, FLOAT_TABLE, DECOMPOSED)
         known = any(overload in table for overload in operation.overloads for table in tables)
         return operation.role in _LAYERS or known or super().translates(operation)
 

@@ -10,7 +10,7 @@ import torch
 from torch import fx
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.capture.graph import ACTIVATIONS, LAYOUT, float_part_name, last_upsampling, value
+from evo_qnas.networks.capture.graph import ACTIVATIONS, LAYOUT, float_part_name, last_upsampling, source_of, value
 from evo_qnas.networks.capture.operations.operation import Role, arguments_of
 from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.capture.signature import LOGITS, input_names, output_names, results_of

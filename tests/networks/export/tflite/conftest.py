@@ -53,12 +53,12 @@ def differing(network: QuantizedNetwork, examples: Any, *, delegate: bool = True
     """Quantizers whose codes are more than a step, two behind floats, from those of the reference."""
     from evo_qnas.networks.export.common.walk import walk
     from evo_qnas.networks.export.tflite.translate import Translation
-    from evo_qnas.networks.export.tflite.watching import codes_of
+    from evo_qnas.networks.export.tflite.watching import arranged, codes_of
 
     translation = Translation(network, True)
     content = translation.content()
     given = [part.numpy() for part in examples] if isinstance(examples, tuple) else [examples.numpy()]
-    codes = codes_of(content, translation.codes, given, delegate=delegate)
+    codes = codes_of(content, arranged(network.graph, translation.codes, given), given, delegate=delegate)
     found = walk(network, codes, examples, steps=1)
     assert found.compared >= sum(np.size(array) for array in codes.values())
     return found.differing

@@ -74,8 +74,10 @@ REDUCTIONS: dict[str, Function] = {
     "avg_inside": lambda x: functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
     "avg_divisor": lambda x: functional.avg_pool2d(x, 2, divisor_override=3),
     "bicubic": lambda x: functional.interpolate(x, (11, 13), mode="bicubic"),
-    "bilinear_odd": lambda x: functional.interpolate(x, scale_factor=1.3, mode="bilinear") * 1.0,
+    "bilinear": lambda x: functional.interpolate(x, (11, 13), mode="bilinear", align_corners=True) * 1.0,
     "matmul": lambda x: x @ x.transpose(2, 3),
+    "columns": lambda x: functional.unfold(x, 3, padding=1),
+    "triangle": lambda x: (x @ x.transpose(2, 3)).tril() * 2.0,
     "einsum": lambda x: torch.einsum("bchw,bdhw->bcd", x, x),
 }
 # A layout operation gives the very codes of its input.
