@@ -4,7 +4,7 @@
     pip install opencv-python-headless omegaconf pycocotools librosa
     pip install --no-deps torchvision torchaudio timm transformers segmentation-models-pytorch
     pip install --no-deps effdet openunmix pytorch-tcn torchcrepe ultralytics
-    python benchmarks/zoo.py [--only NAME ..] [--again] [--failed] [--check] [-o results/zoo]
+    python benchmarks/zoo.py [--only NAME ..] [--again] [--failed] [--tables] [--check] [-o results/zoo]
 
 Networks of torchvision, timm, transformers, segmentation_models_pytorch and others have random weights of seed 0 and
 small inputs; `zoo_networks.py` lists them. Each runs in a process of its own, with a limit of time and memory, and
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="run networks whose results are there")
     parser.add_argument("--failed", action="store_true", help="run those again that did not get through")
     parser.add_argument("--check", action="store_true", help="exit code 1 where too few get through")
+    parser.add_argument("--tables", action="store_true", help="run nothing, write the tables of what is there")
     parser.add_argument("--list", action="store_true", help="names of all networks")
     parser.add_argument("--seconds", type=int, default=300, help="limit of each network")
     parser.add_argument("--memory-gb", type=float, default=12.0, help="limit of address space of each network")
@@ -68,7 +69,7 @@ def main() -> None:
         for entry in NETWORKS.values():
             print(entry.name, entry.library, entry.kind, *entry.shape)
         return
-    for name in options.only or NETWORKS:
+    for name in () if options.tables else options.only or NETWORKS:
         path = options.output / f"{name}.json"
         found = json.loads(path.read_text()) if path.exists() else None
         if found is None or options.again or options.only or (options.failed and not passed(found)):

@@ -22,6 +22,7 @@ _LARGE = 1 << 20
 
 def hand_over(value: Any, path: Path) -> None:
     """Writes a value; closures and classes of scripts go along, large arrays and tensors into files beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     _Writer(buffer, path).dump(value)
     write_bytes(path, buffer.getvalue())

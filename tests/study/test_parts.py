@@ -85,10 +85,10 @@ def test_a_model_is_its_weights_its_code_and_its_settings() -> None:
 def test_workers_get_closures_and_map_what_is_large(tmp_path: Path) -> None:
     factor, large = 3.0, torch.randn(600_000)
     array = np.arange(400_000, dtype=np.float64).reshape(2, -1)
-    path = tmp_path / "value.pkl"
+    path = tmp_path / "workers" / "value.pkl"
     hand_over({"call": lambda x: factor * x, "large": [large, large], "array": array, "small": torch.ones(2)}, path)
     assert path.stat().st_size < 100_000
-    assert len(list(tmp_path.glob("value.*.bin"))) == 2
+    assert len(list(path.parent.glob("value.*.bin"))) == 2
     got = received(path)
     assert got["call"](2.0) == 6.0
     assert torch.equal(got["large"][0], large)

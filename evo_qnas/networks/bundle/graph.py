@@ -9,11 +9,13 @@ from torch.utils import _pytree as pytree
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.bundle.arguments import argument_json, argument_of, target_of, target_text
-from evo_qnas.networks.bundle.modules import link, module_json, module_of
+from evo_qnas.networks.bundle.modules import module_json, modules_of
 from evo_qnas.networks.capture.tensors import put, value
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
-_BLOCK = "block"
+# Of a node and of the graph: what quantization found out about them.
+_NODE_FACTS = ("block", "name", "macs", "input_quantizer")
+_GRAPH_FACTS = ("static_batch", "folded_macs")
 # What a file may hold as the type of a tensor.
 _DTYPES = {str(kind).removeprefix("torch."): kind for kind in vars(torch).values() if isinstance(kind, torch.dtype)}
 
@@ -33,7 +35,7 @@ def graph_json(network: QuantizedNetwork) -> dict[str, Any]:
         "nodes": [_node_json(node) for node in graph.graph.nodes],
         "modules": {target: module_json(module, names) for target, module in targets.items()},
         "floats": {str(node.target): _float_json(graph, node) for node in graph.graph.nodes if node.op == "get_attr"},
-        "static_batch": graph.meta.get("static_batch"),
+        "facts": {name: graph.meta.get(name) for name in _GRAPH_FACTS},
         "arguments": None if info is None else list(info.orig_args),
         "in_spec": None if info is None else pytree.treespec_dumps(info.in_spec),
         "out_spec": None if info is None or info.out_spec is None else _spec_text(info.out_spec),
@@ -62,8 +64,9 @@ def _node_json(node: fx.Node) -> dict[str, Any]:
     if isinstance(result, torch.Tensor):
         entry["shape"] = [size if isinstance(size, int) else -1 for size in result.shape]
         entry["dtype"] = str(result.dtype).removeprefix("torch.")
-    if node.meta.get(_BLOCK):
-        entry[_BLOCK] = node.meta[_BLOCK]
+    facts = {name: node.meta[name] for name in _NODE_FACTS if node.meta.get(name)}
+    if facts:
+        entry["facts"] = facts
     return entry
 
 
@@ -90,8 +93,7 @@ def network_of(content: Mapping[str, Any]) -> QuantizedNetwork:
 
 
 def _network_of(content: Mapping[str, Any]) -> QuantizedNetwork:
-    modules = {target: module_of(entry) for target, entry in content["modules"].items()}
-    link(modules, content["modules"])
+    modules = modules_of(content["modules"])
     holder = nn.Module()
     graph_module = fx.GraphModule(holder, fx.Graph())
     for target, module in modules.items():
@@ -104,7 +106,7 @@ def _network_of(content: Mapping[str, Any]) -> QuantizedNetwork:
     if content["in_spec"] is not None:
         _nest(graph, content)
     graph_module.graph = graph
-    graph_module.meta["static_batch"] = content["static_batch"]
+    graph_module.meta |= {name: fact for name, fact in content["facts"].items() if fact is not None}
     graph_module.recompile()
     return QuantizedNetwork(graph_module)
 
@@ -119,13 +121,16 @@ def _made(graph: fx.Graph, entry: Mapping[str, Any], nodes: dict[str, fx.Node]) 
         # One example of a batch stands for any number.
         shape = [1 if size < 0 else size for size in entry["shape"]]
         node.meta["val"] = torch.empty(shape, dtype=_DTYPES[entry["dtype"]], device="meta")
-    if _BLOCK in entry:
-        node.meta[_BLOCK] = entry[_BLOCK]
+    node.meta |= entry.get("facts", {})
     return node
 
 
 def _nest(graph: fx.Graph, content: Mapping[str, Any]) -> None:
     """Lets a graph take and give nests as the captured one did."""
-    out_spec = None if content["out_spec"] is None else pytree.treespec_loads(content["out_spec"])
+    if content["out_spec"] is None:
+        results = next(entry for entry in content["nodes"] if entry["op"] == "output")["arguments"][0]
+        out_spec = pytree.tree_structure([0] * len(results))
+    else:
+        out_spec = pytree.treespec_loads(content["out_spec"])
     info = fx.graph._PyTreeInfo(content["arguments"], pytree.treespec_loads(content["in_spec"]), out_spec)
     graph.set_codegen(fx.graph._PyTreeCodeGen(info))

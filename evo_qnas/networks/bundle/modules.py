@@ -17,7 +17,7 @@ def module_json(module: nn.Module, names: Mapping[int, str]) -> dict[str, Any]:
 
     Args:
         module: of a quantized graph.
-        names: targets of quantizers by identity, for the source of a layer's bias.
+        names: targets of all modules by identity, for the source of a layer's bias and the owner of its weights.
 
     Raises:
         NetworkError: it is neither.
@@ -38,17 +38,34 @@ def module_json(module: nn.Module, names: Mapping[int, str]) -> dict[str, Any]:
             "bias": module.bias is not None,
             "outputs": None if module.bias is None else len(module.bias),
             "macs": module.macs,
+            "calls": module.calls,
+            "shared": module.shared,
+            "weights_of": None if module.owner is module else names[id(module.owner)],
             "source": [names[id(source)] for source in module.source],
         }
     raise NetworkError(f"a bundle holds layers and quantizers, not {type(module).__name__}")
 
 
-def module_of(entry: Mapping[str, Any]) -> nn.Module:
-    """The layer or quantizer of an entry, its numbers all 0."""
+def modules_of(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, nn.Module]:
+    """The layers and quantizers of all entries, their numbers all 0, layers with the quantizers of their inputs."""
+    made: dict[str, nn.Module] = {}
+    # Owners of weights first.
+    for target, entry in sorted(entries.items(), key=lambda item: item[1].get("weights_of") is not None):
+        made[target] = _module_of(entry, made)
+    for target, entry in entries.items():
+        layer = made[target]
+        if isinstance(layer, QuantizedLayer):
+            found = [made[name] for name in entry["source"]]
+            layer.source = [source for source in found if isinstance(source, ActivationQuantizer)]
+    return {target: made[target] for target in entries}
+
+
+def _module_of(entry: Mapping[str, Any], made: Mapping[str, nn.Module]) -> nn.Module:
     scheme = SCHEMES.get(entry["scheme"])
     if entry["kind"] == "quantizer":
         return ActivationQuantizer(name=entry["name"], block=entry["block"], bits=entry["bits"], scheme=scheme)
-    return QuantizedLayer(
+    owner = None if entry["weights_of"] is None else made[entry["weights_of"]]
+    layer = QuantizedLayer(
         name=entry["name"],
         block=entry["block"],
         bits=entry["bits"],
@@ -58,16 +75,10 @@ def module_of(entry: Mapping[str, Any]) -> nn.Module:
         bias=torch.zeros(entry["outputs"]) if entry["bias"] else None,
         macs=entry["macs"],
         scheme=scheme,
+        weights_of=owner if isinstance(owner, QuantizedLayer) else None,
     )
-
-
-def link(modules: Mapping[str, nn.Module], entries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Gives each layer the quantizers of its input."""
-    for target, entry in entries.items():
-        layer = modules[target]
-        if isinstance(layer, QuantizedLayer):
-            found = [modules[name] for name in entry["source"]]
-            layer.source = [source for source in found if isinstance(source, ActivationQuantizer)]
+    layer.calls, layer.shared = entry["calls"], entry["shared"]
+    return layer
 
 
 def _scheme_name(scheme: Scheme) -> str:

@@ -18,12 +18,15 @@ __all__ = ["make_plain", "products_to_linear", "simplify"]
 def make_plain(graph: fx.GraphModule) -> None:
     """Replaces operations that write in place by plain ones, so that quantizers may stand between them.
 
-    Up-sampling of a single value per channel (a pooled map) becomes what it is, a copy to every place.
+    Up-sampling of a single value per channel (a pooled map) becomes what it is, a copy to every place. A cast to the
+    type of another tensor names that type, so that it does not depend on the tensor.
     """
     for node in graph.graph.nodes:
         if node.op != "call_function":
             continue
         node.target = plain_of(node.target)
+        if node.target in {ATEN.type_as.default, ATEN.to.other}:
+            node.target, node.args, node.kwargs = ATEN.to.dtype, (node.args[0], node.meta["val"].dtype), {}
         operation = operation_of(node.target)
         resizes = operation is not None and operation.resizes
         if resizes and tuple(node.args[0].meta["val"].shape[2:]) == (1,) * (node.args[0].meta["val"].ndim - 2):

@@ -50,10 +50,11 @@ def check_file(runtime: Runtime, network: QuantizedNetwork, path: Path, settings
 def walk_of(runtime: Runtime, network: QuantizedNetwork, path: Path, settings: CheckSettings) -> Walk | None:
     """The walk through a file on images and on random inputs in their range.
 
-    None where every operation has a meaning in integers, or the runtime tells no codes.
+    None where the file must give the reference's outputs, as no operation is computed in floats and no kernel of the
+    runtime rounds in its own way, or where the runtime tells no codes.
     """
     inputs = sample_inputs(settings.images, np.random.default_rng(settings.seed))
-    if not has_islands(network, inputs[:1]):
+    if not runtime.tolerance.steps and not has_islands(network, inputs[:1]):
         return None
     inputs = of_batch(network, inputs)
     codes = runtime.codes(network, path, inputs.numpy(force=True))
@@ -80,7 +81,9 @@ def failures(network: QuantizedNetwork, entry: Mapping[str, Any], tolerance: Tol
         tolerance: of the runtime.
         task: of the network.
     """
-    sentences = _of_outputs(network, entry, tolerance, task) if entry.get("floats") is None else _of_codes(entry)
+    sentences, floats = _of_outputs(network, entry, tolerance, task), entry.get("floats")
+    if floats is not None and (sentences or floats["float_operations"]):
+        sentences = _of_codes(entry)
     in_floats = entry["convolutions"] - entry["integer_convolutions"] - _computed_weights(network)
     if in_floats > 0:
         sentences.append(f"{in_floats} of {entry['convolutions']} convolutions run in float")
@@ -108,7 +111,7 @@ def _of_outputs(network: QuantizedNetwork, entry: Mapping[str, Any], tolerance: 
 
 
 def _of_codes(entry: Mapping[str, Any]) -> list[str]:
-    """Sentences about codes: behind operations in floats a rounding that falls the other way reaches all later ones.
+    """Sentences about codes: a rounding that falls the other way reaches all later ones.
 
     Outputs then drift apart although every step of the file is right, so that each step is judged alone.
     """
@@ -136,7 +139,7 @@ def rows_of(runtime: Runtime, entry: Mapping[str, Any], metric: Metric) -> list[
         ("file, compressed with gzip", f"{entry['file_bytes']:,} B, {entry['compressed_bytes']:,} B"),
     ]
     floats = entry.get("floats")
-    if floats is not None:
+    if floats is not None and floats["float_operations"]:
         share = f"{floats['float_operations']:.0%} of operations, {floats['float_macs']:.0%} of multiplications"
         rows.append(("computed in floats", f"{share}, {floats['one_off']:.2%} of the codes behind them a step off"))
     if entry["latency_ms"] is not None:

@@ -127,3 +127,30 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     (folder / "graph.json").write_text(json.dumps({**content, "version": 9}))
     with pytest.raises(NetworkError, match=r"is of version 9, this evo_qnas reads 1"):
         read_bundle(folder)
+
+
+class Twice(nn.Module):
+    """A layer that is called twice, weights that are tied, a recurrent network, a dict of outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.words = nn.Linear(6, 6), nn.Embedding(5, 6)
+        self.steps = nn.GRU(6, 6, batch_first=True)
+
+    def forward(self, x: torch.Tensor, words: torch.Tensor) -> dict[str, torch.Tensor]:
+        x = torch.relu(self.layer(torch.relu(self.layer(x)))) + self.words(words)
+        steps, _ = self.steps(x)
+        return {"same": nn.functional.linear(steps, self.words.weight), "last": steps[:, -1]}
+
+
+def test_shared_weights_several_inputs_and_nested_outputs_are_read_back(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = (torch.randn(4, 3, 6, generator=generator), torch.randint(0, 5, (4, 3), generator=generator))
+    network = quantize(Twice().eval(), inputs, Policy(fixed=Bits(weight=8, activation=8)))
+    network.calibrate([inputs])
+    read, _ = read_bundle(written(network, tmp_path))
+    one, two = InIntegers(read)(*inputs), InIntegers(network)(*inputs)
+    assert one.keys() == two.keys() == {"same", "last"}
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert [layer.shared for layer in read.layers] == [layer.shared for layer in network.layers]
+    assert read.stored().keys() == network.stored().keys()

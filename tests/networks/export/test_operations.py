@@ -86,7 +86,6 @@ STEPS: dict[str, list[Any]] = {
         lambda x: functional.scaled_dot_product_attention(x, x, x, attn_mask=TOKEN[0, 0]),
         lambda x: ((x @ x.mT) / 8**0.5).masked_fill(~MASK, float("-inf")).softmax(-1) @ x,
         lambda x: ((x @ x.mT) * 0.3 + LOW).softmax(-1) @ x,
-        nn.Sequential(nn.Flatten(1, 2), nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)),
         nn.Sequential(nn.Flatten(1, 2), nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=True)),
     ],
     "pooling": [
@@ -200,7 +199,7 @@ def test_codes_are_those_of_the_reference(kind: str, tmp_path: Path) -> None:
     assert float((given - wanted).norm() / wanted.norm()) < 0.1
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_windows_of_any_geometry(seed: int, tmp_path: Path) -> None:
     """Kernels, strides, paddings, dilations and ceil modes of pooling and convolution, drawn at random."""
     rng = np.random.default_rng(seed)

@@ -199,23 +199,6 @@ def test_convolutions_pad_as_torch_does(tmp_path: Path, stride: int, groups: int
 
 
 @needs_tflite
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (lambda x: torch.softmax(x, 1), r"softmax.* has no translation to TFLite; export the network as ONNX"),
-        (lambda x: x + 1.5, "computes with a number that is no activation"),
-        (lambda x: functional.pad(x, (1, 1, 1, 1), mode="reflect"), "padding mode 'reflect' of .* has no translation"),
-    ],
-)
-def test_what_tflite_cannot_is_named(function: Callable[[torch.Tensor], torch.Tensor], message: str) -> None:
-    from evo_qnas.networks.export.tflite.translate import to_tflite
-
-    network = quantized(seeded(lambda: Lambda(function)), pixels(4, 3, 7, 9))
-    with pytest.raises(NetworkError, match=message):
-        to_tflite(network)
-
-
-@needs_tflite
 def test_files_that_are_none_get_one_sentence(tmp_path: Path, teacher: nn.Module, images: torch.Tensor) -> None:
     from evo_qnas.networks.export.tflite.interpreters import open_interpreter
     from evo_qnas.networks.export.tflite.translate import to_tflite

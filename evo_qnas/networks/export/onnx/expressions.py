@@ -39,8 +39,14 @@ def apply(builder: GraphBuilder, operation: str, *inputs: Any, **attributes: Any
 
 
 def number(builder: GraphBuilder, value: Any, dtype: torch.dtype = torch.float32) -> str:
-    """The name of a tensor: `value` itself, or a constant of it."""
-    return value if isinstance(value, str) else builder.constant(value, _NUMPY[dtype])
+    """The name of a tensor: `value` itself, or a constant of it, or a size that depends on the batch."""
+    if not isinstance(value, fx.Node):
+        return value if isinstance(value, str) else builder.constant(value, _NUMPY[dtype])
+    size = value.meta["val"]
+    if isinstance(size, (int, float)):
+        return builder.constant(size, _NUMPY[dtype])
+    name = builder.node("Squeeze", shape_tensor(builder, [value], batch=True))
+    return name if dtype is torch.int64 else cast(builder, name, dtype)
 
 
 def integers(builder: GraphBuilder, values: Any) -> str:

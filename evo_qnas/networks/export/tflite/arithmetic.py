@@ -47,7 +47,8 @@ def _arithmetic(code: str, *, scaled: bool = False, turned: bool = False) -> Fun
 def _div(builder: TfliteBuilder, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
     mode = arguments[2] if len(arguments) > 2 else None
     if mode == "floor":
-        return _arithmetic("FLOOR_DIV")(builder, node, arguments)
+        floored: Tensor = _arithmetic("FLOOR_DIV")(builder, node, arguments)
+        return floored
     one, other = (cast(builder, operand, "FLOAT32") for operand in arguments[:2])
     made = binary(builder, "DIV", one, other)
     return (
@@ -95,7 +96,7 @@ def _masked_fill(builder: TfliteBuilder, source: Tensor, mask: Operand, value: O
     return where(builder, mask, cast(builder, value, source.kind), source)
 
 
-def _addcmul(builder: TfliteBuilder, source: Tensor, one: Operand, other: Operand, value: float = 1.0) -> Tensor:
+def _addcmul(builder: TfliteBuilder, source: Tensor, one: Operand, other: Operand, value: float | int = 1.0) -> Tensor:
     product = mul(builder, one, other)
     return add(builder, source, product if value == 1 else mul(builder, product, float(value)))
 

@@ -24,7 +24,7 @@ def _unary(code: str) -> Function:
     return of(lambda builder, source: unary(builder, code, cast(builder, source, "FLOAT32")))
 
 
-def _softplus(builder: TfliteBuilder, source: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def _softplus(builder: TfliteBuilder, source: Tensor, beta: float | int = 1.0, threshold: float | int = 20.0) -> Tensor:
     """`log(1 + exp(beta x)) / beta` without large exponents: torch's threshold is beyond what float32 tells apart."""
     scaled = source if beta == 1 else mul(builder, source, float(beta))
     small = unary(builder, "EXP", unary(builder, "NEG", unary(builder, "ABS", scaled)))
@@ -44,7 +44,7 @@ def _gelu(builder: TfliteBuilder, source: Tensor, form: str = "none") -> Tensor:
     return unary(builder, "GELU", source, builder.schema.GeluOptionsT(approximate=form == "tanh"))
 
 
-def _leaky(builder: TfliteBuilder, source: Tensor, slope: float = 0.01) -> Tensor:
+def _leaky(builder: TfliteBuilder, source: Tensor, slope: float | int = 0.01) -> Tensor:
     return unary(builder, "LEAKY_RELU", source, builder.schema.LeakyReluOptionsT(alpha=float(slope)))
 
 
@@ -57,7 +57,9 @@ def _prelu(builder: TfliteBuilder, source: Tensor, slopes: "Tensor | Constant") 
     return add(builder, unary(builder, "RELU", source), negative)
 
 
-def _elu(builder: TfliteBuilder, source: Tensor, alpha: float = 1.0, scale: float = 1.0, inner: float = 1.0) -> Tensor:
+def _elu(
+    builder: TfliteBuilder, source: Tensor, alpha: float | int = 1.0, scale: float | int = 1.0, inner: float | int = 1.0
+) -> Tensor:
     if (alpha, scale, inner) == (1, 1, 1):
         return unary(builder, "ELU", source)
     low = binary(builder, "MINIMUM", source, 0.0)
@@ -70,7 +72,7 @@ def _selu(builder: TfliteBuilder, source: Tensor) -> Tensor:
     return _elu(builder, source, 1.6732632423543772, 1.0507009873554805)
 
 
-def _celu(builder: TfliteBuilder, source: Tensor, alpha: float = 1.0) -> Tensor:
+def _celu(builder: TfliteBuilder, source: Tensor, alpha: float | int = 1.0) -> Tensor:
     return _elu(builder, source, alpha, 1.0, 1.0 / alpha)
 
 
@@ -92,7 +94,7 @@ def _erf(builder: TfliteBuilder, source: Tensor) -> Tensor:
     return where(builder, small, mul(builder, source, 1.1283791670955126), away)
 
 
-def _threshold(builder: TfliteBuilder, source: Tensor, least: float, value: float) -> Tensor:
+def _threshold(builder: TfliteBuilder, source: Tensor, least: float | int, value: float | int) -> Tensor:
     return where(builder, binary(builder, "GREATER", source, float(least), kind="BOOL"), source, float(value))
 
 

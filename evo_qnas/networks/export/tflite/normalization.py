@@ -30,13 +30,13 @@ Function = Callable[[TfliteBuilder, fx.Node, Sequence[Any]], Any]
 Parameter = Tensor | Constant | None
 
 
-def normalized(builder: TfliteBuilder, source: Tensor, axes: Sequence[int], eps: float) -> Tensor:
+def normalized(builder: TfliteBuilder, source: Tensor, axes: Sequence[int], eps: float | int) -> Tensor:
     """Values minus their mean over axes, over their deviation."""
     centred = binary(builder, "SUB", source, reduced(builder, "MEAN", source, axes, keep=True))
     return _over_deviation(builder, centred, axes, eps)
 
 
-def _over_deviation(builder: TfliteBuilder, source: Tensor, axes: Sequence[int], eps: float) -> Tensor:
+def _over_deviation(builder: TfliteBuilder, source: Tensor, axes: Sequence[int], eps: float | int) -> Tensor:
     squares = reduced(builder, "MEAN", unary(builder, "SQUARE", source), axes, keep=True)
     return mul(builder, source, unary(builder, "RSQRT", add(builder, squares, float(eps))))
 
@@ -79,7 +79,7 @@ def _group_norm(builder: TfliteBuilder, _node: fx.Node, arguments: Sequence[Any]
 
 
 def _in_groups(
-    builder: TfliteBuilder, source: Tensor, groups: int, affine: tuple[Parameter, Parameter], eps: float
+    builder: TfliteBuilder, source: Tensor, groups: int, affine: tuple[Parameter, Parameter], eps: float | int
 ) -> Tensor:
     shape, rank = source.shape, len(source.shape)
     split = reshaped(builder, source, (shape[0], groups, shape[1] // groups, *shape[2:]))

@@ -27,7 +27,7 @@ _MOST_AXES, _MANY = 6, 200
 
 def _factors(data: st.DataObject, count: int) -> list[int]:
     """A shape of as many values."""
-    shape = []
+    shape: list[int] = []
     while count > 1 and len(shape) < _MOST_AXES - 1:
         size = data.draw(st.sampled_from([d for d in range(1, count + 1) if count % d == 0]), label="size")
         shape.append(size)
