@@ -147,7 +147,7 @@ STEPS: dict[str, list[Any]] = {
         nn.Sequential(nn.Upsample(**settings), nn.ReLU())
         for settings in (
             *({"scale_factor": 2}, {"size": (5, 13), "mode": "nearest-exact"}, {"size": (5, 13), "mode": "bicubic"}),
-            {"size": (16, 12), "mode": "bilinear"},
+            *({"size": (16, 12), "mode": "bilinear"}, {"scale_factor": 1.3, "mode": "bilinear"}),
             {"scale_factor": 2, "mode": "bicubic", "align_corners": True},
         )
     ]

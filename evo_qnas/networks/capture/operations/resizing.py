@@ -7,7 +7,7 @@ from torch import fx
 
 from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals
 from evo_qnas.networks.capture.operations.operation import ATEN, Role, declare
-from evo_qnas.networks.capture.operations.upsampling import bilinear
+from evo_qnas.networks.capture.operations.upsampling import bilinear, scales_of
 
 
 def _bilinear(node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
@@ -15,7 +15,8 @@ def _bilinear(node: fx.Node, arguments: Sequence[Any]) -> Pending | None:
     if not isinstance(source, Centred):
         return None
     height, width = node.meta["val"].shape[2:]
-    return Pending(Reals(bilinear(source.floats, (int(height), int(width)), corners=corners)))
+    size = (int(height), int(width))
+    return Pending(Reals(bilinear(source.floats, size, corners=corners, scales=scales_of(node))))
 
 
 UPSAMPLE_NEAREST2D = declare("upsample_nearest2d", Role.LAYOUT, ATEN.upsample_nearest2d.vec, resizes=True)

@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from evo_qnas.data import Examples
 from evo_qnas.networks.capture.graph import ATEN, arguments_of, last_upsampling
-from evo_qnas.networks.capture.operations.upsampling import bilinear
+from evo_qnas.networks.capture.operations.upsampling import bilinear, scales_of
 from evo_qnas.networks.capture.signature import (
     LOGITS,
     input_leaves,
@@ -190,6 +190,6 @@ def _upsampled(logits: Float[np.ndarray, "n classes h w"], last: fx.Node) -> Flo
     """Low-resolution logits as the runtime up-samples them where the file has the up-sampling inside."""
     height, width = last.meta["val"].shape[2:]
     if last.target is ATEN.upsample_bilinear2d.vec:
-        return bilinear(logits, (int(height), int(width)), corners=bool(arguments_of(last)[2]))
+        return bilinear(logits, (int(height), int(width)), corners=bool(arguments_of(last)[2]), scales=scales_of(last))
     nearest: Any = nn.functional.interpolate(torch.from_numpy(logits), size=(height, width)).numpy()
     return np.asarray(nearest)

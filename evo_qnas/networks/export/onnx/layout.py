@@ -9,7 +9,7 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN, source_of
-from evo_qnas.networks.capture.operations.upsampling import resize_scale
+from evo_qnas.networks.capture.operations.upsampling import scales_of
 from evo_qnas.networks.export.common.arguments import mean_axes, static_shape, window
 from evo_qnas.networks.export.common.codes import padding_code, padding_of
 from evo_qnas.networks.export.common.layout import IDENTITIES, RESHAPES
@@ -102,9 +102,7 @@ def _nearest_exact(builder: GraphBuilder, source: str, node: fx.Node, _arguments
 
 def resize(builder: GraphBuilder, name: str, node: fx.Node, *, mode: str, coordinates: str, **attributes: str) -> str:
     """A `Resize` of the axes of maps to the size of the node's output."""
-    sizes = zip(static_shape(source_of(node))[2:], static_shape(node)[2:], strict=True)
-    scales = [resize_scale(size, target) for size, target in sizes]
-    factors = builder.constant([1.0, 1.0, *scales], "float32")
+    factors = builder.constant([1.0, 1.0, *scales_of(node)], "float32")
     return builder.node(
         "Resize", name, "", factors, mode=mode, coordinate_transformation_mode=coordinates, **attributes
     )
