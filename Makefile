@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 EXTRAS := train,onnx,tflite,optuna,age-moea2,dask,test,lint
-# make check COVERAGE="--cov --cov-report=term --cov-fail-under=95" is what CI runs: it takes longer.
+# make check COVERAGE="-m '' --cov --cov-report=term --cov-fail-under=95" is what runs at night: it takes longer.
 COVERAGE ?=
 # worksteal: each worker begins with one half of the tests, so that most modules stay in one worker with their fixtures.
 PARALLEL := -n 2 --dist worksteal

@@ -8,6 +8,7 @@ from evo_qnas.archive.reading import StoredFile
 from evo_qnas.errors import EvoQnasError
 from evo_qnas.files import SEAL_BYTES, Seal
 from evo_qnas.tables.safe_hdf5 import DAMAGE, damage_text
+from evo_qnas.terminal import say
 
 
 def main(name: str) -> int:
@@ -22,9 +23,9 @@ def main(name: str) -> int:
         stored = StoredFile(path, seal)
         if stored.digest == digest_of(stored.run, stored.header, stored.tables(), stored.evaluations()):
             return 0
-        print("its contents were changed by another program")
+        say("its contents were changed by another program")
     except EvoQnasError as error:
-        print(" ".join(str(error).split()))
+        say(" ".join(str(error).split()))
     except DAMAGE as error:
-        print(damage_text(error))
+        say(damage_text(error))
     return 2

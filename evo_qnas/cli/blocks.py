@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.terminal import hand_on, make_console
 
 _HELP = """Lists every submodule of a card's teacher that could be a block.
 
@@ -49,6 +49,6 @@ def blocks(
     with tempfile.TemporaryDirectory() as folder:
         found = listed_blocks(RunContext(name=name, card=content, folder=Path(folder).resolve()))
     if as_json:
-        print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
+        hand_on(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
     else:
-        show_blocks(Console(highlight=False, markup=False), found, layers=layers)
+        show_blocks(make_console(markup=False), found, layers=layers)

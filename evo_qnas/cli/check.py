@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.terminal import hand_on, make_console
 
 _HELP = """Tries a card in seconds, before anything is trained.
 
@@ -51,7 +51,7 @@ def check(
     with tempfile.TemporaryDirectory() as folder:
         report = try_card(RunContext(name=name, card=content, folder=Path(folder).resolve()))
     if as_json:
-        print(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
+        hand_on(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
     else:
-        show_check(Console(highlight=False, markup=False), name, report)
+        show_check(make_console(markup=False), name, report)
     report.require()

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from evo_qnas.archive import Archive
 from evo_qnas.plots.terminal import archive_text
+from evo_qnas.terminal import make_console, say_text
 
 _HELP = """The front and the course of a search in the terminal, while another process makes it; ends when that has.
 
@@ -34,11 +34,11 @@ def watch(
 ) -> None:
     """Shows a running search."""
     path = file / "archive.h5" if file.is_dir() else file
-    console = Console(highlight=False)
+    console = make_console()
     width = min(max(console.width - 4, 40), 100)
     archive = Archive.load(path)
     if once or not console.is_terminal:
-        typer.echo(archive_text(archive, width=width))
+        say_text(archive_text(archive, width=width))
         return
     with Live(Text(archive_text(archive, width=width)), console=console, auto_refresh=False) as live:
         while not archive.finished:

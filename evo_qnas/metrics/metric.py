@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from jaxtyping import Num
+from jaxtyping import Shaped
 
 from evo_qnas.data import Examples
 from evo_qnas.errors import NetworkError
 
-Outcomes = Num[torch.Tensor, "examples *numbers"]
+Outcomes = Shaped[torch.Tensor, "examples *numbers"]  # numbers, or true and false
 
 
 def mean_of(outcomes: Outcomes) -> float:

@@ -60,7 +60,7 @@ def test_each_entry_has_its_line(kind: str) -> None:
 def test_operations_name_the_runtimes_that_translate_them() -> None:
     rows = KINDS["operations"]()
     assert rows["add"] == "arithmetic; runtimes: onnx, tflite"
-    assert rows["gelu"] == "function; runtimes: onnx"
+    assert rows["gelu"] == "function; runtimes: onnx, tflite"
 
 
 def test_an_unknown_kind_is_one_sentence() -> None:

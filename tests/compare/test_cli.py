@@ -43,7 +43,7 @@ def test_suite_is_compared(tmp_path: Path) -> None:
     assert "== coupled: 10 blocks x 4 choices" in said
     assert "each against nsga2" in said
     drawn = sorted(path.name for path in tmp_path.glob("*.svg"))
-    assert drawn == ["attainment.svg", "convergence.svg", "profiles.svg", "ranks.svg"]
+    assert drawn == ["attainment.svg", "convergence.svg", "profiles.svg", "ranks.svg", "runtimes.svg"]
 
 
 def test_problem_of_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

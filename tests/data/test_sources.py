@@ -83,7 +83,7 @@ class TestFolder(DataSourceContract):
 
 
 def test_all_sources_are_listed_ours_first() -> None:
-    names = ("digits", "arrays", "camvid", "cityscapes", "streets", "folder", "tones")
+    names = ("digits", "arrays", "camvid", "cityscapes", "streets", "folder", "image_folder", "tones")
     assert tuple(DATASETS) == names
     assert len(DATASETS) == len(names)
     assert DATASETS["tones"] == Tones.about

@@ -80,6 +80,7 @@ def test_a_bad_card_gets_one_sentence_and_exit_code_2(
     assert not (tmp_path / "run" / "teacher.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_weights_of_another_shape_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

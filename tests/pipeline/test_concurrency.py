@@ -109,6 +109,7 @@ def _item(index: int, marks: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.full((3, 8, 8), index % 256, dtype=np.uint8), np.zeros((8, 8), dtype=np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_worker_that_the_kernel_kills_costs_no_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, cached: bool

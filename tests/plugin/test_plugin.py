@@ -146,4 +146,4 @@ def test_without_the_package_its_names_are_unknown(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(CARD)
     ran = evo_qnas(dict(os.environ), "run", str(tmp_path / "mine.toml"), "-o", str(tmp_path / "run"))
     assert ran.returncode == 2
-    assert "task = 'regression': there is no task 'regression'" in ran.stderr.replace("\n", " ")
+    assert "quantization.scheme = 'power_of_two': there is no scheme 'power_of_two'" in ran.stderr.replace("\n", " ")

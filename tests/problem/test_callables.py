@@ -215,6 +215,7 @@ def run(arguments: list[str], seed: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_scripts_threads_and_spawned_workers_agree(script: Path) -> None:
     first, again = (json.loads(run([str(script)], seed)) for seed in ("1", "2"))
     assert len(set(first["script"])) == 6

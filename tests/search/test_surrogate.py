@@ -38,6 +38,7 @@ def share(problem: TableProblem, evaluations: int, algorithm: str, seed: int) ->
     return hypervolume((found - low) / (high - low), np.ones(values.shape[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", [[], ["latency_ms <= 8"], [too_wide]])
 def test_few_evaluations_are_better_spent(limits: list) -> None:
     problem = TableProblem(TABLES, objectives=[error, "size_bytes"], constraints=limits)

@@ -112,6 +112,7 @@ def test_a_network_is_loaded_in_a_process_that_has_nothing_else(
     assert torch.equal(outputs, best.module(images[:5]))
 
 
+@pytest.mark.slow
 def test_workers_and_a_second_run_change_nothing(finished: Study, regression: Any, tmp_path: Path) -> None:
     other = made(regression, tmp_path / "run").run("networks", jobs=2)
     assert files_of(other.folder) == files_of(finished.folder)

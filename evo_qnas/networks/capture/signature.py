@@ -28,7 +28,7 @@ IMAGE, LOGITS = "image", "logits"
 def input_leaves(graph: fx.GraphModule, example: Example) -> list[Any]:
     """The values of a graph's placeholders, in order, for what its network takes."""
     arguments, keywords = arguments_of_example(example)
-    information: Any = graph.graph._codegen.pytree_info  # type: ignore[attr-defined]  # of every exported graph
+    information = _information(graph)
     positional, by_name = information.in_spec.children()
     names = information.orig_args[: positional.num_children]
     given = dict(zip(information.orig_args, arguments, strict=False)) | keywords
@@ -39,7 +39,7 @@ def input_leaves(graph: fx.GraphModule, example: Example) -> list[Any]:
 
 def named_arguments(graph: fx.GraphModule, arguments: Sequence[Any]) -> dict[str, Any]:
     """Arguments by position with their names."""
-    information: Any = graph.graph._codegen.pytree_info  # type: ignore[attr-defined]  # of every exported graph
+    information = _information(graph)
     return dict(zip(information.orig_args, arguments, strict=False))
 
 
@@ -51,8 +51,19 @@ def results_of(graph: fx.GraphModule) -> list[Any]:
 
 def nested_output(graph: fx.GraphModule, leaves: Sequence[Any]) -> Any:
     """Values of `results_of` in the nesting in which the network gives them."""
-    information: Any = graph.graph._codegen.pytree_info  # type: ignore[attr-defined]  # of every exported graph
+    information = _information(graph)
     return pytree.tree_unflatten(list(leaves), information.out_spec)
+
+
+def _information(graph: fx.GraphModule) -> Any:
+    """Names of arguments, and the nesting of what goes in and comes out; a graph that was built by hand has none."""
+    codegen: Any = graph.graph._codegen
+    if isinstance(codegen, fx.graph._PyTreeCodeGen):
+        return codegen.pytree_info
+    names = [node.name for node in graph.graph.nodes if node.op == "placeholder"]
+    results = results_of(graph)
+    given = pytree.tree_structure(0 if len(results) == 1 else [0] * len(results))
+    return fx.graph._PyTreeInfo(names, pytree.tree_structure(((0,) * len(names), {})), given)
 
 
 def tensor_inputs(graph: fx.GraphModule) -> list[fx.Node]:

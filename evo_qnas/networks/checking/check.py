@@ -47,6 +47,7 @@ def check(
         NetworkError: a name is no block of the network.
 
     Example:
+        >>> import torch
         >>> from torch import nn
         >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
         >>> report = check(network, torch.randn(2, 3, 8, 8))

@@ -58,7 +58,7 @@ def export_networks(
     names = [network.id for network in networks]
     entries = in_jobs(_Export(context), names, context=context, jobs=jobs, label="networks exported", names=names)
     written = [name for name, entry in zip(names, entries, strict=True) if FAILED not in entry]
-    times = _latencies(context, written) if written else {}
+    times = _latencies(context, written)
     exported = []
     for network, entry in zip(networks, entries, strict=True):
         latency, spread = times.get(network.id, (None, None))

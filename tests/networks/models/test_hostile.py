@@ -96,7 +96,7 @@ def test_parameters_that_no_network_has(change: dict[str, Any], match: str) -> N
 
 @pytest.mark.parametrize("name", [":x", ".:x", "..a:b", "math:", ":"])
 def test_architectures_without_a_module(name: str) -> None:
-    with pytest.raises(NetworkError, match=r"needs the form 'module:function'"):
+    with pytest.raises(NetworkError, match=r"needs the form 'module:object'"):
         build_teacher(name, {})
 
 

@@ -209,6 +209,7 @@ class _Recurrent(nn.Module):
         return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
 def test_steps_of_a_recurrent_module_share_weights_and_quantizers(kind: Any) -> None:
     torch.manual_seed(0)

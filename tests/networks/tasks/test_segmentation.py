@@ -255,6 +255,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path: Path) -> None
     assert steps[0] == 0
 
 
+@pytest.mark.slow
 def test_fine_tuning_helps_a_coarse_segmenter() -> None:
     train = scenes(24)
     teacher = small()
