@@ -1,5 +1,6 @@
 """Stages of one architecture of the zoo, from a float network to checked files."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -240,7 +241,8 @@ def run_stages(entry: Entry, folder: Path, keep: Callable[[Mapping[str, Any]], N
 
 def _short(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [""]
-    return " ".join(line.strip() for line in lines[:6])[:600]
+    # Where a file of this run lies is of no use to others.
+    return re.sub(r"(?<![\w.])(?:/[\w.-]+)+/(?=[\w.-]+)", "", " ".join(line.strip() for line in lines[:6]))[:600]
 
 
 def _where(error: BaseException) -> str:

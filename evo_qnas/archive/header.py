@@ -14,6 +14,10 @@ from evo_qnas.tables import Tables
 GROWING = "evaluations"
 
 
+# The algorithm of networks that no search of ours evaluated.
+ELSEWHERE = "elsewhere"
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Header:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from evo_qnas.archive.decoding import genomes_of_words
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import signs
-from evo_qnas.archive.header import Header
+from evo_qnas.archive.header import ELSEWHERE, Header
 from evo_qnas.archive.layout import Contents
 from evo_qnas.errors import ArchiveError, ProblemError
 from evo_qnas.frames import read_csv
@@ -113,7 +113,7 @@ def contents_of(problem: Problem, genomes: Any, objectives: Any, constraints: An
             blocks=problem.space.blocks,
             objectives=problem.objectives,
             constraints=problem.constraints,
-            algorithm="elsewhere",
+            algorithm=ELSEWHERE,
             fingerprint=problem.fingerprint,
         ),
         evaluations=told_evaluations(rows[first], values[first], excess[first], reason="no number was given"),

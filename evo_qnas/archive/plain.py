@@ -11,7 +11,7 @@ import numpy as np
 
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import signs
-from evo_qnas.archive.header import Header
+from evo_qnas.archive.header import ELSEWHERE, Header
 from evo_qnas.archive.layout import Contents
 from evo_qnas.problem import ConstraintInfo, ObjectiveInfo
 from evo_qnas.tables import Tables
@@ -53,7 +53,7 @@ def read_plain(path: Path) -> Contents:
             blocks=tuple(blocks),
             objectives=infos,
             constraints=limits,
-            algorithm=str(file.attrs.get("algorithm", "elsewhere")),
+            algorithm=str(file.attrs.get("algorithm", ELSEWHERE)),
             settings=MappingProxyType(json.loads(file.attrs.get("settings", "{}"))),
         )
     return Contents(

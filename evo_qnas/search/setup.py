@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from evo_qnas.archive import Archive, Header
+from evo_qnas.archive.header import ELSEWHERE
 from evo_qnas.errors import SearchError
 from evo_qnas.pareto import require_feasible
 from evo_qnas.problem import Problem
@@ -75,7 +76,7 @@ def check_known(problem: Problem, known: Archive) -> str:
     ):
         if mine != theirs:
             raise SearchError(f"the known evaluations are of another problem, its {what} differ: {theirs}, here {mine}")
-    if header.fingerprint != problem.fingerprint and header.algorithm != "elsewhere":
+    if header.fingerprint != problem.fingerprint and header.algorithm != ELSEWHERE:
         raise SearchError("the known evaluations are of another problem: its fingerprint differs")
     rows = known.evaluations
     return hashlib.sha256(b"".join(part.tobytes() for part in rows.parts[:3])).hexdigest()[:16]

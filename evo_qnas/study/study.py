@@ -249,7 +249,7 @@ class Study:
         return self.state.summary is not None
 
     def best(self, *limits: str) -> ChosenNetwork:
-        """The network with the best validated metric within limits.
+        """The network with the best metric on the search examples within limits; `.metric` is on the test examples.
 
         Args:
             limits: such as `size_bytes <= 0.6x`, a share of the teacher in INT8, or `latency_ms <= 4`.

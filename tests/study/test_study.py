@@ -17,6 +17,7 @@ import evo_qnas as eq
 from evo_qnas.errors import CardError, DataError, NetworkError, ProblemError
 from evo_qnas.networks.models.weights import load_weights
 from evo_qnas.study import Study
+from evo_qnas.study.limits import best_of
 from tests.study.conftest import FAST, Convolutions, fitted, squared
 
 
@@ -58,10 +59,21 @@ def test_the_front_has_networks_and_the_best_one_is_within_its_limit(finished: S
     assert whole is not None
     best = finished.best("size_bytes <= 0.9x")
     assert best.size_bytes <= 0.9 * whole.size_bytes
-    others = [network.metric for network in finished.summary.networks if network.size_bytes <= 0.9 * whole.size_bytes]
-    assert best.metric == min(others)
+    fitting = [network for network in finished.summary.networks if network.size_bytes <= 0.9 * whole.size_bytes]
+    (chosen,) = [network for network in fitting if network.id == best.id]
+    assert chosen.metric_search_split == min(network.metric_search_split for network in fitting)
+    assert best.metric == chosen.metric
     assert best.metric_stderr is not None
     assert 0.0 < best.metric_stderr < 1.0
+
+
+def test_the_test_examples_choose_nothing(finished: Study) -> None:
+    """Two networks of which one is better on the search examples, the other on the test examples."""
+    (network, *_) = finished.summary.networks
+    one = network.having(id="one", metric=0.9, metric_search_split=0.1)
+    other = network.having(id="other", metric=0.1, metric_search_split=0.9)
+    assert best_of([one, other], None, [], maximize=True).id == "other"
+    assert best_of([one, other], None, ["metric <= 0.5"], maximize=True).id == "one"
 
 
 @pytest.mark.parametrize(

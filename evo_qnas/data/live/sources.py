@@ -147,11 +147,11 @@ def _drawing(seed: int, index: int) -> Iterator[None]:
     mine = (seed * 1_000_003 + index) % 2**32
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002  # what users' transforms draw from
     torch.manual_seed(mine)
-    np.random.seed(mine)  # noqa: NPY002
+    np.random.seed(mine)  # noqa: NPY002  # the same
     random.seed(mine)
     try:
         yield
     finally:
         torch.set_rng_state(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
+        np.random.set_state(states[1])  # noqa: NPY002  # the same
         random.setstate(states[2])
