@@ -14,15 +14,15 @@ from evo_qnas.study.handing import hand_over, received
 from evo_qnas.study.limits import Limit
 from evo_qnas.summary import Int8Teacher, ValidatedNetwork
 
-TEACHER = Int8Teacher(metric=0.9, metric_before_finetune=0.9, size_bytes=1000, latency_ms=4.0)
+TEACHER = Int8Teacher(metric=0.5, metric_before_finetune=0.9, metric_search_split=0.9, size_bytes=1000, latency_ms=4.0)
 NETWORK = ValidatedNetwork(
     id="a",
     genome=(0,),
     blocks=(),
     metric_before_finetune=0.8,
-    metric=0.85,
+    metric=0.2,
     metric_stderr=None,
-    metric_search_split=0.8,
+    metric_search_split=0.85,
     size_bytes=600,
     latency_ms=3.0,
 )
