@@ -1,6 +1,6 @@
 """Kills runs, comparisons and searches at random moments; each must end as the unbroken one, and leave no process.
 
-    python -m benchmarks.kill_run --runs 50 --studies 50 --compares 40 --searches 60
+    python -m benchmarks.kill_run --runs 40 --studies 60 --compares 40 --searches 60
 
 Commands of `evo-qnas`, and a script with a `Study`, start as forks of a server that has imported everything, so that
 most kills meet their work. A case sends SIGKILL, SIGTERM, SIGINT or SIGHUP to the command, SIGKILL to one of its
@@ -122,7 +122,7 @@ study = Study(
     quantization={"calibration_images": 16},
     distillation={"steps": 4, "batch_size": 8},
     search_settings={"evaluations": 4, "population": 4},
-    validation={"size_shares": [0.8], "least_picks": 1, "random_networks": 3},
+    validation={"size_shares": [0.8], "least_picks": 1, "random_networks": 0},
     finetuning={"epochs": 1, "batch_size": 8},
     folder=sys.argv[1],
     device="cpu",
@@ -139,8 +139,8 @@ KINDS: dict[str, list[str]] = {
         *("compare", "tables.h5", "--seeds", "3", "--evaluations", "150", "--jobs", "{jobs}"),
         *("--pictures", "none", "-o", "{}"),
     ],
-    "run": ["run", "card.toml", "--jobs", "{jobs}", "-o", "{}"],
     "study": ["study.py", "{}", "{jobs}"],
+    "run": ["run", "card.toml", "--jobs", "{jobs}", "-o", "{}"],
 }
 # Processes of a killed command; those of stages start slowly and have a small network to work on: some cases only.
 JOBS = {"search": 2, "compare": 2, "run": 1, "study": 1}
@@ -267,7 +267,7 @@ def without_times(value: Any) -> Any:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """A digest of each file of results, measured times apart."""
+    """A digest of each file of results, without measured times and the folder's name."""
     from evo_qnas.archive import Archive
     from evo_qnas.tables import Tables
 
@@ -294,7 +294,10 @@ def contents(folder: Path) -> dict[str, str]:
             columns = Tables.load(path).columns
             found[name] = b"".join(values.tobytes() for column in columns.values() for values in column.values)
         elif path.suffix == ".json":
-            found[name] = json.dumps(without_times(json.loads(path.read_text(encoding="utf-8")))).encode()
+            content = without_times(json.loads(path.read_text(encoding="utf-8")))
+            found[name] = json.dumps({**content, "card": None} if isinstance(content, dict) else content).encode()
+        elif path.name == "card.toml":
+            found[name] = path.read_bytes().partition(b"\n")[2]
         elif path.suffix == ".csv" and path.name in {"results.csv", "medians.csv"}:
             found[name] = _untimed_csv(path)
         else:
@@ -455,11 +458,13 @@ def unbroken(kind: str, inputs: Path, room: Path) -> tuple[dict[str, str], float
     return wanted, seconds
 
 
-def warm(inputs: Path, room: Path) -> None:
-    """Imports what commands import late, by running one of each in this process."""
+def warm(inputs: Path, room: Path, kinds: set[str]) -> None:
+    """Imports what commands of these kinds import late, by running one of each in this process."""
     os.chdir(inputs)
     sys.path.insert(0, str(inputs))
     for kind, parts in KINDS.items():
+        if kind not in kinds:
+            continue
         (room / "warm").mkdir(exist_ok=True)
         arguments = [part.replace("{}", str(room / "warm")).replace("{jobs}", "1") for part in parts]
         before = {name: signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP")}
@@ -474,7 +479,7 @@ def warm(inputs: Path, room: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for kind, count in (("run", 50), ("study", 50), ("compare", 40), ("search", 60)):
+    for kind, count in (("study", 60), ("run", 40), ("compare", 40), ("search", 60)):
         many = {"search": "searches", "study": "studies"}.get(kind, f"{kind}s")
         parser.add_argument(f"--{many}", dest=kind, type=int, default=count)
     parser.add_argument("--seed", type=int, default=0)
@@ -484,6 +489,7 @@ def main() -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     done = {(entry["kind"], entry["case"]) for entry in known(log, options.seed)}
     begun = time.monotonic()
+    open_kinds = {kind for kind in KINDS if {(kind, index) for index in range(getattr(options, kind))} - done}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         inputs, room = Path(name) / "inputs", Path(name) / "room"
         for folder in (inputs, room):
@@ -491,7 +497,7 @@ def main() -> int:
         make_inputs(inputs)
         disk = small_disk(room)
         try:
-            warm(inputs, room)
+            warm(inputs, room, open_kinds)
             for kind in KINDS:
                 open_cases = [index for index in range(getattr(options, kind)) if (kind, index) not in done]
                 if open_cases:
