@@ -104,7 +104,7 @@ def _nearest(builder: GraphBuilder, source: str, node: fx.Node, arguments: Seque
     return source
 
 
-def resize(builder: GraphBuilder, name: str, node: fx.Node, *, mode: str, coordinates: str, **attributes: str) -> str:
+def resize(builder: GraphBuilder, name: str, node: fx.Node, *, mode: str, coordinates: str, **attributes: Any) -> str:
     """A `Resize` of the axes of maps to the size of the node's output."""
     factors = builder.constant([1.0, 1.0, *scales_of(node)], "float32")
     return builder.node(
