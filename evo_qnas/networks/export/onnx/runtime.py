@@ -16,6 +16,7 @@ from evo_qnas.networks.export.checks import check_file, failures, stored_bytes
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import equals_reference, float_agreement, other_session, same_logits
 from evo_qnas.networks.export.common.parts import Part
+from evo_qnas.networks.export.common.walk import output_key
 from evo_qnas.networks.export.onnx.compose import compose
 from evo_qnas.networks.export.onnx.float_model import float_to_onnx
 from evo_qnas.networks.export.onnx.floats import CASTS, FLOAT_TABLE
@@ -106,7 +107,10 @@ class OnnxRuntime(BlockRuntime):
         feed = {session.get_inputs()[0].name: inputs}
         codes, outputs = run_exposed(path, names_of_codes(network), feed)
         plain = session.run(None, feed)
-        return codes if all(map(np.array_equal, plain, outputs)) else None
+        if not all(map(np.array_equal, plain, outputs)):
+            return None
+        names = [output_key(output.name) for output in session.get_outputs()]
+        return codes | dict(zip(names, outputs, strict=True))
 
     def translates(self, operation: Operation) -> bool:
         """True for layers, and where a table or the operation itself has a translation."""

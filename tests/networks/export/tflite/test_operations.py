@@ -187,6 +187,18 @@ def test_transposed_convolutions_of_every_kind() -> None:
         assert differing(network, examples, delegate=delegate) == {}
 
 
+def test_transposed_convolutions_of_parts_of_each_example() -> None:
+    """An example that is split into rows, as a separator of sources does, is several of the layer."""
+    rows = (nn.Unflatten(1, (2, 3)), nn.Flatten(0, 1))
+    layers: dict[str, Any] = {
+        "maps": lambda: nn.Sequential(*rows, nn.ConvTranspose2d(3, 2, 3, 2, 1)),
+        "grouped": lambda: nn.Sequential(*rows, nn.ConvTranspose2d(3, 3, 2, groups=3)),
+        "lines": lambda: nn.Sequential(*rows, nn.Flatten(2), nn.ConvTranspose1d(3, 2, 4, 2)),
+    }
+    network, examples = made({}, (6, 5, 7), layers)
+    assert differing(network, examples) == {}
+
+
 def test_maps_are_normalised_in_either_layout() -> None:
     layers: dict[str, Any] = {
         "group": lambda: nn.Sequential(nn.Conv2d(6, 8, 3), nn.GroupNorm(4, 8)),
