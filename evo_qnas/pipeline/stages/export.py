@@ -120,6 +120,7 @@ class _Export:
             task=self.context.task,
             seed=seed_of("export", self.context.card.seed) % 2**31,
             latency=False,
+            facts=self.context.facts,
         )
 
 
