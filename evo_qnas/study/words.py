@@ -23,22 +23,21 @@ def _size(network: ValidatedNetwork, summary: RunSummary) -> str:
     """Bytes and milliseconds, and how much less that is than the teacher's in INT8."""
     int8 = summary.teacher_int8
     size, wait = f"{network.size_bytes:,} bytes", network.latency_ms
-    parts = [size if int8 is None else size + _less(network.size_bytes, int8.size_bytes)]
+    parts = [size if int8 is None else size + _less(network.size_bytes / int8.size_bytes)]
     if wait is not None:
         known = None if int8 is None else int8.latency_ms
-        parts.append(f"{wait:.3g} ms" + ("" if known is None else _less(wait, known)))
+        parts.append(f"{wait:.3g} ms" + ("" if known is None else _less(wait / known)))
     return ", ".join(parts)
 
 
-def _less(value: float, whole: float) -> str:
-    """The change from INT8 in percent.
+def _less(share: float) -> str:
+    """The change from INT8 in percent, of the share of it that is left.
 
     Example:
-        >>> _less(60, 100), _less(125, 100), _less(5, 5)
+        >>> _less(0.6), _less(1.25), _less(1.0)
         (' (40% less than INT8)', ' (25% more than INT8)', '')
     """
-    share = value / whole - 1.0
-    return "" if share == 0.0 else f" ({abs(share):.0%} {'less' if share < 0 else 'more'} than INT8)"
+    return "" if share == 1.0 else f" ({abs(share - 1.0):.0%} {'less' if share < 1.0 else 'more'} than INT8)"
 
 
 def _lead(metric: Metric, apart: Difference) -> str:
