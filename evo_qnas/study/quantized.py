@@ -14,7 +14,7 @@ from evo_qnas.data import Examples
 from evo_qnas.data.live import LiveExamples, Subset, examples_of
 from evo_qnas.data.nests import call, parts, rows
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export import export
+from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.export.checks import stored_bytes
 from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
@@ -22,6 +22,7 @@ from evo_qnas.networks.quantization.quantize import quantize as quantized
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.tasks.measured import MeasuredTask
+from evo_qnas.study.exported import ExportedFile, export_file
 from evo_qnas.study.inputs import reading_of
 from evo_qnas.study.making import agreement_task
 
@@ -58,14 +59,14 @@ class PostTrainingNetwork(nn.Module):
         """
         return self._task.metric(self._integers, self._data if data is None else _opened(data, self._data))
 
-    def export(self, path: str | Path, *, runtime: str | None = None) -> dict[str, Any]:
-        """Findings about the file that is written and checked, see `networks.export.export`.
+    def export(self, path: str | Path, *, runtime: str | None = None) -> ExportedFile:
+        """The file, after it was written and checked; printed, it says how to run it.
 
         Args:
             path: of the file; its ending names the runtime.
             runtime: name of the runtime, where the ending does not say it.
         """
-        return export(self.quantized, Path(path), runtime, images=self._data, task=self._task)
+        return export_file(self.quantized, path, runtime, images=self._data, task=self._task, facts=Facts())
 
     def _repr_html_(self) -> str:
         """The network in a line."""

@@ -259,7 +259,7 @@ class Study:
         """
         summary = self.summary
         chosen = best_of(summary.networks, summary.teacher_int8, limits, maximize=summary.metric.maximize)
-        return ChosenNetwork(context=self.context, entry=chosen)
+        return ChosenNetwork(context=self.context, entry=chosen, summary=summary)
 
     def network(self, identity: str) -> ChosenNetwork:
         """The validated network of this id.
@@ -267,10 +267,11 @@ class Study:
         Raises:
             CardError: there is none.
         """
-        known = {network.id: network for network in self.summary.networks}
+        summary = self.summary
+        known = {network.id: network for network in summary.networks}
         if identity not in known:
             raise CardError(f"there is no validated network {identity!r}; there are: {', '.join(known) or 'none'}")
-        return ChosenNetwork(context=self.context, entry=known[identity])
+        return ChosenNetwork(context=self.context, entry=known[identity], summary=summary)
 
     def report(self, path: str | Path) -> Path:
         """The path of a page about the run, in one file."""

@@ -21,7 +21,7 @@ def test_eight_bits_agree_and_few_bits_are_smaller(images: torch.Tensor, tmp_pat
     assert eight(images[:2]).shape == (2, 4)
     assert "bytes" in eight._repr_html_()
     pytest.importorskip("onnxruntime")
-    assert eight.export(tmp_path / "eight.onnx")["failures"] == []
+    assert eight.export(tmp_path / "eight.onnx").failures == ()
 
 
 def test_the_model_stays_as_it_is(images: torch.Tensor) -> None:
