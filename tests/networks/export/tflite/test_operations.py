@@ -81,6 +81,8 @@ REDUCTIONS: dict[str, Function] = {
     "einsum": lambda x: torch.einsum("bchw,bdhw->bcd", x, x),
 }
 # A layout operation gives the very codes of its input.
+# Positions, other ones for each row.
+PLACES = torch.randint(7, (1, 6, 7, 5), generator=torch.Generator().manual_seed(2))
 MOVES: dict[str, Function] = {
     "chunks": lambda x: x.chunk(2, 1)[1],
     "split": lambda x: x.split([1, 3, 2], 1)[2],
@@ -98,6 +100,8 @@ MOVES: dict[str, Function] = {
     "circular": lambda x: functional.pad(x, (1, 2, 2, 1), mode="circular"),
     "cut": lambda x: functional.pad(x, (-1, 2, 0, 1)),
     "chosen": lambda x: x[:, [0, 2, 5]],
+    "gathered": lambda x: x.gather(3, PLACES.expand(x.size(0), -1, -1, -1)),
+    "fewer": lambda x: x.permute(0, 2, 3, 1).gather(1, PLACES[:, :2, :3, :4].expand(x.size(0), -1, -1, -1)),
     "pairs": lambda x: x[:, torch.tensor([[0, 1], [2, 3]]), torch.tensor([1, 2])],
     "largest": lambda x: x.amax((2, 3)),
     "of_axis": lambda x: x.max(1)[0],
