@@ -1,7 +1,7 @@
 """Post-training quantization, without a search."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.export.checks import stored_bytes
 from evo_qnas.networks.integer.reference import InIntegers
+from evo_qnas.networks.quantization.policy import check_kept
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantize import quantize as quantized
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
@@ -80,6 +81,7 @@ def quantize(
     inputs: Callable[[Any], Any] | None = None,
     weight_bits: int = 8,
     activation_bits: int = 8,
+    keep_float: Sequence[str] = (),
     match: Any = "auto",
     calibration_examples: int = 256,
     scheme: str = DEFAULT_SCHEME,
@@ -92,6 +94,7 @@ def quantize(
         inputs: from a collated batch to what the model is called with; the first part of a batch where absent.
         weight_bits: of all layers, 2..8.
         activation_bits: of all activations, 2..8.
+        keep_float: names of submodules, with `*` for any text, that stay in floats.
         match: how outputs are compared, as in `Study`.
         calibration_examples: that ranges are fitted to.
         scheme: name of the quantization scheme.
@@ -105,7 +108,9 @@ def quantize(
     task = agreement_task(plain, examples, match=match)
     count = min(len(examples), calibration_examples)
     calibration = examples.take(torch.linspace(0, len(examples) - 1, count).round().long())[0]
-    policy = Policy(fixed=Bits(weight=weight_bits, activation=activation_bits), scheme=scheme)
+    check_kept(plain, [], keep_float)
+    bits = Bits(weight=weight_bits, activation=activation_bits, keep_float=tuple(keep_float))
+    policy = Policy(fixed=bits, scheme=scheme)
     network = quantized(plain, rows(calibration, slice(0, 2)), policy)
     with torch.no_grad():
         call(plain, rows(calibration, slice(0, 1)))

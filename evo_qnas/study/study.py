@@ -64,6 +64,7 @@ class Study:
         operators: Sequence[str | OperatorUse] = ("pruned", "identity"),
         weight_bits: Sequence[int] = (2, 4, 8),
         activation_bits: Sequence[int] = (8,),
+        keep_float: Sequence[str] = (),
         folder: str | Path,
         seed: int = 0,
         device: str = "auto",
@@ -100,6 +101,7 @@ class Study:
             operators: candidates, see `operator`.
             weight_bits: that a block may take.
             activation_bits: that a block may take.
+            keep_float: names of submodules outside the blocks, with `*` for any text, that stay in floats.
             folder: of the run.
             seed: of everything that is drawn.
             device: `auto`, `cpu` or `cuda`.
@@ -144,6 +146,7 @@ class Study:
             operators=operators,
             weight_bits=weight_bits,
             activation_bits=activation_bits,
+            keep_float=keep_float,
             seed=seed,
             sections=sections,
         )
