@@ -150,7 +150,7 @@ class KeptFiles(Reader):
 
     name = "kept-files"
     every = 0
-    _FILES = ("check.json", "seconds.json", "blocks/*/choices.json", "blocks/*/in_context.json", "*.json")
+    _FILES = ("check.json", "check.json", "seconds.json", "blocks/*/choices.json", "blocks/*/in_context.json", "*.json")
 
     def make_good(self, folder: Path) -> None:
         write_data(folder / "data")
@@ -177,8 +177,9 @@ class KeptFiles(Reader):
             path.write_text(f'{{"fingerprint": {json.dumps(kept)}, {text[1:]}', encoding="utf-8", errors="replace")
         else:
             path.write_bytes(damaged_json(content, rng))
-        for stamp in (case / "run").glob("tables*.json") if rng.random() < 0.6 else ():
-            stamp.unlink()
+        if rng.random() < 0.6:
+            # Scores are read again where the stamp of their tables is gone.
+            (case / "run" / "blocks" / "tables.json").unlink()
         return path.name
 
     def read(self, case: Path) -> None:
@@ -227,6 +228,9 @@ _ODD: list[Any] = [
     *(np.nan, np.inf, -np.inf, 1e308, -1e308, 2**64, 1j, b"a", object(), np.datetime64("2020"), np.array("a")),
     *(np.zeros((0, 4)), np.zeros((3, 0)), np.zeros(()), np.zeros((2, 2, 2)), np.ma.masked, [[1, 2], [3]]),
 ]
+
+
+_NUMBERS = [float(value) for value in _ODD if isinstance(value, int | float)]
 
 
 @final
@@ -300,7 +304,7 @@ class Preferences(OfProblem):
         elif how == 1:
             archive.front.choose(trade_offs=text)
         elif how == 2:
-            archive.front.choose({text: 1.0} if rng.random() < 0.2 else {"score": any_of(_ODD, rng)})
+            archive.front.choose({text: 1.0} if rng.random() < 0.2 else {"score": any_of(_NUMBERS, rng)})
         else:
             TableProblem(self.problem.tables, ["score", text] if rng.random() < 0.3 else ["score"], constraints=[text])
 

@@ -101,6 +101,7 @@ def test_preferences_that_cannot_be_read() -> None:
         (({"speed": 1.0}, ()), r"the reference point names 'speed'; there are: cost, gain"),
         (({}, ()), r"the reference point names nothing"),
         (({"cost": float("nan")}, ()), r"the reference point's cost must be a number, got nan"),
+        (({"cost": float("-inf")}, ()), r"the reference point's cost must be a number, got -inf"),
         ((None, "cost per speed <= 1"), r"there is no objective 'speed'"),
         ((None, "cost <= 1"), r"trade-off 'cost <= 1' cannot be read: write 'size_bytes per score <= 2000'"),
         ((None, "cost per gain >= 1"), r"cannot be read"),

@@ -107,6 +107,9 @@ def _check_names(content: Mapping[str, Any]) -> None:
     """
     for name in [*content["modules"], *content["floats"]]:
         _check_name(name, *name.split("."), start="_")
+    if any("__enum__" in (content[key] or "") for key in ("in_spec", "out_spec")):
+        # torch would import the module that is named there.
+        raise NetworkError("the bundle's graph nests values by the members of an Enum, which are not read")
     for name in content["arguments"] or []:
         _check_name(name, name)
     for entry in content["nodes"]:

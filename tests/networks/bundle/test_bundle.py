@@ -171,6 +171,7 @@ CODE = "x=open('ran', 'w')"
         (("arguments",), [CODE]),
         (("modules", CODE), None),
         (("floats", CODE), None),
+        (("in_spec",), '[1, {"type": null, "context": "{\\"__enum__\\": true}", "children_spec": []}]'),
     ],
 )
 def test_texts_of_a_graph_never_become_code(
@@ -186,6 +187,30 @@ def test_texts_of_a_graph_never_become_code(
         at = at[key]
     at[place[-1]] = text
     path.write_text(json.dumps(content))
-    with pytest.raises(NetworkError, match=r"the bundle's graph holds (.* where a name should be|a node of the kind)"):
+    with pytest.raises(
+        NetworkError, match=r"the bundle's graph (holds (.* where a name should be|a node of the kind)|nests)"
+    ):
         read_bundle(path.parent)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "match"),
+    [
+        (("classes",), None, r"classes must be a list of names"),
+        (("classes",), [1], r"classes must be a list of names"),
+        (("preprocessing",), [], r"preprocessing a table or null"),
+        (("modules", "layer_linear", "bits"), 2.5, r"holds 2\.5 bits: 2 to 8 are possible"),
+        (("modules", "layer_linear", "bits"), 9, r"holds 9 bits: 2 to 8 are possible"),
+    ],
+)
+def test_values_of_a_graph_are_checked(tmp_path: Path, place: tuple[str, ...], value: object, match: str) -> None:
+    path = written(quantized(nn.Sequential(nn.Linear(7, 9)), torch.randn(5, 7)), tmp_path) / "graph.json"
+    content = json.loads(path.read_text())
+    at = content
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(NetworkError, match=match):
+        read_bundle(tmp_path)
