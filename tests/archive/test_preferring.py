@@ -123,8 +123,8 @@ def test_the_command_line_prefers(archive: Archive) -> None:
     point = archive.front.objectives[3]
     lines = printed("--prefer", f"score={float(point[0])!r}", "--prefer", f"size_bytes={float(point[1])!r}")
     assert len(lines) == 2
-    assert lines[1].startswith(f"{archive.front.rows[3]},")
-    assert printed("--knee")[1].startswith(f"{archive.knee().rows[0]},")
+    assert lines[1].startswith(f"{archive.front.ids[3]},{archive.front.rows[3]},")
+    assert printed("--knee")[1].startswith(f"{archive.knee().ids[0]},")
     assert len(printed("--trade-off", "size_bytes per score <= 3000")) == 2
     assert Path(str(archive.path)).exists()
     with pytest.raises(ArchiveError, match=r"--prefer 'score' cannot be read"):

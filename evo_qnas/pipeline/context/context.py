@@ -111,7 +111,11 @@ class RunContext:
     def fixed_bits(self) -> Bits:
         """Bits of the fixed part."""
         quantization = self.card.quantization
-        return Bits(weight=quantization.fixed_weight_bits, activation=quantization.fixed_activation_bits)
+        return Bits(
+            weight=quantization.fixed_weight_bits,
+            activation=quantization.fixed_activation_bits,
+            keep_float=tuple(quantization.keep_float),
+        )
 
     @cached_property
     def splits(self) -> Splits:
