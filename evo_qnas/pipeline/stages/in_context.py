@@ -81,6 +81,10 @@ def add_in_context(context: RunContext, tables: Tables, *, jobs: int) -> Tables:
     return Tables.load(context.paths.tables)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
 @dataclass(frozen=True)
 class _InContext:
     """Scores all choices of one block inside the teacher; kept in `blocks/<block>/in_context.json`."""
@@ -88,9 +92,14 @@ class _InContext:
     context: RunContext
 
     def known(self, block: str) -> dict[str, Any] | None:
-        """The scores that are there."""
-        content = read_json(self.context.paths.in_context(block), self.context.fingerprints.in_context(block))
-        return None if content is None else {key: value for key, value in content.items() if key != "fingerprint"}
+        """The scores that are there; None where their file is damaged, too."""
+        content = read_json(self.context.paths.in_context(block), self.context.fingerprints.in_context(block)) or {}
+        try:
+            numbers = [*content["score"], content["seconds"]]
+            good = all(math.isfinite(number) for number in numbers) and all(map(_is_number, content["stderr"]))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+        return {key: value for key, value in content.items() if key != "fingerprint"} if good else None
 
     def __call__(self, block: str) -> dict[str, Any]:
         context, settings = self.context, self.context.card.in_context
