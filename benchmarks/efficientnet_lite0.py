@@ -53,15 +53,15 @@ names = ["_blocks.9", "_blocks.12", "_blocks.13"]
 
 [[operators]]
 card = "pruned"
-keep = [50]
+keep = [75]
 
 [quantization]
-weight_bits = [6, 8]
+weight_bits = [8]
 activation_bits = [8]
 calibration_images = {images}
 
 [distillation]
-steps = 12
+steps = 200
 batch_size = {batch}
 learning_rate = 1e-3
 
@@ -70,7 +70,7 @@ evaluations = 200
 population = 20
 
 [validation]
-size_shares = [0.9]
+size_shares = [0.95]
 least_picks = 1
 random_networks = 0
 
@@ -154,7 +154,7 @@ def from_card(console: Console, folder: Path, each: int) -> bool:
         console.print(line, highlight=False)
     smallest = min(networks, key=lambda row: row["size_bytes"])
     for suffix in ("onnx", "tflite"):
-        command = [*evo_qnas, "export", str(run), smallest["id"], "-o", str(folder / f"narrower.{suffix}")]
+        command = [*evo_qnas, "export", str(run), "--network", smallest["id"], "-o", str(folder / f"narrower.{suffix}")]
         if subprocess.run(command, check=False).returncode:
             return False
     whole = next(row for row in networks if row["id"] == "teacher_int8")

@@ -119,6 +119,7 @@ _MAPS = (
     _maps("PAN", "resnet18", 128),
     _maps("Linknet", "mobilenet_v2"),
 )
+_SMALL_TASNET = {"enc_num_feats": 128, "msk_num_feats": 32, "msk_num_hidden_feats": 64, "msk_num_layers": 4}
 _SOUNDS = (
     _sound("wav2letter", "torchaudio", "torchaudio.models.wav2letter:Wav2Letter", (1, 4000), num_classes=40),
     _sound(
@@ -142,7 +143,7 @@ _SOUNDS = (
         nb_layers=1,
     ),
     _sound("crepe_tiny", "torchcrepe", "torchcrepe.model:Crepe", (1024,), model="tiny"),
-    _sound("quartznet5x5", "pytorchcv", "pytorchcv.model_provider:get_model", (64, 96), name="quartznet5x5_en_ls"),
+    _sound("conv_tasnet", "torchaudio", "torchaudio.models:ConvTasNet", (1, 800), **_SMALL_TASNET),
     _sound("tcn", "pytorch_tcn", "pytorch_tcn:TCN", (16, 64), num_inputs=16, num_channels=[32, 32, 32]),
 )
 _DETECTORS = (_yolo("yolov8n"), _yolo("yolo11n"), _yolo("yolov5n"))

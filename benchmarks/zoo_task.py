@@ -9,18 +9,14 @@ from torch.nn import functional
 from evo_qnas.data import Images
 from evo_qnas.networks.tasks.base import Outcomes, Task, outcomes_of
 
-# Share of an output's range: two picks that lie nearer than this mean the same. Weights are random, so that classes tie
-# within a step or two of 8 bits, each of which is 0.4 % of the range.
-TIE = 0.02
-
 
 @final
 class Picks(Task):
     """The class with the largest output along `axis`, at every position; targets are the outputs of the float network.
 
     The metric is how near the picked class lies to the largest target, as a share of the targets' range there: 1 where
-    it is the same class. Two outputs agree where the class that the other picks lies within `TIE` of the own one.
-    Only what checks of exported files ask for is here.
+    it is the same class. Two outputs agree where they pick the same class. Only what checks of exported files ask for
+    is here.
     """
 
     name = "zoo"
@@ -33,8 +29,8 @@ class Picks(Task):
         self.axis = axis
 
     def agreement(self, outputs: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        """True where the pick of the other is as good as the own one."""
-        return self._nearness(other, outputs) >= 1.0 - TIE
+        """True where both pick the same class."""
+        return outputs.argmax(self.axis) == other.argmax(self.axis)
 
     def _nearness(self, picking: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """1 minus the distance of the picked class from the largest value, as a share of the range."""

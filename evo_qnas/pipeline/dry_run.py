@@ -47,17 +47,23 @@ def _made(context: RunContext) -> QuantizabilityReport:
     modules: dict[str, dict[str, nn.Module]] = {}
     left_out: list[LeftOut] = []
     broken: dict[str, list[LeftOut]] = {}
+    unfit: dict[str, list[LeftOut]] = {}
     offers = context.candidates.offers
     for shape in context.shapes:
         operators, own = offers.offered(shape.name), context.untrained.get_submodule(shape.name)
         found = misfits(operators, shape, block=own)
         for label, misfit in found.items():
-            if misfit is not None and misfit.broken:
-                broken.setdefault(label, []).append(LeftOut(block=shape.name, operator=label, reason=misfit.reason))
+            if misfit is not None:
+                kind = broken if misfit.broken else unfit
+                kind.setdefault(label, []).append(LeftOut(block=shape.name, operator=label, reason=misfit.reason))
         fitting = [operator for operator in operators if found[operator.label] is None]
         modules[shape.name] = _built(context, shape.name, fitting)
     for errors in broken.values():
         left_out += errors
+    # One that fits some block is left out of the others as a matter of course; one that fits none may be a mistake.
+    for label, reasons in unfit.items():
+        if not any(label in modules[name] for name in modules):
+            left_out += reasons
     quantization = context.card.quantization
     check_kept(context.untrained, [shape.name for shape in context.shapes], quantization.keep_float)
     latency = context.card.latency

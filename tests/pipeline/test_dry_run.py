@@ -130,6 +130,21 @@ def test_an_operator_that_fits_no_block_because_of_an_error_is_refused(tmp_path:
         try_card(context)
 
 
+def test_an_operator_that_fits_no_block_is_named(
+    tmp_path: Path, small: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run without it would look like one in which nothing was worth replacing."""
+    path = tmp_path / "choosy.py"
+    path.write_text("LABEL, DEFAULTS = 'choosy', {}\n\n\ndef build(shape):\n    return None\n")
+    operators = f'operators=[{{card="{path}"}},{{card="identity"}},{{card="depthwise_separable",kernel=[3],depth=[1]}}]'
+    context = check_card(context_of(tmp_path / "run", [*small, operators]), anew=False)
+    named = [record.message for record in caplog.records if "'choosy' is left out" in record.message]
+    assert len(named) == len(context.card.blocks.names) == 2
+    assert "its card says that it does not fit" in named[0]
+    # A block with a stride cannot become nothing, but the other one can: no warning.
+    assert not any("'identity'" in record.message for record in caplog.records)
+
+
 def test_what_was_found_depends_on_the_source_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_network.py").write_text("from torch import nn\n\n\nclass Net(nn.Linear):\n    pass\n")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -14,6 +14,8 @@ _EACH_VALUE = frozenset(
         *("elu", "mish", "softplus", "clamp", "clamp_min", "clone", "detach", "alias", "contiguous", "_to_copy"),
     }
 )
+# Operations on each channel alone that keep all of them.
+_EACH_CHANNEL = frozenset({"constant_pad_nd", "reflection_pad2d", "replication_pad2d"})
 _POOLS = frozenset({"mean", "adaptive_avg_pool2d", "_adaptive_avg_pool2d"})
 _JOINS = frozenset({"mul", "add"})
 # Side of the maps on which a block is followed whose input is not known: larger than the windows of common layers.
@@ -63,8 +65,8 @@ class Hidden:
 def hidden_channels(block: nn.Module, inputs: tuple[int, ...] | None = None) -> tuple[Hidden, ...]:
     """Every inverted residual of a block, in the order in which they run: 1 x 1, a filter per channel, 1 x 1.
 
-    Between them may stand BatchNorm, functions of each value, and a squeeze and excitation of 1 x 1 convolutions; what
-    else reads the channels keeps them.
+    Between them may stand BatchNorm, functions of each value, paddings of maps, and a squeeze and excitation of 1 x 1
+    convolutions; what else reads the channels keeps them.
 
     Args:
         block: stays as it is.
@@ -143,7 +145,8 @@ class _Group:
     def _follow(self, call: Call, value: Value, apart: bool) -> list[tuple[Value, bool]] | None:
         """Values with the same channels that an operation gives; None where the channels cannot be taken from it."""
         layer = call.module
-        if call.name in _EACH_VALUE and len(call.reads) == 1:
+        padded = call.name in _EACH_CHANNEL and call.shape[1] == call.shapes[0][1]
+        if padded or (call.name in _EACH_VALUE and len(call.reads) == 1):
             return [(call.gives, apart)]
         if call.name in _POOLS and len(call.shape) == 4:
             return [(call.gives, True)]

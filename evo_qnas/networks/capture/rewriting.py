@@ -36,7 +36,10 @@ def make_plain(graph: fx.GraphModule) -> None:
 
 
 def simplify(graph: fx.GraphModule) -> None:
-    """Removes what does nothing: casts to the same type, slices of everything; names BatchNorm by one operation."""
+    """Removes what does nothing: casts to the same type, slices of everything, sums with 0.
+
+    BatchNorm gets one name.
+    """
     for node in list(graph.graph.nodes):
         rule = _RULES.get(node.target) if node.op == "call_function" else None
         if rule is not None:
@@ -88,6 +91,24 @@ def _drop_slice(_graph: fx.GraphModule, node: fx.Node) -> None:
         node.replace_all_uses_with(source)
 
 
+def _drop_neutral(_graph: fx.GraphModule, node: fx.Node) -> None:
+    """Sums with the number 0, and products with the number 1, of a tensor that they leave as it is."""
+    source, number = node.args[:2]
+    if not isinstance(source, fx.Node) or isinstance(number, fx.Node):
+        return
+    before, after = source.meta["val"], node.meta["val"]
+    alike = str(before.shape) == str(after.shape) and before.dtype == after.dtype
+    if alike and number == _NEUTRAL[node.target] and "rounding_mode" not in node.kwargs:
+        node.replace_all_uses_with(source)
+
+
+# The number with which an operation changes nothing.
+_NEUTRAL: Mapping[Any, int] = {
+    **dict.fromkeys((ATEN.add.Tensor, ATEN.add.Scalar, ATEN.sub.Tensor, ATEN.sub.Scalar), 0),
+    **dict.fromkeys((ATEN.mul.Tensor, ATEN.mul.Scalar, ATEN.div.Tensor, ATEN.div.Scalar), 1),
+}
+
+
 def _drop_copy(graph: fx.GraphModule, node: fx.Node) -> None:
     """What is written over a tensor, in its place: spread to its size."""
     source = node.args[1]
@@ -97,6 +118,17 @@ def _drop_copy(graph: fx.GraphModule, node: fx.Node) -> None:
         node.replace_all_uses_with(source)
     elif all(isinstance(size, int) for size in node.meta["val"].shape):
         node.target, node.args, node.kwargs = ATEN.expand.default, (source, list(node.meta["val"].shape)), {}
+
+
+def _drop_scatter(_graph: fx.GraphModule, node: fx.Node) -> None:
+    """What is written over all places of a tensor, in its place."""
+    source, piece = node.args[:2]
+    if not isinstance(source, fx.Node) or not isinstance(piece, fx.Node):
+        return
+    first, step = node.args[3] if len(node.args) > 3 else None, node.args[5] if len(node.args) > 5 else 1
+    before, after = piece.meta["val"], node.meta["val"]
+    if first in {None, 0} and step == 1 and str(before.shape) == str(after.shape) and before.dtype == after.dtype:
+        node.replace_all_uses_with(piece)
 
 
 def _name_batch_norm(graph: fx.GraphModule, node: fx.Node) -> None:
@@ -146,7 +178,9 @@ _RULES: Mapping[Any, Callable[[fx.GraphModule, fx.Node], None]] = {
     ATEN._native_batch_norm_legit_no_training.default: _name_batch_norm,
     **dict.fromkeys((ATEN.to.dtype, ATEN._to_copy.default, ATEN.to.dtype_layout, ATEN.to.device), _drop_cast),
     ATEN.slice.Tensor: _drop_slice,
+    **dict.fromkeys(_NEUTRAL, _drop_neutral),
     ATEN.copy.default: _drop_copy,
+    ATEN.slice_scatter.default: _drop_scatter,
     **dict.fromkeys((ATEN.zeros.default, ATEN.ones.default, ATEN.full.default), _filled),
     **dict.fromkeys((ATEN.zeros_like.default, ATEN.ones_like.default, ATEN.full_like.default), _filled),
     **dict.fromkeys((ATEN.new_zeros.default, ATEN.new_ones.default, ATEN.new_full.default), _filled),

@@ -117,9 +117,10 @@ class Runtime(ABC):
     def codes(
         self, network: QuantizedNetwork, path: Path, inputs: Any
     ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
-        """The codes of a file by the names of the network's quantizers, as torch has them.
+        """The codes of a file by the names of the network's quantizers, as torch has them, and its outputs.
 
-        By them `walk` says where a file differs from the reference. None where this runtime cannot tell.
+        By them `walk` says where a file differs from the reference; the outputs of the same run stand under
+        `walk.output_key` of their names. None where this runtime cannot tell.
 
         Args:
             network: that the file holds.

@@ -146,11 +146,17 @@ def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
         return False
     # What a block gives has codes, wherever it leads.
     inside = not block or all(policy.block_of(reader) == block for reader in readers)
-    if not _is_float(node) or (inside and stays_in_floats(node)):
+    if not _is_float(node) or (inside and stays_in_floats(node) and not _ends_layer(graph, node)):
         return False
     if len(readers) == 1 and readers[0].op == "call_function" and readers[0].target in ACTIVATIONS:
         return policy.block_of(readers[0]) != block
     return True
+
+
+def _ends_layer(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """True for an activation that is the only reader of a layer, which has no quantizer of its own then."""
+    source = node.args[0] if node.args else None
+    return node.target in ACTIVATIONS and isinstance(source, fx.Node) and is_layer(graph, source)
 
 
 def _is_float(node: fx.Node) -> bool:

@@ -71,6 +71,22 @@ def test_channels_that_do_nothing_go_without_a_trace() -> None:
     assert torch.allclose(narrow(MAPS), block(MAPS), rtol=1e-4)
 
 
+def test_channels_go_through_paddings() -> None:
+    """Libraries that pad by a layer of its own, as TensorFlow's networks do, have inverted residuals too."""
+    pads = (nn.ZeroPad2d((1, 2, 1, 2)), nn.ReflectionPad2d(2), nn.ReplicationPad2d((2, 1, 2, 1)))
+    for pad in pads:
+        block = nn.Sequential(
+            nn.Conv2d(8, 32, 1), nn.ReLU6(), pad, nn.Conv2d(32, 32, 3, groups=32), nn.Conv2d(32, 8, 1)
+        )
+        assert [hidden.width for hidden in hidden_channels(block, (8, 6, 6))] == [32]
+        narrow = pruned(block, 50, inputs=(8, 6, 6))
+        assert narrow is not None
+        assert narrow(MAPS).shape == block(MAPS).shape
+    more = nn.ConstantPad3d((0, 0, 0, 0, 4, 4), 0.0)
+    wider = nn.Sequential(nn.Conv2d(8, 24, 1), more, nn.Conv2d(32, 32, 3, groups=32), nn.Conv2d(32, 8, 1))
+    assert hidden_channels(wider, (8, 6, 6)) == (), "channels of zeros are none of the block's own"
+
+
 def test_channels_that_are_seen_elsewhere_stay() -> None:
     assert hidden_channels(Gated(shared=True), (8, 6, 6)) == ()
     assert pruned(Gated(shared=True), 50, inputs=(8, 6, 6)) is None

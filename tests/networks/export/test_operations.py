@@ -231,6 +231,17 @@ def test_means_of_a_ceil_mode_are_torchs(tmp_path: Path) -> None:
     assert torch.allclose(given, torch.tensor([6.0, 7.5, 12.0, 13.5]), atol=0.04)
 
 
+def test_interpolation_brings_no_table_of_floats(tmp_path: Path) -> None:
+    """A bicubic resize is one operation, not a matrix of weights for each axis."""
+    import onnx
+
+    sample = torch.randn(4, 2, 24, 24, generator=torch.Generator().manual_seed(0))
+    network = quantized(nn.Sequential(nn.Upsample(size=(20, 31), mode="bicubic"), nn.Conv2d(2, 3, 1)), sample)
+    assert walked(network, tmp_path, sample).differing == {}
+    model = onnx.load(tmp_path / "model.onnx")
+    assert max(onnx.numpy_helper.to_array(tensor).size for tensor in model.graph.initializer) < 20
+
+
 def test_a_walk_names_what_differs(tmp_path: Path) -> None:
     """A weight that the file does not have shows at its layer, and nowhere behind it."""
     sample = torch.randn(8, 2, 8, 8, generator=torch.Generator().manual_seed(0))

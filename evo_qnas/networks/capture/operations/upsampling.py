@@ -12,12 +12,16 @@ _F = np.float32
 def resize_scale(size: int, target: int) -> np.float32:
     """The scale from which a runtime gets `target` of `size`: it takes their product and drops the fraction.
 
+    Kernels round the product to float32, the inference of shapes does not.
+
     Example:
         >>> int(np.float32(7) * np.float32(31 / 7)), int(np.float32(7) * resize_scale(7, 31))
         (30, 31)
+        >>> int(3 * float(np.float32(5 / 3))), int(3 * float(resize_scale(3, 5)))
+        (4, 5)
     """
     scale = _F(target / size)
-    return scale if int(_F(size) * scale) == target else np.nextafter(scale, _F(np.inf))
+    return scale if int(size * float(scale)) == target else np.nextafter(scale, _F(np.inf))
 
 
 def scales_of(node: fx.Node) -> tuple[np.float32, ...]:

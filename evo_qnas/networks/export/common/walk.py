@@ -1,4 +1,4 @@
-"""A file's codes beside the integer reference, quantizer by quantizer."""
+"""A file's codes beside the integer reference, quantizer by quantizer, and its outputs behind them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,13 +15,21 @@ from evo_qnas.networks.capture.graph import last_upsampling, static_batch
 from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals, pending
 from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.capture.operations.registry import operation_of
-from evo_qnas.networks.capture.signature import input_leaves
+from evo_qnas.networks.capture.signature import input_leaves, output_names, results_of
+from evo_qnas.networks.integer.reference import upsampled
 from evo_qnas.networks.integer.steps import compute, is_island
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
 # Names of quantizers that differ, in a sentence.
 _NAMED = 5
+# Outputs stand among codes under their names behind this; no quantizer's name has a space.
+_OUTPUT = "output "
+
+
+def output_key(name: str) -> str:
+    """The key of an output among the codes of a file."""
+    return f"{_OUTPUT}{name}"
 
 
 @final
@@ -34,7 +42,7 @@ class Walk:
         one_off: share of the codes behind operations in floats that are one step off.
         float_operations: share of the operations that are computed in floats.
         float_macs: their share of the multiplications.
-        differing: quantizers whose codes differ by more than is allowed, and by how many steps at most.
+        differing: quantizers and outputs that differ by more than is allowed, and by how many steps at most.
     """
 
     compared: int
@@ -73,8 +81,8 @@ def walk(
 
     Args:
         network: that the file holds.
-        codes: of the file by the names of quantizers, or of the nodes that call them where several do; what is not
-            there is not compared.
+        codes: of the file by the names of quantizers, or of the nodes that call them where several do, and its outputs
+            by `output_key`; what is not there is not compared.
         inputs: as the network takes them, or a list with one for each placeholder.
         steps: largest allowed difference where no operation in floats comes before; behind one it is a step more.
     """
@@ -100,6 +108,11 @@ def walk(
         if given is not None:
             allowed = steps if (exact := pending(values[node.args[0]]).exact) else steps + 1
             values[node] = counts.compare(module.name, values[node], given, allowed=allowed, exact=exact)
+    results = [last.args[0]] if last is not None else results_of(graph)
+    for result, name in zip(results, output_names(graph), strict=True):
+        own, given = values.get(result), codes.get(output_key(name))
+        if isinstance(own, Centred) and given is not None:
+            counts.compare_output(name, own, given, last=last, steps=steps)
     return counts.walk()
 
 
@@ -135,6 +148,18 @@ class _Counts:
         if most > allowed:
             self.differing[name] = most
         return replace(own, integers=file)
+
+    def compare_output(
+        self, name: str, own: Centred, given: Shaped[np.ndarray, "..."], *, last: fx.Node | None, steps: int
+    ) -> None:
+        """An output beside the floats of the codes behind it; up-sampled ones may be a step further."""
+        floats, allowed = own.floats, 0
+        if floats.shape != given.shape and last is not None:
+            floats, allowed = upsampled(last, torch.from_numpy(floats)).numpy(), steps + 1
+        apart = np.abs(np.asarray(given, np.float64) - floats) / float(own.scale)
+        most = int(np.rint(np.nan_to_num(apart, nan=255.0, posinf=255.0).max())) if apart.size else 0
+        if most > allowed:
+            self.differing[output_key(name)] = most
 
     def walk(self) -> Walk:
         """The findings."""

@@ -8,6 +8,7 @@ import torch
 from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.capture.exporting import without_warnings
 from evo_qnas.networks.export.onnx.builder import OPSET, GraphBuilder
 from evo_qnas.networks.export.onnx.values import Floats
 
@@ -81,9 +82,10 @@ def _exported(node: fx.Node, sources: list[fx.Node]) -> Any:
     shapes = tuple(
         {axis: free for axis, size in enumerate(value.shape) if not isinstance(size, int)} for value in values
     )
-    program = torch.onnx.export(
-        _One(), examples, dynamo=True, opset_version=OPSET, dynamic_shapes=(shapes,), verbose=False, optimize=True
-    )
+    with without_warnings():
+        program = torch.onnx.export(
+            _One().eval(), examples, dynamo=True, opset_version=OPSET, dynamic_shapes=(shapes,), verbose=False
+        )
     assert program is not None
     model = program.model_proto
     onnx.checker.check_model(model)

@@ -85,22 +85,26 @@ def _extreme(operation: str, position: str = "") -> LayoutOperation:
     return translate
 
 
-def _nearest(builder: GraphBuilder, source: str, node: fx.Node, _arguments: Sequence[Any]) -> str:
-    return resize(builder, source, node, mode="nearest", coordinates="asymmetric", nearest_mode="floor")
+# Nearest values along one axis, by whether centres of positions count.
+_LINES = {False: ATEN.upsample_nearest1d.vec, True: ATEN._upsample_nearest_exact1d.vec}
 
 
-def _nearest_exact(builder: GraphBuilder, source: str, node: fx.Node, _arguments: Sequence[Any]) -> str:
-    """The nearest value of each position, which torch itself tells."""
-    sizes = zip(static_shape(source_of(node))[2:], static_shape(node)[2:], strict=True)
-    for axis, (size, target) in enumerate(sizes, start=2):
+def _nearest(builder: GraphBuilder, source: str, node: fx.Node, arguments: Sequence[Any]) -> str:
+    """Each value several times where sizes are multiples; else the values at positions that torch itself tells."""
+    sizes = list(zip(static_shape(source_of(node))[2:], static_shape(node)[2:], strict=True))
+    exact = "exact" in str(node.target)
+    if not exact and not any(target % size for size, target in sizes):
+        return resize(builder, source, node, mode="nearest", coordinates="asymmetric", nearest_mode="floor")
+    factors = arguments[-1] or [None] * len(sizes)
+    for axis, ((size, target), factor) in enumerate(zip(sizes, factors, strict=True), start=2):
         if size != target:
-            line = torch.arange(size, dtype=torch.float32)[None, None]
-            nearest = torch.nn.functional.interpolate(line, size=target, mode="nearest-exact")[0, 0].long()
-            source = builder.node("Gather", source, integers(builder, nearest.numpy()), axis=axis)
+            line, upsample = torch.arange(size, dtype=torch.float32)[None, None], _LINES[exact]
+            nearest = upsample(line, [target] if factor is None else None, None if factor is None else [factor])
+            source = builder.node("Gather", source, integers(builder, nearest[0, 0].long().numpy()), axis=axis)
     return source
 
 
-def resize(builder: GraphBuilder, name: str, node: fx.Node, *, mode: str, coordinates: str, **attributes: str) -> str:
+def resize(builder: GraphBuilder, name: str, node: fx.Node, *, mode: str, coordinates: str, **attributes: Any) -> str:
     """A `Resize` of the axes of maps to the size of the node's output."""
     factors = builder.constant([1.0, 1.0, *scales_of(node)], "float32")
     return builder.node(
@@ -202,6 +206,6 @@ LAYOUT_TABLE: Mapping[Any, LayoutOperation] = {
     ATEN.upsample_nearest2d.vec: _nearest,
     ATEN.upsample_nearest1d.vec: _nearest,
     ATEN.upsample_nearest3d.vec: _nearest,
-    ATEN._upsample_nearest_exact2d.vec: _nearest_exact,
-    ATEN._upsample_nearest_exact1d.vec: _nearest_exact,
+    ATEN._upsample_nearest_exact2d.vec: _nearest,
+    ATEN._upsample_nearest_exact1d.vec: _nearest,
 }

@@ -95,21 +95,19 @@ def _with_zeros(builder: GraphBuilder, source: str, padding: Sequence[int]) -> s
     return builder.node("Pad", source, integers(builder, widths), builder.constant(0.0, "float32"), mode="constant")
 
 
+# The coefficient with which torch interpolates.
+_CUBIC = -0.75
+
+
 def _linear(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
     coordinates = "align_corners" if arguments[2] else "half_pixel"
     return Floats(name=resize(builder, arguments[0], node, mode="linear", coordinates=coordinates))
 
 
-def _cubic(builder: GraphBuilder, node: fx.Node, *arguments: Any) -> str:
-    corners = bool(arguments[2])
-
-    def interpolated(values: torch.Tensor, target: int) -> torch.Tensor:
-        maps = values[:, :, None].expand(-1, -1, 2, -1)
-        size = (2, target)
-        made = torch.nn.functional.interpolate(maps, size=size, mode="bicubic", align_corners=corners)
-        return made[:, :, 0]
-
-    return separable(builder, node, arguments[0], interpolated)
+def _cubic(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
+    coordinates = "align_corners" if arguments[2] else "half_pixel"
+    made = resize(builder, arguments[0], node, mode="cubic", coordinates=coordinates, cubic_coeff_a=_CUBIC)
+    return Floats(name=made)
 
 
 def _antialiased(builder: GraphBuilder, node: fx.Node, *arguments: Any) -> str:
@@ -136,7 +134,7 @@ POOLING: Mapping[Any, Operation] = {
     ATEN.upsample_bilinear2d.vec: _linear,
     ATEN.upsample_trilinear3d.vec: _linear,
     ATEN.upsample_linear1d.vec: _linear,
-    ATEN.upsample_bicubic2d.vec: formula(_cubic),
+    ATEN.upsample_bicubic2d.vec: _cubic,
     ATEN._upsample_bilinear2d_aa.vec: formula(_antialiased),
     ATEN._upsample_bicubic2d_aa.vec: formula(_antialiased),
 }

@@ -17,6 +17,7 @@ from evo_qnas.networks.export.checks import check_file, failures, stored_bytes
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import equals_reference, float_agreement, other_session, same_logits
 from evo_qnas.networks.export.common.parts import Part
+from evo_qnas.networks.export.common.walk import output_key
 from evo_qnas.networks.export.findings import CheckSettings, Kernels, Tolerance
 from evo_qnas.networks.export.onnx.compose import compose
 from evo_qnas.networks.export.onnx.facts import note, take_raw, usage
@@ -109,7 +110,10 @@ class OnnxRuntime(BlockRuntime):
         feed = dict(inputs) if isinstance(inputs, Mapping) else {session.get_inputs()[0].name: inputs}
         codes, outputs = run_exposed(path, names_of_codes(network), feed)
         plain = session.run(None, feed)
-        return codes if all(map(np.array_equal, plain, outputs)) else None
+        if not all(map(np.array_equal, plain, outputs)):
+            return None
+        names = [output_key(output.name) for output in session.get_outputs()]
+        return codes | dict(zip(names, outputs, strict=True))
 
     def translates(self, operation: Operation) -> bool:
         """True for layers, and where a table or the operation itself has a translation."""

@@ -11,7 +11,9 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import source_of
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.moves import (
+    emit,
     gathered,
+    in_order,
     is_in_sequence,
     permuted,
     placed,
@@ -93,6 +95,29 @@ def index_by(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: S
         positions = _following(builder, positions, size, chosen[axis])
     flat = reshaped(builder, placed(builder, positions), (prod(positions.shape),))
     return reshaped(builder, gathered(builder, merged, axes[0], flat), shape_of(node))
+
+
+def gather(builder: TfliteBuilder, source: Tensor, node: fx.Node, arguments: Sequence[Any]) -> Tensor:
+    """Values along an axis, at positions of its own for each place of the other axes."""
+    positions, rank = placed(builder, arguments[2]), len(source.shape)
+    axis = int(arguments[1]) % rank
+    rest = [other for other in range(rank) if other != axis]
+    if _whole_axis(node, axis) or any(
+        _whole_axis(node, other) and source.shape[other] != positions.shape[other] for other in rest
+    ):
+        raise NetworkError(f"{node.name} takes a part of the images: only parts of one image can be exported")
+    for other in rest:
+        source = sliced(builder, source, other, 0, positions.shape[other])
+    count = prod(positions.shape[other] for other in rest)
+    lines = [
+        reshaped(builder, permuted(part, [*rest, axis]), (count, part.shape[axis])) for part in (source, positions)
+    ]
+    values, places = (in_order(builder, part, (0, 1)) for part in lines)
+    options = builder.schema.GatherOptionsT(axis=1, batchDims=1)
+    inputs = (values.tensor, places.tensor)
+    made = emit(builder, "GATHER", values, inputs, shape=places.shape, order=(0, 1), options=options)
+    whole = reshaped(builder, made, (*(positions.shape[other] for other in rest), positions.shape[axis]))
+    return permuted(whole, [[*rest, axis].index(other) for other in range(rank)])
 
 
 def _following(builder: TfliteBuilder, first: Any, size: int, second: Any) -> Any:

@@ -67,7 +67,7 @@ def run(interpreter: Any, inputs: Array | Sequence[Array] | Mapping[str, Array])
         interpreter.invoke()
         for part, result in zip(parts, results, strict=True):
             part.append(interpreter.get_tensor(result["index"]))
-    joined = [_as_torch(np.concatenate(part) if part[0].ndim else part[0]) for part in parts]
+    joined = [in_torch_order(part) for part in parts]
     if len(joined) == 1:
         return joined[0]
     return {result["name"]: array for result, array in zip(results, joined, strict=True)}
@@ -80,7 +80,9 @@ def arrays_of(interpreter: Any, inputs: Array | Sequence[Array] | Mapping[str, A
     return list(inputs) if isinstance(inputs, (tuple, list)) else [np.asarray(inputs)]
 
 
-def _as_torch(array: Array) -> Array:
+def in_torch_order(parts: Sequence[Array]) -> Array:
+    """Outputs of examples, one after the other, channels first as torch has maps."""
+    array = np.concatenate(parts) if parts[0].ndim else parts[0]
     return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
 
 

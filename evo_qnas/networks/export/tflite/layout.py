@@ -8,7 +8,15 @@ from torch import fx
 from evo_qnas.networks.capture.graph import ATEN
 from evo_qnas.networks.export.common.layout import IDENTITIES, PADS, RESHAPES
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
-from evo_qnas.networks.export.tflite.choosing import extreme, index_by, index_select, narrow, select_along, slice_along
+from evo_qnas.networks.export.tflite.choosing import (
+    extreme,
+    gather,
+    index_by,
+    index_select,
+    narrow,
+    select_along,
+    slice_along,
+)
 from evo_qnas.networks.export.tflite.copies import (
     channel_shuffle,
     expand,
@@ -177,6 +185,7 @@ MOVE_TABLE: Mapping[Any, Layout] = {
     **dict.fromkeys((ATEN.to.dtype, ATEN.to.dtype_layout, ATEN.to.device, ATEN.to.other, ATEN._to_copy.default), _to),
     ATEN.type_as.default: _to,
     ATEN.index.Tensor: index_by,
+    ATEN.gather.default: gather,
     ATEN.max_pool1d.default: max_pool,
     ATEN.max_pool2d_with_indices.default: max_pool_alone,
     ATEN.adaptive_max_pool2d.default: adaptive_max,

@@ -68,7 +68,7 @@ class TfliteRuntime(Runtime):
     ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
         """The codes of a file, from a copy of it that has them as outputs.
 
-        None where the file is not what `write` gives of the network.
+        None where the file is not what `write` gives of the network, or the copy gives other outputs than the file.
         """
         content = path.read_bytes()
         each = list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
@@ -76,7 +76,9 @@ class TfliteRuntime(Runtime):
             translation = Translation(network, upsample)
             if translation.content() == content:
                 tensors = arranged(network.graph, translation.codes, each)
-                return codes_of(content, tensors, each)
+                codes = codes_of(content, tensors, each)
+                plain = codes_of(content, {}, each)
+                return codes if all(np.array_equal(codes[key], array) for key, array in plain.items()) else None
         return None
 
     def translates(self, operation: Operation) -> bool:

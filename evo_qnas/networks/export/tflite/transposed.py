@@ -54,7 +54,7 @@ def transposed_convolution(
         own = codes[group * outputs : (group + 1) * outputs].transpose(0, 2, 3, 1)
         part = slice(group * outputs, (group + 1) * outputs) if groups > 1 else None
         read = stored_weights(builder, layer, taken, own, axis=0, part=part)
-        size = (1, outputs, *wide)
+        size = (source.shape[0], outputs, *wide)
         target = builder.numbers([size[axis] for axis in _MAPS])
         tensors = (target, read[1], read[0], read[2])
         parts.append(Pending(code="TRANSPOSE_CONV", inputs=tensors, shape=size, order=_MAPS, options=options))

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Shaped
 from torch import fx
 
-from evo_qnas.networks.export.tflite.interpreters import feed, interpreter_of
+from evo_qnas.networks.export.common.walk import output_key
+from evo_qnas.networks.export.tflite.interpreters import feed, in_torch_order, interpreter_of
 from evo_qnas.networks.export.tflite.values import Tensor
 
 Array = Shaped[np.ndarray, "..."]
@@ -44,7 +45,7 @@ class Watched:
 def codes_of(
     content: bytes, tensors: Mapping[str, Watched], inputs: Sequence[Array], *, delegate: bool = True
 ) -> dict[str, Array]:
-    """Codes of nodes, as torch counts their axes, of any number of images.
+    """Codes of nodes, as torch counts their axes, of any number of images, and the outputs behind them.
 
     Args:
         content: of the file.
@@ -54,17 +55,23 @@ def codes_of(
     """
     order = list(dict.fromkeys(watched.tensor.tensor for watched in tensors.values()))
     interpreter = interpreter_of(with_outputs(content, order), delegate=delegate)
-    places = dict(zip(order, interpreter.get_output_details()[-len(order) :], strict=True))
+    details = interpreter.get_output_details()
+    own = len(details) - len(order)
+    places = dict(zip(order, details[own:], strict=True))
     found: dict[str, list[Array]] = {name: [] for name in tensors}
+    outputs: dict[str, list[Array]] = {detail["name"]: [] for detail in details[:own]}
     for index in range(len(inputs[0])):
         feed(interpreter, [part[index : index + 1] for part in inputs])
         interpreter.invoke()
+        for detail in details[:own]:
+            outputs[detail["name"]].append(interpreter.get_tensor(detail["index"]))
         for name, watched in tensors.items():
             tensor = watched.tensor
             stored = interpreter.get_tensor(places[tensor.tensor]["index"]).reshape(tensor.stored)
             axes = [tensor.order.index(axis) for axis in range(len(tensor.order))]
             found[name].append(stored.transpose(axes).astype(np.int16) - np.int16(tensor.offset))
-    return {name: tensors[name].joined(parts) for name, parts in found.items()}
+    codes = {name: tensors[name].joined(parts) for name, parts in found.items()}
+    return codes | {output_key(name): in_torch_order(parts) for name, parts in outputs.items()}
 
 
 @torch.no_grad()

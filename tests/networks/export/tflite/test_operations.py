@@ -81,6 +81,8 @@ REDUCTIONS: dict[str, Function] = {
     "einsum": lambda x: torch.einsum("bchw,bdhw->bcd", x, x),
 }
 # A layout operation gives the very codes of its input.
+# Positions, other ones for each row.
+PLACES = torch.randint(7, (1, 6, 7, 5), generator=torch.Generator().manual_seed(2))
 MOVES: dict[str, Function] = {
     "chunks": lambda x: x.chunk(2, 1)[1],
     "split": lambda x: x.split([1, 3, 2], 1)[2],
@@ -98,6 +100,8 @@ MOVES: dict[str, Function] = {
     "circular": lambda x: functional.pad(x, (1, 2, 2, 1), mode="circular"),
     "cut": lambda x: functional.pad(x, (-1, 2, 0, 1)),
     "chosen": lambda x: x[:, [0, 2, 5]],
+    "gathered": lambda x: x.gather(3, PLACES.expand(x.size(0), -1, -1, -1)),
+    "fewer": lambda x: x.permute(0, 2, 3, 1).gather(1, PLACES[:, :2, :3, :4].expand(x.size(0), -1, -1, -1)),
     "pairs": lambda x: x[:, torch.tensor([[0, 1], [2, 3]]), torch.tensor([1, 2])],
     "largest": lambda x: x.amax((2, 3)),
     "of_axis": lambda x: x.max(1)[0],
@@ -185,6 +189,18 @@ def test_transposed_convolutions_of_every_kind() -> None:
     network, examples = made({}, (6, 5, 7), layers)
     for delegate in (True, False):
         assert differing(network, examples, delegate=delegate) == {}
+
+
+def test_transposed_convolutions_of_parts_of_each_example() -> None:
+    """An example that is split into rows, as a separator of sources does, is several of the layer."""
+    rows = (nn.Unflatten(1, (2, 3)), nn.Flatten(0, 1))
+    layers: dict[str, Any] = {
+        "maps": lambda: nn.Sequential(*rows, nn.ConvTranspose2d(3, 2, 3, 2, 1)),
+        "grouped": lambda: nn.Sequential(*rows, nn.ConvTranspose2d(3, 3, 2, groups=3)),
+        "lines": lambda: nn.Sequential(*rows, nn.Flatten(2), nn.ConvTranspose1d(3, 2, 4, 2)),
+    }
+    network, examples = made({}, (6, 5, 7), layers)
+    assert differing(network, examples) == {}
 
 
 def test_maps_are_normalised_in_either_layout() -> None:
