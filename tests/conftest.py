@@ -14,7 +14,7 @@ from typing import Any
 
 import jaxtyping
 import pytest
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 
 # Before torch is imported: tests that run beside each other take a core each, as do the processes that they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,10 +35,12 @@ def _checked(target: Any = None, *, typechecker: Callable[..., Any]) -> Any:
         return target
     function = target.fget if isinstance(target, property) else getattr(target, "__func__", target)
     shapes = any("jaxtyping." in repr(annotation) for annotation in inspect.get_annotations(function).values())
-    return _jaxtyped(target, typechecker=typechecker) if shapes else beartype(target)
+    return _jaxtyped(target, typechecker=typechecker) if shapes else _PLAIN(target)
 
 
 setattr(jaxtyping, "jaxtyped", _checked)  # noqa: B010  # a plain assignment has other types for mypy
+# A wrong type is a TypeError, as it is where nothing checks, and as jaxtyping has it: readers turn it into a sentence.
+_PLAIN = beartype(conf=BeartypeConf(violation_type=jaxtyping.TypeCheckError))
 _HOOK = jaxtyping.install_import_hook("evo_qnas", "beartype.beartype")
 
 _BESIDE = Path(__file__).resolve().parent.parent.parent / "shared" / "data"

@@ -18,4 +18,4 @@ def test_a_reference_is_read_and_written_as_it_is(path: Path) -> None:
 
 
 def test_there_are_references() -> None:
-    assert {path.parent.name for path in FILES} == {"camvid", "digits", "streets"}
+    assert {path.parent.name for path in FILES} == {"camvid", "detection", "digits", "speech", "streets"}
