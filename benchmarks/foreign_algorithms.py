@@ -1,6 +1,6 @@
 """Algorithms of other libraries (`examples/`) beside ours on the problems of the suite, without seeds for all.
 
-    python -m benchmarks.foreign_algorithms --seeds 3 --evaluations 200 -o results/reference/foreign
+    python -m benchmarks.foreign_algorithms --seeds 3 --evaluations 100 -o results/reference/foreign
 
 Libraries that are not installed are left out, and the summary says so. Keeps tables and summary, no archives.
 """
@@ -33,7 +33,7 @@ def foreign() -> tuple[dict[str, Any], dict[str, str]]:
         if importlib.util.find_spec(library) is None:
             missing[name] = f"{library} is not installed"
             continue
-        found[name] = {"algorithm": getattr(importlib.import_module(module), kind), "population": 10}
+        found[name] = {"algorithm": getattr(importlib.import_module(module), kind), "population": 20}
     return found, missing
 
 

@@ -3,8 +3,8 @@
     python -m benchmarks.fuzz_inputs --cases 10000
     python -m benchmarks.fuzz_inputs --cases 200 --reader csv --seed 3
 
-A server for each reader imports everything once and makes good files. For a few cases at a time it forks a process
-under limits (5 s of the processor and 60 s of the clock for a case, 1 GB of memory beyond what the imports take), in
+This process imports everything once. A fork of it for each reader makes good files, and forks for a few cases at a time
+a process under limits (5 s of the processor and 60 s of waiting for a case, 1 GB of memory beyond the imports), in
 which a file is damaged by the seed, the reader and the number of the case, and then read: by the library, every fourth
 case by the command line. Endings are lines of a log, and the same command goes on where it was stopped.
 """
@@ -16,7 +16,6 @@ import resource
 import select
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,8 +32,23 @@ BATCH = 8
 _SPARE_MEGABYTES = 500
 
 
-def serve(name: str, seed: int, numbers: list[int], folder: Path, log: Path) -> None:
-    """Tries cases of one reader, each in a process of its own."""
+def serve(name: str, seed: int, numbers: list[int], log: Path) -> int:
+    """Tries cases of one reader in a fork of this process; its exit code."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _serve(name, seed, numbers, Path(folder), log)
+        code = 0
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _serve(name: str, seed: int, numbers: list[int], folder: Path, log: Path) -> None:
+    """Tries cases of one reader, a few in a process of their own."""
     from benchmarks.fuzzing import READERS
     from benchmarks.fuzzing.reader import Verdict
 
@@ -76,9 +90,11 @@ def forked(reader: Any, good: Path, cases: Path, seed: int, numbers: list[int]) 
     text, hung = b"", False
     while not hung:
         ready, _, _ = select.select([receive], [], [], HANG_SECONDS)
-        piece = os.read(receive, 65536) if ready else b""
+        if not ready:
+            hung = _hangs(child)
+            continue
+        piece = os.read(receive, 65536)
         if not piece:
-            hung = not ready
             break
         text += piece
     if hung:
@@ -92,6 +108,13 @@ def forked(reader: Any, good: Path, cases: Path, seed: int, numbers: list[int]) 
         entries.append({"case": number, "what": "?", "ending": f"BAD {why}", "seconds": 0.0, "megabytes": 0.0})
         shutil.rmtree(cases / f"case-{number}", ignore_errors=True)
     return entries
+
+
+def _hangs(child: int) -> bool:
+    """True where a child waits for something, or has computed for too long; not where others have the processor."""
+    fields = Path(f"/proc/{child}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return fields[0] not in {"R", "D"} or seconds > HANG_SECONDS
 
 
 def _in_child(reader: Any, good: Path, cases: Path, chosen: tuple[int, list[int]], send: int) -> None:
@@ -138,13 +161,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path, default=Path("results/fuzz_inputs.jsonl"))
     parser.add_argument("--only", type=int, action="append", help="number of a case to try alone, with its text")
-    parser.add_argument("--serve", nargs=2, metavar=("FOLDER", "NUMBERS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if options.serve:
-        folder, numbers = options.serve
-        serve(options.reader[0], options.seed, json.loads(Path(numbers).read_text()), Path(folder), options.log)
-        return 0
     from benchmarks.fuzzing import READERS
 
     names = options.reader or list(READERS)
@@ -155,13 +173,9 @@ def main() -> int:
         share = options.cases // len(names) + (place < options.cases % len(names))
         done = {entry["case"] for entry in known(log, options.seed) if entry["reader"] == name}
         numbers = options.only or [number for number in range(share) if number not in done]
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "numbers.json").write_text(json.dumps(numbers))
-            command = [sys.executable, "-m", "benchmarks.fuzz_inputs", "--reader", name, "--seed", str(options.seed)]
-            command += ["--log", str(log), "--serve", folder, str(Path(folder) / "numbers.json")]
-            if numbers and subprocess.run(command, check=False).returncode:
-                print(f"{name}: the server itself failed", flush=True)
-                return 2
+        if numbers and serve(name, options.seed, numbers, log):
+            print(f"{name}: the server itself failed", flush=True)
+            return 2
     return summarize([entry for entry in known(log, options.seed) if entry["reader"] in names], start)
 
 

@@ -1,19 +1,22 @@
 """Kills runs, comparisons and searches at random moments; each must end as the unbroken one, and leave no process.
 
-    python -m benchmarks.kill_run --runs 100 --compares 40 --searches 60
+    python -m benchmarks.kill_run --runs 40 --studies 60 --compares 40 --searches 60
 
-Commands of `evo-qnas` start as forks of a server that has imported everything, so that most kills meet their work.
-A case sends SIGKILL, SIGTERM, SIGINT or SIGHUP to the command, SIGKILL to one of its workers, or fills the disk it
-writes to and frees it again, one to three times; then the command runs to its end, and all files but measured times
-are held against those of an unbroken one. After every kill no process may be left after five seconds. Endings are
-lines of a log, and the same command goes on where it was stopped. A full disk needs a small file system, which only
-root can mount; without it those cases are left out.
+Commands of `evo-qnas`, and a script with a `Study`, start as forks of a server that has imported everything, so that
+most kills meet their work. A case sends SIGKILL, SIGTERM, SIGINT or SIGHUP to the command, SIGKILL to one of its
+workers, or fills the disk it writes to and frees it again, one to three times; then the command runs to its end, and
+all files but measured times are held against those of an unbroken one. After every kill no process may be left after
+five seconds. Endings are lines of a log, and the same command goes on where it was stopped. A full disk needs a small
+file system, which only root can mount; without it those cases are left out.
 """
 
 import argparse
+import contextlib
 import hashlib
+import io
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -95,27 +98,52 @@ def slow_score(networks: Networks) -> float:
     score = networks.column("score")[0]
     return float(score.sum() + (score[1:] * score[:-1]).sum())
 """
+STUDY = """
+import sys
+import numpy as np
+import torch
+from evo_qnas import Study, metrics
+from kill_parts import network
+
+def images(part):
+    with np.load(f"data/{part}.npz") as arrays:
+        return torch.utils.data.TensorDataset(*(torch.from_numpy(arrays[name]) for name in ("pixels", "labels")))
+
+torch.manual_seed(0)
+study = Study(
+    network(),
+    train=images("train"),
+    search=images("search"),
+    test=images("test"),
+    metric=metrics.accuracy,
+    loss=torch.nn.functional.cross_entropy,
+    blocks=["block"],
+    weight_bits=[4, 8],
+    quantization={"calibration_images": 16},
+    distillation={"steps": 4, "batch_size": 8},
+    search_settings={"evaluations": 4, "population": 4},
+    validation={"size_shares": [0.8], "least_picks": 1, "random_networks": 0},
+    finetuning={"epochs": 1, "batch_size": 8},
+    folder=sys.argv[1],
+    device="cpu",
+)
+study.run(jobs=int(sys.argv[2]))
+"""
+# What `evo-qnas` is called with; {} is the folder, {jobs} the number of processes.
 KINDS: dict[str, list[str]] = {
-    "run": ["run", "card.toml", "--jobs", "1", "-o", "{}"],
-    "compare": [
-        "compare",
-        "tables.h5",
-        "--seeds",
-        "3",
-        "--evaluations",
-        "150",
-        "--jobs",
-        "2",
-        "--pictures",
-        "none",
-        "-o",
-        "{}",
-    ],
     "search": [
         *("search", "tables.h5", "--objective", "kill_parts:slow_score", "--objective", "size_bytes"),
-        *("--evaluations", "150", "--population", "20", "--jobs", "2", "-o", "{}/archive.h5"),
+        *("--evaluations", "100", "--population", "20", "--jobs", "{jobs}", "-o", "{}/archive.h5"),
     ],
+    "compare": [
+        *("compare", "tables.h5", "--seeds", "3", "--evaluations", "150", "--jobs", "{jobs}"),
+        *("--pictures", "none", "-o", "{}"),
+    ],
+    "study": ["study.py", "{}", "{jobs}"],
+    "run": ["run", "card.toml", "--jobs", "{jobs}", "-o", "{}"],
 }
+# Processes of a killed command; those of stages start slowly and have a small network to work on: some cases only.
+JOBS = {"search": 2, "compare": 2, "run": 1, "study": 1}
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "worker", "disk")
 
 
@@ -127,6 +155,7 @@ def make_inputs(folder: Path) -> None:
     write_data(folder / "data")
     (folder / "card.toml").write_text(CARD, encoding="utf-8")
     (folder / "kill_parts.py").write_text(PARTS, encoding="utf-8")
+    (folder / "study.py").write_text(STUDY, encoding="utf-8")
     generate_tables(5, operators=4).save(folder / "tables.h5")
 
 
@@ -146,15 +175,9 @@ def start(arguments: list[str], folder: Path, log: Path, mark: str) -> int:
         os.dup2(output, number)
     sys.path.insert(0, str(folder))
     os.environ["PYTHONPATH"] = f"{folder}:{os.environ.get('PYTHONPATH', '')}"
-    sys.argv = ["evo-qnas", *arguments]
     code = 70
     try:
-        from evo_qnas.cli import main
-
-        main()
-        code = 0
-    except SystemExit as end:
-        code = int(end.code or 0)
+        code = called(arguments)
     except BaseException:
         import traceback
 
@@ -168,6 +191,28 @@ def start(arguments: list[str], folder: Path, log: Path, mark: str) -> int:
             if reusable_executor._executor is not None:
                 reusable_executor._executor.shutdown(wait=True)
         os._exit(code)
+
+
+def called(arguments: list[str]) -> int:
+    """The exit code of a command or script in this process."""
+    from evo_qnas.cli import main
+    from evo_qnas.errors import EvoQnasError
+
+    try:
+        if not arguments[0].endswith(".py"):
+            sys.argv = ["evo-qnas", *arguments]
+            main()
+            return 0
+        sys.argv = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
+    except SystemExit as end:
+        return int(end.code or 0)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except EvoQnasError as error:
+        print(error)
+        return 2
+    return 0
 
 
 def ended(child: int, seconds: float) -> int | None:
@@ -222,7 +267,7 @@ def without_times(value: Any) -> Any:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """A digest of each file of results, measured times apart."""
+    """A digest of each file of results, without measured times and the folder's name."""
     from evo_qnas.archive import Archive
     from evo_qnas.tables import Tables
 
@@ -249,7 +294,10 @@ def contents(folder: Path) -> dict[str, str]:
             columns = Tables.load(path).columns
             found[name] = b"".join(values.tobytes() for column in columns.values() for values in column.values)
         elif path.suffix == ".json":
-            found[name] = json.dumps(without_times(json.loads(path.read_text(encoding="utf-8")))).encode()
+            content = without_times(json.loads(path.read_text(encoding="utf-8")))
+            found[name] = json.dumps({**content, "card": None} if isinstance(content, dict) else content).encode()
+        elif path.name == "card.toml":
+            found[name] = path.read_bytes().partition(b"\n")[2]
         elif path.suffix == ".csv" and path.name in {"results.csv", "medians.csv"}:
             found[name] = _untimed_csv(path)
         else:
@@ -279,20 +327,25 @@ class Case:
         self.folder, self.log = room / f"{kind}-{index}", inputs / f"{kind}-{index}.log"
         self.entry: dict[str, Any] = {"kind": kind, "case": index, "seed": seed, "kills": []}
 
-    def begin(self, jobs: bool) -> tuple[int, str]:
+    def begin(self, jobs: int) -> tuple[int, str]:
         self.folder.mkdir(exist_ok=True)
-        arguments = [part.replace("{}", str(self.folder)) for part in KINDS[self.kind]]
-        if jobs and self.kind == "run":
-            arguments[arguments.index("--jobs") + 1] = "2"
+        arguments = [part.replace("{}", str(self.folder)).replace("{jobs}", str(jobs)) for part in KINDS[self.kind]]
         mark = f"{self.kind}-{self.index}-{time.monotonic_ns()}"
         return start(arguments, self.inputs, self.log, mark), mark
 
     def kill(self, how: str) -> str:
         """One kill; what is wrong, empty where nothing is."""
-        child, mark = self.begin(how == "worker")
+        jobs = 2 if how == "worker" or self.rng.random() < 0.2 else JOBS[self.kind]
+        child, mark = self.begin(jobs)
         wait = float(self.rng.uniform(0, self.usual))
         early = ended(child, wait)
-        entry: dict[str, Any] = {"how": how, "after": round(wait, 2), "stage": self.stage(), "early": early is not None}
+        entry: dict[str, Any] = {
+            "how": how,
+            "jobs": jobs,
+            "after": round(wait, 2),
+            "stage": self.stage(),
+            "early": early is not None,
+        }
         filler = self.room / "filler"
         if early is None and how == "disk":
             _fill(filler)
@@ -345,7 +398,7 @@ class Case:
         wrong = ""
         for turn in range(1 + int(self.rng.random() < 0.3) + int(self.rng.random() < 0.1)):
             wrong = wrong or self.kill(how if turn == 0 else str(self.rng.choice(choices)))
-        child, mark = self.begin(False)
+        child, mark = self.begin(1)
         code = ended(child, HANG_SECONDS)
         if code != 0:
             text = self.log.read_text(encoding="utf-8", errors="replace")
@@ -392,7 +445,7 @@ def unbroken(kind: str, inputs: Path, room: Path) -> tuple[dict[str, str], float
     for turn in range(2):
         case = Case(kind, 10**6 + turn, seed=0, inputs=inputs, room=room, usual=0.0)
         begun = time.monotonic()
-        child, _ = case.begin(False)
+        child, _ = case.begin(JOBS[kind])
         code = ended(child, HANG_SECONDS)
         seconds = time.monotonic() - begun
         if code != 0:
@@ -405,28 +458,30 @@ def unbroken(kind: str, inputs: Path, room: Path) -> tuple[dict[str, str], float
     return wanted, seconds
 
 
-def warm(inputs: Path, room: Path) -> None:
-    """Imports what commands import late, by running one of each in this process."""
-    from evo_qnas.cli import main
-
+def warm(inputs: Path, room: Path, kinds: set[str]) -> None:
+    """Imports what commands of these kinds import late, by running one of each in this process."""
     os.chdir(inputs)
     sys.path.insert(0, str(inputs))
-    for kind, arguments in KINDS.items():
-        if kind == "run":
-            (room / "warm").mkdir(exist_ok=True)
-            sys.argv = ["evo-qnas", *(part.replace("{}", str(room / "warm")) for part in arguments)]
-            before = {name: signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP")}
-            with suppress(SystemExit):
-                main()
-            for name, handler in before.items():
-                signal.signal(getattr(signal, name), handler)
-            shutil.rmtree(room / "warm")
+    for kind, parts in KINDS.items():
+        if kind not in kinds:
+            continue
+        (room / "warm").mkdir(exist_ok=True)
+        arguments = [part.replace("{}", str(room / "warm")).replace("{jobs}", "1") for part in parts]
+        before = {name: signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP")}
+        begun = time.monotonic()
+        with contextlib.redirect_stdout(io.StringIO()):
+            code = called(arguments)
+        print(f"warm {kind}: exit code {code}, {time.monotonic() - begun:.1f} s", flush=True)
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+        shutil.rmtree(room / "warm")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for kind, count in (("run", 100), ("compare", 40), ("search", 60)):
-        parser.add_argument(f"--{kind}{'es' if kind == 'search' else 's'}", dest=kind, type=int, default=count)
+    for kind, count in (("study", 60), ("run", 40), ("compare", 40), ("search", 60)):
+        many = {"search": "searches", "study": "studies"}.get(kind, f"{kind}s")
+        parser.add_argument(f"--{many}", dest=kind, type=int, default=count)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path, default=Path("results/kill_run.jsonl"))
     options = parser.parse_args()
@@ -434,6 +489,7 @@ def main() -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     done = {(entry["kind"], entry["case"]) for entry in known(log, options.seed)}
     begun = time.monotonic()
+    open_kinds = {kind for kind in KINDS if {(kind, index) for index in range(getattr(options, kind))} - done}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         inputs, room = Path(name) / "inputs", Path(name) / "room"
         for folder in (inputs, room):
@@ -441,12 +497,12 @@ def main() -> int:
         make_inputs(inputs)
         disk = small_disk(room)
         try:
-            if options.run:
-                warm(inputs, room)
+            warm(inputs, room, open_kinds)
             for kind in KINDS:
                 open_cases = [index for index in range(getattr(options, kind)) if (kind, index) not in done]
                 if open_cases:
                     wanted, usual = unbroken(kind, inputs, room)
+                    print(f"unbroken {kind}: {usual:.1f} s", flush=True)
                     for index in open_cases:
                         entry = Case(kind, index, seed=options.seed, inputs=inputs, room=room, usual=usual).run(
                             wanted, disk

@@ -91,7 +91,8 @@ def macro(seeds: int) -> int:
 def of_run(folder: Path, before: int, after: int, jobs: int) -> int:
     """Scores and predictors on random networks of a run folder, before and after fine-tuning."""
     from evo_qnas.pipeline.stored import open_run
-    from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks
+    from evo_qnas.pipeline.validation import choices_of, measure_before, validate_picks
+    from evo_qnas.spaces import network_id
 
     context = open_run(folder, trust=True)
     tables = Tables.load(folder / "tables.h5")

@@ -22,4 +22,4 @@ for batch, targets in (pair for _ in range(4) for pair in loader):
 quick = {"finetuning": {"epochs": 2}, "distillation": {"steps": 50}, "validation": {"random_networks": 0}}
 best = eq.compress(model, loader, metric=eq.metrics.accuracy, loss=nn.functional.cross_entropy, blocks=["2", "4"],
                    limit="size_bytes <= 0.7x", folder=sys.argv[1], **quick)  # fmt: skip
-print(best, best.export(f"{sys.argv[1]}/mine.onnx")["failures"])
+print(best, best.export(f"{sys.argv[1]}/mine.onnx"), sep="\n")

@@ -1,19 +1,45 @@
-"""Shapes in signatures are checked while testing; real data is found or the test is skipped with a reason.
+"""Types and shapes in signatures are checked while testing; real data is found or the test is skipped with a reason.
 
 The library looks for data in `$EVO_QNAS_DATA` alone; tests set it to `../shared/data` beside the checkout where it is
 absent.
 """
 
+import dataclasses
+import inspect
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import jaxtyping
 import pytest
-from jaxtyping import install_import_hook
+from beartype import beartype
 
 # Before torch is imported: tests that run beside each other take a core each, as do the processes that they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-_HOOK = install_import_hook("evo_qnas", "beartype.beartype")
+_jaxtyped = jaxtyping.jaxtyped
+
+
+def _checked(target: Any = None, *, typechecker: Callable[..., Any]) -> Any:
+    """What jaxtyping's import hook decorates with: its own check where a signature has a shape, beartype elsewhere.
+
+    Beartype alone takes a microsecond a call, a check of shapes tens of them, and one in six signatures has a shape.
+    """
+    if target is None:
+        return partial(_checked, typechecker=typechecker)
+    if inspect.isclass(target):
+        if dataclasses.is_dataclass(target) and "__init__" in vars(target):
+            type.__setattr__(target, "__init__", _checked(target.__init__, typechecker=typechecker))
+        return target
+    function = target.fget if isinstance(target, property) else getattr(target, "__func__", target)
+    shapes = any("jaxtyping." in repr(annotation) for annotation in inspect.get_annotations(function).values())
+    return _jaxtyped(target, typechecker=typechecker) if shapes else beartype(target)
+
+
+setattr(jaxtyping, "jaxtyped", _checked)  # noqa: B010  # a plain assignment has other types for mypy
+_HOOK = jaxtyping.install_import_hook("evo_qnas", "beartype.beartype")
 
 _BESIDE = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 if _BESIDE.is_dir():

@@ -11,6 +11,7 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float, Int
 
+from evo_qnas.archive.compressed import write_compressed
 from evo_qnas.archive.decoding import frame_of
 from evo_qnas.archive.display import front_html
 from evo_qnas.archive.evaluations import Evaluations
@@ -235,6 +236,16 @@ class Archive(Picking):
         contents = self._whole()
         write_or_explain(contents, Path(path))
         return Archive(contents, Path(path))
+
+    def to_hdf5(self, path: str | Path) -> None:
+        """Writes evaluations, tables and problem in chunks, compressed: for many evaluations, and for other programs.
+
+        `Archive.load` reads the file. It has no seal, history or validated networks, and no search goes on from it.
+
+        Raises:
+            ArchiveError: the file cannot be written.
+        """
+        write_compressed(self._whole(), Path(path))
 
     def _whole(self) -> Contents:
         header = replace(self.header, tables=self.tables)

@@ -78,7 +78,7 @@ def _choice(name: str, word: Any, known: Mapping[Any, int]) -> int:
     """The index of a choice, from its word or value, else from the index itself."""
     if word in known:
         return known[word]
-    if isinstance(word, int) or (isinstance(word, float) and word == int(word)):
+    if isinstance(word, int) or (isinstance(word, float) and word.is_integer()):
         return int(word)
     raise ArchiveError(f"block {name!r} has no choice {word!r}; there are: {', '.join(map(str, list(known)[:10]))}")
 

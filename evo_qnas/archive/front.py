@@ -18,6 +18,7 @@ from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame
 from evo_qnas.pareto.fronts import front_mask
 from evo_qnas.pareto.order import lexical_order
+from evo_qnas.spaces import network_id
 from evo_qnas.spreadsheets import frame_csv
 from evo_qnas.tables import Tables
 
@@ -71,6 +72,11 @@ class Front:
     def _repr_html_(self) -> str:
         return front_html(self.header, self.rows, (self.objectives, self.constraints), f"{len(self)} networks")
 
+    @property
+    def ids(self) -> list[str]:
+        """Names of the networks, made of their genomes: those of `summary.json` and of folders of networks."""
+        return [network_id(genome) for genome in self.genomes.tolist()]
+
     def chosen(self, at: Int[np.ndarray, " k"]) -> "Front":
         """The networks at these positions of the front."""
         parts = {name: getattr(self, name)[at] for name in ("rows", "genomes", "objectives", "constraints")}
@@ -116,9 +122,10 @@ class Front:
         return self.choose()
 
     def to_dataframe(self) -> DataFrame:
-        """One row per network: objectives, excess over each limit, and the choice of each block in words."""
+        """One row per network: id, evaluation, objectives, excess over each limit, choice of each block in words."""
         tables = self.load_tables()
-        return frame_of(self.header, tables, self.genomes, self.objectives, self.constraints, evaluation=self.rows)
+        first = {"id": np.array(self.ids, dtype=object), "evaluation": self.rows}
+        return frame_of(self.header, tables, self.genomes, self.objectives, self.constraints, **first)
 
     def to_csv(self, path: str | Path | None = None, *, formulas: bool = False) -> str:
         """The data frame as CSV text, also written to `path` where one is given.
@@ -135,14 +142,15 @@ class Front:
     def to_json(self, path: str | Path | None = None) -> str:
         """A JSON list with one object per network, also written to `path` where one is given.
 
-        Keys: `evaluation`, `genome`, `objectives` and `constraints` by name, `blocks` by name (choices in words).
+        Keys: `id`, `evaluation`, `genome`, `objectives` and `constraints` by name, `blocks` by name (choices in words).
         """
         words = [column.tolist() for column in words_of(self.header, self.load_tables(), self.genomes)]
-        networks = []
+        networks, ids = [], self.ids
         numbers = zip(self.objectives.tolist(), self.constraints.tolist(), strict=True)
         for at, (values, excess) in enumerate(numbers):
             networks.append(
                 {
+                    "id": ids[at],
                     "evaluation": int(self.rows[at]),
                     "genome": self.genomes[at].tolist(),
                     "objectives": {i.name: v for i, v in zip(self.header.objectives, values, strict=True)},

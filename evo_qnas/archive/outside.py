@@ -149,7 +149,11 @@ def contents_of_frame(problem: Problem, frame: Any) -> Contents:
             column(name, "block")
     words = [np.asarray(block) for block in blocks]
     genomes = genomes_of_words(problem.describe(), problem.tables, problem.space.blocks, words)
-    objectives = np.stack([column(info.name, "objective") for info in problem.objectives], axis=1)
+    values = [columns.get(f"{info.name} (objective)") for info in problem.objectives]
+    objectives = np.stack(
+        [column(i.name, "objective") if v is None else v for i, v in zip(problem.objectives, values, strict=True)],
+        axis=1,
+    )
     limits = [columns.get(f"{info.name} (excess)", columns.get(info.name)) for info in problem.constraints]
     known = [np.asarray(limit) for limit in limits if limit is not None]
     return contents_of(problem, genomes, objectives, np.stack(known, axis=1) if len(known) == len(limits) > 0 else None)

@@ -55,6 +55,9 @@ def read_plain(path: Path) -> Contents:
             constraints=limits,
             algorithm=str(file.attrs.get("algorithm", ELSEWHERE)),
             settings=MappingProxyType(json.loads(file.attrs.get("settings", "{}"))),
+            problem=MappingProxyType(_problem(file)),
+            seed=_seed(file),
+            fingerprint=str(file.attrs.get("fingerprint", "")),
         )
     return Contents(
         run=uuid.uuid4().hex,
@@ -69,6 +72,24 @@ def read_plain(path: Path) -> Contents:
         ),
         finished=True,
     )
+
+
+def _problem(file: h5py.File) -> dict[str, Any]:
+    """The description of the problem, empty where the file has none."""
+    data = file.get("problem", getlink=False)
+    if data is None:
+        return {}
+    if not isinstance(data, h5py.Dataset) or data.ndim:
+        raise ValueError("/problem needs one text")
+    known = json.loads(_texts([data[()]])[0])
+    if not isinstance(known, dict):
+        raise ValueError("/problem needs a JSON object")
+    return known
+
+
+def _seed(file: h5py.File) -> int | None:
+    seed = json.loads(str(file.attrs.get("seed", "null")))
+    return None if seed is None else int(seed)
 
 
 def _has(file: h5py.File, name: str) -> bool:

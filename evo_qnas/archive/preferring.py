@@ -128,8 +128,9 @@ def nearest_to(
         raise ArchiveError(f"the reference point names {asked}; there are: {', '.join(names)}")
     target = np.full(len(names), np.nan)
     for name, value in reference_point.items():
-        if isinstance(value, bool) or not np.isfinite(value):
-            raise ArchiveError(f"the reference point's {name} must be a number, got {value!r}")
+        number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        if not number or not abs(value) < np.inf:
+            raise ArchiveError(f"the reference point's {name} must be a number, got {value!r:.60}")
         at = names.index(name)
         target[at] = -value if header.objectives[at].maximize else value
     span = np.ptp(points, axis=0)

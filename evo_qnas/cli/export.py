@@ -22,6 +22,10 @@ agrees with an integer reference bit for bit; .tflite is TFLite (extra tflite), 
 way: the same answers to within some steps of a code, not the same bits. All of them: evo-qnas list runtimes
 
 A segmentation network gives low-resolution logits; --upsample keeps the up-sampling of its last layer.
+
+The file carries class names and preprocessing, where the run knows them: in its metadata (ONNX), or in a JSON file
+beside it. With --raw-inputs an ONNX file takes raw pixels and holds the preprocessing itself. The last lines that are
+printed run the file.
 """
 
 
@@ -38,6 +42,7 @@ def export(
         str | None, typer.Option("--runtime", metavar="NAME", help="as in evo-qnas list runtimes [by the ending of -o]")
     ] = None,
     upsample: Annotated[bool, typer.Option("--upsample", help="logits of a segmentation network in full size")] = False,
+    raw_inputs: Annotated[bool, typer.Option("--raw-inputs", help="take raw pixels, uint8, channels last")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
 ) -> None:
     """Exports a network."""
@@ -47,9 +52,13 @@ def export(
         from evo_qnas.pipeline.stored import export_stored, open_run
     target = find_runtime(output, runtime)
     target.require("evo-qnas export")
-    entry = export_stored(folder, network, output, runtime=runtime, upsample=upsample, trust=trust)
-    console = make_console()
-    _show(console, output, rows_of(target, entry, metric_value(open_run(folder, trust=trust).task)))
+    entry = export_stored(
+        folder, network, output, runtime=runtime, upsample=upsample, raw_inputs=raw_inputs, trust=trust
+    )
+    console, context = make_console(), open_run(folder, trust=trust)
+    _show(console, output, rows_of(target, entry, metric_value(context.task)))
+    for line in target.usage(output, context.facts):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if entry["failures"]:
         for sentence in entry["failures"]:
             console.print(f"[red]failed:[/red] {escape(sentence)}")

@@ -43,6 +43,8 @@ def measure(
         from evo_qnas.pipeline.jobs import default_jobs
         from evo_qnas.pipeline.latency import check_measurable, measure_tables
         from evo_qnas.pipeline.stored import open_run
+    from evo_qnas.archive.locking import sole_writer
+    from evo_qnas.errors import CardError
     from evo_qnas.tables import Tables
 
     context = open_run(folder, trust=trust)
@@ -56,8 +58,10 @@ def measure(
             "devices": [*known.devices, *(name for name in device or [] if name not in known.devices)],
         }
     )
-    tables = Tables.load(context.folder / "tables.h5")
-    made = measure_tables(context, tables, settings, jobs=jobs or default_jobs(), output=output)
+    with sole_writer(context.folder, CardError) as still_there:
+        tables = Tables.load(context.folder / "tables.h5")
+        made = measure_tables(context, tables, settings, jobs=jobs or default_jobs(), output=output)
+        still_there()
     for name in ("latency_ms", "latency_fp32_ms"):
         if name in made.columns:
             column = made.columns[name]

@@ -147,7 +147,7 @@ def measure(run: Run, reference: Reference, budget: int) -> Quality:
     judged = judged[front_mask(judged)]
     scaled, target = reference.scaled(judged), reference.scaled(reference.points)
     nothing = not len(judged) or not len(target)
-    curve = np.array([_share_after(run, reference, end) for end in checkpoints(budget)])
+    curve = np.array([share_after(run, reference, end) for end in checkpoints(budget)])
     reached = [_crossing(run, reference, goal, budget, curve) for goal in TARGETS]
     share = reference.share(judged)
     return Quality(
@@ -195,7 +195,8 @@ def _share_of(run: Run, reference: Reference, count: int) -> float:
     return reference.share(run.judged[:count][_best_so_far(run, count)])
 
 
-def _share_after(run: Run, reference: Reference, evaluations: int) -> float:
+def share_after(run: Run, reference: Reference, evaluations: int) -> float:
+    """The share of the reference's hypervolume that a run has reached after some evaluations."""
     return _share_of(run, reference, int(np.searchsorted(run.rows, evaluations)))
 
 

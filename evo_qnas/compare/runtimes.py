@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.compare.comparison import Comparison
-from evo_qnas.compare.indicators import checkpoints
+from evo_qnas.compare.indicators import checkpoints, share_after
 from evo_qnas.files import write_text
 from evo_qnas.frames import DataFrame, data_frame
 
@@ -64,9 +64,10 @@ def to_iohanalyzer(comparison: Comparison, folder: str | Path) -> list[Path]:
     """Writes the comparison in the layout that IOHanalyzer reads: a folder for each algorithm; gives these folders.
 
     Each problem is a function, each seed a run, its value the share of the reference's hypervolume reached so far, to
-    be maximised, after each of 50 equal parts of the budget. Zip a folder, or several, to load them.
+    be maximised, after the first evaluation and each of 50 equal parts of the budget. Zip a folder, or several, to load
+    them. Readers of this layout tell runs apart by their first evaluation.
 
-    Source: Wang et al. 2022 (IOHanalyzer); the JSON layout of IOHexperimenter 0.3.5.
+    Source: Wang et al. 2022 (IOHanalyzer); the JSON layout of IOHexperimenter 0.3.5, read back with iohinspector 0.0.8.
     """
     made = []
     for entry in comparison.shown:
@@ -78,7 +79,10 @@ def to_iohanalyzer(comparison: Comparison, folder: str | Path) -> list[Path]:
             label = re.sub(r"[^A-Za-z0-9_]+", "_", case.name)
             dimension = len(case.problem.space.blocks)
             data = f"data_f{number}_{label}/IOHprofiler_f{number}_DIM{dimension}.dat"
-            seeds = [result.run.seed for result in comparison.of(case.name, entry.name)]
+            results = comparison.of(case.name, entry.name)
+            first = [share_after(result.run, comparison.references[case.name], 1) for result in results]
+            ends, curves = _from_the_first(ends, curves, np.array(first))
+            seeds = [result.run.seed for result in results]
             best = np.maximum.accumulate(np.nan_to_num(curves), axis=1)
             document = {
                 "version": _VERSION,
@@ -111,3 +115,11 @@ def to_iohanalyzer(comparison: Comparison, folder: str | Path) -> list[Path]:
             write_text(place / data, "\n".join(lines) + "\n")
         made.append(place)
     return made
+
+
+def _from_the_first(
+    ends: tuple[int, ...], curves: Float[np.ndarray, "runs checkpoints"], first: Float[np.ndarray, " runs"]
+) -> tuple[tuple[int, ...], Float[np.ndarray, "runs _"]]:
+    """Curves that begin at the first evaluation, each number of evaluations once."""
+    chosen = [at for at, end in enumerate(ends) if end > max(ends[:at], default=1)]
+    return (1, *(ends[at] for at in chosen)), np.column_stack([first, curves[:, chosen]])

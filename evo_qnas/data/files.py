@@ -71,12 +71,19 @@ def _decoded(pairs: Sequence[Pair], size: Size, coding: LabelCoding, resize: boo
 
 def _fingerprint(pairs: Sequence[Pair], size: Size, coding: LabelCoding) -> str:
     """A hex digest of all that decoded images depend on: names, lengths and times of the files, size, coding."""
-    stats = []
-    for path in (path for pair in pairs for path in (pair.image, pair.label)):
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-        stats.append((path.parent.name, path.name, status.st_size, status.st_mtime_ns))
+    stats = [facts_of(path) for pair in pairs for path in (pair.image, pair.label)]
     text = json.dumps([_FORMAT, size, coding.codes, coding.colours, stats])
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def facts_of(path: Path) -> tuple[str, str, int, int]:
+    """Folder, name, length and time of a file, for what is decoded from it.
+
+    Raises:
+        DataError: it cannot be read, a link that leads nowhere.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    return path.parent.name, path.name, status.st_size, status.st_mtime_ns

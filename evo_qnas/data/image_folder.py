@@ -15,7 +15,7 @@ from evo_qnas.data.caching import Item, make_arrays
 from evo_qnas.data.card import DataCard
 from evo_qnas.data.decoding import Size, decode_image, size_of
 from evo_qnas.data.examples import Splits
-from evo_qnas.data.files import normalised_images, preprocessing_of
+from evo_qnas.data.files import facts_of, normalised_images, preprocessing_of
 from evo_qnas.data.images import Images
 from evo_qnas.data.listing import (
     FILE_KEYS,
@@ -160,8 +160,7 @@ def _item(paths: Sequence[Path], size: Size, resize: bool, index: int) -> Item:
 
 def _fingerprint(paths: Sequence[Path], size: Size) -> str:
     """A hex digest of names, lengths and times of the files, and of the size."""
-    stats = [(path.parent.name, path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    text = json.dumps([_FORMAT, size, stats])
+    text = json.dumps([_FORMAT, size, [facts_of(path) for path in paths]])
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 from joblib.externals.loky import reusable_executor
 
-# A worker outlives its parent by this at most. A look is one system call.
-_LOOK_SECONDS = 0.5
+from evo_qnas.jobs.starting import LOOK_SECONDS, WATCH, watch_from_the_start
 
 
 def watched_workers() -> dict[str, Any]:
-    """Arguments for `joblib.Parallel` and `joblib.parallel_config` with which loky's workers watch this process."""
+    """Arguments for `joblib.Parallel` and `joblib.parallel_config` with which loky's workers watch this process.
+
+    They do so from their first moment on; `watch_parent` is for workers that are started in another way.
+    """
+    watch_from_the_start()
     return {"initializer": watch_parent, "initargs": (os.getpid(),)}
 
 
@@ -23,18 +26,18 @@ def watch_parent(parent: int) -> None:
 
     A thread looks for it. The kernel's own signal at a parent's death would come at the death of the parent's *thread*.
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32" or any(thread.name == WATCH for thread in threading.enumerate()):
         return
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_watch, args=(parent,), name="parent watch", daemon=True).start()
+    threading.Thread(target=_watch, args=(parent,), name=WATCH, daemon=True).start()
 
 
 def _watch(parent: int) -> None:
     """Looks until another process (init, a subreaper) is the parent."""
     while os.getppid() == parent:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
     # Nothing of a worker's state is worth anything without its parent.
     os._exit(1)
 
@@ -49,4 +52,5 @@ def end_workers() -> None:
     except RuntimeError:
         # The signal came while the pool was starting: the thread that ends its workers is not there yet.
         for process in list((executor._processes or {}).values()):
-            process.kill()
+            # loky's processes have no `kill`; SIGTERM is what none of them handles.
+            process.terminate()

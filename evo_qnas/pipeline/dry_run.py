@@ -9,6 +9,7 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.operators import Operator, build_candidate, misfits
 from evo_qnas.networks.checking import DryRun, LeftOut, QuantizabilityReport
+from evo_qnas.networks.quantization.policy import check_kept
 from evo_qnas.networks.quantization.quantize import Bits
 from evo_qnas.pipeline.context import RunContext, read_json, seed_of, to_json
 
@@ -64,6 +65,7 @@ def _made(context: RunContext) -> QuantizabilityReport:
         if not any(label in modules[name] for name in modules):
             left_out += reasons
     quantization = context.card.quantization
+    check_kept(context.untrained, [shape.name for shape in context.shapes], quantization.keep_float)
     latency = context.card.latency
     report = DryRun(
         teacher=context.untrained.eval(),

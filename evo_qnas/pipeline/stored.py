@@ -94,7 +94,14 @@ def restore_network(context: RunContext, stored: StoredNetwork) -> QuantizedNetw
 
 
 def export_stored(
-    folder: Path, identity: str, path: Path, *, runtime: str | None = None, upsample: bool = False, trust: bool = False
+    folder: Path,
+    identity: str,
+    path: Path,
+    *,
+    runtime: str | None = None,
+    upsample: bool = False,
+    raw_inputs: bool = False,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Exports a validated network and checks it on the run's test images, see `export`.
 
@@ -104,9 +111,19 @@ def export_stored(
         path: file to write.
         runtime: name of the runtime; None for the one that owns the ending of `path`.
         upsample: keep the up-sampling of logits at the end of the network.
+        raw_inputs: the file takes raw pixels.
         trust: see `open_run`.
     """
     context = open_run(folder, trust=trust)
     network = restore_network(context, find_network(context, identity))
-    images, seed = context.splits.test, context.card.seed
-    return export(network, path, runtime, images=images, task=context.task, upsample=upsample, seed=seed)
+    return export(
+        network,
+        path,
+        runtime,
+        images=context.splits.test,
+        task=context.task,
+        upsample=upsample,
+        seed=context.card.seed,
+        facts=context.facts,
+        raw_inputs=raw_inputs,
+    )

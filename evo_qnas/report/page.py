@@ -11,7 +11,7 @@ from typing import Any
 from evo_qnas.errors import PictureError
 from evo_qnas.report.markup import script_json, text
 
-_SCRIPTS = ("common.js", "front.js", "table.js", "map.js", "run.js", "comparison.js")
+_SCRIPTS = ("common.js", "front.js", "table.js", "prefer.js", "map.js", "run.js", "comparison.js")
 
 
 def asset(name: str) -> str:

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from torch import nn
 
-from evo_qnas.networks.export import export
 from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.tasks.base import metric_value
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.stored import find_network, restore_network
-from evo_qnas.summary import BlockChoice, ValidatedNetwork
+from evo_qnas.study.exported import ExportedFile, export_file
+from evo_qnas.study.words import sentences
+from evo_qnas.summary import BlockChoice, Difference, RunSummary, ValidatedNetwork
 
 
 @final
@@ -25,10 +25,12 @@ class ChosenNetwork:
     Attributes:
         context: the run.
         entry: all that the run found out about it.
+        summary: of the run.
     """
 
     context: RunContext
     entry: ValidatedNetwork
+    summary: RunSummary
 
     @property
     def id(self) -> str:
@@ -70,29 +72,37 @@ class ChosenNetwork:
         """The network as a device computes it, in integers."""
         return InIntegers(self.quantized)
 
-    def export(self, path: str | Path, *, runtime: str | None = None, upsample: bool = False) -> dict[str, Any]:
-        """Findings about the file that is written and checked on the test examples, see `networks.export.export`.
+    def export(
+        self, path: str | Path, *, runtime: str | None = None, upsample: bool = False, raw_inputs: bool = False
+    ) -> ExportedFile:
+        """The file, after it was written and checked on the test examples; printed, it says how to run it.
 
         Args:
             path: of the file; its ending names the runtime.
             runtime: name of the runtime, where the ending does not say it.
             upsample: keep the up-sampling of logits at the end of the network.
+            raw_inputs: the file takes raw pixels, uint8 (n, h, w, c), and holds the preprocessing of the study.
         """
         context = self.context
-        return export(
+        return export_file(
             self.quantized,
-            Path(path),
+            path,
             runtime,
             images=context.splits.test,
             task=context.task,
+            facts=context.facts,
             upsample=upsample,
             seed=context.card.seed,
+            raw_inputs=raw_inputs,
         )
 
+    @property
+    def minus_int8(self) -> Difference | None:
+        """Its metric less that of the model in INT8, paired by example; None for that model itself."""
+        return self.entry.minus_teacher_int8
+
     def __str__(self) -> str:
-        metric = metric_value(self.context.task)
-        spread = "" if self.metric_stderr is None else f" +- {metric.factor * self.metric_stderr:{metric.spec}}"
-        return f"network {self.id}: {metric.name} {metric.format(self.metric)}{spread}, {self.size_bytes:,} bytes"
+        return "\n".join(sentences(self.entry, self.summary))
 
     def _repr_html_(self) -> str:
         """The network and the choice of each block as a table."""
@@ -102,4 +112,4 @@ class ChosenNetwork:
             for row in self.blocks
         )
         head = "<tr><th>block</th><th>operator</th><th>weight bits</th><th>activation bits</th></tr>"
-        return f"<p>{escape(str(self))}</p><table>{head}{cells}</table>"
+        return f"<pre>{escape(str(self))}</pre><table>{head}{cells}</table>"

@@ -127,6 +127,7 @@ def settings_of(
     operators: Sequence[Any],
     weight_bits: Sequence[int],
     activation_bits: Sequence[int],
+    keep_float: Sequence[str],
     seed: int,
     sections: Mapping[str, Card | Mapping[str, Any] | None],
 ) -> Settings:
@@ -140,7 +141,9 @@ def settings_of(
         for name, section in sections.items()
         if section is not None
     }
-    quantization = {"weight_bits": list(weight_bits), "activation_bits": list(activation_bits)}
+    quantization: dict[str, Any] = {"weight_bits": list(weight_bits), "activation_bits": list(activation_bits)}
+    if keep_float:
+        quantization["keep_float"] = list(keep_float)
     # The data that the model learnt from are at hand: the rates of cards, and no network ends worse than it began.
     learning: dict[str, Any] = {"learning_rate": 1e-3, "step_learning_rate": 1e-2, "keep": "best"}
     if task.criterion is None:

@@ -1,7 +1,7 @@
 """Post-training quantization, without a search."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,14 +14,16 @@ from evo_qnas.data import Examples
 from evo_qnas.data.live import LiveExamples, Subset, examples_of
 from evo_qnas.data.nests import call, parts, rows
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export import export
+from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.export.checks import stored_bytes
 from evo_qnas.networks.integer.reference import InIntegers
+from evo_qnas.networks.quantization.policy import check_kept
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantize import quantize as quantized
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.tasks.measured import MeasuredTask
+from evo_qnas.study.exported import ExportedFile, export_file
 from evo_qnas.study.inputs import reading_of
 from evo_qnas.study.making import agreement_task
 
@@ -58,14 +60,14 @@ class PostTrainingNetwork(nn.Module):
         """
         return self._task.metric(self._integers, self._data if data is None else _opened(data, self._data))
 
-    def export(self, path: str | Path, *, runtime: str | None = None) -> dict[str, Any]:
-        """Findings about the file that is written and checked, see `networks.export.export`.
+    def export(self, path: str | Path, *, runtime: str | None = None) -> ExportedFile:
+        """The file, after it was written and checked; printed, it says how to run it.
 
         Args:
             path: of the file; its ending names the runtime.
             runtime: name of the runtime, where the ending does not say it.
         """
-        return export(self.quantized, Path(path), runtime, images=self._data, task=self._task)
+        return export_file(self.quantized, path, runtime, images=self._data, task=self._task, facts=Facts())
 
     def _repr_html_(self) -> str:
         """The network in a line."""
@@ -79,6 +81,7 @@ def quantize(
     inputs: Callable[[Any], Any] | None = None,
     weight_bits: int = 8,
     activation_bits: int = 8,
+    keep_float: Sequence[str] = (),
     match: Any = "auto",
     calibration_examples: int = 256,
     scheme: str = DEFAULT_SCHEME,
@@ -91,6 +94,7 @@ def quantize(
         inputs: from a collated batch to what the model is called with; the first part of a batch where absent.
         weight_bits: of all layers, 2..8.
         activation_bits: of all activations, 2..8.
+        keep_float: names of submodules, with `*` for any text, that stay in floats.
         match: how outputs are compared, as in `Study`.
         calibration_examples: that ranges are fitted to.
         scheme: name of the quantization scheme.
@@ -104,7 +108,9 @@ def quantize(
     task = agreement_task(plain, examples, match=match)
     count = min(len(examples), calibration_examples)
     calibration = examples.take(torch.linspace(0, len(examples) - 1, count).round().long())[0]
-    policy = Policy(fixed=Bits(weight=weight_bits, activation=activation_bits), scheme=scheme)
+    check_kept(plain, [], keep_float)
+    bits = Bits(weight=weight_bits, activation=activation_bits, keep_float=tuple(keep_float))
+    policy = Policy(fixed=bits, scheme=scheme)
     network = quantized(plain, rows(calibration, slice(0, 2)), policy)
     with torch.no_grad():
         call(plain, rows(calibration, slice(0, 1)))

@@ -64,6 +64,7 @@ class Study:
         operators: Sequence[str | OperatorUse] = ("pruned", "identity"),
         weight_bits: Sequence[int] = (2, 4, 8),
         activation_bits: Sequence[int] = (8,),
+        keep_float: Sequence[str] = (),
         folder: str | Path,
         seed: int = 0,
         device: str = "auto",
@@ -100,6 +101,7 @@ class Study:
             operators: candidates, see `operator`.
             weight_bits: that a block may take.
             activation_bits: that a block may take.
+            keep_float: names of submodules outside the blocks, with `*` for any text, that stay in floats.
             folder: of the run.
             seed: of everything that is drawn.
             device: `auto`, `cpu` or `cuda`.
@@ -144,6 +146,7 @@ class Study:
             operators=operators,
             weight_bits=weight_bits,
             activation_bits=activation_bits,
+            keep_float=keep_float,
             seed=seed,
             sections=sections,
         )
@@ -259,7 +262,7 @@ class Study:
         """
         summary = self.summary
         chosen = best_of(summary.networks, summary.teacher_int8, limits, maximize=summary.metric.maximize)
-        return ChosenNetwork(context=self.context, entry=chosen)
+        return ChosenNetwork(context=self.context, entry=chosen, summary=summary)
 
     def network(self, identity: str) -> ChosenNetwork:
         """The validated network of this id.
@@ -267,10 +270,11 @@ class Study:
         Raises:
             CardError: there is none.
         """
-        known = {network.id: network for network in self.summary.networks}
+        summary = self.summary
+        known = {network.id: network for network in summary.networks}
         if identity not in known:
             raise CardError(f"there is no validated network {identity!r}; there are: {', '.join(known) or 'none'}")
-        return ChosenNetwork(context=self.context, entry=known[identity])
+        return ChosenNetwork(context=self.context, entry=known[identity], summary=summary)
 
     def report(self, path: str | Path) -> Path:
         """The path of a page about the run, in one file."""

@@ -33,6 +33,16 @@ class Difference(Value):
     metric: float
     stderr: float | None
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends of the 95 % interval, taken for normal; None where the standard error is not known.
+
+        Example:
+            >>> Difference(metric=0.0, stderr=0.5).interval
+            (-0.98, 0.98)
+        """
+        return None if self.stderr is None else (self.metric - 1.96 * self.stderr, self.metric + 1.96 * self.stderr)
+
 
 @final
 class Prediction(Value):

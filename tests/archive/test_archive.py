@@ -185,7 +185,7 @@ def test_validated_networks_are_kept_by_a_resumed_search(path: Path, header: Hea
 def test_exports_hold_the_front(path: Path) -> None:
     archive = Archive.load(path)
     frame = archive.front.to_dataframe()
-    assert list(frame.columns[:4]) == ["evaluation", "score", "speed", "latency_ms <= 2"]
+    assert list(frame.columns[:5]) == ["id", "evaluation", "score", "speed", "latency_ms <= 2"]
     assert frame["block0"][0] == f"choice{archive.front.genomes[0, 0]}"
     assert len(archive.front.to_csv().splitlines()) == len(archive.front) + 1
     networks = json.loads(archive.front.to_json(path.with_name("front.json")))

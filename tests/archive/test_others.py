@@ -1,5 +1,6 @@
 """Archives that other programs write or annotate; labels of dimensions; columns of the front's CSV."""
 
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from evo_qnas.archive import Archive
 from evo_qnas.errors import ArchiveError
 from evo_qnas.problem import TableProblem
 from evo_qnas.search import search
+from evo_qnas.spaces import network_id
+from evo_qnas.tables import Tables
 from evo_qnas.tables.generate import generate_tables
 
 TABLES = generate_tables(4, operators=2, weight_bits=(2, 4, 8), activation_bits=(8,))
@@ -122,3 +125,59 @@ def test_the_front_shows_the_limited_column_itself(path: Path) -> None:
     np.testing.assert_allclose(frame["latency_ms"], TABLES.total("latency_ms", archive.front.genomes))
     np.testing.assert_allclose(frame["latency_ms <= 6"], frame["latency_ms"] - 6, atol=1e-12)
     assert (frame["latency_ms"] <= 6).all()
+
+
+def test_a_compressed_archive_is_the_same_archive(path: Path, tmp_path: Path) -> None:
+    before = Archive.load(path)
+    before.to_hdf5(tmp_path / "shared.h5")
+    with h5py.File(tmp_path / "shared.h5") as file:
+        for name in ("genome", "objectives", "constraints", "seconds"):
+            assert (file["evaluations"][name].compression, file["evaluations"][name].shuffle) == ("gzip", True)
+    after = Archive.load(tmp_path / "shared.h5")
+    for name in ("genomes", "objectives", "constraints", "generation", "seconds", "state"):
+        np.testing.assert_array_equal(getattr(after.evaluations, name), getattr(before.evaluations, name))
+    assert (after.header.objectives, after.header.constraints) == (before.header.objectives, before.header.constraints)
+    assert (after.header.seed, after.header.algorithm) == (before.header.seed, before.header.algorithm)
+    assert after.problem.fingerprint == before.problem.fingerprint
+    np.testing.assert_array_equal(after.front.rows, before.front.rows)
+
+
+def test_a_large_archive_is_smaller_compressed(tmp_path: Path) -> None:
+    problem = TableProblem(TABLES, ["score", "size_bytes"])
+    large = search(problem, algorithm="random", evaluations=1_000, path=tmp_path / "a.h5", progress=False)
+    large.to_hdf5(tmp_path / "b.h5")
+    assert (tmp_path / "b.h5").stat().st_size < 0.8 * (tmp_path / "a.h5").stat().st_size
+
+
+def test_archives_without_limits_or_networks_are_compressed(tmp_path: Path) -> None:
+    problem = TableProblem(TABLES, ["score", "size_bytes"])
+    search(problem, evaluations=20, progress=False).to_hdf5(tmp_path / "a.h5")
+    assert Archive.load(tmp_path / "a.h5").header.constraints == ()
+    Archive.from_evaluations(problem, np.zeros((0, 4), int), np.zeros((0, 2))).to_hdf5(tmp_path / "b.h5")
+    assert len(Archive.load(tmp_path / "b.h5")) == 0
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "3"])
+def test_a_problem_that_is_none_is_refused(path: Path, tmp_path: Path, text: str) -> None:
+    Archive.load(path).to_hdf5(tmp_path / "shared.h5")
+    with h5py.File(tmp_path / "shared.h5", "r+") as file:
+        del file["problem"]
+        file["problem"] = text
+    with pytest.raises(ArchiveError, match=r"shared.h5 is no archive that can be read: "):
+        Archive.load(tmp_path / "shared.h5")
+
+
+def test_networks_of_a_front_have_the_ids_of_validated_ones(path: Path) -> None:
+    front = Archive.load(path).front
+    assert front.to_dataframe()["id"].tolist() == front.ids == [network_id(row) for row in front.genomes.tolist()]
+    assert [entry["id"] for entry in json.loads(front.to_json())] == front.ids
+    assert front.to_csv().splitlines()[1].startswith(f"{front.ids[0]},{front.rows[0]},")
+    assert len(set(front.ids)) == len(front)
+
+
+def test_an_objective_may_be_called_id(tmp_path: Path) -> None:
+    tables = Tables.from_arrays({"id": [np.array([3.0, 1.0, 2.0])], "evaluation": [np.array([0.5, 0.7, 0.6])]})
+    problem = TableProblem(tables, ["id", "evaluation"])
+    front = search(problem, algorithm="random", evaluations=3, progress=False).front
+    again = Archive.from_dataframe(problem, front.to_dataframe())
+    np.testing.assert_array_equal(again.front.objectives, front.objectives)

@@ -69,6 +69,10 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(error, match=match):
             Archive.from_dataframe(problem(), table)
+    holes = frame.copy()
+    holes[block] = [np.nan, *frame[block][1:]]
+    with pytest.raises(ArchiveError, match=rf"block '{block}' has no choice nan; there are: "):
+        Archive.from_dataframe(problem(), holes)
     with pytest.raises(ArchiveError, match=r"cannot be read as CSV"):
         Archive.from_dataframe(problem(), tmp_path / "none.csv")
     with pytest.raises(ProblemError, match=r"from_evaluations: objectives need the shape"):

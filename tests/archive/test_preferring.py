@@ -101,6 +101,7 @@ def test_preferences_that_cannot_be_read() -> None:
         (({"speed": 1.0}, ()), r"the reference point names 'speed'; there are: cost, gain"),
         (({}, ()), r"the reference point names nothing"),
         (({"cost": float("nan")}, ()), r"the reference point's cost must be a number, got nan"),
+        (({"cost": float("-inf")}, ()), r"the reference point's cost must be a number, got -inf"),
         ((None, "cost per speed <= 1"), r"there is no objective 'speed'"),
         ((None, "cost <= 1"), r"trade-off 'cost <= 1' cannot be read: write 'size_bytes per score <= 2000'"),
         ((None, "cost per gain >= 1"), r"cannot be read"),
@@ -122,8 +123,8 @@ def test_the_command_line_prefers(archive: Archive) -> None:
     point = archive.front.objectives[3]
     lines = printed("--prefer", f"score={float(point[0])!r}", "--prefer", f"size_bytes={float(point[1])!r}")
     assert len(lines) == 2
-    assert lines[1].startswith(f"{archive.front.rows[3]},")
-    assert printed("--knee")[1].startswith(f"{archive.knee().rows[0]},")
+    assert lines[1].startswith(f"{archive.front.ids[3]},{archive.front.rows[3]},")
+    assert printed("--knee")[1].startswith(f"{archive.knee().ids[0]},")
     assert len(printed("--trade-off", "size_bytes per score <= 3000")) == 2
     assert Path(str(archive.path)).exists()
     with pytest.raises(ArchiveError, match=r"--prefer 'score' cannot be read"):

@@ -100,6 +100,19 @@ def test_files_of_iohanalyzer(problem: TableProblem, tmp_path: Path) -> None:
     assert lines.count("evaluations raw_y") == 2
     last = lines[lines.index("evaluations raw_y", 1) - 1].split()
     assert (int(last[0]), float(last[1])) == (60, pytest.approx(scenario["runs"][0]["best"]["y"]))
+    # iohinspector and IOHanalyzer tell runs apart by the first evaluation.
+    assert [line.split()[0] for line in lines].count("1") == 2
+    firsts = [float(lines[at + 1].split()[1]) for at, line in enumerate(lines) if line == "evaluations raw_y"]
+    for result, share in zip(found.of("a b", "nsga2"), firsts, strict=True):
+        reference = found.references["a b"]
+        assert share == pytest.approx(reference.share(result.run.judged[:1]))
     names = {path.name for path in plot_comparison(found, tmp_path)}
     assert "runtimes.png" in names
     assert (tmp_path / "runtimes.csv").exists()
+
+
+def test_short_runs_for_iohanalyzer_name_each_evaluation_once(problem: TableProblem, tmp_path: Path) -> None:
+    found = compare(problem, ["random"], seeds=1, evaluations=10, progress=False)
+    folder = to_iohanalyzer(found, tmp_path)[0]
+    (path,) = folder.rglob("*.dat")
+    assert [line.split()[0] for line in path.read_text().splitlines()[1:]] == [str(n) for n in range(1, 11)]

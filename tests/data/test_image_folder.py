@@ -86,3 +86,13 @@ def test_images_without_a_class_and_of_several_sizes(tmp_path: Path) -> None:
     drawn(tmp_path / "b" / "blue", "blue", 5, size=(7, 8))
     with pytest.raises(DataError, match=r"set data\.width and data\.height"):
         load_splits(DataCard(name="image_folder", folder=tmp_path / "b"))
+
+
+@pytest.mark.parametrize("target", ["nowhere.png", "red0.png"])
+def test_links_that_lead_nowhere_and_round(tmp_path: Path, target: str) -> None:
+    drawn(tmp_path / "red", "red", 5)
+    link = tmp_path / "red" / "red0.png"
+    link.unlink()
+    link.symlink_to(link.with_name(target))
+    with pytest.raises(DataError, match=r"red0\.png cannot be read: "):
+        load_splits(DataCard(name="image_folder", folder=tmp_path, height=8, width=8))

@@ -1,15 +1,18 @@
 """A command that is told to end."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from joblib.externals.loky import reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor, reusable_executor
+from joblib.externals.loky.backend import get_context
 
 from evo_qnas.jobs import workers as workers_module
 
@@ -77,7 +80,7 @@ def test_a_command_that_is_told_to_end_takes_its_workers_with_it(number: signal.
         started = workers(command.pid)
         command.send_signal(number)
         _, said = command.communicate(timeout=60)
-    assert command.returncode == 128 + number
+    assert command.returncode == 128 + number, said
     assert (
         said.count(f"evo-qnas: stopped by {number.name}: what was finished is kept, run the same command again\n") == 1
     )  # a worker that was only starting may complain beside it
@@ -136,6 +139,35 @@ def test_workers_that_are_just_starting_end_with_a_killed_parent() -> None:
         command.kill()
         command.communicate(timeout=60)
     assert eventually(lambda: not any(at_work(process) for process in started), 30)
+
+
+# Stands for imports on a machine that is busy: one of joblib's own ends in no worker.
+BUSY = """
+import sys, time
+from pathlib import Path
+if b"popen_loky" in Path("/proc/self/cmdline").read_bytes():
+    Path(__file__).with_suffix(".imported").touch()
+    time.sleep(600)
+sys.path = [path for path in sys.path if Path(path) != Path(__file__).parent]
+del sys.modules["numpy"]
+import numpy
+"""
+
+
+@in_proc
+def test_workers_that_still_import_end_with_a_killed_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "numpy.py").write_text(BUSY)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with start(PLAIN) as command:
+        assert eventually((tmp_path / "numpy.imported").exists)
+        started = workers(command.pid)
+        command.kill()
+        command.communicate(timeout=60)
+    try:
+        assert eventually(lambda: not any(at_work(process) for process in started), 10)
+    finally:
+        for process in filter(at_work, started):
+            os.kill(process, signal.SIGKILL)
 
 
 def test_a_signal_that_the_caller_has_switched_off_stays_off() -> None:
@@ -217,23 +249,21 @@ def test_what_breaks_on_the_way_out_does_not_change_the_exit_code() -> None:
     assert ended.stderr == "evo-qnas: stopped by SIGTERM: what was finished is kept, run the same command again\n"
 
 
+@in_proc
 def test_workers_of_a_pool_that_is_only_starting_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """loky joins a thread that it has not started yet, which Python refuses."""
-    killed: list[int] = []
+    pool = ProcessPoolExecutor(max_workers=2, context=get_context("loky"))
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="in loky"):
+        pool.submit(time.sleep, 600)
+    monkeypatch.undo()
+    started = list(pool._processes)
+    assert len(started) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(reusable_executor, "_executor", pool)
+        workers_module.end_workers()
+    assert eventually(lambda: not any(at_work(process) for process in started))
 
-    class Worker:
-        def __init__(self, number: int) -> None:
-            self.number = number
 
-        def kill(self) -> None:
-            killed.append(self.number)
-
-    class Pool:
-        _processes = {1: Worker(1), 2: Worker(2)}
-
-        def shutdown(self, **_: bool) -> None:
-            raise RuntimeError("cannot join thread before it is started")
-
-    monkeypatch.setattr(reusable_executor, "_executor", Pool())
-    workers_module.end_workers()
-    assert killed == [1, 2]
+def interrupted(_thread: threading.Thread) -> None:
+    raise KeyboardInterrupt("in loky")

@@ -8,6 +8,9 @@ from evo_qnas.data import Images, Splits
 from evo_qnas.networks.models.teachers import InvertedResidualClassifier
 from evo_qnas.networks.tasks.classification import Classification
 from evo_qnas.networks.tasks.settings import TeacherSettings
+from tests.exported_once import exported_anew, exported_once
+
+__all__ = ["exported_anew", "exported_once"]
 
 STAGES = [
     {"channels": 8, "expansion": 2, "depth": 1, "stride": 1},

@@ -1,5 +1,9 @@
 import pytest
 
+from tests.exported_once import exported_once
+
+__all__ = ["exported_once"]
+
 SMALL = [
     "teacher.training.epochs=1",
     "teacher.parameters.stem=8",

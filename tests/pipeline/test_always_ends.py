@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -109,3 +110,41 @@ def test_a_score_that_is_no_number_leaves_its_operator_out(
         ("stages.1", "ds_k3_d1"),
     ]
     assert context.candidates.labels("stages.1") == ("identity",)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_in_context_score_that_is_no_number_leaves_its_operator_out(
+    tmp_path: Path, small: list[str], monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """A killed run has the files of the stage, and tables without their column."""
+    from evo_qnas.pipeline.stages import in_context as stage
+
+    score, save = stage.score_in_context, Tables.save
+
+    def badly(teacher: nn.Module, block: str, operator: str, *arguments: Any, **keywords: Any) -> Any:
+        scores = score(teacher, block, operator, *arguments, **keywords)
+        return [*scores[:-1], (float("inf"), float("nan"))] if operator == "ds_k3_d1" else scores
+
+    def kill(tables: Tables, path: Path) -> None:
+        if stage.COLUMN in tables.columns:
+            raise KeyboardInterrupt("a kill")
+        save(tables, path)
+
+    monkeypatch.setattr(stage, "score_in_context", badly)
+    name, card = load_card("digits", changes=[*small, 'in_context.measure="kl"'], seed=5)
+    if killed:
+        monkeypatch.setattr(Tables, "save", kill)
+        with pytest.raises(KeyboardInterrupt, match="a kill"):
+            run_card(name, card, tmp_path, jobs=1, until="tables")
+        monkeypatch.setattr(Tables, "save", save)
+        assert "ds_k3_d1" in Tables.load(tmp_path / "tables.h5").blocks[0].operators
+    run_card(name, card, tmp_path, jobs=1, until="tables")
+    tables = Tables.load(tmp_path / "tables.h5")
+    assert [set(block.operators) for block in tables.blocks] == [{"teacher"}, {"teacher", "identity"}]
+    assert all(np.isfinite(values).all() for column in tables.columns.values() for values in column.values)
+    assert set(tables.baselines) == {"teacher_int8", "teacher_int4"}
+    context = RunContext(name=name, card=card, folder=tmp_path.resolve())
+    assert {each.sentence for each in context.diverged} == {
+        f"operator 'ds_k3_d1' is left out of block '{block}': its score inside the network is inf"
+        for block in ("stages.0", "stages.1")
+    }

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from benchmarks.fuzzing.networks import CARD, write_data
+from evo_qnas import cli
 from evo_qnas.archive.locking import FOLDER_LOCK, sole_writer
 from evo_qnas.data import caching
 from evo_qnas.data.caching import make_arrays
 from evo_qnas.errors import CardError
-from evo_qnas.pipeline import load_card, run_card
+from evo_qnas.pipeline import latency, load_card, run_card
 from evo_qnas.pipeline import run as run_module
 from evo_qnas.pipeline.stages import Resources, RunState, Stage
 from evo_qnas.problem import TableProblem
@@ -52,6 +53,23 @@ def test_two_runs_in_one_folder(tmp_path: Path, card: Any) -> None:
         run_card(*card, tmp_path / "run", jobs=1)
     # A card that is refused leaves no folder.
     assert not (tmp_path / "run").exists()
+
+
+def test_two_measurements_in_one_folder(
+    tmp_path: Path, card: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "card.toml").write_text((tmp_path / "card.toml").read_text())
+    monkeypatch.setattr(latency, "check_measurable", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["evo-qnas", "tables", "measure", str(folder)])
+    with sole_writer(folder, CardError), pytest.raises(SystemExit, match=r"^2$"):
+        cli.main()
+    assert f"run is being written by process {os.getpid()} on " in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"^2$"):
+        cli.main()
+    assert "tables.h5" in capsys.readouterr().err
+    assert not (folder / FOLDER_LOCK).exists()
 
 
 def test_a_run_folder_that_moves(tmp_path: Path, card: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,7 @@ def test_a_second_run_changes_nothing(finished: tuple[Path, dict[str, Any], list
     assert {name: (folder / name).stat().st_mtime_ns for name in kept} == before
 
 
+@pytest.mark.slow  # tests of refinement compare the files of two jobs with those of one too
 def test_two_jobs_give_the_same_files_as_one(finished: tuple[Path, dict[str, Any], list[str]], tmp_path: Path) -> None:
     folder, _, changes = finished
     run(tmp_path / "two", changes, jobs=2)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from evo_qnas.pipeline.validation import kendall, network_id, pick
+from evo_qnas.pipeline.validation import kendall, pick
+from evo_qnas.spaces import network_id
 from evo_qnas.summary import RankCorrelation
 from evo_qnas.tables import Tables
 

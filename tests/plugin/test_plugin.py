@@ -10,9 +10,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from evo_qnas.cli import app
+from evo_qnas.errors import CardError
 from evo_qnas.networks.models.weights import load_weights
 from evo_qnas.tables import Tables
 
@@ -61,7 +65,7 @@ evaluations = 4
 [validation]
 size_shares = [0.9]
 least_picks = 1
-random_networks = 3
+random_networks = 0
 
 [finetuning]
 epochs = 1
@@ -82,9 +86,49 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-def evo_qnas(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "evo_qnas.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+# In one process, since each takes seconds to import torch: what is registered, then the verbs, as JSON.
+SCRIPT = """
+import json, sys
+from typer.testing import CliRunner
+from evo_qnas.cli import app
+from evo_qnas.data import DATA_SOURCES
+from evo_qnas.networks.capture.operations.registry import OPERATIONS
+from evo_qnas.networks.export import RUNTIMES
+from evo_qnas.networks.quantization.scheme import SCHEMES
+from evo_qnas.networks.tasks.base import TASKS
+from evo_qnas.pipeline.stages.registry import REGISTRY as STAGES
+from evo_qnas.search.algorithms import REGISTRY as ALGORITHMS
+
+every = (TASKS, DATA_SOURCES, SCHEMES, OPERATIONS, RUNTIMES, ALGORITHMS, STAGES)
+listed = {each.group: sorted(set(each.names()) - set(each.ours)) for each in every}
+for each in every:
+    for name in each.names():
+        each.get(name)
+done = {"listed": listed}
+for call in json.loads(sys.argv[1]):
+    result = CliRunner().invoke(app, call)
+    done[call[0]] = [result.exit_code, result.output]
+print(json.dumps(done))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "mine.toml").write_text(CARD)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(environment: dict[str, str], folder: Path) -> dict[str, Any]:
+    """What a process says in which the package is installed: its parts, a run of the card, and an export of it."""
+    run = ["run", str(folder / "mine.toml"), "-o", str(folder / "run"), "--jobs", "2"]
+    export = ["export", str(folder / "run"), "--network", "teacher_int8", "--trust", "-o", str(folder / "network.xyz")]
+    command = [sys.executable, "-c", SCRIPT, json.dumps([run, export])]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return found
 
 
 def test_the_package_has_one_file_for_each_kind() -> None:
@@ -95,55 +139,35 @@ def test_the_package_has_one_file_for_each_kind() -> None:
         assert "squares_plugin" not in text, f"{name} needs another file of the package"
 
 
-def test_every_kind_is_listed(environment: dict[str, str]) -> None:
-    code = "\n".join(
-        [
-            "from evo_qnas.data import DATA_SOURCES",
-            "from evo_qnas.networks.capture.operations.registry import OPERATIONS",
-            "from evo_qnas.networks.export import RUNTIMES",
-            "from evo_qnas.networks.quantization.scheme import SCHEMES",
-            "from evo_qnas.networks.tasks.base import TASKS",
-            "from evo_qnas.pipeline.stages.registry import REGISTRY as STAGES",
-            "from evo_qnas.search.algorithms import REGISTRY as ALGORITHMS",
-            "every = (TASKS, DATA_SOURCES, SCHEMES, OPERATIONS, RUNTIMES, ALGORITHMS, STAGES)",
-            "print({each.group: sorted(set(each.names()) - set(each.ours)) for each in every})",
-            "[each.get(name) for each in every for name in each.names()]",
-        ]
-    )
-    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert eval(found.stdout) == {group: sorted(names) for group, names in GROUPS.items()}
+def test_every_kind_is_listed(done: dict[str, Any]) -> None:
+    assert done["listed"] == {group: sorted(names) for group, names in GROUPS.items()}
 
 
-def test_a_card_of_the_package_runs_to_its_summary(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_card_of_the_package_runs_to_its_summary(done: dict[str, Any], folder: Path) -> None:
     """Task, data, scheme, algorithm and stage come from the package, in worker processes too; so does the runtime."""
-    (tmp_path / "mine.toml").write_text(CARD)
-    ran = evo_qnas(environment, "run", str(tmp_path / "mine.toml"), "-o", str(tmp_path / "run"), "--jobs", "2")
-    assert ran.returncode == 0, ran.stderr
-    assert "RMSE" in ran.stdout
-    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    code, output = done["run"]
+    assert code == 0, output
+    assert "RMSE" in output
+    summary = json.loads((folder / "run" / "summary.json").read_text())
     assert (summary["task"], summary["search"]["algorithm"]) == ("regression", "walks")
     assert summary["metric"] == {"name": "RMSE", "maximize": False, "unit": ""}
     assert summary["teacher_float"]["metric"] < 1.5, "sides of 1..6 have a standard deviation of 1.7"
-    assert int((tmp_path / "run" / "count.txt").read_text()) > 500
+    assert int((folder / "run" / "count.txt").read_text()) > 500
     for entry in summary["networks"]:
         assert entry["predicted"]["size_bytes"] == entry["size_bytes"]
         assert entry["onnx"]["failures"] == []
-        tensors, _ = load_weights(tmp_path / "run" / "networks" / entry["id"] / "weights.safetensors")
+        tensors, _ = load_weights(folder / "run" / "networks" / entry["id"] / "weights.safetensors")
         scales = [tensor for name, tensor in tensors.items() if name.endswith(".scale")]
         assert scales
         assert all(bool((tensor.log2() % 1.0 == 0.0).all()) for tensor in scales if tensor.ndim == 0)
-    assert {"score", "size_bytes"} <= set(Tables.load(tmp_path / "run" / "tables.h5").columns)
-    path = tmp_path / "network.xyz"
-    exported = evo_qnas(
-        environment, "export", str(tmp_path / "run"), "--network", "teacher_int8", "--trust", "-o", str(path)
-    )
-    assert exported.returncode == 0, exported.stdout + exported.stderr
-    assert "RMSE, the integer reference and torch" in exported.stdout
-    assert path.is_file()
+    assert {"score", "size_bytes"} <= set(Tables.load(folder / "run" / "tables.h5").columns)
+    code, output = done["export"]
+    assert code == 0, output
+    assert "RMSE, the integer reference and torch" in output
+    assert (folder / "network.xyz").is_file()
 
 
-def test_without_the_package_its_names_are_unknown(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(CARD)
-    ran = evo_qnas(dict(os.environ), "run", str(tmp_path / "mine.toml"), "-o", str(tmp_path / "run"))
-    assert ran.returncode == 2
-    assert "quantization.scheme = 'power_of_two': there is no scheme 'power_of_two'" in ran.stderr.replace("\n", " ")
+def test_without_the_package_its_names_are_unknown(folder: Path, tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["run", str(folder / "mine.toml"), "-o", str(tmp_path / "run")])
+    assert isinstance(ran.exception, CardError)
+    assert "quantization.scheme = 'power_of_two': there is no scheme 'power_of_two'" in str(ran.exception)

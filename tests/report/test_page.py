@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evo_qnas.archive import Archive
+from evo_qnas.archive import Archive, Front
 from evo_qnas.report import write_report
 
 # Where a network of the front lies on the screen.
@@ -207,6 +207,70 @@ def test_a_slider_filters_chart_table_and_map(opened: Any, archive: Archive) -> 
     assert shown == len(rows)
     opened.execute_script("document.getElementById('reset-limits').click()")
     assert texts(opened, "#count")[0].startswith(f"{len(archive.front)} of ")
+
+
+def enter(browser: Any, field: str, value: float | str) -> None:
+    browser.execute_script(
+        "const f = document.getElementById(arguments[0]); f.value = arguments[1];"
+        "f.dispatchEvent(new Event(f.tagName === 'SELECT' ? 'change' : 'input'))",
+        field,
+        str(value),
+    )
+
+
+def position(archive: Archive, one: Front) -> int:
+    return archive.front.rows.tolist().index(one.rows[0])
+
+
+def preferred(browser: Any) -> int:
+    """The position on the front of the network that the page prefers, which is pinned too."""
+    (text,) = texts(browser, "#preferred")
+    assert "pinned" in card(browser)[0]
+    assert text == f"{card(browser)[0].split(' · ')[0].split(' (')[0]} is preferred"
+    return int(text.split()[1])
+
+
+def test_a_reference_point_prefers_what_python_prefers(opened: Any, archive: Archive) -> None:
+    front = archive.front
+    divisors = opened.execute_script("return columns.map((c) => c.divisor)")
+    names = [info.name for info in archive.header.objectives]
+    low, high = front.objectives.min(axis=0), front.objectives.max(axis=0)
+    rng, seen = np.random.default_rng(0), set()
+    for at in range(12):
+        point = low + rng.uniform(-0.2, 1.0, len(names)) * (high - low)
+        asked = {name: float(value) for name, value in zip(names, point, strict=True)}
+        if at >= 8:  # only one objective has a wish
+            asked = {names[at % 2]: float(point[at % 2])}
+        for c, name in enumerate(names):
+            enter(opened, f"wish-{c}", repr(asked[name] / divisors[c]) if name in asked else "")
+        assert preferred(opened) == position(archive, front.choose(asked))
+        seen.add(preferred(opened))
+    assert len(seen) > 4
+    rows = limit_size(opened, archive)
+    enter(opened, "wish-0", repr(float(low[0]) / divisors[0]))
+    enter(opened, "wish-1", "")
+    inside = front.chosen(rows).choose({names[0]: float(low[0])})
+    assert preferred(opened) == position(archive, inside)
+    opened.execute_script("document.getElementById('reset-preference').click()")
+    assert texts(opened, "#preferred") == [""]
+    assert "pinned" not in card(opened)[0]
+
+
+def test_a_price_prefers_what_python_prefers(opened: Any, archive: Archive) -> None:
+    front = archive.front
+    divisors = opened.execute_script("return columns.map((c) => c.divisor)")
+    names = [info.name for info in archive.header.objectives]
+    span = np.ptp(front.objectives, axis=0)
+    seen = set()
+    for factor in (0.1, 0.5, 1.0, 3.0, 20.0):
+        price = float(factor * span[1] / span[0])
+        enter(opened, "most", repr(price * divisors[0] / divisors[1]))
+        chosen = front.choose(trade_offs=f"{names[1]} per {names[0]} <= {price!r}")
+        assert preferred(opened) == position(archive, chosen)
+        seen.add(preferred(opened))
+    assert len(seen) > 2
+    enter(opened, "most", "-1")
+    assert texts(opened, "#preferred") == [""]
 
 
 def test_map_shows_the_bits(opened: Any, archive: Archive) -> None:

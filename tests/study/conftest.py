@@ -6,6 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from tests.exported_once import exported_once
+
+__all__ = ["exported_once"]
+
 FAST: dict[str, Any] = {
     "weight_bits": [4, 8],
     "quantization": {"calibration_images": 16},

@@ -89,6 +89,19 @@ def test_limits_that_cannot_be_met_or_read(finished: Study, limit: str, match: s
         finished.best(limit)
 
 
+def test_a_network_says_how_it_does_against_int8(finished: Study) -> None:
+    best, whole = finished.best("size_bytes <= 0.9x"), finished.summary.teacher_int8
+    assert whole is not None
+    first, models, lead = str(best).splitlines()
+    assert first.startswith(f"network {best.id}: RMSE ")
+    assert "% less than INT8)" in first
+    assert models.endswith(f"in INT8 and {whole.size_bytes:,} bytes")
+    assert best.minus_int8 is not None
+    low, high = best.minus_int8.interval or (0.0, 0.0)
+    assert low < best.minus_int8.metric < high
+    assert lead.endswith(f"95 % interval {low:+.4g} .. {high:+.4g} (paired)")
+
+
 def test_float_targets_stay_as_they_are(finished: Study, regression: Any) -> None:
     _, targets = finished.context.splits.train.take(slice(0, 8))
     assert targets.dtype is torch.float32
@@ -98,8 +111,10 @@ def test_float_targets_stay_as_they_are(finished: Study, regression: Any) -> Non
 def test_the_module_is_what_the_file_gives(finished: Study, images: torch.Tensor, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     best = finished.best()
-    entry = best.export(tmp_path / "best.onnx")
-    assert entry["failures"] == []
+    exported = best.export(tmp_path / "best.onnx")
+    assert exported.failures == ()
+    assert exported.metric == exported.torch_metric == best.metric
+    assert str(exported).splitlines()[1:] == list(exported.usage)
     session = onnxruntime.InferenceSession(str(tmp_path / "best.onnx"))
     (there,) = session.run(None, {session.get_inputs()[0].name: images[:5].numpy()})
     assert np.array_equal(there, best.module(images[:5]).numpy())

@@ -66,6 +66,22 @@ def read_bundle(folder: Path) -> tuple[QuantizedNetwork, Facts]:
     metadata = read_metadata(folder / WEIGHTS) or {}
     if metadata.get("fingerprint") != content.get("fingerprint"):
         raise NetworkError(f"{folder / WEIGHTS} does not belong to {path}: copy both from one run")
+    facts = _facts_of(content, path)
     network = network_of(content)
-    network.restore(load_weights(folder / WEIGHTS)[0])
-    return network, Facts(classes=tuple(content["classes"]), preprocessing=content["preprocessing"])
+    weights = load_weights(folder / WEIGHTS)[0]
+    try:
+        network.restore(weights)
+    except (TypeError, ValueError, IndexError, RuntimeError, OverflowError) as error:
+        if isinstance(error, NetworkError):
+            raise
+        raise NetworkError(f"{folder / WEIGHTS} does not fit {path}: {error}") from error
+    return network, facts
+
+
+def _facts_of(content: Mapping[str, Any], path: Path) -> Facts:
+    """Class names and preprocessing of a graph's file."""
+    classes, preprocessing = content.get("classes"), content.get("preprocessing")
+    named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not named or not isinstance(preprocessing, dict | None):
+        raise NetworkError(f"{path} is damaged: classes must be a list of names, and preprocessing a table or null")
+    return Facts(classes=tuple(classes or ()), preprocessing=preprocessing)

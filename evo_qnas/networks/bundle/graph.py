@@ -1,6 +1,7 @@
 """A quantized graph as JSON, and back."""
 
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import Any
 
 import torch
@@ -16,6 +17,12 @@ from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 # Of a node and of the graph: what quantization found out about them.
 _NODE_FACTS = ("block", "name", "macs", "input_quantizer")
 _GRAPH_FACTS = ("static_batch", "folded_macs")
+_OPERATIONS = ("placeholder", "get_attr", "call_module", "call_function", "output")
+# What torch and Python raise on graphs that are none.
+_DAMAGE = (
+    *(KeyError, TypeError, ValueError, IndexError, RuntimeError, AttributeError, AssertionError),
+    *(SyntaxError, OverflowError, MemoryError, NotImplementedError, ImportError),
+)
 # What a file may hold as the type of a tensor.
 _DTYPES = {str(kind).removeprefix("torch."): kind for kind in vars(torch).values() if isinstance(kind, torch.dtype)}
 
@@ -86,13 +93,41 @@ def network_of(content: Mapping[str, Any]) -> QuantizedNetwork:
     """
     try:
         return _network_of(content)
-    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AttributeError) as error:
+    except _DAMAGE as error:
         if isinstance(error, NetworkError):
             raise
-        raise NetworkError(f"the bundle's graph is damaged: {type(error).__name__}: {error}") from error
+        raise NetworkError(f"the bundle's graph is damaged: {type(error).__name__}: {str(error)[:200]}") from error
+
+
+def _check_names(content: Mapping[str, Any]) -> None:
+    """Refuses names that are no plain names: torch.fx writes a graph as Python code, and runs it.
+
+    Raises:
+        NetworkError: with the first of them.
+    """
+    for name in [*content["modules"], *content["floats"]]:
+        _check_name(name, *name.split("."), start="_")
+    if any("__enum__" in (content[key] or "") for key in ("in_spec", "out_spec")):
+        # torch would import the module that is named there.
+        raise NetworkError("the bundle's graph nests values by the members of an Enum, which are not read")
+    for name in content["arguments"] or []:
+        _check_name(name, name)
+    for entry in content["nodes"]:
+        if entry["op"] not in _OPERATIONS:
+            raise NetworkError(f"the bundle's graph holds a node of the kind {str(entry['op'])[:60]!r}")
+        _check_name(entry["name"], entry["name"], *entry.get("keywords", {}))
+        if entry["op"] != "call_function":
+            _check_name(entry["target"], *entry["target"].split("."), start="_")
+
+
+def _check_name(whole: str, *parts: str, start: str = "") -> None:
+    """Refuses a name with parts that are no identifiers of Python with `start` before them: `0` is a submodule."""
+    if not all((start + part).isidentifier() and part and not iskeyword(part) for part in parts):
+        raise NetworkError(f"the bundle's graph holds {str(whole)[:60]!r} where a name should be")
 
 
 def _network_of(content: Mapping[str, Any]) -> QuantizedNetwork:
+    _check_names(content)
     modules = modules_of(content["modules"])
     holder = nn.Module()
     graph_module = fx.GraphModule(holder, fx.Graph())

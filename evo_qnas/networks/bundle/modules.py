@@ -8,7 +8,7 @@ from torch import nn
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.bundle.arguments import argument_json, argument_of, target_of, target_text
-from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.quantization.quantizers import MAX_BITS, MIN_BITS, ActivationQuantizer, QuantizedLayer
 from evo_qnas.networks.quantization.scheme import SCHEMES, Scheme
 
 
@@ -61,6 +61,9 @@ def modules_of(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, nn.Module]
 
 
 def _module_of(entry: Mapping[str, Any], made: Mapping[str, nn.Module]) -> nn.Module:
+    bits = entry["bits"]
+    if type(bits) is not int or not MIN_BITS <= bits <= MAX_BITS:
+        raise NetworkError(f"the bundle's graph holds {bits!r:.60} bits: {MIN_BITS} to {MAX_BITS} are possible")
     scheme = SCHEMES.get(entry["scheme"])
     if entry["kind"] == "quantizer":
         return ActivationQuantizer(name=entry["name"], block=entry["block"], bits=entry["bits"], scheme=scheme)

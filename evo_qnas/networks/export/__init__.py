@@ -15,16 +15,8 @@ from evo_qnas.networks.export.checks import check_file, failures, rows_of
 from evo_qnas.networks.export.common.latency import Latency, Timing
 from evo_qnas.networks.export.common.parts import Part
 from evo_qnas.networks.export.exporting import export
-from evo_qnas.networks.export.runtime import (
-    RUNTIMES,
-    BlockRuntime,
-    CheckSettings,
-    Kernels,
-    Runtime,
-    Tolerance,
-    block_runtime,
-    find_runtime,
-)
+from evo_qnas.networks.export.findings import CheckSettings, Kernels, Tolerance
+from evo_qnas.networks.export.runtime import RUNTIMES, BlockRuntime, Runtime, block_runtime, find_runtime
 
 __all__ = [
     "RUNTIMES",

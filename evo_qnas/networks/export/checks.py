@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from evo_qnas.data.nests import rows
 from evo_qnas.networks.capture.graph import CONVOLUTIONS
 from evo_qnas.networks.export.common.latency import Timing
-from evo_qnas.networks.export.common.parity import compare, sample_inputs
+from evo_qnas.networks.export.common.parity import arrays_of, compare, sample_inputs
 from evo_qnas.networks.export.common.walk import Walk, has_islands, of_batch, walk
-from evo_qnas.networks.export.runtime import CheckSettings, Runtime, Tolerance
+from evo_qnas.networks.export.findings import CheckSettings, Tolerance
+from evo_qnas.networks.export.runtime import Runtime
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.tasks.base import Task, metric_value
@@ -54,10 +56,10 @@ def walk_of(runtime: Runtime, network: QuantizedNetwork, path: Path, settings: C
     runtime rounds in its own way, or where the runtime tells no codes.
     """
     inputs = sample_inputs(settings.images, np.random.default_rng(settings.seed))
-    if not runtime.tolerance.steps and not has_islands(network, inputs[:1]):
+    if not runtime.tolerance.steps and not has_islands(network, rows(inputs, slice(0, 1))):
         return None
     inputs = of_batch(network, inputs)
-    codes = runtime.codes(network, path, inputs.numpy(force=True))
+    codes = runtime.codes(network, path, arrays_of(network.graph, inputs))
     return None if codes is None else walk(network, codes, inputs, steps=runtime.tolerance.steps)
 
 

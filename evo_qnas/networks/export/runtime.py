@@ -8,7 +8,6 @@ A package adds its own by an entry point, see `evo_qnas.registry`, and tests it 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, final
@@ -18,64 +17,17 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import nn
 
-from evo_qnas.data import Examples
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.capture.operations.operation import Operation
 from evo_qnas.networks.export.common.latency import Latency, Timing
 from evo_qnas.networks.export.common.packages import missing_of, require
 from evo_qnas.networks.export.common.parts import Part
+from evo_qnas.networks.export.facts import write_beside
+from evo_qnas.networks.export.findings import CheckSettings, Kernels, Tolerance
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
-from evo_qnas.networks.tasks.base import Task
 from evo_qnas.registry import Registry
 from evo_qnas.summary import Metric
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kernels:
-    """Layers of a file as its runtime runs them, and how many of them run in integer kernels."""
-
-    convolutions: int
-    integer_convolutions: int
-    linear: int
-    integer_linear: int
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """Largest distances of a file from torch in integers with which it passes its checks.
-
-    Attributes:
-        agreement: least mean of the task's agreement, where all activations have 8 bits.
-        agreement_few_bits: the same where some have fewer.
-        metric: largest difference of the metric; of one that is no share, as a share of the metric in torch.
-        steps: largest difference of a code from what the reference makes of the file's own codes before it; one more
-            behind an operation in floats. The contract test and the checks hold the runtime to it.
-    """
-
-    agreement: float
-    agreement_few_bits: float
-    metric: float
-    steps: int
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckSettings:
-    """Settings of the checks of an exported network.
-
-    Attributes:
-        images: labelled images to compare on.
-        task: gives metric and agreement.
-        seed: draws random inputs and the order of latency runs.
-        latency: measure latency.
-    """
-
-    images: Examples
-    task: Task
-    seed: int = 0
-    latency: bool = True
 
 
 class Runtime(ABC):
@@ -163,18 +115,39 @@ class Runtime(ABC):
         raise NetworkError(f"{self.title} compiles files and runs none here")
 
     def codes(
-        self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
+        self, network: QuantizedNetwork, path: Path, inputs: Any
     ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
         """The codes of a file by the names of the network's quantizers, as torch has them, and its outputs.
 
         By them `walk` says where a file differs from the reference; the outputs of the same run stand under
         `walk.output_key` of their names. None where this runtime cannot tell.
+
+        Args:
+            network: that the file holds.
+            path: of the file.
+            inputs: as `run` takes them.
         """
         return None
 
     def translates(self, operation: Operation) -> bool:
         """True where files can hold an operation, in some form; a runtime with tables of its own asks them too."""
         return self.name in operation.translations
+
+    def describe(self, path: Path, facts: Facts) -> None:
+        """Gives a file class names and preprocessing: in a JSON file beside it, where files cannot carry them."""
+        write_beside(path, facts)
+
+    def take_raw(self, path: Path, preprocessing: Mapping[str, Any]) -> None:
+        """Lets a file take raw pixels, uint8 (n, h, w, c), in place of its images; `run` then takes them.
+
+        Raises:
+            NetworkError: it cannot, or the preprocessing is not known.
+        """
+        raise NetworkError(f"{self.title} files cannot hold the preprocessing: leave out raw_inputs")
+
+    def usage(self, path: Path, facts: Facts) -> tuple[str, ...]:
+        """Lines of Python that run a file with its runtime alone, from its folder; () where this runtime has none."""
+        return ()
 
     def details(self, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
         """Rows, name and text, that `evo-qnas export` shows of an entry of `check` beside those of every runtime.

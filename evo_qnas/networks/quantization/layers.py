@@ -39,7 +39,7 @@ def insert_layers(graph: fx.GraphModule, policy: Policy, scheme: Scheme) -> None
     owners: dict[Any, QuantizedLayer] = {}
     for node in list(graph.graph.nodes):
         operation = operation_of(node.target) if node.op == "call_function" else None
-        if operation is None or operation.role not in LAYERS:
+        if operation is None or operation.role not in LAYERS or policy.stays_float(node):
             continue
         weight, bias, source = _tensors(node, operation.role)
         if all(value(graph, tensor) is not None for tensor in (weight, bias) if tensor is not None):

@@ -1,11 +1,13 @@
 """Bits of each part of a network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import final
 
-from torch import fx
+from torch import fx, nn
 
+from evo_qnas.cards import nearest
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.quantization.quantizers import MAX_BITS, MIN_BITS
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES
@@ -14,10 +16,17 @@ from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bits:
-    """Bit-widths of weights and of activations, 2..8 each."""
+    """Bit-widths of weights and of activations, 2..8 each.
+
+    Attributes:
+        weight: bits of weights.
+        activation: bits of activations.
+        keep_float: names of submodules, with `*` for any text, that have floats instead; of the fixed part alone.
+    """
 
     weight: int
     activation: int
+    keep_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, bits in (("weight", self.weight), ("activation", self.activation)):
@@ -53,6 +62,43 @@ class Policy:
                     return name
         return ""
 
+    def stays_float(self, node: fx.Node) -> bool:
+        """True for operations of the fixed part inside a submodule that keeps floats."""
+        if not self.fixed.keep_float or self.block_of(node):
+            return False
+        paths = [str(path) for path, _kind in (node.meta.get("nn_module_stack") or {}).values()]
+        return any(matches(path, self.fixed.keep_float) for path in paths)
+
     def bits_of(self, block: str) -> Bits:
         """The bits of a block, or of the fixed part for ""."""
         return self.blocks.get(block, self.fixed)
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """True where the name of a submodule is that of a pattern.
+
+    Example:
+        >>> matches("head.1", ["head.*"]), matches("heads", ["head"])
+        (True, False)
+    """
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def check_kept(network: nn.Module, blocks: Sequence[str], patterns: Sequence[str]) -> None:
+    """Refuses patterns that keep nothing in floats.
+
+    Args:
+        network: whose submodules are meant.
+        blocks: those that may be replaced, whose bits the search decides.
+        patterns: of names.
+
+    Raises:
+        NetworkError: a pattern names no submodule of the fixed part.
+    """
+    known = [name for name, _ in network.named_modules() if name]
+    fixed = [name for name in known if not any(f"{name}.".startswith(f"{block}.") for block in blocks)]
+    for pattern in patterns:
+        if not any(matches(name, [pattern]) for name in fixed):
+            inside = any(matches(name, [pattern]) for name in known)
+            reason = "it lies in a block, whose bits the search decides" if inside else nearest(pattern, fixed)
+            raise NetworkError(f"keep_float = {pattern!r} names nothing outside the blocks: {reason}")

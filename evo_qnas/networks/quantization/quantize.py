@@ -37,7 +37,9 @@ def quantize(network: nn.Module, example: Example, policy: Policy) -> QuantizedN
     Every convolution, linear layer and embedding gets integer weights; its output (after a ReLU or ReLU6 that is its
     only reader) gets an activation quantizer, and so does every other operation that computes (additions, means, ...).
     Operations that only move values (flatten, slice, max-pooling, zero padding, ...) keep their input's range, and an
-    up-sampling at the very end works on the quantized logits in floats. What no layer holds is a float part.
+    up-sampling at the very end works on the quantized logits in floats. What no layer holds is a float part, and so are
+    the weights of submodules that `policy` keeps in floats: they read codes, and inside them and at the network's end
+    nothing is rounded.
 
     Args:
         network: takes and gives any nesting of tensors.
@@ -140,6 +142,8 @@ def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
     if not is_layer(graph, node) and (node.op != "call_function" or rounded):
         return False
     readers, block = list(node.users), policy.block_of(node)
+    if policy.stays_float(node) and all(reader.op == "output" or policy.stays_float(reader) for reader in readers):
+        return False
     # What a block gives has codes, wherever it leads.
     inside = not block or all(policy.block_of(reader) == block for reader in readers)
     if not _is_float(node) or (inside and stays_in_floats(node) and not _ends_layer(graph, node)):

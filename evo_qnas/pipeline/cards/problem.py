@@ -47,6 +47,7 @@ class QuantizationCard(Card):
 
     Attributes:
         scheme: how numbers become codes, one of `networks.quantization.SCHEMES`.
+        keep_float: names of submodules outside the blocks, with `*` for any text, that stay in floats.
     """
 
     scheme: Annotated[str, AfterValidator(SCHEMES.require)] = DEFAULT_SCHEME
@@ -54,6 +55,7 @@ class QuantizationCard(Card):
     activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
     fixed_weight_bits: WeightBits = 8
     fixed_activation_bits: ActivationBits = 8
+    keep_float: list[str] = []
     calibration_images: Annotated[int, Field(ge=2, le=10**9)] = 256
 
     @field_validator("weight_bits", "activation_bits")

@@ -111,7 +111,11 @@ class RunContext:
     def fixed_bits(self) -> Bits:
         """Bits of the fixed part."""
         quantization = self.card.quantization
-        return Bits(weight=quantization.fixed_weight_bits, activation=quantization.fixed_activation_bits)
+        return Bits(
+            weight=quantization.fixed_weight_bits,
+            activation=quantization.fixed_activation_bits,
+            keep_float=tuple(quantization.keep_float),
+        )
 
     @cached_property
     def splits(self) -> Splits:
@@ -186,18 +190,25 @@ class RunContext:
     def diverged(self) -> tuple[LeftOut, ...]:
         """The candidates that are left out because they did not learn, or their score is no number."""
         return tuple(
-            LeftOut(block=shape.name, operator=operator.label, reason=str(known["reason"]))
+            LeftOut(block=shape.name, operator=operator.label, reason=str(known.get("reason")))
             for shape in self.shapes
             for operator in self.candidates.offers.of(shape.name)
             if (known := self._diverged(shape.name, operator.label)) is not None
         )
 
     def _left_out(self) -> dict[str, frozenset[str]]:
-        """Per block the operators that the dry run left out."""
+        """Per block the operators that the dry run left out.
+
+        Raises:
+            CardError: the report of the dry run is damaged.
+        """
         found: dict[str, frozenset[str]] = {}
         known = read_json(self.paths.check, self.dry_run_fingerprint) if self.paths.check.is_file() else None
-        for each in () if known is None else known["report"]["left_out"]:
-            found[each["block"]] = found.get(each["block"], frozenset()) | {each["operator"]}
+        try:
+            for each in () if known is None else known["report"]["left_out"]:
+                found[each["block"]] = found.get(each["block"], frozenset()) | {each["operator"]}
+        except (KeyError, TypeError) as error:
+            raise CardError(f"{self.paths.check} is damaged: delete it and run the card again") from error
         return found
 
     def _diverged(self, block: str, operator: str) -> dict[str, Any] | None:

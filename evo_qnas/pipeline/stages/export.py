@@ -11,6 +11,7 @@ from evo_qnas.errors import EvoQnasError, NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.export import RUNTIMES, Timing, block_runtime, export
 from evo_qnas.networks.export.common.latency import TUNING
+from evo_qnas.networks.export.facts import entries_of
 from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage
@@ -95,7 +96,8 @@ class _Export:
     def __call__(self, identity: str) -> dict[str, Any]:
         folder = self.context.paths.network(identity)
         stored = find_network(self.context, identity)
-        fingerprint = digest(RUNTIME, stored.fingerprint, RUNTIMES.get(RUNTIME).versions())
+        carried = entries_of(self.context.facts)
+        fingerprint = digest(RUNTIME, stored.fingerprint, RUNTIMES.get(RUNTIME).versions(), carried)
         known = read_json(folder / "onnx.json", fingerprint)
         if known is not None and (FAILED in known["onnx"] or (folder / "model.onnx").is_file()):
             return dict(known["onnx"])
@@ -120,6 +122,7 @@ class _Export:
             task=self.context.task,
             seed=seed_of("export", self.context.card.seed) % 2**31,
             latency=False,
+            facts=self.context.facts,
         )
 
 

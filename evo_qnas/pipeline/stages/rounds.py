@@ -21,11 +21,12 @@ from evo_qnas.pipeline.context import RunContext, digest, seed_of
 from evo_qnas.pipeline.problems import problem_of
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
 from evo_qnas.pipeline.stages.in_context import COLUMN
-from evo_qnas.pipeline.validation import choices_of, measure_before, network_id, validate_picks
+from evo_qnas.pipeline.validation import choices_of, measure_before, validate_picks
 from evo_qnas.predict import Choice, Features, choose
 from evo_qnas.predict.fitting import SIMPLEST_FIRST
 from evo_qnas.problem import CustomObjective, Networks, TableProblem
 from evo_qnas.search import propose
+from evo_qnas.spaces import network_id
 from evo_qnas.summary import Prediction, ValidatedNetwork
 from evo_qnas.tables import Tables
 

@@ -74,9 +74,10 @@ class _Scoring:
     context: RunContext
 
     def known(self, block: str) -> list[dict[str, Any]] | None:
-        """The scores that are there."""
+        """The scores that are there; None where their file is damaged, too."""
         content = read_json(self.context.paths.choices(block), self.context.fingerprints.scores(block))
-        return None if content is None else list(content["choices"])
+        choices = None if content is None else content.get("choices")
+        return choices if _are_choices(choices) else None
 
     def __call__(self, block: str) -> list[dict[str, Any]]:
         context, quantization = self.context, self.context.card.quantization
@@ -114,6 +115,20 @@ class _Scoring:
         content = {"fingerprint": context.fingerprints.scores(block), "choices": choices}
         write_text(context.paths.choices(block), to_json(content))
         return choices
+
+
+def _are_choices(value: Any) -> bool:
+    """True for scored choices, as a file keeps them."""
+    try:
+        return bool(value) and all(
+            isinstance(choice["operator"], str)
+            and all(isinstance(choice[name], int) for name in ("weight_bits", "activation_bits"))
+            and isinstance(choice["stderr"], int | float)
+            and all(math.isfinite(number) for number in (choice["score"], *(choice["costs"][name] for name in COSTS)))
+            for choice in value
+        )
+    except (KeyError, TypeError, OverflowError):
+        return False
 
 
 def check_score(score: float, choice: str) -> None:

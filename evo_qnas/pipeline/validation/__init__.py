@@ -9,7 +9,7 @@
 from evo_qnas.pipeline.validation.building import build_network, choices_of
 from evo_qnas.pipeline.validation.correlation import kendall, rank_correlation
 from evo_qnas.pipeline.validation.measuring import measure_before
-from evo_qnas.pipeline.validation.picks import BASELINE, network_id, pick
+from evo_qnas.pipeline.validation.picks import BASELINE, pick
 from evo_qnas.pipeline.validation.ranking import keep_validated, ranked
 from evo_qnas.pipeline.validation.validation import Validation, finetuning_settings, stored_outcomes, validate_picks
 
@@ -22,7 +22,6 @@ __all__ = [
     "keep_validated",
     "kendall",
     "measure_before",
-    "network_id",
     "pick",
     "rank_correlation",
     "ranked",

@@ -1,21 +1,15 @@
 """Networks of a front that are worth validating."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
 
+from evo_qnas.spaces import network_id
 from evo_qnas.tables import Tables
 
 BASELINE = "teacher_int8"
 LEAST_PICKS = 5  # fewer points say little about a front of metric and size
-
-
-def network_id(genome: Sequence[int]) -> str:
-    """Eight hex digits of a genome: the same network has the same name in every run."""
-    return hashlib.sha256(json.dumps([int(value) for value in genome]).encode()).hexdigest()[:8]
 
 
 def pick(

@@ -81,6 +81,7 @@ function listen() {
   if (data.choices) $("map").on("plotly_click", (event) => pin($("map").rows[event.points[0].x]));
   $("reset-zoom").addEventListener("click", () => drawChart(true));
   $("reset-limits").addEventListener("click", () => { drawSliders(); changed(); });
+  $("reset-preference").addEventListener("click", () => { drawPreference(); prefer(); });
   $("more").addEventListener("click", () => { state.rows += 200; drawTable(); });
   $("download").addEventListener("click", download);
 }
@@ -96,6 +97,7 @@ if (data.columns) {
   if (count) {
     fillSelects();
     drawSliders();
+    drawPreference();
     drawCount();
     drawTable();
     drawCard();

@@ -32,7 +32,7 @@ function changed() {
   drawCount();
   if (pending) return;
   pending = true;
-  requestAnimationFrame(() => { pending = false; drawTable(); drawChart(); drawMap(); });
+  requestAnimationFrame(() => { pending = false; drawTable(); drawChart(); drawMap(); if (preference.asked()) prefer(); });
 }
 
 function drawCount() {

@@ -154,3 +154,63 @@ def test_shared_weights_several_inputs_and_nested_outputs_are_read_back(tmp_path
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert [layer.shared for layer in read.layers] == [layer.shared for layer in network.layers]
     assert read.stored().keys() == network.stored().keys()
+
+
+CODE = "x=open('ran', 'w')"
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (("nodes", 0, "target"), CODE),
+        (("nodes", 0, "name"), CODE),
+        (("nodes", 0, "target"), "lambda"),
+        (("nodes", 1, "target"), 'a", open("ran", "w")) or (self, "b'),
+        (("nodes", 1, "op"), "call_method"),
+        (("nodes", 1, "keywords"), {CODE: 1}),
+        (("arguments",), [CODE]),
+        (("modules", CODE), None),
+        (("floats", CODE), None),
+        (("in_spec",), '[1, {"type": null, "context": "{\\"__enum__\\": true}", "children_spec": []}]'),
+    ],
+)
+def test_texts_of_a_graph_never_become_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: tuple[str | int, ...], text: object
+) -> None:
+    """torch.fx writes names as they are into a function, and compiles it: a default value runs at once."""
+    monkeypatch.chdir(tmp_path)
+    path = written(quantized(nn.Sequential(nn.Linear(7, 9)), torch.randn(5, 7)), tmp_path / "a") / "graph.json"
+    content = json.loads(path.read_text())
+    content["in_spec"] = content["out_spec"] = None
+    at = content
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = text
+    path.write_text(json.dumps(content))
+    with pytest.raises(
+        NetworkError, match=r"the bundle's graph (holds (.* where a name should be|a node of the kind)|nests)"
+    ):
+        read_bundle(path.parent)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "match"),
+    [
+        (("classes",), None, r"classes must be a list of names"),
+        (("classes",), [1], r"classes must be a list of names"),
+        (("preprocessing",), [], r"preprocessing a table or null"),
+        (("modules", "layer_linear", "bits"), 2.5, r"holds 2\.5 bits: 2 to 8 are possible"),
+        (("modules", "layer_linear", "bits"), 9, r"holds 9 bits: 2 to 8 are possible"),
+    ],
+)
+def test_values_of_a_graph_are_checked(tmp_path: Path, place: tuple[str, ...], value: object, match: str) -> None:
+    path = written(quantized(nn.Sequential(nn.Linear(7, 9)), torch.randn(5, 7)), tmp_path) / "graph.json"
+    content = json.loads(path.read_text())
+    at = content
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(NetworkError, match=match):
+        read_bundle(tmp_path)

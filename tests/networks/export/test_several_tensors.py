@@ -9,13 +9,18 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from evo_qnas.data import Examples
+from evo_qnas.data.nests import Structure
+from evo_qnas.metrics import per_example
 from evo_qnas.networks.capture.exporting import Example, arguments_of_example
+from evo_qnas.networks.export import CheckSettings, export
 from evo_qnas.networks.export.common.parity import InRuntime
 from evo_qnas.networks.export.onnx.sizes import file_sizes
 from evo_qnas.networks.export.runtime import RUNTIMES
 from evo_qnas.networks.integer.reference import run_in_integers
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
+from evo_qnas.networks.tasks.measured import MeasuredTask
 
 pytest.importorskip("onnxruntime")
 
@@ -129,3 +134,54 @@ def test_tied_embeddings(tmp_path: Path) -> None:
             return result
 
     check(Tied(), torch.randint(0, 20, (4, 6)), tmp_path)
+
+
+class _Pairs(Examples):
+    """Made inputs of two kinds."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def take(self, chosen: Any) -> tuple[Any, Any]:
+        made = torch.Generator().manual_seed(0)
+        x, ids = torch.randn(6, 3, 4, 4, generator=made), torch.randint(0, 9, (6,), generator=made)
+        return (x[chosen], ids[chosen]), ids[chosen]
+
+    @property
+    def sample(self) -> Any:
+        return self.take(slice(0, 1))[0]
+
+
+def _error(outputs: Any, targets: Any) -> torch.Tensor:
+    return (outputs["map"].mean((1, 2, 3)) - targets).abs()
+
+
+@pytest.mark.parametrize("name", ["onnx", "tflite"])
+def test_every_check_takes_nests(tmp_path: Path, name: str) -> None:
+    runtime = RUNTIMES.get(name)
+    if runtime.missing():
+        pytest.skip(f"needs {runtime.install}")
+    torch.manual_seed(0)
+    examples, module = _Pairs(), _Maps().eval()
+    inputs = examples.take(slice(0, 6))[0]
+    network = quantize(module, inputs, Policy(fixed=Bits(weight=8, activation=8)))
+    network.calibrate([inputs])
+    task = MeasuredTask(measure=per_example(_error), structure=Structure.of(module(*inputs)))
+    entry = export(network, tmp_path / "two", runtime, images=examples, task=task)
+    assert entry["failures"] == []
+    assert entry["metric"] == pytest.approx(entry["torch_metric"], rel=1e-2)
+    assert entry["latency_ms"] > 0.0
+    assert entry.get("reference_equal") in {True, None}
+    other = network.clone()
+    other.restore(network.stored())
+    other.layers[0].weight.data[0] += 1.0
+    checked = runtime.check(other, tmp_path / "two", CheckSettings(images=examples, task=task, latency=False))
+    assert checked["failures"] != []
+
+
+class _Maps(_Two):
+    """The maps and their means alone."""
+
+    def forward(self, x: torch.Tensor, ids: torch.Tensor, flag: bool | None = None) -> dict[str, Any]:
+        given = super().forward(x, ids)
+        return {"map": given["map"], "more": [given["more"][0]]}

@@ -106,6 +106,7 @@ def test_any_batch_size_gives_the_same_logits(teacher: nn.Module, images: torch.
     assert [d.dim_param or d.dim_value for d in dimensions] == ["n", 1, 8, 8]
 
 
+@pytest.mark.usefixtures("exported_anew")
 def test_the_same_network_gives_the_same_bytes(teacher: nn.Module, images: torch.Tensor) -> None:
     one, other = (to_onnx(quantized_teacher(teacher, images, 3, 8)) for _ in range(2))
     assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)

@@ -1,6 +1,6 @@
 """An exported network against torch, and against the integer reference."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -10,6 +10,8 @@ from jaxtyping import Float, Num
 from torch import fx, nn
 
 from evo_qnas.data import Examples
+from evo_qnas.data.nests import call, joined, leaves, length, mapped, rows
+from evo_qnas.networks.capture.exporting import Example
 from evo_qnas.networks.capture.graph import ATEN, arguments_of, last_upsampling
 from evo_qnas.networks.capture.operations.upsampling import bilinear, scales_of
 from evo_qnas.networks.capture.signature import (
@@ -68,23 +70,27 @@ class InRuntime(nn.Module):
 
     def forward(self, *arguments: Any, **keywords: Any) -> Any:
         """What the torch network gives, in its nesting; logits at their size there."""
-        given = self.logits_of(self._arrays({**named_arguments(self.graph, arguments), **keywords}))
-        arrays = given if isinstance(given, Mapping) else {LOGITS: given}
-        names = output_names(self.graph)
-        leaves = [
-            torch.from_numpy(np.asarray(arrays[name])) if name else result
-            for name, result in zip(names, results_of(self.graph), strict=True)
-        ]
-        if self.last is not None and tuple(leaves[0].shape[2:]) != self.size:
-            leaves = [upsampled(self.last, leaves[0])]
-        return nested_output(self.graph, leaves)
+        found = self.results({**named_arguments(self.graph, arguments), **keywords})
+        if self.last is not None and tuple(found[0].shape[2:]) != self.size:
+            found = [upsampled(self.last, found[0])]
+        return nested_output(self.graph, found)
 
-    def _arrays(self, arguments: Mapping[str, Any]) -> Any:
-        """Inputs as the runtime takes them: one array, or arrays by name."""
-        nodes = [node for node in self.graph.graph.nodes if node.op == "placeholder"]
-        leaves = dict(zip(nodes, input_leaves(self.graph, arguments), strict=True))
-        arrays = {name: leaves[node].numpy(force=True) for node, name in input_names(self.graph).items()}
-        return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+    def results(self, example: Example) -> list[Any]:
+        """What the file gives, at the size in the file, in the order of the network's results."""
+        given = self.logits_of(arrays_of(self.graph, example))
+        arrays = given if isinstance(given, Mapping) else {LOGITS: given}
+        return [
+            torch.from_numpy(np.asarray(arrays[name])) if name else result
+            for name, result in zip(output_names(self.graph), results_of(self.graph), strict=True)
+        ]
+
+
+def arrays_of(graph: fx.GraphModule, example: Example) -> Any:
+    """Inputs as a runtime takes them: one array, or arrays by the names of `input_names`."""
+    nodes = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    given = dict(zip(nodes, input_leaves(graph, example), strict=True))
+    arrays = {name: given[node].numpy(force=True) for node, name in input_names(graph).items()}
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
 def compare(network: QuantizedNetwork, logits_of: Run, images: Examples, *, task: Task) -> Parity:
@@ -123,16 +129,20 @@ def other_session(network: QuantizedNetwork, logits_of: Run, images: Examples, *
     }
 
 
-def same_logits(first: Run, second: Run, images: Examples) -> bool:
-    """True where two ways to run a file give the same logits bit for bit on the images."""
+def same_logits(network: QuantizedNetwork, first: Run, second: Run, images: Examples) -> bool:
+    """True where two ways to run a network's file give the same outputs bit for bit on the images."""
+    one, other = InRuntime(first, network), InRuntime(second, network)
     parts = images.parts(min(_BATCH, evaluation_batch(images.sample)))
-    inputs = (pixels.numpy(force=True) for pixels, _ in parts)
-    return all(np.array_equal(first(batch), second(batch)) for batch in inputs)
+    return all(_equal(leaves(call(one, inputs)), leaves(call(other, inputs))) for inputs, _ in parts)
+
+
+def _equal(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> bool:
+    return all(torch.equal(left, right) for left, right in zip(one, other, strict=True))
 
 
 @torch.no_grad()
 def agreement_of(one: nn.Module, other: nn.Module, images: Examples, *, task: Task) -> tuple[float, float]:
-    """Mean of a task's agreement of two networks, over all positions, and the largest difference of logits.
+    """Mean of a task's agreement of two networks, over all positions, and the largest difference of outputs.
 
     Example:
         >>> from evo_qnas.networks.tasks.classification import Classification
@@ -143,46 +153,53 @@ def agreement_of(one: nn.Module, other: nn.Module, images: Examples, *, task: Ta
         (0.5, 3.0)
     """
     same, count, difference = 0.0, 0, 0.0
-    for pixels, _ in images.parts(min(_BATCH, evaluation_batch(images.sample))):
-        first, second = one(pixels), other(pixels)
+    for inputs, _ in images.parts(min(_BATCH, evaluation_batch(images.sample))):
+        first, second = call(one, inputs), call(other, inputs)
         equal = task.agreement(first, second)
         same, count = same + float(equal.double().sum()), count + equal.numel()
-        difference = max(difference, float((first - second).abs().max()))
+        for left, right in zip(leaves(first), leaves(second), strict=True):
+            difference = max(difference, float((left.double() - right.double()).abs().max()))
     return same / count, difference
 
 
 def equals_reference(
     network: QuantizedNetwork, logits_of: Run, images: Examples, rng: np.random.Generator
 ) -> bool | None:
-    """True where a file gives bit for bit the integer reference's logits on random inputs in the images' range.
+    """True where a file gives bit for bit the integer reference's outputs on random inputs in the images' range.
 
     None where the network computes in floats, whose last bits are each runtime's own.
     """
     noise = _noise(images, rng)
-    if has_islands(network, noise[:1]):
+    if has_islands(network, rows(noise, slice(0, 1))):
         return None
-    exported = logits_of(noise.numpy())
-    reference = run_in_integers(network, noise).numpy()
+    exported = leaves(InRuntime(logits_of, network).results(noise))
+    reference = leaves(run_in_integers(network, noise))
     last = last_upsampling(network.graph)
-    if last is not None and exported.shape != reference.shape:
-        reference = _upsampled(reference, last)
-    return bool(np.array_equal(reference, exported))
+    if last is not None and exported[0].shape != reference[0].shape:
+        reference = [torch.from_numpy(_upsampled(reference[0].numpy(), last))]
+    return _equal(exported, reference)
 
 
-def sample_inputs(images: Examples, rng: np.random.Generator) -> torch.Tensor:
+def sample_inputs(images: Examples, rng: np.random.Generator) -> Any:
     """Some of the images, and as many random inputs in their range."""
     noise = _noise(images, rng)
-    return torch.cat([images.take(slice(0, len(noise)))[0], noise])
+    return joined([images.take(slice(0, length(noise)))[0], noise])
 
 
-def _noise(images: Examples, rng: np.random.Generator) -> Num[torch.Tensor, "n ..."]:
-    pixels = images.take(slice(0, _REFERENCE_IMAGES))[0]
-    count = min(_REFERENCE_IMAGES, max(2, _REFERENCE_VALUES // pixels[0].numel()))
-    shape = (count, *pixels.shape[1:])
-    if not pixels.is_floating_point():  # numbers of words
-        words = rng.integers(int(pixels.min()), int(pixels.max()), shape, endpoint=True)
-        return torch.from_numpy(words).to(pixels.dtype)
-    noise = rng.uniform(float(pixels.min()), float(pixels.max()), shape)
+def _noise(images: Examples, rng: np.random.Generator) -> Any:
+    inputs = images.take(slice(0, _REFERENCE_IMAGES))[0]
+    values = sum(leaf[0].numel() for leaf in leaves(inputs))
+    count = min(_REFERENCE_IMAGES, max(2, _REFERENCE_VALUES // values))
+    return mapped(lambda leaf: _drawn(leaf, count, rng), inputs)
+
+
+def _drawn(like: Num[torch.Tensor, "n *sizes"], count: int, rng: np.random.Generator) -> Num[torch.Tensor, "m *sizes"]:
+    """Random examples in the range of some."""
+    shape = (count, *like.shape[1:])
+    if not like.is_floating_point():  # numbers of words
+        words = rng.integers(int(like.min()), int(like.max()), shape, endpoint=True)
+        return torch.from_numpy(words).to(like.dtype)
+    noise = rng.uniform(float(like.min()), float(like.max()), shape)
     return torch.from_numpy(noise.astype(np.float32))
 
 

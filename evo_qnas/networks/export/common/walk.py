@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Shaped
 from torch import fx
 
+from evo_qnas.data.nests import length, rows
 from evo_qnas.networks.capture.graph import last_upsampling, static_batch
 from evo_qnas.networks.capture.operations.integers import Centred, Pending, Reals, pending
 from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.capture.operations.registry import operation_of
-from evo_qnas.networks.capture.signature import output_names, results_of
+from evo_qnas.networks.capture.signature import input_leaves, output_names, results_of
 from evo_qnas.networks.integer.reference import upsampled
 from evo_qnas.networks.integer.steps import compute, is_island
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
@@ -66,10 +67,10 @@ def has_islands(network: QuantizedNetwork, inputs: Any) -> bool:
     return walk(network, {}, of_batch(network, inputs)).float_operations > 0.0
 
 
-def of_batch(network: QuantizedNetwork, inputs: torch.Tensor) -> torch.Tensor:
+def of_batch(network: QuantizedNetwork, inputs: Any) -> Any:
     """As many of the inputs as a network takes at once that was made for one number of examples; else all."""
     batch = static_batch(network.graph)
-    return inputs if batch is None else inputs[torch.arange(batch) % len(inputs)]
+    return inputs if batch is None else rows(inputs, torch.arange(batch) % length(inputs))
 
 
 @torch.no_grad()
@@ -82,12 +83,12 @@ def walk(
         network: that the file holds.
         codes: of the file by the names of quantizers, or of the nodes that call them where several do, and its outputs
             by `output_key`; what is not there is not compared.
-        inputs: a tensor, or one for each input.
+        inputs: as the network takes them, or a list with one for each placeholder.
         steps: largest allowed difference where no operation in floats comes before; behind one it is a step more.
     """
     graph, last = network.graph, last_upsampling(network.graph)
     values: dict[fx.Node, Any] = {}
-    waiting = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    waiting = list(inputs) if isinstance(inputs, list) else input_leaves(graph, inputs)
     counts = _Counts()
     calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
     for node in graph.graph.nodes:

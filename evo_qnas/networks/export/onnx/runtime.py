@@ -11,13 +11,16 @@ from jaxtyping import Float, Shaped
 from torch import nn
 
 from evo_qnas.files import write_bytes
+from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.export.checks import check_file, failures, stored_bytes
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import equals_reference, float_agreement, other_session, same_logits
 from evo_qnas.networks.export.common.parts import Part
 from evo_qnas.networks.export.common.walk import output_key
+from evo_qnas.networks.export.findings import CheckSettings, Kernels, Tolerance
 from evo_qnas.networks.export.onnx.compose import compose
+from evo_qnas.networks.export.onnx.facts import note, take_raw, usage
 from evo_qnas.networks.export.onnx.float_model import float_to_onnx
 from evo_qnas.networks.export.onnx.floats import CASTS, FLOAT_TABLE
 from evo_qnas.networks.export.onnx.idle import idle_model
@@ -25,7 +28,7 @@ from evo_qnas.networks.export.onnx.layout import FILLED_TABLE, LAYOUT_TABLE
 from evo_qnas.networks.export.onnx.sessions import kernels, open_session, prepare, run, run_exposed
 from evo_qnas.networks.export.onnx.sizes import file_sizes
 from evo_qnas.networks.export.onnx.translate import names_of_codes, part_to_onnx
-from evo_qnas.networks.export.runtime import BlockRuntime, CheckSettings, Kernels, Tolerance
+from evo_qnas.networks.export.runtime import BlockRuntime
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
 
@@ -97,14 +100,14 @@ class OnnxRuntime(BlockRuntime):
         return run(session, images)
 
     def codes(
-        self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
+        self, network: QuantizedNetwork, path: Path, inputs: Any
     ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
         """The codes of a file, from a session of a copy of it that has them as outputs.
 
         None where that session gives other logits than the file's own.
         """
         session = open_session(path)
-        feed = {session.get_inputs()[0].name: inputs}
+        feed = dict(inputs) if isinstance(inputs, Mapping) else {session.get_inputs()[0].name: inputs}
         codes, outputs = run_exposed(path, names_of_codes(network), feed)
         plain = session.run(None, feed)
         if not all(map(np.array_equal, plain, outputs)):
@@ -117,6 +120,18 @@ class OnnxRuntime(BlockRuntime):
         tables = (FLOAT_TABLE, LAYOUT_TABLE, FILLED_TABLE, CASTS)
         known = any(overload in table for overload in operation.overloads for table in tables)
         return operation.role in _LAYERS or known or super().translates(operation)
+
+    def describe(self, path: Path, facts: Facts) -> None:
+        """Metadata of the file, see `note`."""
+        note(path, facts)
+
+    def take_raw(self, path: Path, preprocessing: Mapping[str, Any]) -> None:
+        """First nodes of the file, see `take_raw`."""
+        take_raw(path, preprocessing)
+
+    def usage(self, path: Path, facts: Facts) -> tuple[str, ...]:
+        """Four lines, see `usage`."""
+        return usage(path, facts)
 
     def kernels(self, path: Path) -> Kernels:
         """The layers of the graph as ONNX Runtime optimises it."""
@@ -140,7 +155,7 @@ class OnnxRuntime(BlockRuntime):
         entry = check_file(self, network, path, settings)
         plain = {"metric": entry["metric"], "agreement": entry["agreement"]}
         default = partial(run, open_session(path, exact=False))
-        if not same_logits(logits_of, default, images):
+        if not same_logits(network, logits_of, default, images):
             plain = other_session(network, default, images, task=task)
         sizes = file_sizes(path)
         entry |= {

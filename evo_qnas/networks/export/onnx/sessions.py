@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.runtime import Kernels
+from evo_qnas.networks.export.findings import Kernels
 
 # Images of one run: bounds the memory of activations.
 _BATCH = 256
@@ -150,8 +150,10 @@ def prepare(path: Path, threads: int, rng: np.random.Generator) -> Callable[[], 
 
 
 def _random_input(source: Any, rng: np.random.Generator) -> np.ndarray:
-    """One random image, or map of codes, for an input of a session."""
-    shape = (1, *source.shape[1:])
+    """One random image, or map of codes, for an input of a session; zeros where it takes other numbers."""
+    shape = tuple(size if isinstance(size, int) else 1 for size in source.shape)
     if source.type == "tensor(uint8)":
         return rng.integers(0, 256, shape, dtype=np.uint8)
-    return rng.standard_normal(shape, dtype=np.float32)
+    if source.type == "tensor(float)":
+        return rng.standard_normal(shape, dtype=np.float32)
+    return np.zeros(shape, dtype=source.type.removeprefix("tensor(").removesuffix(")"))

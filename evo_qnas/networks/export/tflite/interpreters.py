@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.export.runtime import Kernels
+from evo_qnas.networks.export.findings import Kernels
 
 Array = Shaped[np.ndarray, "..."]
 # What each kind of layer reads codes and weights at.

@@ -9,16 +9,19 @@ import numpy as np
 from jaxtyping import Shaped
 
 from evo_qnas.files import write_bytes
+from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.capture.operations.operation import Operation, Role
 from evo_qnas.networks.export.checks import check_file, failures
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import other_session
-from evo_qnas.networks.export.runtime import CheckSettings, Kernels, Runtime, Tolerance
+from evo_qnas.networks.export.findings import CheckSettings, Kernels, Tolerance
+from evo_qnas.networks.export.runtime import Runtime
 from evo_qnas.networks.export.tflite.decompose import DECOMPOSED
 from evo_qnas.networks.export.tflite.interpreters import kernels, open_interpreter, prepare, run
 from evo_qnas.networks.export.tflite.layout import MOVE_TABLE
 from evo_qnas.networks.export.tflite.operations import OPERATION_TABLE
 from evo_qnas.networks.export.tflite.translate import FLOAT_TABLE, Translation, to_tflite
+from evo_qnas.networks.export.tflite.usage import usage
 from evo_qnas.networks.export.tflite.watching import arranged, codes_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.summary import Metric
@@ -61,19 +64,20 @@ class TfliteRuntime(Runtime):
         return run(session, images)
 
     def codes(
-        self, network: QuantizedNetwork, path: Path, inputs: Shaped[np.ndarray, "n ..."]
+        self, network: QuantizedNetwork, path: Path, inputs: Any
     ) -> Mapping[str, Shaped[np.ndarray, "n ..."]] | None:
         """The codes of a file, from a copy of it that has them as outputs.
 
         None where the file is not what `write` gives of the network, or the copy gives other outputs than the file.
         """
         content = path.read_bytes()
+        each = list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
         for upsample in (False, True):
             translation = Translation(network, upsample)
             if translation.content() == content:
-                tensors = arranged(network.graph, translation.codes, [inputs])
-                codes = codes_of(content, tensors, [inputs])
-                plain = codes_of(content, {}, [inputs])
+                tensors = arranged(network.graph, translation.codes, each)
+                codes = codes_of(content, tensors, each)
+                plain = codes_of(content, {}, each)
                 return codes if all(np.array_equal(codes[key], array) for key, array in plain.items()) else None
         return None
 
@@ -82,6 +86,10 @@ class TfliteRuntime(Runtime):
         tables = (OPERATION_TABLE, MOVE_TABLE, FLOAT_TABLE, DECOMPOSED)
         known = any(overload in table for overload in operation.overloads for table in tables)
         return operation.role in _LAYERS or known or super().translates(operation)
+
+    def usage(self, path: Path, facts: Facts) -> tuple[str, ...]:
+        """Four lines, see `usage`."""
+        return usage(path, facts)
 
     def kernels(self, path: Path) -> Kernels:
         """The layers of a file by the types of their tensors, which decide on their kernels."""
