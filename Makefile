@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Compiling all of evo_qnas takes seconds, and tests start many processes: all read what the first has compiled.
+export PYTHONDONTWRITEBYTECODE :=
 
 EXTRAS := train,onnx,tflite,optuna,age-moea2,dask,test,lint
 # make check COVERAGE="-m '' --cov --cov-report=term --cov-fail-under=95" is what runs at night: it takes longer.

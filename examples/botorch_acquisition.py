@@ -9,6 +9,7 @@ from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.models.transforms import Standardize
 from botorch.optim import optimize_acqf_discrete
+from botorch.sampling import SobolQMCNormalSampler
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
 import evo_qnas as eq
@@ -19,10 +20,8 @@ class BotorchAcquisition:
 
     def __init__(self, problem: eq.Problem, seed: int) -> None:
         self.space, self.rng = problem.space, np.random.default_rng(seed)
-        self.x, self.y = (
-            torch.empty(0, len(self.space.genes)).double(),
-            torch.empty(0, len(problem.objectives)).double(),
-        )
+        self.x = torch.empty(0, len(self.space.genes)).double()
+        self.y = torch.empty(0, len(problem.objectives)).double()
         torch.manual_seed(seed)
 
     def ask(self, n: int) -> Any:
@@ -33,7 +32,8 @@ class BotorchAcquisition:
         likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
         fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": 75}})
         worst = (-self.y).min(dim=0).values.tolist()
-        gain = qLogNoisyExpectedHypervolumeImprovement(model, worst, self.x, prune_baseline=True)
+        few = SobolQMCNormalSampler(torch.Size([16]), seed=0)  # three objectives take minutes with the default 128
+        gain = qLogNoisyExpectedHypervolumeImprovement(model, worst, self.x, few, prune_baseline=True)
         best, _ = optimize_acqf_discrete(gain, q=n, choices=torch.tensor(drawn / self.space.counts))
         return self.space.decode((best.numpy() * self.space.counts).round().astype(int))
 

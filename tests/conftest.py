@@ -7,7 +7,6 @@ absent.
 import dataclasses
 import inspect
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,10 +18,6 @@ from beartype import beartype
 
 # Before torch is imported: tests that run beside each other take a core each, as do the processes that they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-# Compiling all of evo_qnas takes seconds, and many tests start processes: all read what the first has compiled.
-os.environ["PYTHONDONTWRITEBYTECODE"] = ""
-sys.dont_write_bytecode = False
 
 _jaxtyped = jaxtyping.jaxtyped
 

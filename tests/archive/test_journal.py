@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,16 @@ def running(tmp_path: Path, header: Header, batches: Batches) -> Path:
     killed.write_bytes(skeleton)
     journal_path(killed).write_bytes(log)
     return killed
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002])
+def test_the_umask_says_who_may_write_a_journal(tmp_path: Path, header: Header, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        with Recorder.open(tmp_path / "a.h5", header):
+            assert journal_path(tmp_path / "a.h5").stat().st_mode & 0o777 == 0o666 & ~mask
+    finally:
+        os.umask(before)
 
 
 def test_a_kill_between_any_two_bytes_leaves_whole_batches(running: Path, batches: Batches) -> None:

@@ -109,6 +109,8 @@ def test_a_limit_on_the_size_of_files_is_one_sentence(inputs: Path) -> None:
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # noqa: E731 - it runs in the child
     # A coverage run's own data file would be cut short too.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    # So would compiled modules: Python takes the short write for a whole one, and later imports fail.
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     names = sorted(inputs.iterdir())
     for arguments in (
         ("tables", "export", "tables.h5", "-o", "tables.csv"),

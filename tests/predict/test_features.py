@@ -32,6 +32,17 @@ def test_columns_that_are_no_numbers_are_left_out() -> None:
     assert features.sums == len(TABLES.columns)
 
 
+def test_logarithms_are_taken_of_sums_that_are_always_positive() -> None:
+    """A sum that reaches 0, such as the cost of blocks that may all be left out, has none."""
+    free = TABLES.with_column("free", [np.arange(float(len(block))) for block in TABLES.blocks])
+    paid = TABLES.with_column("paid", [np.arange(float(len(block))) for block in TABLES.blocks], fixed=1.0)
+    for tables, logarithms in ((free, 0), (paid, 1)):
+        features = Features.of(space_of(tables), tables, names=["free" if logarithms == 0 else "paid"])
+        scaled = features.scaled_totals(np.zeros((1, len(features.space.genes)), dtype=np.int64))
+        assert scaled.shape == (1, 1 + logarithms)
+        assert np.isfinite(scaled).all()
+
+
 def test_likeness_tells_near_bits_and_equal_operators_from_others() -> None:
     block, matrix = TABLES.blocks[0], of_tables().likeness[0]
     label = {label: index for index, label in enumerate(block.labels)}

@@ -38,6 +38,7 @@ from evo_qnas.pareto import nondominated
 from evo_qnas.problem import TableProblem, from_pymoo
 from evo_qnas.search import ALGORITHMS, Variation, load_recipe, search
 from evo_qnas.search.pymoo_bridge import EvoNSGA2
+from evo_qnas.search.pymoo_bridge.genes import rounded
 from evo_qnas.search.pymoo_bridge.operators import ReplaceVisited
 from evo_qnas.search.summary import summary
 from evo_qnas.search.visited import Visited
@@ -303,3 +304,12 @@ def test_algorithms_of_permutations_are_refused() -> None:
     algorithm = GA(pop_size=8, sampling=PermutationRandomSampling())
     with pytest.raises(SearchError, match=r"GA samples permutations, whose integers are not free"):
         search(TableProblem(TABLES, ["score"]), algorithm=algorithm, evaluations=20)
+
+
+def test_variables_of_any_type_become_gene_values() -> None:
+    """pymoo keeps variables as objects where their kinds are mixed; ties go to the even number, as numpy rounds."""
+    values = [[-0.6, 0.4, 2.6, 9.0], [0.5, 1.5, 2.4, 1.0]]
+    for kind in (np.float32, np.float64, object):
+        found = rounded(np.array(values, dtype=kind), Space.from_counts([2, 2, 4, 4]))
+        assert found.tolist() == [[0, 0, 3, 3], [0, 1, 2, 1]]
+        assert found.dtype == np.int64

@@ -79,3 +79,13 @@ def test_a_changed_module_is_another_structure(memory: ExportedOnce) -> None:
     capture(network, torch.zeros(2, 3, 8, 9))
     capture(Net(width=5).eval(), torch.zeros(2, 3, 9, 9))
     assert (memory.hits, memory.misses) == (1, 3)
+
+
+def test_another_forward_of_the_same_class_is_another_structure(
+    memory: ExportedOnce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, batch = Net().eval(), torch.randn(5, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    before = capture(network, batch[:2])(batch)
+    monkeypatch.setattr(Net, "forward", lambda self, x: self.conv(x).mean((2, 3)))
+    torch.testing.assert_close(capture(network, batch[:2])(batch), network(batch))
+    assert not torch.equal(before, network(batch))
