@@ -376,7 +376,7 @@ class Case:
         """What is wrong with exit code and words."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         if "Traceback" in text:
-            return f"traceback after {how}: {text[-300:]!r}"
+            return f"traceback after {how}: {text[text.index('Traceback') :][:4000]!r}"
         if how.startswith("SIG"):
             number = getattr(signal, how)
             fits = code in (0, -number, 128 + number)

@@ -123,7 +123,8 @@ def test_an_in_context_score_that_is_no_number_leaves_its_operator_out(
 
     def badly(teacher: nn.Module, block: str, operator: str, *arguments: Any, **keywords: Any) -> Any:
         scores = score(teacher, block, operator, *arguments, **keywords)
-        return [*scores[:-1], (float("inf"), float("nan"))] if operator == "ds_k3_d1" else scores
+        odd = (block, operator) == ("stages.0", "ds_k3_d1")
+        return [*scores[:-1], (float("inf"), float("nan"))] if odd else scores
 
     def kill(tables: Tables, path: Path) -> None:
         if stage.COLUMN in tables.columns:
@@ -140,11 +141,10 @@ def test_an_in_context_score_that_is_no_number_leaves_its_operator_out(
         assert "ds_k3_d1" in Tables.load(tmp_path / "tables.h5").blocks[0].operators
     run_card(name, card, tmp_path, jobs=1, until="tables")
     tables = Tables.load(tmp_path / "tables.h5")
-    assert [set(block.operators) for block in tables.blocks] == [{"teacher"}, {"teacher", "identity"}]
+    assert [set(block.operators) for block in tables.blocks] == [{"teacher"}, {"teacher", "ds_k3_d1", "identity"}]
     assert all(np.isfinite(values).all() for column in tables.columns.values() for values in column.values)
     assert set(tables.baselines) == {"teacher_int8", "teacher_int4"}
     context = RunContext(name=name, card=card, folder=tmp_path.resolve())
-    assert {each.sentence for each in context.diverged} == {
-        f"operator 'ds_k3_d1' is left out of block '{block}': its score inside the network is inf"
-        for block in ("stages.0", "stages.1")
-    }
+    assert [each.sentence for each in context.diverged] == [
+        "operator 'ds_k3_d1' is left out of block 'stages.0': its score inside the network is inf"
+    ]
