@@ -118,7 +118,7 @@ def test_a_segmentation_run_searches_its_tables_twice(tmp_path: Path) -> None:
     (tmp_path / "scenes.toml").write_text(CARD, encoding="utf-8")
     name, card = load_card(str(tmp_path / "scenes.toml"))
     summary = run_card(name, card, tmp_path / "run", jobs=1)
-    assert summary["metric"] == {"name": "mIoU", "maximize": True}
+    assert summary["metric"] == {"name": "mIoU", "maximize": True, "unit": "%"}
     assert summary["teacher_float"]["metric"] > 0.25
     assert summary["searches"]["int8"]["objectives"] == ["score", "macs"]
     assert "better_half" in summary["rank_correlation"]
