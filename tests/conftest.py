@@ -25,7 +25,7 @@ _jaxtyped = jaxtyping.jaxtyped
 def _checked(target: Any = None, *, typechecker: Callable[..., Any]) -> Any:
     """What jaxtyping's import hook decorates with: its own check where a signature has a shape, beartype elsewhere.
 
-    Beartype alone takes a microsecond a call, a check of shapes tens of them, and one in six signatures has a shape.
+    Beartype alone takes a microsecond a call, a check of shapes tens of them, and one in five signatures has a shape.
     """
     if target is None:
         return partial(_checked, typechecker=typechecker)

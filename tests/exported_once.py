@@ -86,9 +86,9 @@ def exported_once() -> Iterator[None]:
     if isinstance(plain, ExportedOnce):  # by another folder
         yield
         return
-    setattr(torch.export, "export", ExportedOnce(plain))  # noqa: B010  # an assignment has another type
-    yield
-    setattr(torch.export, "export", plain)  # noqa: B010
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.export, "export", ExportedOnce(plain))
+        yield
 
 
 @pytest.fixture

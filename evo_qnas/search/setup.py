@@ -76,6 +76,7 @@ def check_known(problem: Problem, known: Archive) -> str:
     ):
         if mine != theirs:
             raise SearchError(f"the known evaluations are of another problem, its {what} differ: {theirs}, here {mine}")
+    # Files of other programs have no fingerprint: names are all that they can be held against.
     if header.fingerprint != problem.fingerprint and header.algorithm != ELSEWHERE:
         raise SearchError("the known evaluations are of another problem: its fingerprint differs")
     rows = known.evaluations

@@ -44,7 +44,7 @@ def constants_of(preprocessing: Mapping[str, Any] | None) -> tuple[float, list[f
     Raises:
         NetworkError: nothing is known of them.
     """
-    missing = [key for key in _NEEDED if not (preprocessing or {}).get(key)]
+    missing = [key for key in _NEEDED if (preprocessing or {}).get(key) is None]
     if preprocessing is None or missing:
         raise NetworkError(
             f"a file cannot take raw pixels without preprocessing that names {' and '.join(missing or _NEEDED)}: "
@@ -93,9 +93,11 @@ def in_words(facts: Facts) -> str:
     Example:
         >>> in_words(Facts(preprocessing={"divide": 255.0, "mean": [0.5], "std": [0.25], "channels": "RGB"}))
         '(raw / 255 - 0.5) / 0.25, RGB'
+        >>> in_words(Facts(preprocessing={"mean": 0.0, "std": 1.0}))
+        '(raw - 0) / 1'
     """
     known = facts.preprocessing or {}
-    if any(not known.get(key) for key in _NEEDED):
+    if any(known.get(key) is None for key in _NEEDED):
         return ""
     divide, mean, std = constants_of(known)
     low, spread = (f"{v[0]:g}" if len(v) == 1 else "[" + ", ".join(f"{x:g}" for x in v) + "]" for v in (mean, std))
