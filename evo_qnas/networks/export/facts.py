@@ -44,7 +44,7 @@ def constants_of(preprocessing: Mapping[str, Any] | None) -> tuple[float, list[f
     Raises:
         NetworkError: nothing is known of them.
     """
-    missing = [key for key in _NEEDED if (preprocessing or {}).get(key) is None]
+    missing = _missing(preprocessing)
     if preprocessing is None or missing:
         raise NetworkError(
             f"a file cannot take raw pixels without preprocessing that names {' and '.join(missing or _NEEDED)}: "
@@ -52,6 +52,11 @@ def constants_of(preprocessing: Mapping[str, Any] | None) -> tuple[float, list[f
         )
     mean, std = (list(map(float, np.atleast_1d(preprocessing[key]))) for key in _NEEDED)
     return float(preprocessing.get("divide", 1.0)), mean, std
+
+
+def _missing(preprocessing: Mapping[str, Any] | None) -> list[str]:
+    """The keys of `_NEEDED` that are not given, or empty; 0 is a number."""
+    return [key for key in _NEEDED if not np.size(() if (value := (preprocessing or {}).get(key)) is None else value)]
 
 
 def check_raw(sample: Any, preprocessing: Mapping[str, Any] | None) -> None:
@@ -97,7 +102,7 @@ def in_words(facts: Facts) -> str:
         '(raw - 0) / 1'
     """
     known = facts.preprocessing or {}
-    if any(known.get(key) is None for key in _NEEDED):
+    if _missing(known):
         return ""
     divide, mean, std = constants_of(known)
     low, spread = (f"{v[0]:g}" if len(v) == 1 else "[" + ", ".join(f"{x:g}" for x in v) + "]" for v in (mean, std))
