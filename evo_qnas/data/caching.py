@@ -3,9 +3,10 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import joblib
 import numpy as np
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 Item = tuple[UInt8[np.ndarray, "3 h w"], UInt8[np.ndarray, "*label"]]
 Arrays = tuple[UInt8[np.ndarray, "n 3 h w"], UInt8[np.ndarray, "n *label"]]
-Make = Callable[[int], Item]
+Source = TypeVar("Source")
 
 # Images a job: few enough for the bar to move and the first to judge the rest by.
 _CHUNK = 16
@@ -32,8 +33,8 @@ _STALE_SECONDS = 3600.0
 
 
 def make_arrays(
-    make: Make,
-    count: int,
+    make: Callable[[Source], Item],
+    sources: Sequence[Source],
     size: tuple[int, int],
     *,
     label_shape: tuple[int, ...] | None = None,
@@ -42,11 +43,12 @@ def make_arrays(
     label: str,
     jobs: int = 1,
 ) -> Arrays:
-    """Pixels and labels of `count` images: from the cache where they are in it, else made and put there.
+    """Pixels and labels of images: from the cache where they are in it, else made and put there.
 
     Args:
-        make: gives image number i; must be picklable, and is called in worker processes.
-        count: number of images.
+        make: gives an image from its source; must be picklable, and is called in worker processes.
+        sources: what each image is made from. A worker is sent those of its images alone, so that what is sent for each
+            does not grow with their number.
         size: (height, width).
         label_shape: of an image's label; that of the image where None.
         cache: folder of the memory-mapped files; None keeps the arrays in memory and writes nothing.
@@ -57,10 +59,10 @@ def make_arrays(
     Raises:
         DataError: `make` raised it, or the disk has not enough space.
     """
-    shapes = ((count, 3, *size), (count, *(size if label_shape is None else label_shape)))
+    shapes = ((len(sources), 3, *size), (len(sources), *(size if label_shape is None else label_shape)))
     if cache is None:
         arrays = np.empty(shapes[0], dtype=np.uint8), np.empty(shapes[1], dtype=np.uint8)
-        _fill(make, count, jobs=jobs, label=label, arrays=arrays)
+        _fill(make, sources, jobs=jobs, label=label, arrays=arrays)
         return arrays
     paths = cache / f"{name}.pixels.npy", cache / f"{name}.labels.npy"
     _sweep(cache)
@@ -71,13 +73,13 @@ def make_arrays(
         asides = [both.enter_context(replacing(path)) for path in paths]
         for aside, shape in zip(asides, shapes, strict=True):
             _reserve(aside, shape)
-        _fill(make, count, jobs=jobs, label=label, files=(asides[0], asides[1]))
+        _fill(make, sources, jobs=jobs, label=label, files=(asides[0], asides[1]))
     return np.load(paths[0], mmap_mode="c"), np.load(paths[1], mmap_mode="c")
 
 
 def _fill(
-    make: Make,
-    count: int,
+    make: Callable[[Source], Item],
+    sources: Sequence[Source],
     *,
     jobs: int,
     label: str,
@@ -88,19 +90,22 @@ def _fill(
 
     The first chunk shows whether the rest takes long enough for worker processes to pay, which import torch first.
     """
-    chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+    chunks = [range(start, min(start + _CHUNK, len(sources))) for start in range(0, len(sources), _CHUNK)]
     began = time.monotonic()
-    with progress_bar(label, count) as advance:
+    with progress_bar(label, len(sources)) as advance:
+
+        def of(chunk: range) -> Sequence[Source]:
+            return sources[chunk.start : chunk.stop]
 
         def put(chunk: range, made: list[np.ndarray]) -> None:
             for target, part in zip(arrays or (), made, strict=True):
                 target[chunk.start : chunk.stop] = part
             advance(len(chunk))
 
-        put(*_chunk(make, chunks[0], files))
+        put(*_chunk(make, of(chunks[0]), chunks[0], files))
         worth_it = (time.monotonic() - began) * (len(chunks) - 1) > _STARTING_SECONDS * jobs / max(1, jobs - 1)
         left = {chunk.start: chunk for chunk in chunks[1:]}
-        calls = (joblib.delayed(_chunk)(make, chunk, files) for chunk in chunks[1:])
+        calls = (joblib.delayed(_chunk)(make, of(chunk), chunk, files) for chunk in chunks[1:])
         try:
             for done in joblib.Parallel(
                 n_jobs=jobs if worth_it else 1, return_as="generator_unordered", **watched_workers()
@@ -110,12 +115,14 @@ def _fill(
         except BrokenProcessPool:
             logger.warning("a worker process died (no memory left?) while images were decoded: they are decoded in one")
             for chunk in left.values():
-                put(*_chunk(make, chunk, files))
+                put(*_chunk(make, of(chunk), chunk, files))
 
 
-def _chunk(make: Make, chunk: range, files: tuple[Path, Path] | None) -> tuple[range, list[np.ndarray]]:
+def _chunk(
+    make: Callable[[Source], Item], sources: Sequence[Source], chunk: range, files: tuple[Path, Path] | None
+) -> tuple[range, list[np.ndarray]]:
     """Makes some of the images; gives them where no files are to be filled."""
-    made = [np.stack(parts) for parts in zip(*(make(index) for index in chunk), strict=True)]
+    made = [np.stack(parts) for parts in zip(*(make(source) for source in sources), strict=True)]
     if files is None:
         return chunk, made
     for path, part in zip(files, made, strict=True):

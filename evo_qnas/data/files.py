@@ -39,10 +39,10 @@ def load_listing(listing: Listing, card: DataCard, *, cache: Path | None, jobs: 
     size = card.size or size_of(listing.parts["train"][0].image)
     parts = {}
     for part, pairs in listing.parts.items():
-        make = functools.partial(_decoded, pairs, size, listing.coding, card.size is not None)
+        make = functools.partial(_decoded, size, listing.coding, card.size is not None)
         name = f"{part}-{_fingerprint(pairs, size, listing.coding)}"
         label = f"{part} images decoded"
-        pixels, labels = make_arrays(make, len(pairs), size, cache=cache, name=name, label=label, jobs=jobs)
+        pixels, labels = make_arrays(make, pairs, size, cache=cache, name=name, label=label, jobs=jobs)
         parts[part] = normalised_images(card, torch.from_numpy(pixels), torch.from_numpy(labels))
     return Splits(
         train=parts["train"],
@@ -65,8 +65,8 @@ def normalised_images(card: DataCard, pixels: torch.Tensor, labels: torch.Tensor
     return Images(pixels=pixels, labels=labels, mean=card.mean or IMAGENET_MEAN, std=card.std or IMAGENET_STD)
 
 
-def _decoded(pairs: Sequence[Pair], size: Size, coding: LabelCoding, resize: bool, index: int) -> Item:
-    return decode(pairs[index], size, coding, resize=resize)
+def _decoded(size: Size, coding: LabelCoding, resize: bool, pair: Pair) -> Item:
+    return decode(pair, size, coding, resize=resize)
 
 
 def _fingerprint(pairs: Sequence[Pair], size: Size, coding: LabelCoding) -> str:

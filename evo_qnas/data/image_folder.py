@@ -145,17 +145,17 @@ def _decoded_part(
 ) -> Images:
     paths = tuple(sorted(images))
     name = f"{part}-{_fingerprint(paths, size)}"
-    make = functools.partial(_item, paths, size, card.size is not None)
+    make = functools.partial(_item, size, card.size is not None)
     pixels, _ = make_arrays(
-        make, len(paths), size, label_shape=(1,), cache=cache, name=name, label=f"{part} images decoded", jobs=jobs
+        make, paths, size, label_shape=(1,), cache=cache, name=name, label=f"{part} images decoded", jobs=jobs
     )
     labels = torch.tensor([classes.index(images[path]) for path in paths])
     return normalised_images(card, torch.from_numpy(pixels), labels)
 
 
-def _item(paths: Sequence[Path], size: Size, resize: bool, index: int) -> Item:
+def _item(size: Size, resize: bool, path: Path) -> Item:
     """Pixels of an image; its class is known without them."""
-    return decode_image(paths[index], size, resize=resize), np.zeros(1, dtype=np.uint8)
+    return decode_image(path, size, resize=resize), np.zeros(1, dtype=np.uint8)
 
 
 def _fingerprint(paths: Sequence[Path], size: Size) -> str:

@@ -6,9 +6,13 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 
@@ -28,7 +32,7 @@ def item(index: int, *, log: Path | None = None) -> tuple[np.ndarray, np.ndarray
 
 def made(cache: Path | None, *, count: int = 40, jobs: int = 1, log: Path | None = None) -> np.ndarray:
     make = partial(item, log=log)
-    pixels, labels = make_arrays(make, count, (4, 5), cache=cache, name="x", label="made", jobs=jobs)
+    pixels, labels = make_arrays(make, range(count), (4, 5), cache=cache, name="x", label="made", jobs=jobs)
     assert np.array_equal(pixels[:, 0, 0, 0], np.arange(count))
     assert np.array_equal(labels, np.broadcast_to(np.arange(1, count + 1)[:, None, None], (count, 4, 5)))
     return pixels
@@ -50,6 +54,21 @@ def test_writing_to_images_leaves_the_files_alone(tmp_path: Path) -> None:
     pixels = made(tmp_path)
     pixels[:] = 99
     made(tmp_path)
+
+
+def test_a_worker_is_sent_the_sources_of_its_images_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[int, ...]] = []
+
+    def kept(function: Any) -> Any:
+        def call(make: Any, sources: Sequence[int], *rest: Any) -> Any:
+            sent.append(tuple(sources))
+            return joblib.delayed(function)(make, sources, *rest)
+
+        return call
+
+    monkeypatch.setattr(caching, "joblib", SimpleNamespace(delayed=kept, Parallel=joblib.Parallel))
+    made(None)
+    assert sent == [tuple(range(16, 32)), tuple(range(32, 40))]
 
 
 @pytest.mark.slow
@@ -86,7 +105,7 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
         return item(index)
 
     with pytest.raises(DataError, match="image 30 is odd"):
-        make_arrays(fails, 40, (4, 5), cache=tmp_path, name="x", label="made")
+        make_arrays(fails, range(40), (4, 5), cache=tmp_path, name="x", label="made")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -103,12 +122,13 @@ def test_a_kill_leaves_no_half_file_to_be_read(tmp_path: Path) -> None:
     """Killed after 20 of 40 images were written: the next call makes all of them, and the remains go in time."""
     code = f"""
         import os, signal, sys, numpy as np
+        from pathlib import Path
         from evo_qnas.data.caching import make_arrays
         def item(index):
             if index == 33:
                 os.kill(os.getpid(), signal.SIGKILL)
             return np.full((3, 4, 5), 200, dtype=np.uint8), np.full((4, 5), 200, dtype=np.uint8)
-        make_arrays(item, 40, (4, 5), cache=__import__("pathlib").Path({str(tmp_path)!r}), name="x", label="made")
+        make_arrays(item, range(40), (4, 5), cache=Path({str(tmp_path)!r}), name="x", label="made")
     """
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
     assert ended.returncode == -signal.SIGKILL

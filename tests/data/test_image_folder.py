@@ -1,13 +1,16 @@
 """Images in folders named by class, or listed with their classes."""
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from evo_qnas.data import DataCard, load_splits
+from evo_qnas.data import DataCard, image_folder, load_splits
+from evo_qnas.data.caching import make_arrays
 from evo_qnas.errors import DataError
 from evo_qnas.networks.testing import DataSourceContract
 
@@ -27,6 +30,24 @@ class TestImageFolder(DataSourceContract):
             if not (folder / label).is_dir():
                 drawn(folder / label, label, 8)
         return DataCard(name="image_folder", folder=folder, height=8, width=8)
+
+
+def test_what_workers_are_sent_does_not_grow_with_the_number_of_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+
+    def kept(make: Any, sources: Any, *rest: Any, **named: Any) -> Any:
+        sent.append(len(pickle.dumps(make)))
+        return make_arrays(make, sources, *rest, **named)
+
+    monkeypatch.setattr(image_folder, "make_arrays", kept)
+    for part, count in (("train", 40), ("val", 2), ("test", 2)):
+        for label in COLOURS:
+            drawn(tmp_path / part / label, label, count)
+    load_splits(DataCard(name="image_folder", folder=tmp_path))
+    assert len(sent) == 3
+    assert len(set(sent)) == 1
 
 
 def test_parts_are_folders_and_labels_their_classes(tmp_path: Path) -> None:

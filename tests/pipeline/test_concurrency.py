@@ -138,7 +138,7 @@ def test_a_worker_that_the_kernel_kills_costs_no_image(
     monkeypatch.setattr(caching, "_STARTING_SECONDS", 0.0)
     make = functools.partial(_item, marks=tmp_path)
     cache = tmp_path / "cache" if cached else None
-    pixels, _ = make_arrays(make, 100, (8, 8), cache=cache, name="a", label="images", jobs=2)
+    pixels, _ = make_arrays(make, range(100), (8, 8), cache=cache, name="a", label="images", jobs=2)
     assert (tmp_path / "died").exists()
     assert pixels[:, 0, 0, 0].tolist() == list(range(100))
     assert "a worker process died (no memory left?) while images were decoded" in caplog.text

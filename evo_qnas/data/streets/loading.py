@@ -41,7 +41,7 @@ def load_streets(card: DataCard, *, cache: Path | None, jobs: int) -> Splits:
         make = functools.partial(_scene, (card.split_seed, number), size)
         name = f"streets{_VERSION}-{part}-seed{card.split_seed}-{count}x{size[0]}x{size[1]}"
         label = f"{part} scenes drawn"
-        pixels, labels = make_arrays(make, count, size, cache=cache, name=name, label=label, jobs=jobs)
+        pixels, labels = make_arrays(make, range(count), size, cache=cache, name=name, label=label, jobs=jobs)
         parts[part] = normalised_images(card, torch.from_numpy(pixels), torch.from_numpy(labels))
     return Splits(train=parts["train"], search=parts["search"], test=parts["test"], classes=CLASSES)
 

@@ -48,9 +48,9 @@ def estimate_where_it_helps(
 ) -> bool:
     """True where new statistics behind the first replaced block bring the outputs nearer to the teacher's.
 
-    They are estimated on every other image and judged on the rest; where they do not help, `network` keeps its own. A
-    teacher of others has its statistics from more and other images than are at hand: with them a network may be nearer
-    to it than with new ones.
+    They are estimated on every other image and judged on the rest; where they help they are estimated once more, on all
+    images, and where they do not, `network` keeps its own. A teacher of others has its statistics from more and other
+    images than are at hand: with them a network may be nearer to it than with new ones.
 
     Args:
         network: the teacher with some blocks replaced, in evaluation mode; changed in place.
@@ -65,6 +65,7 @@ def estimate_where_it_helps(
     error = _output_error(network, teacher, judging)
     estimate_batch_norm(network, estimating, behind=replaced)
     if _output_error(network, teacher, judging) < error:
+        estimate_batch_norm(network, parts(examples, _BATCH), behind=replaced)
         return True
     for layer, state in zip(layers, before, strict=True):
         layer.load_state_dict(state)

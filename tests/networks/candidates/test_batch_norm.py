@@ -92,6 +92,16 @@ def test_statistics_that_take_out_a_shift_are_kept(teacher: nn.Module, images: t
         assert (network(images[1::2]) - teacher(images[1::2])).square().sum() < 0.5 * error
 
 
+def test_kept_statistics_are_those_of_all_images(teacher: nn.Module, images: torch.Tensor) -> None:
+    network = copy.deepcopy(teacher)
+    with torch.no_grad():
+        network.get_submodule("middle.0").bias.add_(5.0)
+    expected = copy.deepcopy(network)
+    estimate_batch_norm(expected, [images], behind=["middle"])
+    assert estimate_where_it_helps(network, teacher, images.split(4), replaced=["middle"])
+    assert changed(network, statistics(expected)) == set()
+
+
 def test_a_network_without_batch_norm_stays(images: torch.Tensor) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     assert not estimate_where_it_helps(network, copy.deepcopy(network), [images], replaced=["0"])
