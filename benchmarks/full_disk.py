@@ -37,6 +37,8 @@ VERBS: dict[str, tuple[str, ...]] = {
         "10",
         "--networks",
         "4",
+        "--held-out",
+        "0",
         "--jobs",
         "1",
         "--trust",
