@@ -171,8 +171,8 @@ def check_model(model: nn.Module) -> None:
     Raises:
         NetworkError: one sentence that names the tensor.
     """
-    for name, value in model.named_parameters():
-        if not bool(torch.isfinite(value).all()):
+    for name, weights in model.named_parameters():
+        if not bool(torch.isfinite(weights).all()):
             raise NetworkError(f"the model's weights {name!r} have NaN or infinity: this is no trained network")
     for name, value in model.named_buffers():
         if name.endswith("running_var") and not bool(((value >= 0) & torch.isfinite(value)).all()):
