@@ -22,6 +22,7 @@ from evo_qnas.pipeline.stages.tables import check_score
         ("validation.size_shares=[nan]", r"size_shares\.0 = nan: .*finite number"),
         ("data.mean=[nan,0.5,0.5]", r"data\.mean\.0 = nan: .*finite number"),
         ("data.mean=[1e300,0.5,0.5]", r"data\.mean\.0 = 1e\+300: .*less than or equal to 1"),
+        ("data.std=[0.5,nan,0.5]", r"data\.std\.1 = nan: .*finite number"),
         ("data.std=[1e-300,0.5,0.5]", r"data\.std\.0 = 1e-300: .*greater than or equal to 0\.001"),
         ("data.split_seed=4294967296", r"data\.split_seed = 4294967296: .*less than"),
         ("seed=9223372036854775808", r"seed = 9223372036854775808: .*less than"),

@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 
 from evo_qnas.data.nests import rows
+from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.export import BlockRuntime, Part, block_runtime
@@ -16,6 +17,7 @@ from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.pipeline.context import RunContext, digest, seed_of
 from evo_qnas.pipeline.latency.counted import block_facts, fixed_facts
 from evo_qnas.pipeline.latency.precision import INT8, Precision
+from evo_qnas.reading import read_json
 from evo_qnas.tables import Block
 
 EIGHT = Bits(weight=8, activation=8)
@@ -119,7 +121,10 @@ class UnitFile:
 
     def facts(self, unit: Unit) -> dict[str, Any]:
         """Facts of a quantized block or of the fixed part, see `counted`; its file has to be written."""
-        content: dict[str, Any] = json.loads(self._facts(unit).read_text(encoding="utf-8"))
+        path = self._facts(unit)
+        content = read_json(path, NetworkError)
+        if not isinstance(content, dict):
+            raise NetworkError(f"{path} is damaged: delete {path.parent} and run the same command again")
         return content
 
     def _write_block(self, units: Sequence[Unit]) -> None:
