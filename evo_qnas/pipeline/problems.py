@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.quantization.policy import FLOAT_ACTIVATION_BITS
 from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.cards.search import SearchCard
 from evo_qnas.pipeline.context import RunContext
+from evo_qnas.pipeline.context.candidates import Offers
 from evo_qnas.problem import CustomObjective, TableProblem
 from evo_qnas.tables import Block, Tables
 from evo_qnas.tables.roofline import device_label, load_device
@@ -65,7 +67,13 @@ def expected_tables(context: RunContext) -> Tables:
     for shape in context.shapes:
         operators = [TEACHER, *context.candidates.labels(shape.name)]
         weightless = context.candidates.weightless(shape.name)
-        labels = [(name, *pair) for name in operators for pair in ([(0, 0)] if name in weightless else pairs)]
+        labels = [
+            (name, *pair)
+            for name in operators
+            for pair in (
+                [(0, 0)] if name in weightless else [*pairs, *float_pairs(context.candidates.offers, shape.name, name)]
+            )
+        ]
         blocks.append(
             Block(
                 name=shape.name,
@@ -78,6 +86,11 @@ def expected_tables(context: RunContext) -> Tables:
     if context.card.in_context is not None:
         columns.append("score_in_context")
     return Tables.from_arrays({name: [np.zeros(len(block)) for block in blocks] for name in columns}, blocks=blocks)
+
+
+def float_pairs(offers: Offers, block: str, operator: str) -> list[tuple[int, int]]:
+    """Weight and activation bits of an operator's choices in floats."""
+    return [(width, FLOAT_ACTIVATION_BITS) for width in offers.float_bits(block, operator)]
 
 
 def latency_columns(settings: LatencyCard | None) -> list[str]:

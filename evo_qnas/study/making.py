@@ -127,6 +127,7 @@ def settings_of(
     operators: Sequence[Any],
     weight_bits: Sequence[int],
     activation_bits: Sequence[int],
+    float_bits: Sequence[int],
     keep_float: Sequence[str],
     seed: int,
     sections: Mapping[str, Card | Mapping[str, Any] | None],
@@ -142,6 +143,8 @@ def settings_of(
         if section is not None
     }
     quantization: dict[str, Any] = {"weight_bits": list(weight_bits), "activation_bits": list(activation_bits)}
+    if float_bits:
+        quantization["float_bits"] = list(float_bits)
     if keep_float:
         quantization["keep_float"] = list(keep_float)
     # The data that the model learnt from are at hand: the rates of cards, and no network ends worse than it began.

@@ -1,10 +1,17 @@
 """Problem cards for networks: what a run trains, searches and validates."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import DataCard
@@ -47,6 +54,7 @@ class QuantizationCard(Card):
 
     Attributes:
         scheme: how numbers become codes, one of `networks.quantization.SCHEMES`.
+        float_bits: 16, 32 or both: a block may be computed in floats too, its parameters stored at so many bits.
         keep_float: names of submodules outside the blocks, with `*` for any text, that stay in floats.
     """
 
@@ -55,13 +63,20 @@ class QuantizationCard(Card):
     activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
     fixed_weight_bits: WeightBits = 8
     fixed_activation_bits: ActivationBits = 8
+    float_bits: list[Literal[16, 32]] = []
     keep_float: list[str] = []
     calibration_images: Annotated[int, Field(ge=2, le=10**9)] = 256
 
-    @field_validator("weight_bits", "activation_bits")
+    @field_validator("weight_bits", "activation_bits", "float_bits")
     @classmethod
     def _ordered(cls, bits: list[int]) -> list[int]:
         return sorted(set(bits))
+
+    @model_serializer(mode="wrap")
+    def _with_floats(self, dumped: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """A run without choices of floats depends on nothing about them."""
+        content = dumped(self)
+        return content if self.float_bits else {key: value for key, value in content.items() if key != "float_bits"}
 
 
 class LatencyCard(Card):
