@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import inspect
 import sys
+import threading
 import types
 import typing
 from collections.abc import Callable
@@ -53,10 +54,9 @@ def _checked(target: Any = None, *, typechecker: Callable[..., Any]) -> Any:
     annotations = inspect.get_annotations(function)
     if not any("jaxtyping." in repr(annotation) for annotation in annotations.values()):
         return target if "<locals>" in function.__qualname__ else _PLAIN(target)
-    checked = _JAXTYPED(target, typechecker=typechecker)
     if isinstance(target, property) or not all(_by_kind(annotation) for annotation in annotations.values()):
-        return checked
-    return _once_for_each_kind(function, checked, typechecker)
+        return _JAXTYPED(target, typechecker=typechecker)
+    return _once_for_each_kind(function, typechecker)
 
 
 def _by_kind(annotation: Any) -> bool:
@@ -72,9 +72,18 @@ def _by_kind(annotation: Any) -> bool:
     return isinstance(annotation, type) and not unlike
 
 
-def _once_for_each_kind(function: Callable[..., Any], checked: Callable[..., Any], typechecker: Any) -> Any:
-    """The function, its check made once for each kind of arguments and result."""
+def _once_for_each_kind(function: Callable[..., Any], typechecker: Any) -> Any:
+    """The function, its check made once for each kind of arguments and result, and decorated when first called."""
     fitting: dict[Any, set[Any]] = {}
+    waiting = threading.local()
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        return vars(waiting).pop("result") if vars(waiting) else function(*args, **kwargs)
+
+    @functools.cache
+    def checked() -> Any:
+        return _JAXTYPED(called, typechecker=typechecker)
 
     @functools.wraps(function)
     def known(*args: Any, **kwargs: Any) -> Any:
@@ -82,19 +91,18 @@ def _once_for_each_kind(function: Callable[..., Any], checked: Callable[..., Any
             given = (_kind(args), *((name, _kind(value)) for name, value in kwargs.items()))
             results = fitting.get(given)
         except TypeError:
-            return checked(*args, **kwargs)
+            return checked()(*args, **kwargs)
         if results is None:
-            result = checked(*args, **kwargs)
+            result = checked()(*args, **kwargs)
         else:
             result = function(*args, **kwargs)
             if _fits(result, results):
                 return result
-
-            @functools.wraps(function)
-            def made(*_args: Any, **_kwargs: Any) -> Any:
-                return result
-
-            _JAXTYPED(made, typechecker=typechecker)(*args, **kwargs)
+            waiting.result = result
+            try:
+                checked()(*args, **kwargs)
+            finally:
+                vars(waiting).clear()
         try:
             kind = _kind(result)
             hash(kind)

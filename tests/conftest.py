@@ -4,6 +4,7 @@ The library looks for data in `$EVO_QNAS_DATA` alone; tests set it to `../shared
 absent.
 """
 
+import gc
 import os
 from pathlib import Path
 
@@ -19,6 +20,11 @@ install("evo_qnas")
 _BESIDE = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 if _BESIDE.is_dir():
     os.environ.setdefault("EVO_QNAS_DATA", str(_BESIDE))
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported and collected out of all further searches for garbage: it stays to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
