@@ -1,6 +1,7 @@
 """The dry run of live networks: what goes through, and what does not, with its line of code."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ import torch
 from torch import nn
 
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.candidates.blocks import find_blocks
 from evo_qnas.networks.candidates.operators import Operator, load_operators
-from evo_qnas.networks.checking import QuantizabilityReport, check
+from evo_qnas.networks.checking import DryRun, QuantizabilityReport, check
 from evo_qnas.networks.checking.census import census
 from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.quantization.costs import costs_of
@@ -120,6 +122,26 @@ def test_a_candidate_that_cannot_go_through_is_left_out() -> None:
     assert [(each.block, each.operator) for each in report.left_out] == [("body", "signs"), ("body", "doubles")]
     assert "Sign has a gradient of its own" in report.left_out[0].sentence
     assert "stubborn.double.default" in report.left_out[1].sentence
+
+
+@pytest.mark.skipif(bool(RUNTIMES.get("tflite").missing()), reason="needs the extra tflite")
+def test_a_choice_in_floats_that_a_runtime_refuses_is_left_out_alone() -> None:
+    teacher = stubborn.Plain().eval()
+    report = DryRun(
+        teacher=teacher,
+        example=EXAMPLE,
+        fixed=Bits(weight=8, activation=8),
+        few=Bits(weight=8, activation=8),
+        shapes=find_blocks(teacher, ["body"], EXAMPLE),
+        candidates={"body": {"plain": nn.Conv2d(4, 4, 1)}},
+        binding=["tflite"],
+        float_bits=[16],
+    ).report()
+    assert report.fits
+    assert [(each.operator, each.floats) for each in report.left_out] == [("teacher", True), ("plain", True)]
+    sentence = r"operator 'plain' is left out of block 'body' in floats: .*convolution.* has no translation to TFLite"
+    assert re.search(sentence, report.left_out[1].sentence)
+    assert QuantizabilityReport.from_dict(report.to_dict()).left_out == report.left_out
 
 
 class _Signs(nn.Module):
