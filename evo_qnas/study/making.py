@@ -15,6 +15,7 @@ from evo_qnas.errors import DataError, NetworkError
 from evo_qnas.fingerprints import digest
 from evo_qnas.metrics import Metric
 from evo_qnas.metrics.classes import class_axis
+from evo_qnas.networks.models.teachers import check_model
 from evo_qnas.networks.tasks.distances import KL, distances_of
 from evo_qnas.networks.tasks.measured import AnyMetric, MeasuredTask
 from evo_qnas.pipeline.cards.problem import Settings
@@ -62,8 +63,10 @@ def task_of(
     """The task of a metric, a loss and a distance, with what the model's own outputs say.
 
     Raises:
-        NetworkError: the model cannot take the inputs, or metric and targets do not go together.
+        NetworkError: the model has weights that are no numbers or cannot take the inputs, or metric and targets do not
+            go together.
     """
+    check_model(model)
     inputs, targets = splits.train.take(slice(0, 2))
     try:
         outputs = call(model, inputs)

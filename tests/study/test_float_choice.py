@@ -10,6 +10,7 @@ import torch
 import evo_qnas as eq
 from evo_qnas.errors import CardError
 from evo_qnas.networks.models.weights import load_weights
+from evo_qnas.pipeline.latency.units import timed_bits
 from evo_qnas.pipeline.problems import expected_tables
 from evo_qnas.study import Study
 from evo_qnas.tables import Tables
@@ -27,8 +28,8 @@ def made(images: torch.Tensor, folder: Path, **changes: Any) -> Study:
 @pytest.fixture(scope="module")
 def finished(images: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("floats") / "run"
-    study = made(images, folder, float_bits=[32, 16], searches=PINNED, in_context={}, validation=FAST["validation"])
-    return study.run(jobs=1)
+    latency = {"networks": 4, "held_out": 0, "rounds": 10}
+    return made(images, folder, float_bits=[32, 16], searches=PINNED, in_context={}, latency=latency).run(jobs=1)
 
 
 def test_every_operator_with_weights_has_choices_in_floats(finished: Study) -> None:
@@ -43,6 +44,23 @@ def test_every_operator_with_weights_has_choices_in_floats(finished: Study) -> N
     sizes, operations = (finished.tables.column(name).values[0] for name in ("size_bytes", "bit_operations"))
     assert sizes[2:4].tolist() == [584 * 2 + 5, 584 * 4 + 5]
     assert operations[2:4].tolist() == [20736 * 16 * 32, 20736 * 32 * 32]
+
+
+def test_floats_are_timed_and_take_memory_as_floats(finished: Study) -> None:
+    pytest.importorskip("onnxruntime")
+    block = finished.tables.blocks[0]
+    found = timed_bits(block)
+    assert [found[label] for label in block.labels] == [(8, 8), (8, 8), (32, 32), (32, 32), (8, 8)]
+    times, peaks = (finished.tables.column(name).values[0] for name in ("latency_ms", "peak_memory_bytes"))
+    assert times[2] == times[3] != times[0]
+    # 288 values in and out: codes both, or beside the codes that go in floats of both.
+    assert peaks.tolist() == [576.0, 576.0, 288.0 + 2 * 1152.0, 288.0 + 2 * 1152.0, 288.0]
+
+
+def test_devices_need_a_speed_in_floats(images: torch.Tensor, tmp_path: Path) -> None:
+    study = made(images, tmp_path, float_bits=[16], latency={"devices": ["cortex_m7"]})
+    with pytest.raises(CardError, match=r"names no speed at 32 bits: add one to its macs_per_second"):
+        study.check()
 
 
 def test_networks_with_and_without_floats_are_validated_and_exported(finished: Study, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def quantize(network: nn.Module, example: Example, policy: Policy) -> QuantizedN
             node.meta["block"] = policy.block_of(next(iter(node.users)))
         elif node.op == "call_function" and multiplications(node):
             node.meta |= {"block": policy.block_of(node), "macs": multiplications(node)}
-    mark_floats(graph, policy)
+    mark_floats(graph, policy, producer_of)
     graph.recompile()
     network = QuantizedNetwork(graph)
     network.round_halves()

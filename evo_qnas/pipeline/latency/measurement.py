@@ -148,7 +148,7 @@ class Measurement:
         """Tables with what is counted instead of measured: peak memory, models of devices."""
         context, writer = self.context, UnitFile(self.context, self.settings.runtime)
         facts = {
-            (block.name, label[0]): writer.facts(
+            (block.name, label): writer.facts(
                 Unit(precision=INT8, block=block.name, operator=label[0], bits=timed_bits(block)[label])
             )
             for block in tables.blocks
