@@ -1,10 +1,17 @@
 """Problem cards for networks: what a run trains, searches and validates."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import DataCard
@@ -52,6 +59,7 @@ class QuantizationCard(Card):
         scheme: how numbers become codes, one of `networks.quantization.SCHEMES`.
         weight_bits: bit-widths of weights that the search may choose, in bits.
         activation_bits: bit-widths of activations that the search may choose, in bits.
+        float_bits: 16, 32 or both: a block may be computed in floats too, its parameters stored at so many bits.
         fixed_weight_bits: bit-width of the weights outside the blocks, in bits.
         fixed_activation_bits: bit-width of the activations outside the blocks, in bits.
         keep_float: names of submodules outside the blocks, with `*` for any text, that stay in floats.
@@ -63,13 +71,20 @@ class QuantizationCard(Card):
     activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
     fixed_weight_bits: WeightBits = 8
     fixed_activation_bits: ActivationBits = 8
+    float_bits: list[Literal[16, 32]] = []
     keep_float: list[str] = []
     calibration_images: Annotated[int, Field(ge=2, le=10**9)] = 256
 
-    @field_validator("weight_bits", "activation_bits")
+    @field_validator("weight_bits", "activation_bits", "float_bits")
     @classmethod
     def _ordered(cls, bits: list[int]) -> list[int]:
         return sorted(set(bits))
+
+    @model_serializer(mode="wrap")
+    def _with_floats(self, dumped: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """A run without choices of floats depends on nothing about them."""
+        content = dumped(self)
+        return content if self.float_bits else {key: value for key, value in content.items() if key != "float_bits"}
 
 
 class LatencyCard(Card):
