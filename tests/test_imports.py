@@ -31,6 +31,7 @@ LAYERS = [
     ["pipeline"],
     ["study"],
     ["cli"],
+    ["__main__"],
 ]
 # The same inside the two parts that have rooms.
 ROOMS = {
@@ -58,7 +59,7 @@ ROOMS = {
     ],
 }
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
-WITH_TORCH = {"data", "metrics", "networks", "pipeline", "study", "cli"}
+WITH_TORCH = {"data", "metrics", "networks", "pipeline", "study", "cli", "__main__"}
 HEAVY = (
     "distributed",
     "ray",

@@ -85,7 +85,7 @@ def test_every_verb_prints_plain_names(tmp_path: Path, monkeypatch: pytest.Monke
     evil = f"{EVIL}.made"
     for arguments in (
         ["tables", "check", f"{EVIL}.h5"],
-        ["tables", "import", f"{EVIL}.csv", "-o", evil],
+        ["tables", "import", f"{EVIL}.csv", "-o", f"{evil}.h5"],
         ["tables", "export", f"{EVIL}.h5", "-o", evil],
         ["plot", "archive.h5", "-o", f"{EVIL}.svg"],
         ["report", "archive.h5", "-o", evil],

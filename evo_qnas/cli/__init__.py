@@ -11,8 +11,8 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
-from typing import Any, NoReturn
+from importlib import import_module, metadata
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -40,7 +40,6 @@ VERBS: tuple[str, ...] = (
 app = typer.Typer(
     name="evo-qnas",
     help="Pareto-optimal mixed-precision networks by multi-objective evolutionary search.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -49,8 +48,20 @@ for _verb in VERBS:
     import_module(f"evo_qnas.cli.{_verb}").register(app)
 
 
+def _show_version(wanted: bool) -> bool:
+    """The option itself; where it is given, the version is printed and the command ends."""
+    if wanted:
+        say(f"evo-qnas {metadata.version('evo_qnas')}")
+        raise typer.Exit
+    return wanted
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
     """Pareto-optimal mixed-precision networks by multi-objective evolutionary search."""
 
 
@@ -120,7 +131,7 @@ def _run() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(None if sys.argv[1:] else ["--help"])
     finally:
         try:
             sys.stdout.flush()

@@ -36,14 +36,22 @@ def compare(
     target: Annotated[str, typer.Argument(help="tables, module:problem, or a suite", show_default=False)],
     algorithm: Annotated[
         list[str] | None,
-        typer.Option(help="NAME, or LABEL=NAME,setting=value,..; repeatable [nsga2, random; a suite's own]"),
+        typer.Option(
+            metavar="NAME", help="NAME, or LABEL=NAME,setting=value,..; repeatable [nsga2, random; a suite's own]"
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="runs of each algorithm on each problem")] = 10,
     evaluations: Annotated[int, typer.Option(min=1, help="networks that each run may evaluate")] = 5_000,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="folder [results/compare-<target>]")] = None,
-    objective: Annotated[list[str] | None, typer.Option(help="of tables, repeatable [score, size_bytes]")] = None,
-    constraint: Annotated[list[str] | None, typer.Option(help="of tables, such as 'latency_ms <= 4'")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="of a suite: patterns of problem names; repeatable")] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="of tables, repeatable [score, size_bytes]")
+    ] = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option(metavar="LIMIT", help="of tables, such as 'latency_ms <= 4'")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="of a suite: patterns of problem names; repeatable")
+    ] = None,
     against: Annotated[
         str | None, typer.Option(help="test the others against this one only; 'all' tests every pair")
     ] = None,

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 
 def front(
-    file: Annotated[Path, typer.Argument(help="an archive, written by evo-qnas search or run")],
+    file: Annotated[Path, typer.Argument(help="an archive, or a run folder")],
     form: Annotated[Format, typer.Option("--format", help="a table to read, CSV, or JSON with genomes")] = Format.table,
     constraint: Annotated[
         list[str] | None,
@@ -62,7 +62,7 @@ def front(
     ] = False,
 ) -> None:
     """Prints a front."""
-    archive = Archive.load(file)
+    archive = Archive.load(file / "archive.h5" if file.is_dir() else file)
     chosen = archive.select(*constraint) if constraint else archive.front
     if prefer or trade_off or knee:
         chosen = chosen.choose(_point(prefer) if prefer else None, trade_offs=trade_off or ())

@@ -32,7 +32,8 @@ def measure(
     held_out: Annotated[int | None, typer.Option(min=0, help="more networks to check the calibration on [12]")] = None,
     float32: Annotated[bool, typer.Option("--fp32", help="latency_fp32_ms of the float networks as well")] = False,
     device: Annotated[
-        list[str] | None, typer.Option(help="device card: a roofline model of it as latency_model_ms@NAME; repeat")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="device card: a roofline model of it as latency_model_ms@NAME; repeat"),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
     trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,

@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 def plot(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="an archive, or a run folder")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="the picture: .png, .svg or .pdf")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help=".png, .svg or .pdf [SOURCE/KIND.png, SOURCE.png]")
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="what to draw [front; parallel for more than 3 objectives]")] = None,
     exact: Annotated[bool, typer.Option(help="draw the exact front where it is known and cheap")] = True,
     at: Annotated[int | None, typer.Option(min=0, help="gain: row of the front to work from [the knee]")] = None,
@@ -34,5 +36,8 @@ def plot(
     from evo_qnas.plots import plot as draw
     from evo_qnas.terminal import say
 
-    chosen = draw(source, output, kind=kind, exact=exact, at=at)
-    say(f"{output}: {chosen}")
+    name = kind or "front"
+    beside = source / f"{name}.png" if source.is_dir() else source.with_suffix(f".{kind}.png" if kind else ".png")
+    target = output or beside
+    chosen = draw(source, target, kind=kind, exact=exact, at=at)
+    say(f"{target}: {chosen}")

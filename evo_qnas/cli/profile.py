@@ -32,8 +32,12 @@ def register(app: typer.Typer) -> None:
 
 def run(
     tables: Annotated[Path, typer.Argument(help="Tables, HDF5 or CSV.", show_default=False)],
-    objective: Annotated[list[str] | None, typer.Option(help="Column, mean:, max: or module:function; repeat.")] = None,
-    constraint: Annotated[list[str] | None, typer.Option(help="Limit such as 'latency_ms <= 4'; repeat.")] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Column, mean:, max: or module:function; repeat.")
+    ] = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option(metavar="LIMIT", help="Limit such as 'latency_ms <= 4'; repeat.")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Networks drawn for medians and shares.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     form: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,

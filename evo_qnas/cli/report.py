@@ -23,11 +23,14 @@ def register(app: typer.Typer) -> None:
 
 def report(
     source: Annotated[Path, typer.Argument(metavar="FILE-or-DIR", help="archive, run folder or comparison folder")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="HTML", help="the page")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="HTML", help="the page [SOURCE/report.html, SOURCE.html]")
+    ] = None,
 ) -> None:
     """Writes the page."""
     from evo_qnas.report import write_report
     from evo_qnas.terminal import say
 
-    made = write_report(source, output)
+    beside = source / "report.html" if source.is_dir() else source.with_suffix(".html")
+    made = write_report(source, output or beside)
     say(f"{made}: {made.stat().st_size / 2**20:.1f} MiB")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from evo_qnas.cli.extras import must_be_hdf5
+
 _EPILOG = (
     "Example: evo-qnas search tables.h5 --objective score --objective size_bytes "
     "--constraint 'latency_ms <= 4' -o results/first.h5"
@@ -21,10 +23,14 @@ def search(
     output: Annotated[Path, typer.Option("--output", "-o", help="The archive; the same command resumes it.")],
     objective: Annotated[
         list[str] | None,
-        typer.Option(help="Column, mean:, max: or worst:column, module:function; repeat. [default: score, size_bytes]"),
+        typer.Option(
+            metavar="NAME",
+            help="Column, mean:, max: or worst:column, module:function; repeat. [default: score, size_bytes]",
+        ),
     ] = None,
     constraint: Annotated[
-        list[str] | None, typer.Option(help="Limit such as 'latency_ms <= 4' or module:function; repeat.")
+        list[str] | None,
+        typer.Option(metavar="LIMIT", help="Limit such as 'latency_ms <= 4' or module:function; repeat."),
     ] = None,
     algorithm: Annotated[str, typer.Option(help="A name of `evo-qnas list algorithms`.")] = "nsga2",
     evaluations: Annotated[int, typer.Option(help="Distinct networks to evaluate at most.")] = 20_000,
@@ -41,7 +47,8 @@ def search(
         str | None, typer.Option(metavar="ADDRESS", help="Slow objectives on the workers of dask://host:port.")
     ] = None,
     until: Annotated[
-        list[str] | None, typer.Option(help="End at 'hypervolume >= 0.999' of the optimum, 'front >= 50', ..; repeat.")
+        list[str] | None,
+        typer.Option(metavar="RULE", help="End at 'hypervolume >= 0.999' of the optimum, 'front >= 50', ..; repeat."),
     ] = None,
     plateau: Annotated[
         int | None, typer.Option(help="End once so many evaluations have added hardly any hypervolume.")
@@ -62,6 +69,7 @@ def search(
     from evo_qnas.tables import Tables
     from evo_qnas.terminal import say_text
 
+    must_be_hdf5(output, "archives")
     problem = TableProblem(
         Tables.load(tables), objectives=objective or ["score", "size_bytes"], constraints=constraint or []
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from evo_qnas.cli import measure
+from evo_qnas.cli.extras import must_be_hdf5
 from evo_qnas.errors import TableError
 from evo_qnas.tables import Direction, Tables
 from evo_qnas.tables.importers import KINDS, detect_kind, import_haq, import_tables
@@ -58,8 +59,12 @@ def import_(
     source: Annotated[Path, typer.Argument(help="CSV, or a published table.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="Tables to write (HDF5).", show_default=False)],
     kind: Annotated[str | None, typer.Option(help=f"One of {', '.join(KINDS)}; told from the file otherwise.")] = None,
-    maximize: Annotated[list[str] | None, typer.Option(help="Column of which more is better (CSV).")] = None,
-    unit: Annotated[list[str] | None, typer.Option(help="Unit of a column as column=unit (CSV).")] = None,
+    maximize: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Column of which more is better (CSV).")
+    ] = None,
+    unit: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=UNIT", help="Unit of a column as column=unit (CSV).")
+    ] = None,
     policy: Annotated[Path | None, typer.Option(help="Published policies beside a HAQ array (JSON).")] = None,
     drop_nan: Annotated[bool, typer.Option(help="Leave out choices with a NaN.")] = False,
 ) -> None:
@@ -76,7 +81,7 @@ def import_(
         tables = import_tables(source, kind=chosen)
     if drop_nan:
         tables = tables.drop_nan()
-    tables.save(output)
+    tables.save(must_be_hdf5(output, "tables"))
     say(f"{output}: {len(tables.blocks)} blocks, {int(tables.choices.sum())} choices, {', '.join(tables.columns)}")
 
 
@@ -105,7 +110,7 @@ def join(
     from evo_qnas.tables.measured import join_measured
 
     tables, names = join_measured(load(file), measured)
-    tables.save(output)
+    tables.save(must_be_hdf5(output, "tables"))
     say(f"{output}: {', '.join(names)}")
 
 

@@ -240,6 +240,8 @@ def load_card(name: str, *, changes: list[str] | None = None, seed: int | None =
     """
     path = find_card("problems", name)
     values = read_toml(path)
+    if values.get("kind") == "suite":
+        raise CardError(f"{name} is a suite of problems to compare algorithms on, no run: evo-qnas compare {name}")
     for change in changes or []:
         _apply(values, change)
     if seed is not None:

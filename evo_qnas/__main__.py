@@ -1,0 +1,5 @@
+"""`python -m evo_qnas`: the command line."""
+
+from evo_qnas.cli import main
+
+main()
