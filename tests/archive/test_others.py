@@ -149,6 +149,19 @@ def test_a_large_archive_is_smaller_compressed(tmp_path: Path) -> None:
     assert (tmp_path / "b.h5").stat().st_size < 0.8 * (tmp_path / "a.h5").stat().st_size
 
 
+def test_chunks_of_a_compressed_archive_fit_into_the_cache_of_hdf5(tmp_path: Path) -> None:
+    tables = generate_tables(8, operators=2, weight_bits=(2, 4, 8), activation_bits=(8,))
+    problem = TableProblem(tables, ["score", "size_bytes"])
+    rng = np.random.default_rng(0)
+    genomes, objectives = problem.space.sample(rng, 70_000), rng.random((70_000, 2))
+    Archive.from_evaluations(problem, genomes, objectives).to_hdf5(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5") as file:
+        for data in file["evaluations"].values():
+            if data.size:
+                chunk = data.dtype.itemsize * int(np.prod(data.chunks))
+                assert min(data.nbytes, 1 << 18) <= chunk <= 1 << 19, data.name
+
+
 def test_archives_without_limits_or_networks_are_compressed(tmp_path: Path) -> None:
     problem = TableProblem(TABLES, ["score", "size_bytes"])
     search(problem, evaluations=20, progress=False).to_hdf5(tmp_path / "a.h5")
