@@ -99,6 +99,14 @@ def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
             {"evaluations/genome": np.full((3, 2), -1), "evaluations/objectives": np.zeros((3, 1))},
             r"its genomes are no whole numbers from 0",
         ),
+        (
+            {"evaluations/genome": np.zeros((3, 2), int), "evaluations/objectives": np.zeros(3)},
+            r"/evaluations/objectives needs 2 dimensions of numbers, got float64 \(3,\)",
+        ),
+        (
+            {"evaluations/genome": np.full((3, 2), b"a"), "evaluations/objectives": np.zeros((3, 1))},
+            r"/evaluations/genome needs 2 dimensions of numbers, got \|S1 \(3, 2\)",
+        ),
     ):
         with h5py.File(path, "w") as file:
             file.attrs["format"] = "evo_qnas.archive"

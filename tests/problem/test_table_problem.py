@@ -128,6 +128,9 @@ def test_nan_is_refused_where_it_can_be_chosen_and_only_there() -> None:
         ProblemError, match=r"score has no finite number for block 'block0', choice \('choice1', 0, 0\)"
     ):
         TableProblem(tables, ["cost"], ["score <= 3"])
+    two = Tables.from_arrays({"score": [np.arange(4.0), np.array([1.0, 2.0, np.nan])]})
+    with pytest.raises(ProblemError, match=r"for block 'block1', choice \('choice2', 0, 0\)"):
+        TableProblem(two, ["score"])
     assert TableProblem(tables, ["cost"]).space.size == 2
     assert TableProblem(tables, ["score"], forbidden={"block0": {"operator": "choice1"}}).space.size == 1
     assert TableProblem(tables.drop_nan(["score"]), ["score"]).space.size == 1

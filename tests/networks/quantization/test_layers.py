@@ -226,6 +226,14 @@ def test_steps_of_a_recurrent_module_share_weights_and_quantizers(kind: Any) -> 
     )
 
 
+@pytest.mark.parametrize(("kind", "count"), [(nn.RNN, 7), (nn.GRU, 15)])
+def test_quantizers_of_a_recurrent_module_are_as_many_however_many_steps(kind: Any, count: int) -> None:
+    module = kind(4, 4, batch_first=True).eval()
+    for steps in (2, 5):
+        network = quantize(module, torch.randn(2, steps, 4), Policy(fixed=EIGHT))
+        assert (len(network.quantizers), len(network.layers)) == (count, 2)
+
+
 class _Chunks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
