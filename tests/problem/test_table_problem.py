@@ -208,6 +208,15 @@ def test_a_limit_is_met_up_to_the_rounding_of_a_sum() -> None:
         assert bool((excess <= 0.0).all()) is met
 
 
+def test_rounding_is_in_proportion_to_what_was_added_and_not_to_what_is_left() -> None:
+    assert 0.1 + 0.2 - 0.3 > 0.0
+    tables = Tables.from_arrays({"score": [np.array([0.1]), np.array([0.2]), np.array([-0.3, -0.3 + 1e-9])]})
+    problem = TableProblem(tables, objectives=["score"], constraints=["score <= 0"])
+    _, excess = problem.evaluate(np.array([[0, 0, 0], [0, 0, 1]]))
+    assert excess[0] == 0.0
+    assert excess[1] == pytest.approx(1e-9)
+
+
 def device_tables() -> Tables:
     plain = made_tables(4)
     rng = np.random.default_rng(0)
