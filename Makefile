@@ -11,7 +11,9 @@ COVERAGE ?=
 # worksteal: each worker begins with one half of the tests, so that most modules stay in one worker with their fixtures.
 PARALLEL := -n 2 --dist worksteal
 
-.PHONY: demo test test-all check check-wheel names install install-dev clean
+PAGES := docs/reference
+
+.PHONY: demo test test-all check check-wheel names pages docs install install-dev clean
 
 $(VENV)/.run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -48,5 +50,15 @@ check-wheel:                    ## the wheel, made from the sdist, installed out
 names: $(VENV)/.dev             ## the stored listing of public names, after a change of them that is meant
 	$(BIN)/python -m tests.tools.public_names
 
+pages: $(VENV)/.dev             ## the pages that are written from the sources: card keys, commands, operations, Python interface
+	$(BIN)/python -m evo_qnas.pipeline.cards.reference $(PAGES)
+	$(BIN)/python -m evo_qnas.cli.reference $(PAGES)
+	$(BIN)/python -m evo_qnas.networks.export.operations_table docs/operations.md
+	$(BIN)/python -m tests.tools.api_pages
+
+docs: $(VENV)/.dev              ## the documentation's site in site/, without a warning
+	$(BIN)/pip install -q -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist site .cache .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

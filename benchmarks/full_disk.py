@@ -4,8 +4,9 @@
 
 Needs root, for a small file system in memory. Each verb writes twice where its file is already there: on a full disk,
 which must end with exit code 2, one line and the old file as it was, and after the room is back, which must end well.
-`run`, a `Study` script, `compare` and `search` start on a full disk too, and get 16 KiB more after each refusal until
-they end; each refusal is one sentence, and the files at the end are those of an undisturbed command.
+`run`, a `Study` script, `compare` and `search` start on a full disk too, and get more room after each refusal until
+they end, first in steps of 16 KiB; each refusal is one sentence, and the files at the end are those of an undisturbed
+command.
 """
 
 import argparse
@@ -37,6 +38,8 @@ VERBS: dict[str, tuple[str, ...]] = {
         "10",
         "--networks",
         "4",
+        "--held-out",
+        "0",
         "--jobs",
         "1",
         "--trust",
@@ -49,6 +52,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "export": ("export", "good-run", "--network", "NETWORK", "--trust", "-o", "{}.onnx"),
     "export-blocks": ("export-blocks", "good-run", "--jobs", "1", "--trust", "-o", "{}"),
 }
+# What says that there is nothing to do.
+MARKS = {"tables measure": "good-run/latency/latency.json"}
 
 
 class Disk:
@@ -99,6 +104,8 @@ def try_verb(verb: str, arguments: list[str], disk: Disk, inputs: Path) -> dict[
         return {"verb": verb, "ending": f"BAD with room it ends with {code}: {said}"}
     target = next(path for path in disk.folder.iterdir() if path.name.startswith("out"))
     before = snapshot(target)
+    if verb in MARKS:
+        (inputs / MARKS[verb]).unlink()
     disk.leave(0)
     code, said = called([*whole, *(["--restart"] if verb == "search" else [])], inputs, verb)
     left = sorted(path.name for path in disk.folder.iterdir() if path not in {target, disk.filler})
@@ -124,7 +131,7 @@ def snapshot(path: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in files if file.is_file()}
 
 
-def try_stages(kind: str, disk: Disk, inputs: Path) -> dict[str, Any]:
+def try_stages(kind: str, disk: Disk, inputs: Path, good: dict[str, str]) -> dict[str, Any]:
     """A command that gets a little more room after each refusal, until it ends."""
     folder = disk.folder / kind
     arguments = [
@@ -133,7 +140,7 @@ def try_stages(kind: str, disk: Disk, inputs: Path) -> dict[str, Any]:
     ]
     stages: Counter[str] = Counter()
     sentences, free, code, wrong = [], 0, 2, ""
-    while code == 2 and not wrong and len(sentences) < 100:
+    while code == 2 and not wrong:
         disk.leave(free)
         code_or_none, said = called(arguments, inputs, kind)
         code = -1 if code_or_none is None else code_or_none
@@ -141,13 +148,13 @@ def try_stages(kind: str, disk: Disk, inputs: Path) -> dict[str, Any]:
             sentences.append(said)
             stages[stage_of(folder)] += 1
             wrong = said if said.startswith("BAD") else ""
-        # What was written stays.
-        free += STEP_BYTES
+        # What was written stays. The page at the end is larger than all before it.
+        free += STEP_BYTES * (1 + len(sentences) // 10)
     if code not in {0, 2} and not wrong:
         wrong = f"it ends with {code}: {said}"
     disk.empty()
     if not wrong:
-        wrong = difference(contents(folder), contents(inputs / f"good-{kind}"))
+        wrong = difference(contents(folder), good)
     shutil.rmtree(folder)
     entry = {"verb": f"{kind}, a step more each time", "refusals": len(sentences), "after": dict(stages)}
     return {**entry, "sentence": sentences[-1] if sentences else "", "ending": f"BAD {wrong}" if wrong else "right"}
@@ -195,6 +202,8 @@ def main() -> int:
         kinds = {*KINDS} & {*only} | ({"run", "search"} if {*VERBS} & {*only} else set())
         warm(inputs, room, kinds)
         make_good(inputs, kinds)
+        # Now, as verbs below write into the run.
+        good = {kind: contents(inputs / f"good-{kind}") for kind in kinds}
         found = [path.parent.name for path in (inputs / "good-run").glob("networks/*/network.json")]
         disk = Disk(room)
         try:
@@ -205,7 +214,7 @@ def main() -> int:
                     print(json.dumps(entries[-1]), flush=True)
             for kind in KINDS:
                 if kind in only:
-                    entries.append(try_stages(kind, disk, inputs))
+                    entries.append(try_stages(kind, disk, inputs, good[kind]))
                     print(json.dumps(entries[-1]), flush=True)
         finally:
             os.chdir("/")

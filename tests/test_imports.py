@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "evo_qnas"
 # A part may import itself and every part on an earlier line; parts on one line do not know each other.
 LAYERS = [
     ["errors", "terminal"],
-    ["files", "fingerprints", "frames", "importing", "progress", "jobs", "reading", "spreadsheets"],
+    ["arrays", "files", "fingerprints", "frames", "importing", "progress", "jobs", "reading", "spreadsheets"],
     ["cards"],
     ["registry"],
     ["spaces"],

@@ -1,8 +1,10 @@
 """JSON and arrays of strangers: one sentence, and no more memory than a file can mean."""
 
 import io
+import re
 import struct
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,15 @@ def packed(path: Path, content: bytes, *, method: int = zipfile.ZIP_DEFLATED) ->
     return path
 
 
-def encrypted(path: Path) -> Path:
-    """A file whose member says that it is encrypted."""
-    packed(path, member("(1,)", data=bytes(8)), method=zipfile.ZIP_STORED)
+def encrypted(path: Path, names: Sequence[str] = ("pixels",)) -> Path:
+    """A file whose members say that they are encrypted."""
+    with zipfile.ZipFile(path, "w") as file:
+        for name in names:
+            file.writestr(f"{name}.npy", member("(1,)", data=bytes(8)))
     raw = bytearray(path.read_bytes())
-    raw[6] |= 1
-    raw[raw.index(b"PK\x01\x02") + 8] |= 1
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for found in re.finditer(re.escape(mark), bytes(raw)):
+            raw[found.start() + at] |= 1
     path.write_bytes(bytes(raw))
     return path
 

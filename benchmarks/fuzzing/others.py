@@ -289,7 +289,7 @@ class Preferences(OfProblem):
             text = text.replace(any_of(text.split(), rng), str(any_of(_ODD, rng))[:3000], 1)
         damaged = damaged_text(text, rng).decode("utf-8", "surrogateescape")[:5000].replace("\0", " ")
         (case / "text").write_text(damaged, encoding="utf-8", errors="surrogateescape")
-        return text.split()[0]
+        return text[:20]
 
     def _text(self, case: Path) -> str:
         return (case / "text").read_text(encoding="utf-8", errors="surrogateescape")

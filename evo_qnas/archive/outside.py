@@ -13,6 +13,7 @@ from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import signs
 from evo_qnas.archive.header import ELSEWHERE, Header
 from evo_qnas.archive.layout import Contents
+from evo_qnas.arrays import given_array
 from evo_qnas.errors import ArchiveError, ProblemError
 from evo_qnas.frames import read_csv
 from evo_qnas.problem import Problem
@@ -101,7 +102,7 @@ def contents_of(problem: Problem, genomes: Any, objectives: Any, constraints: An
     Raises:
         ProblemError: a genome is none of the problem's, or the values have another shape or are no numbers.
     """
-    rows = checked_genomes(np.asarray(genomes), "from_evaluations")
+    rows = checked_genomes(genomes, "from_evaluations")
     problem.space.encode(rows)
     values, excess = checked_values(problem, rows, objectives, constraints, "from_evaluations")
     first = np.sort(np.unique(rows, axis=0, return_index=True)[1]) if len(rows) else np.empty(0, dtype=np.int64)
@@ -182,13 +183,13 @@ def told_evaluations(
     )
 
 
-def checked_genomes(values: np.ndarray, who: str) -> Int[np.ndarray, "n blocks"]:
+def checked_genomes(values: Any, who: str) -> Int[np.ndarray, "n blocks"]:
     """Genomes as (n, blocks) int64; one genome may come without its row.
 
     Raises:
-        ProblemError: they are no whole numbers.
+        ProblemError: they are no whole numbers, or rows differ in length.
     """
-    rows = np.atleast_2d(values)
+    rows = np.atleast_2d(given_array(values, f"{who}: genomes"))
     with np.errstate(invalid="ignore"):
         whole = rows.dtype.kind in "biuf" and bool((rows == np.rint(rows)).all()) and bool(np.isfinite(rows).all())
     if not whole:

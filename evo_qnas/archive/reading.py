@@ -21,7 +21,7 @@ from evo_qnas.archive.history import History
 from evo_qnas.archive.layout import FORMAT, RAW, SCHEMA
 from evo_qnas.archive.strangers import annotated_seal
 from evo_qnas.archive.validated import Validated
-from evo_qnas.errors import ArchiveError, TableError
+from evo_qnas.errors import ArchiveError, TableError, way_out
 from evo_qnas.files import Seal, check_seal
 from evo_qnas.problem import ConstraintInfo, ObjectiveInfo
 from evo_qnas.tables import Tables
@@ -198,13 +198,14 @@ def open_stored(path: Path) -> StoredFile:
             return StoredFile(path)
         except FileNotFoundError:
             raise ArchiveError(f"there is no archive {path}") from None
-        except (IsADirectoryError, PermissionError) as error:
-            raise ArchiveError(f"{path} cannot be opened: {error.strerror}") from error
         except InterruptedError:
             continue
         except (ArchiveError, TableError):
             raise
         except DAMAGE as error:
+            # An error of the path names it; those of h5py, about what is in the file, do not.
+            if isinstance(error, OSError) and error.filename is not None:
+                raise ArchiveError(f"{path} cannot be opened: {error.strerror}; {way_out(error)}") from error
             raise ArchiveError(f"{path} is a damaged archive: {damage_text(error)}") from error
     raise ArchiveError(f"{path} is being replaced all the time: try again")
 

@@ -4,6 +4,7 @@ libhdf5 is not made for damaged files, some end the process that opens them. So 
 child, and here only where that went well.
 """
 
+import signal
 import subprocess
 import sys
 import zlib
@@ -13,6 +14,7 @@ from evo_qnas.files import SEAL_BYTES, Seal
 
 # A file that takes longer to read is none that a search writes. Chosen, not measured.
 _SECONDS = 120
+_OUT_OF_TIME = {-getattr(signal, name) for name in ("SIGXCPU", "SIGKILL") if hasattr(signal, name)}
 _CHILD = "import sys; from evo_qnas.archive.trial import main; sys.exit(main(sys.argv[1]))"
 
 
@@ -45,5 +47,7 @@ def trial(path: Path) -> str:
         return "it could not be read in a process of its own"
     if done.returncode == 0:
         return ""
+    if done.returncode in _OUT_OF_TIME:
+        return "reading it takes longer than an archive of its size can take"
     lines = done.stdout.strip().splitlines()
     return lines[-1] if done.returncode == 2 and lines else "libhdf5 cannot read it"

@@ -30,6 +30,7 @@ VERBS: tuple[str, ...] = (
     "watch",
     "plot",
     "list",
+    "schema",
     "export",
     "export_blocks",
     "report",

@@ -8,8 +8,11 @@ import numpy as np
 
 from evo_qnas.archive import FAILED, OK, Archive, Evaluations, Header
 from evo_qnas.archive.front import signs
+from evo_qnas.arrays import given_numbers
 from evo_qnas.errors import SearchError
 from evo_qnas.problem import DeclaredProblem, ObjectiveInfo, Problem
+
+_WHAT = "results made elsewhere"
 
 
 @final
@@ -40,7 +43,9 @@ class Elsewhere:
         for result in self._results:
             if isinstance(result, Archive):
                 return result.header.objectives
-        return tuple(ObjectiveInfo(name=f"f{index + 1}") for index in range(np.asarray(self._results[0]).shape[1]))
+        return tuple(
+            ObjectiveInfo(name=f"f{index + 1}") for index in range(given_numbers(self._results[0], _WHAT).shape[1])
+        )
 
     def evaluations(self, run: int, problem: Problem) -> Evaluations:
         """All evaluations of one run, minimised.
@@ -54,7 +59,7 @@ class Elsewhere:
             if result.header.objectives != infos:
                 raise SearchError(f"an archive made elsewhere is of other objectives: {_names(result.header)}")
             return result.evaluations
-        values = np.asarray(result, dtype=np.float64)
+        values = given_numbers(result, _WHAT)
         if values.shape[1] != len(infos):
             raise SearchError(f"results made elsewhere have {values.shape[1]} objectives, the problem {len(infos)}")
         state = np.where(np.isfinite(values).all(axis=1), OK, FAILED).astype(np.uint8)

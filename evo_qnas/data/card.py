@@ -23,6 +23,11 @@ class ClassCard(Card):
     """One entry of `data.classes`: a name and what stands for it in the label images.
 
     Entries of one name make one class. Without `value` or `colour` the class has the value of its index in the list.
+
+    Attributes:
+        name: of the class.
+        value: in the label images; None for the index in the list.
+        colour: red, green, blue in the label images, each 0..255.
     """
 
     name: str
@@ -42,7 +47,13 @@ class ClassCard(Card):
 
 
 class CountsCard(Card):
-    """`data.images` of generated data sets: images of each part."""
+    """`data.images` of generated data sets: images of each part.
+
+    Attributes:
+        train: images of the train part.
+        search: images of the search part.
+        test: images of the test part.
+    """
 
     train: Count
     search: Count

@@ -10,6 +10,7 @@ import moocore
 import numpy as np
 from jaxtyping import Float
 
+from evo_qnas.arrays import given_array, given_numbers
 from evo_qnas.errors import ProblemError
 from evo_qnas.pareto.fronts import hypervolume as _volume
 
@@ -32,7 +33,7 @@ def hypervolume(points: Any, *, reference: Any, maximize: bool | Sequence[bool] 
         3.0
     """
     there, sign = _points(points, maximize, "points")
-    corner = np.asarray(reference, dtype=np.float64)
+    corner = given_numbers(reference, "the reference point")
     if corner.shape != (there.shape[1],):
         raise ProblemError(f"the reference point needs the shape ({there.shape[1]},), got {corner.shape}")
     return float(_volume(there, corner * sign))
@@ -86,10 +87,10 @@ def _points(
     points: Any, maximize: bool | Sequence[bool], what: str
 ) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, " m"]]:
     """Minimised finite rows, and the signs that make them so."""
-    rows = np.asarray(points, dtype=np.float64)
+    rows = given_numbers(points, what)
     if rows.ndim != 2 or not rows.shape[1]:
         raise ProblemError(f"{what} need one row a point and one column an objective, got the shape {rows.shape}")
-    up = np.asarray(maximize, dtype=bool)
+    up = given_array(maximize, "maximize").astype(bool)
     if up.ndim == 0:
         up = np.full(rows.shape[1], up)
     if up.shape != (rows.shape[1],):

@@ -75,6 +75,7 @@ def _made(context: RunContext) -> QuantizabilityReport:
         shapes=context.shapes,
         candidates=modules,
         scheme=quantization.scheme,
+        float_bits=quantization.float_bits,
         binding=tuple(dict.fromkeys([EXPORTED, *([] if latency is None else [latency.runtime])])),
         distance=lambda outputs, targets: context.task.match(outputs, targets).mean(),
         left_out=left_out,

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.quantization.policy import FLOAT_ACTIVATION_BITS
 from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.cards.search import SearchCard
 from evo_qnas.pipeline.context import RunContext
+from evo_qnas.pipeline.context.candidates import Offers
 from evo_qnas.problem import CustomObjective, TableProblem
 from evo_qnas.tables import Block, Tables
-from evo_qnas.tables.roofline import device_label, load_device
+from evo_qnas.tables.roofline import device_label, load_device, speed_at
 
 _COLUMNS = ("score", "size_bytes", "macs", "bit_operations")
 _EVERY_BLOCK = "*"
@@ -65,7 +67,13 @@ def expected_tables(context: RunContext) -> Tables:
     for shape in context.shapes:
         operators = [TEACHER, *context.candidates.labels(shape.name)]
         weightless = context.candidates.weightless(shape.name)
-        labels = [(name, *pair) for name in operators for pair in ([(0, 0)] if name in weightless else pairs)]
+        labels = [
+            (name, *pair)
+            for name in operators
+            for pair in (
+                [(0, 0)] if name in weightless else [*pairs, *float_pairs(context.candidates.offers, shape.name, name)]
+            )
+        ]
         blocks.append(
             Block(
                 name=shape.name,
@@ -74,17 +82,31 @@ def expected_tables(context: RunContext) -> Tables:
                 activation_bits=np.array([label[2] for label in labels], dtype=np.int64),
             )
         )
-    columns = [*_COLUMNS, *latency_columns(context.card.latency)]
+    widest = FLOAT_ACTIVATION_BITS if bits.float_bits else 8
+    columns = [*_COLUMNS, *latency_columns(context.card.latency, widest=widest)]
     if context.card.in_context is not None:
         columns.append("score_in_context")
     return Tables.from_arrays({name: [np.zeros(len(block)) for block in blocks] for name in columns}, blocks=blocks)
 
 
-def latency_columns(settings: LatencyCard | None) -> list[str]:
-    """The columns that `[latency]` of a card adds to the tables."""
+def float_pairs(offers: Offers, block: str, operator: str) -> list[tuple[int, int]]:
+    """Weight and activation bits of an operator's choices in floats."""
+    return [(width, FLOAT_ACTIVATION_BITS) for width in offers.float_bits(block, operator)]
+
+
+def latency_columns(settings: LatencyCard | None, *, widest: int = 8) -> list[str]:
+    """The columns that `[latency]` of a card adds to the tables.
+
+    Args:
+        settings: the section.
+        widest: the most bits that a device has to know a speed for.
+
+    Raises:
+        CardError: a device is missing, or knows none.
+    """
     if settings is None:
         return []
     for name in settings.devices:
-        load_device(name)
+        speed_at(load_device(name), widest)
     measured = ["latency_ms", "latency_fp32_ms"] if settings.float32 else ["latency_ms"]
     return [*measured, "peak_memory_bytes", *(f"latency_model_ms@{device_label(name)}" for name in settings.devices)]

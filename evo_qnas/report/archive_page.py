@@ -16,6 +16,7 @@ from evo_qnas.report.content import archive_content
 from evo_qnas.report.markup import fold, pairs, section, table
 from evo_qnas.report.page import asset, build_page
 from evo_qnas.report.validated import validated_section
+from evo_qnas.tables.parts import bits_in_words
 
 # Longer files are no cards. Chosen, not measured.
 _LONGEST_CARD = 1 << 20
@@ -121,7 +122,7 @@ def _changed(subject: Subject, knee: Any, genome: tuple[int, ...]) -> str:
     for block, old, new in zip(tables.blocks, knee.genomes[0], genome, strict=True):
         if old != new:
             operator, weight, activation = block.labels[new]
-            return operator + (f" w{weight}" if weight else "") + (f" a{activation}" if activation else "")
+            return f"{operator} {bits_in_words(weight, activation)}".rstrip()
     return ""
 
 

@@ -39,6 +39,7 @@ def archive_content(subject: Subject) -> dict[str, Any]:
         "objectives": len(archive.header.objectives),
         "columns": _columns(subject, shown),
         "row": shown.tolist(),
+        "id": [archive.front.ids[row] for row in shown.tolist()],
         "evaluation": archive.front.rows[shown].tolist(),
         "genome": archive.front.genomes[shown].tolist(),
         "blocks": list(archive.header.blocks),

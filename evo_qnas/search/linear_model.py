@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from evo_qnas.search.reduction import useful_options
 from evo_qnas.search.seeding import near_optima
+from evo_qnas.search.sparse_fit import sparse_fit
 from evo_qnas.spaces import Additive, Space
 
 
@@ -18,12 +19,16 @@ class LinearModelTuning:
     """Numbers of `LinearModel`; chosen, not measured one by one: `benchmarks/search_speed.py` measures the whole.
 
     Attributes:
-        largest: most options of a space; the time of a fit grows with their cube.
+        largest: most options of a space whose fit is solved exactly, in a time that grows with their cube.
         first: rows of the first fit, as a share of the number of options.
         growth: the model is fitted again when the number of rows grew by this factor.
         ridge: added to the diagonal; far below the counts of rows, so that it only settles options that stand alone.
         exact: error, as a share of an objective's range, up to which a row counts as predicted exactly.
         most_exact: share of the new rows that must be predicted exactly for a fit to be left out.
+        sparse_ridge: in place of `ridge` in larger spaces, where many options are seen a few times only.
+        sparse_steps: steps of conjugate gradients of a fit in larger spaces.
+        sparse_tolerance: residual, as a share of the first, that ends a fit in larger spaces earlier.
+        sparse_cells: most rows times genes that a fit in a larger space goes through: the newest.
         digit: worths are rounded to this share of the largest.
         spread: standard deviation of the logarithms of the random weights.
     """
@@ -34,6 +39,10 @@ class LinearModelTuning:
     ridge: float = 1e-6
     exact: float = 1e-5
     most_exact: float = 0.9
+    sparse_ridge: float = 0.1
+    sparse_steps: int = 60
+    sparse_tolerance: float = 1e-9
+    sparse_cells: int = 20_000_000
     digit: float = 1e-8
     spread: float = 2.5
 
@@ -53,8 +62,8 @@ class LinearModel:
 
     On sums it is exact once every option was evaluated in enough networks, elsewhere it is an average over the rest of
     the network. It is fitted again each time that the number of rows has doubled, and rests while
-    it predicts new rows exactly; a fit solves one system of as many unknowns as there are options. Larger spaces
-    than 1,200 options have none, for the time it would take.
+    it predicts new rows exactly. A fit solves one system of as many unknowns as there are options; beyond 1,200 options
+    it goes some steps towards its solution instead, from the last one on (`sparse_fit`).
 
     Source: Box & Wilson 1951 (response surfaces of first order); Molchanov et al. 2021 (LANA: additive scores of
     layers suffice to rank networks). What differs: the contributions are regressed on whole networks.
@@ -66,6 +75,8 @@ class LinearModel:
         self._unknowns = int(space.counts.sum())
         self._genes: list[np.ndarray] = []
         self._objectives: list[np.ndarray] = []
+        self._kept: tuple[np.ndarray, np.ndarray] | None = None
+        self._worth = np.empty((0, 0))
         self._gram: np.ndarray | None = None
         self._rows = 0
         self._new = 0
@@ -83,7 +94,7 @@ class LinearModel:
     def add(self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]) -> None:
         """Takes rows in, leaves out those with an objective that is no number, and fits where it is time to."""
         sound = np.isfinite(objectives).all(axis=1)
-        if self._unknowns > _TUNING.largest or not sound.any():
+        if not sound.any():
             return
         self._genes.append(genes[sound])
         self._objectives.append(objectives[sound])
@@ -100,16 +111,8 @@ class LinearModel:
             apart = np.abs(self._additive.sums(genes)[0] - objectives)
             if (np.quantile(apart, _TUNING.most_exact, axis=0) <= _TUNING.exact * np.ptp(objectives, axis=0)).all():
                 return
-        if self._gram is None:
-            self._gram, self._moment = np.zeros((self._unknowns,) * 2), np.zeros((self._unknowns, objectives.shape[1]))
-            self._offset = objectives.mean(axis=0)
-        cells = genes + self._starts
-        self._gram += pair_counts(cells, self._unknowns)
-        for index, column in enumerate((objectives - self._offset).T):
-            self._moment[:, index] += np.bincount(
-                cells.ravel(), weights=np.repeat(column, cells.shape[1]), minlength=self._unknowns
-            )
-        worth = solved(self._gram + _TUNING.ridge * np.eye(self._unknowns), self._moment)
+        exact = self._unknowns <= _TUNING.largest
+        worth = self._solved(genes, objectives) if exact else self._approached(genes, objectives)
         # Options that are worth the same must not be separated by rounding, which depends on the machine.
         largest = np.abs(worth).max(axis=0)
         digit = np.where(largest > 0, largest, 1.0) * _TUNING.digit
@@ -122,6 +125,44 @@ class LinearModel:
             limit_names=(),
         )
         self._useful = useful_options(self._additive.objectives)
+
+    def _solved(
+        self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]
+    ) -> Float[np.ndarray, "unknowns m"]:
+        """The worths that fit all rows so far best."""
+        if self._gram is None:
+            self._gram, self._moment = np.zeros((self._unknowns,) * 2), np.zeros((self._unknowns, objectives.shape[1]))
+            self._offset = objectives.mean(axis=0)
+        cells = genes + self._starts
+        self._gram += pair_counts(cells, self._unknowns)
+        for index, column in enumerate((objectives - self._offset).T):
+            self._moment[:, index] += np.bincount(
+                cells.ravel(), weights=np.repeat(column, cells.shape[1]), minlength=self._unknowns
+            )
+        return solved(self._gram + _TUNING.ridge * np.eye(self._unknowns), self._moment)
+
+    def _approached(
+        self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]
+    ) -> Float[np.ndarray, "unknowns m"]:
+        """Worths nearer to those that fit the newest rows best, from those of the last fit on."""
+        cells = (genes + self._starts).astype(np.int32)
+        if self._kept is not None:
+            cells, objectives = (np.concatenate(both) for both in zip(self._kept, (cells, objectives), strict=True))
+        newest = slice(-max(1, _TUNING.sparse_cells // cells.shape[1]), None)
+        cells, objectives = self._kept = cells[newest], objectives[newest]
+        self._offset = objectives.mean(axis=0)
+        spread = objectives.std(axis=0)
+        spread[spread == 0] = 1.0
+        start = self._worth if len(self._worth) else np.zeros((self._unknowns, len(spread)))
+        self._worth = spread * sparse_fit(
+            cells,
+            (objectives - self._offset) / spread,
+            start / spread,
+            ridge=_TUNING.sparse_ridge,
+            steps=_TUNING.sparse_steps,
+            tolerance=_TUNING.sparse_tolerance,
+        )
+        return self._worth
 
     def children(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, "made genes"]:
         """Optima and near-optima of `n` random positive weights of the objectives; none before the first fit."""

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.archive.outside import checked_genomes
+from evo_qnas.arrays import given_array
 from evo_qnas.errors import SearchError
 from evo_qnas.search.algorithm import Algorithm
 from evo_qnas.search.base import Optimizer
@@ -46,10 +47,11 @@ class OwnOptimizer(Optimizer):
 
     def ask(self) -> Int[np.ndarray, "n genes"]:
         """Gene values of the genomes that the user's object asks for."""
-        returned = np.asarray(self._own.ask(self._population))
+        who = f"{type(self._own).__name__}.ask"
+        returned = given_array(self._own.ask(self._population), f"{who}: genomes")
         if not returned.size:
             return np.empty((0, len(self._space.genes)), dtype=np.int64)
-        return self._space.encode(checked_genomes(returned, f"{type(self._own).__name__}.ask"))
+        return self._space.encode(checked_genomes(returned, who))
 
     def tell(
         self,

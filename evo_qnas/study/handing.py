@@ -5,6 +5,7 @@ The file is code as much as data, as every pickle is: a run writes it for its ow
 
 import io
 import pickle
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, final
@@ -36,7 +37,9 @@ def received(path: Path) -> Any:
         JobError: the file is gone, because its run has ended.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            # torch warns of its own class wherever the structure of a nest is read.
+            warnings.filterwarnings("ignore", message=r".*LeafSpec", category=FutureWarning)
             return _Reader(file, path).load()
     except FileNotFoundError as error:
         raise JobError(f"{path} is gone: the run that wrote it has ended, start it again") from error

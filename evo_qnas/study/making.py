@@ -15,6 +15,7 @@ from evo_qnas.errors import DataError, NetworkError
 from evo_qnas.fingerprints import digest
 from evo_qnas.metrics import Metric
 from evo_qnas.metrics.classes import class_axis
+from evo_qnas.networks.models.teachers import check_model
 from evo_qnas.networks.tasks.distances import KL, distances_of
 from evo_qnas.networks.tasks.measured import AnyMetric, MeasuredTask
 from evo_qnas.pipeline.cards.problem import Settings
@@ -62,8 +63,10 @@ def task_of(
     """The task of a metric, a loss and a distance, with what the model's own outputs say.
 
     Raises:
-        NetworkError: the model cannot take the inputs, or metric and targets do not go together.
+        NetworkError: the model has weights that are no numbers or cannot take the inputs, or metric and targets do not
+            go together.
     """
+    check_model(model)
     inputs, targets = splits.train.take(slice(0, 2))
     try:
         outputs = call(model, inputs)
@@ -127,6 +130,7 @@ def settings_of(
     operators: Sequence[Any],
     weight_bits: Sequence[int],
     activation_bits: Sequence[int],
+    float_bits: Sequence[int],
     keep_float: Sequence[str],
     seed: int,
     sections: Mapping[str, Card | Mapping[str, Any] | None],
@@ -142,6 +146,8 @@ def settings_of(
         if section is not None
     }
     quantization: dict[str, Any] = {"weight_bits": list(weight_bits), "activation_bits": list(activation_bits)}
+    if float_bits:
+        quantization["float_bits"] = list(float_bits)
     if keep_float:
         quantization["keep_float"] = list(keep_float)
     # The data that the model learnt from are at hand: the rates of cards, and no network ends worse than it began.

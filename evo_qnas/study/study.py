@@ -64,6 +64,7 @@ class Study:
         operators: Sequence[str | OperatorUse] = ("pruned", "identity"),
         weight_bits: Sequence[int] = (2, 4, 8),
         activation_bits: Sequence[int] = (8,),
+        float_bits: Sequence[int] = (),
         keep_float: Sequence[str] = (),
         folder: str | Path,
         seed: int = 0,
@@ -101,6 +102,7 @@ class Study:
             operators: candidates, see `operator`.
             weight_bits: that a block may take.
             activation_bits: that a block may take.
+            float_bits: 16, 32 or both: a block may be computed in floats too, its parameters stored at so many bits.
             keep_float: names of submodules outside the blocks, with `*` for any text, that stay in floats.
             folder: of the run.
             seed: of everything that is drawn.
@@ -146,6 +148,7 @@ class Study:
             operators=operators,
             weight_bits=weight_bits,
             activation_bits=activation_bits,
+            float_bits=float_bits,
             keep_float=keep_float,
             seed=seed,
             sections=sections,

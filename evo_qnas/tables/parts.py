@@ -15,6 +15,20 @@ Combine = Literal["sum", "max"]
 
 # The widest number that any runtime has.
 MAX_BITS = 64
+# Activation bits of what is computed in floats.
+FLOAT_BITS = 32
+
+
+def bits_in_words(weight: int, activation: int) -> str:
+    """The bits of a choice for people, "" where none are known; floats by their width.
+
+    Example:
+        >>> bits_in_words(4, 8), bits_in_words(16, 32), bits_in_words(8, 0)
+        ('w4 a8', 'float16', 'w8')
+    """
+    if activation == FLOAT_BITS and weight in {16, 32}:
+        return f"float{weight}"
+    return " ".join(f"{letter}{bits}" for letter, bits in (("w", weight), ("a", activation)) if bits)
 
 
 @final

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from evo_qnas.cards import Card, find_card, read_toml, validate
+from evo_qnas.errors import CardError
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 # (multiplications, weights read, activations read and written) of a kernel for one image.
@@ -60,20 +61,37 @@ def device_label(name: str) -> str:
     return Path(name).stem if name.endswith(".toml") else name
 
 
+def speed_at(device: DeviceCard, bits: int) -> float:
+    """Multiplications per second at the smallest width that holds `bits`.
+
+    Raises:
+        CardError: there is none.
+    """
+    speed = next((speed for width, speed in device.macs_per_second.items() if int(width) >= bits), None)
+    if speed is None:
+        raise CardError(
+            f"the device {device.description!r} names no speed at {bits} bits: add one to its macs_per_second, or "
+            "leave it out of latency.devices"
+        )
+    return speed
+
+
 def roofline_ms(device: DeviceCard, kernels: Sequence[KernelWork], weight_bits: int, activation_bits: int) -> float:
     """Milliseconds of kernels that run one after another: a model, nothing measured.
 
-    Weights are read bit-packed, activations one byte each, as runtimes hold them.
+    Weights are read bit-packed, activations one byte each, as runtimes hold them, and four of floats.
 
     Source: Williams et al. 2009, Roofline; the constant start of each kernel is added.
+
+    Raises:
+        CardError: the device names no speed at these bits.
 
     Example:
         >>> device = DeviceCard(description="", macs_per_second={"8": 1e9}, bytes_per_second=1e9, start_us=10.0)
         >>> roofline_ms(device, [(2_000_000, 1000, 1000), (0, 0, 3_000_000)], 8, 8)
         5.02
     """
-    wider = max(weight_bits, activation_bits)
-    speed = next(speed for bits, speed in device.macs_per_second.items() if int(bits) >= wider)
+    speed = speed_at(device, max(weight_bits, activation_bits))
     total = 0.0
     for macs, weights, values in kernels:
         moved = weights * weight_bits / 8 + values

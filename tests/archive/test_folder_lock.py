@@ -84,7 +84,8 @@ def test_a_folder_that_goes_is_noticed(tmp_path: Path, what: str) -> None:
 
 def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for folder in (tmp_path / "file", tmp_path / "file" / "a", Path("/proc/a"), tmp_path / ("a" * 300)):
+    long = tmp_path / "/".join(["folder"] * 700)
+    for folder in (tmp_path / "file", tmp_path / "file" / "a", Path("/proc/a"), tmp_path / ("a" * 300), long):
         with pytest.raises(FileError, match="cannot be written: "), sole_writer(folder, CardError):
             pass
 
@@ -102,6 +103,23 @@ def test_folders_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("EVO_QNAS_LOCKS", "off")
     with sole_writer(tmp_path, CardError):
         pass
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"pid": null}'])
+def test_a_process_without_a_name_is_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    (tmp_path / FOLDER_LOCK).write_text(content)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(CardError, match=rf"{tmp_path.name} is being written by another process: wait for it"),
+        sole_writer(tmp_path, CardError),
+    ):
+        pass
+    assert (tmp_path / FOLDER_LOCK).read_text() == content, "it is the other one's"
 
 
 def test_two_comparisons_in_one_folder(tmp_path: Path) -> None:

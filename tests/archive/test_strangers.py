@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from evo_qnas.archive import Archive, Evaluations, Header, Recorder
+from evo_qnas.archive import Archive, Evaluations, Header, Recorder, strangers
 from evo_qnas.errors import ArchiveError, EvoQnasError, ProblemError
 from evo_qnas.plots.subject import load_subject
 from evo_qnas.problem import ConstraintInfo, ObjectiveInfo, TableProblem
@@ -145,3 +145,12 @@ def test_columns_are_never_imported(tables: Tables, watch: Watch, text: str) -> 
 def test_descriptions_import_only_where_trusted(tables: Tables, description: dict[str, object]) -> None:
     with pytest.raises(ProblemError, match=r"names functions \(a:b\): import them with trusted=True"):
         TableProblem.from_description(tables, {"objectives": ["score"], **description})
+
+
+def test_a_file_that_is_never_read_through_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As libhdf5 does with some damaged files, the child goes round for ever."""
+    child = "import sys; from evo_qnas.archive.trial import limit_processor; limit_processor(0.1)\nwhile True: pass"
+    monkeypatch.setattr(strangers, "_CHILD", child)
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"anything")
+    assert strangers.trial(path) == "reading it takes longer than an archive of its size can take"

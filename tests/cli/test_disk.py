@@ -26,6 +26,23 @@ WRITERS = {
 }
 ENDINGS = {"import": ".h5", "export": ".csv", "search": ".h5", "report": ".html", "plot": ".png"}
 FOLDERS = ("compare", "run")
+# What each verb reads.
+READERS = {
+    "check": ("tables", "check", "{}"),
+    "import": ("tables", "import", "{}", "-o", "a.h5"),
+    "export": ("tables", "export", "{}", "-o", "a.csv"),
+    "measure": ("tables", "measure", "{}"),
+    "search": ("search", "{}", "-o", "a.h5"),
+    "profile": ("profile", "{}"),
+    "front": ("front", "{}"),
+    "watch": ("watch", "{}"),
+    "report": ("report", "{}", "-o", "a.html"),
+    "plot": ("plot", "{}", "-o", "a.png"),
+    "compare": ("compare", "{}", "-o", "compared"),
+    "network": ("export", "{}", "--network", "a", "-o", "a.onnx"),
+    "blocks": ("export-blocks", "{}", "-o", "blocks"),
+    "run": ("run", "{}", "-o", "run"),
+}
 
 
 @pytest.fixture
@@ -142,6 +159,22 @@ def test_names_that_are_no_utf_8_are_names(inputs: Path, evo_qnas: Command) -> N
     assert "caf\\udce9" in (inputs / f"{odd}.html").read_text(encoding="utf-8")
     code, _, error = evo_qnas("report", f"{odd}.absent", "-o", "a.html")
     assert is_one_sentence(code, error)
+
+
+@pytest.mark.parametrize("verb", READERS)
+def test_inputs_whose_paths_lead_nowhere_are_one_sentence(inputs: Path, evo_qnas: Command, verb: str) -> None:
+    (inputs / "loop").symlink_to("loop")
+    for path, cause in (
+        ("a" * 5000, "File name too long"),
+        ("/".join(["folder"] * 800), "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+        ("file/a", "Not a directory"),
+    ):
+        code, _, error = evo_qnas(*[part.format(path) for part in READERS[verb]])
+        assert is_one_sentence(code, error), (path[:20], code, error)
+        assert "damaged" not in error
+        named = any(words in error for words in (cause, "there is no", "is not there", "is no run folder", "neither a"))
+        assert named, (path[:20], error)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")

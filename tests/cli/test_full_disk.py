@@ -58,6 +58,15 @@ def test_no_room(inputs: Path, disk: Path, evo_qnas: Command, verb: str) -> None
     assert evo_qnas(*WRITERS[verb], str(target))[0] == 0
 
 
+def test_a_read_only_folder_is_one_sentence(inputs: Path, disk: Path, evo_qnas: Command) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    for verb, arguments in WRITERS.items():
+        ending = {"import": ".h5", "export": ".csv", "search": ".h5", "report": ".html", "plot": ".png"}.get(verb, "")
+        code, _, error = evo_qnas(*arguments, str(disk / f"made{ending}"))
+        assert is_one_sentence(code, error), (verb, code, error)
+        assert "Read-only file system; choose a path on a file system that can be written to" in error, verb
+
+
 def test_room_that_ends_while_a_search_is_at_work(inputs: Path, disk: Path, evo_qnas: Command) -> None:
     """The journal is what grows."""
     command = ("search", "tables.h5", "--evaluations", "6000", "--population", "50", "-o")

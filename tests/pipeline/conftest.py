@@ -1,8 +1,9 @@
 import pytest
 
 from tests.exported_once import exported_once
+from tests.tried_once import tried_anew, tried_once
 
-__all__ = ["exported_once"]
+__all__ = ["exported_once", "tried_anew", "tried_once"]
 
 SMALL = [
     "teacher.training.epochs=1",

@@ -15,6 +15,9 @@ from evo_qnas.networks.checking import DryRun, QuantizabilityReport
 from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.check import check_card, try_card
 from evo_qnas.pipeline.context import RunContext
+from tests.tried_once import TriedOnce
+
+pytestmark = pytest.mark.usefixtures("tried_anew")
 
 STUBBORN = "tests.networks.checking.stubborn"
 REFUSED = {
@@ -158,3 +161,22 @@ def test_what_was_found_depends_on_the_source_of_the_model(tmp_path: Path, monke
     assert sources.sources_of(module.Net(2, 2)) != before
     assert sources.sources_of(nn.Sequential(nn.Linear(2, 2), nn.ReLU())) == {}
     assert torch.is_grad_enabled()
+
+
+def test_other_tests_try_the_same_card_once(tmp_path: Path, small: list[str]) -> None:
+    """Their memory tells operator cards apart that have one name."""
+    tried: list[RunContext] = []
+
+    def made(context: RunContext) -> QuantizabilityReport:
+        tried.append(context)
+        return QuantizabilityReport(rows=())
+
+    memory = TriedOnce(made)
+    path = tmp_path / "other.py"
+    path.write_text("LABEL, DEFAULTS = 'identity', {}\n\n\ndef build(shape):\n    return None\n")
+    searches = [*small, "search.evaluations=90"]
+    others = [f'operators=[{{card="{path}"}}]', "quantization.weight_bits=[4,8]", "teacher.parameters.head=8"]
+    cards = [small, searches, small, *([*small, change] for change in others)]
+    for number, changes in enumerate(cards):
+        memory(context_of(tmp_path / str(number), changes))
+    assert [context.folder.name for context in tried] == ["0", "3", "4", "5"]

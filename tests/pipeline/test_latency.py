@@ -11,6 +11,7 @@ import pytest
 
 from evo_qnas.errors import CardError, ProblemError
 from evo_qnas.networks.candidates.blocks import assemble
+from evo_qnas.networks.export.common.latency import Latency
 from evo_qnas.networks.integer.memory import peak_memory
 from evo_qnas.networks.quantization.quantize import Policy, quantize
 from evo_qnas.pipeline import load_card, run_card
@@ -18,6 +19,8 @@ from evo_qnas.pipeline.cards.problem import LatencyCard
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.latency import check_measurable, export_blocks, measure_tables
 from evo_qnas.pipeline.latency.calibration import random_genomes
+from evo_qnas.pipeline.latency.measurement import START, Measurement
+from evo_qnas.pipeline.latency.precision import INT8
 from evo_qnas.pipeline.latency.units import timed_bits
 from evo_qnas.pipeline.problems import problem_of
 from evo_qnas.pipeline.stages.export import export_networks, float_latency
@@ -193,6 +196,38 @@ def test_networks_to_calibrate_on_differ_and_spread(measured: tuple[Path, Tables
     # More cannot be asked for than there are networks.
     everything = int(tables.choices.prod())
     assert len(random_genomes(tables, everything + 5, np.random.default_rng(0))) <= everything
+
+
+def few(measured: tuple[Path, Tables], count: int, monkeypatch: pytest.MonkeyPatch) -> Measurement:
+    """A measurement where there are so few networks; one millisecond more for each unit."""
+    context, tables = open_run(measured[0]), measured[1]
+    genomes = random_genomes(tables, count, np.random.default_rng(0))
+    monkeypatch.setattr(Measurement, "genomes", lambda self: genomes)
+    settings = context.card.latency
+    assert settings is not None
+    return Measurement(
+        context=context, tables=tables, settings=settings.model_copy(update={"networks": 4, "held_out": 12})
+    )
+
+
+def test_where_there_are_few_networks_fewer_are_held_out(
+    measured: tuple[Path, Tables], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = few(measured, 5, monkeypatch)
+    times = {
+        name: Latency(milliseconds=0.5 + number, spread=0.0, rounds=10)
+        for number, name in enumerate([START, *session.units(INT8)])
+    }
+    details = session.column(measured[1], INT8, times).column(INT8.column).details
+    assert (details["networks"], details["held_out_networks"]) == (4, 1)
+
+
+def test_too_few_networks_are_refused_before_they_are_measured(
+    measured: tuple[Path, Tables], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    session = few(measured, 3, monkeypatch)
+    with pytest.raises(CardError, match=r"calibrated on at least 4 networks, and the candidates make 3: add operators"):
+        measure_tables(session.context, session.tables, session.settings, jobs=1, output=tmp_path / "out.h5")
 
 
 def test_activations_are_timed_at_eight_and_at_the_fewest_bits(measured: tuple[Path, Tables]) -> None:

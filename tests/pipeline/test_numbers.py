@@ -11,6 +11,7 @@ from evo_qnas.pipeline import load_card, run_card
 from evo_qnas.pipeline.check import check_card
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.stages.tables import check_score
+from evo_qnas.study import Study
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ from evo_qnas.pipeline.stages.tables import check_score
         ("validation.size_shares=[nan]", r"size_shares\.0 = nan: .*finite number"),
         ("data.mean=[nan,0.5,0.5]", r"data\.mean\.0 = nan: .*finite number"),
         ("data.mean=[1e300,0.5,0.5]", r"data\.mean\.0 = 1e\+300: .*less than or equal to 1"),
+        ("data.std=[0.5,nan,0.5]", r"data\.std\.1 = nan: .*finite number"),
         ("data.std=[1e-300,0.5,0.5]", r"data\.std\.0 = 1e-300: .*greater than or equal to 0\.001"),
         ("data.split_seed=4294967296", r"data\.split_seed = 4294967296: .*less than"),
         ("seed=9223372036854775808", r"seed = 9223372036854775808: .*less than"),
@@ -79,6 +81,17 @@ def test_distillation_in_which_nothing_learns_is_refused(tmp_path: Path, small: 
         "identity.safetensors"
     ]
     assert not (tmp_path / "run" / "tables.h5").exists()
+
+
+def test_a_run_whose_last_operator_is_left_out_by_its_score_goes_on(tmp_path: Path, small: list[str]) -> None:
+    """It had learnt: a score that is no number left it out, in the network or alone, and the run ended without it."""
+    study = Study.from_card("digits", changes=small, folder=tmp_path / "run").run("blocks", jobs=1)
+    context = study.context
+    for shape in context.shapes:
+        for label in set(context.candidates.labels(shape.name)) - context.candidates.weightless(shape.name):
+            context.leave_out(shape.name, label, "its score inside the network is nan")
+    again = Study.from_card("digits", changes=small, folder=tmp_path / "run").run("blocks", jobs=1)
+    assert {label for shape in context.shapes for label in again.context.candidates.labels(shape.name)} == {"identity"}
 
 
 @pytest.mark.parametrize("key", ["data.folder", "data.cache", "teacher.weights", "teacher.start"])

@@ -304,7 +304,8 @@ def test_sorting_and_download(opened: Any, archive: Archive, tmp_path: Path) -> 
     np.testing.assert_array_equal(found["evaluation"], archive.front.rows[found["network"]])
     for name in ("macs", "latency_ms"):
         np.testing.assert_array_equal(found[name], tables.total(name, genomes))
-    third = found.columns[4]
+    assert found["id"].tolist() == [archive.front.ids[row] for row in found["network"]]
+    third = found.columns[5]
     assert (np.diff(found[third]) <= 0).all()
     expected = archive.front.to_dataframe()["block2"].to_numpy()[found["network"]]
     assert found["block2"].tolist() == expected.tolist()

@@ -1,5 +1,8 @@
 """The learnt sums against least squares in a few lines, and what must not disturb them."""
 
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +13,9 @@ from evo_qnas.pareto import exact_front
 from evo_qnas.problem import Networks, objective
 from evo_qnas.search import search
 from evo_qnas.search.linear_model import LinearModel, pair_counts, solved
+from evo_qnas.search.sparse_fit import sparse_fit
+
+linear_model = sys.modules[LinearModel.__module__]  # `evo_qnas.search` is the function too
 
 
 def evaluated(counts: list[int], n: int, seed: int, *, noise: float) -> tuple[Space, np.ndarray, np.ndarray]:
@@ -84,13 +90,54 @@ def test_failed_rows_change_nothing(bad: float) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_nothing_to_learn_from_and_too_much_to_learn() -> None:
-    small, large = LinearModel(Space.from_counts([3, 3])), LinearModel(Space.from_counts([700, 700]))
-    small.add(np.zeros((9, 2), dtype=np.int64), np.full((9, 2), np.inf))
-    large.add(np.zeros((2000, 2), dtype=np.int64), np.zeros((2000, 2)))
-    for model in (small, large):
-        assert model.additive is None
-        assert model.children(np.random.default_rng(0), 5).shape == (0, 2)
+def test_nothing_to_learn_from() -> None:
+    model = LinearModel(Space.from_counts([3, 3]))
+    model.add(np.zeros((9, 2), dtype=np.int64), np.full((9, 2), np.inf))
+    assert model.additive is None
+    assert model.children(np.random.default_rng(0), 5).shape == (0, 2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.integers(0, 1000), st.floats(1e-3, 10.0))
+def test_steps_lead_to_the_ridge_regression(counts: list[int], seed: int, ridge: float) -> None:
+    _, genes, values = evaluated(counts, 60, seed, noise=0.5)
+    cells = (genes + np.concatenate([[0], np.cumsum(counts)[:-1]])).astype(np.int32)
+    values = np.column_stack([values - values.mean(axis=0), np.zeros(60)])
+    size = sum(counts)
+    hot = np.zeros((60, size))
+    np.put_along_axis(hot, cells, 1.0, axis=1)
+    expected = np.linalg.solve(hot.T @ hot + ridge * np.eye(size), hot.T @ values)
+    start = np.random.default_rng(seed).normal(size=expected.shape)
+    found = sparse_fit(cells, values, start, ridge=ridge, steps=500, tolerance=1e-13)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_sums_of_a_large_space_are_learnt() -> None:
+    """1,400 options, more than are solved for exactly; the second objective is the same for all networks."""
+    space, genes, values = evaluated([70] * 20, 7000, seed=9, noise=0.0)
+    values[:, 1] = 3.0
+    model = LinearModel(space)
+    errors = []
+    for start in range(0, 6000, 500):
+        model.add(genes[start : start + 500], values[start : start + 500])
+        if model.additive is not None:
+            errors.append(np.abs(model.additive.sums(genes[6000:])[0] - values[6000:]).mean(axis=0))
+    assert errors[0][0] > 0.3 * values[:, 0].std()
+    assert errors[-1][0] < 0.01 * values[:, 0].std()
+    assert errors[-1][1] == 0.0
+    assert len(model.children(np.random.default_rng(0), 5)) >= 5
+
+
+def test_a_large_space_is_fitted_to_its_newest_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    space, genes, values = evaluated([700, 700], 3000, seed=10, noise=0.0)
+    monkeypatch.setattr(linear_model, "_TUNING", replace(linear_model._TUNING, sparse_cells=2 * 2000, first=2.0))
+    all_of_them, newest = LinearModel(space), LinearModel(space)
+    all_of_them.add(genes, values)
+    newest.add(np.concatenate([genes[:800], genes[1000:]]), np.concatenate([-values[:800], values[1000:]]))
+    assert all_of_them.additive is not None
+    assert newest.additive is not None
+    for one, other in zip(all_of_them.additive.objectives, newest.additive.objectives, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_black_box_of_sums_is_found_out() -> None:

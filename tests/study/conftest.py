@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from tests.exported_once import exported_once
+from tests.tried_once import tried_anew, tried_once
 
-__all__ = ["exported_once"]
+__all__ = ["exported_once", "tried_anew", "tried_once"]
 
 FAST: dict[str, Any] = {
     "weight_bits": [4, 8],

@@ -1,6 +1,5 @@
 """The examples run, and what a script leaves does not depend on how often it was killed."""
 
-import json
 import os
 import runpy
 import signal
@@ -41,19 +40,6 @@ def test_twenty_five_lines_from_a_model_to_a_file(
     exec(lines, found)
     assert found["outputs"][0].shape == (1, 10)
     assert (tmp_path / "mine.onnx").is_file()
-
-
-@pytest.mark.slow
-def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("onnxruntime")
-    monkeypatch.chdir(tmp_path)
-    cells = json.loads((EXAMPLES / "your_own_model.ipynb").read_text())["cells"]
-    space: dict[str, Any] = {"__name__": "__main__"}
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            exec("".join(cell["source"]), space)
-    assert space["best"]._repr_html_().startswith("<pre>")
-    assert (tmp_path / "results" / "notebook" / "mine.onnx").is_file()
 
 
 SCRIPT = """

@@ -212,3 +212,20 @@ def test_a_study_is_shown_before_and_after_it_ran(finished: Study, regression: A
     assert "RMSE" in repr(finished)
     assert "depthwise" in finished.best()._repr_html_() or "teacher" in finished.best()._repr_html_()
     assert finished.report(tmp_path / "mine.html").read_text().startswith("<!")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("stem.0.weight", float("nan"), r"the model's weights 'stem\.0\.weight' have NaN or infinity"),
+        ("stem.0.weight", float("inf"), r"the model's weights 'stem\.0\.weight' have NaN or infinity"),
+        ("stem.1.running_var", -1.0, r"the model's 'stem\.1\.running_var' is a variance and has values below 0"),
+    ],
+)
+def test_models_whose_weights_are_no_numbers(images: torch.Tensor, name: str, value: float, match: str) -> None:
+    model = Convolutions(1)
+    model.stem = nn.Sequential(model.stem[0], nn.BatchNorm2d(8), nn.ReLU())
+    model.state_dict()[name].view(-1)[0] = value
+    with pytest.raises(NetworkError, match=match):
+        made((model, (images, images.mean(dim=(1, 2, 3)))), Path("absent"))
+    assert not Path("absent").exists()

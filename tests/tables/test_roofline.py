@@ -35,6 +35,14 @@ def test_the_slower_of_computing_and_moving(
     assert roofline_ms(device(start_us=100.0), kernels, *bits) == pytest.approx(wanted + 0.1 * len(kernels))
 
 
+def test_floats_need_a_speed_of_their_own() -> None:
+    with pytest.raises(CardError, match=r"^the device 'd' names no speed at 32 bits: add one to its macs_per_second"):
+        roofline_ms(device(), [(1, 1, 1)], 16, 32)
+    both = device(macs_per_second={"8": 1e9, "32": 1e8})
+    assert roofline_ms(both, [(1_000_000, 0, 0)], 16, 32) == pytest.approx(10.0)
+    assert roofline_ms(both, [(0, 1_000_000, 0)], 16, 32) == pytest.approx(2.0)
+
+
 def test_the_cards_that_ship_can_be_read() -> None:
     assert {"cortex_m7", "edge_gpu"} <= set(list_cards("devices"))
     for name in list_cards("devices"):

@@ -19,8 +19,8 @@ Modules = dict[str, ast.Module]
 
 def listing(root: Path = ROOT, package: str = "evo_qnas") -> str:
     """All public names, a module a paragraph."""
-    modules = _modules(root, package)
-    exported = {module: names for module, tree in modules.items() if (names := _all(tree))}
+    modules = modules_of(root, package)
+    exported = {module: names for module, tree in modules.items() if (names := exported_names(tree))}
     parts = []
     for module, names in sorted(exported.items()):
         lines = [line for name in sorted(names) for line in _described(module, name, modules, exported)]
@@ -28,7 +28,7 @@ def listing(root: Path = ROOT, package: str = "evo_qnas") -> str:
     return "\n".join(parts)
 
 
-def _modules(root: Path, package: str) -> Modules:
+def modules_of(root: Path, package: str) -> Modules:
     found = {}
     for path in sorted((root / package).rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
@@ -37,7 +37,7 @@ def _modules(root: Path, package: str) -> Modules:
     return found
 
 
-def _all(tree: ast.Module) -> list[str]:
+def exported_names(tree: ast.Module) -> list[str]:
     for node in tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
@@ -51,7 +51,7 @@ def _all(tree: ast.Module) -> list[str]:
 
 def _described(module: str, name: str, modules: Modules, exported: dict[str, list[str]]) -> Iterator[str]:
     """A name with its signature; a name that an inner package exports as well is told there."""
-    home, node = _defined(module, name, modules)
+    home, node = definition(module, name, modules)
     inner = [
         other for other, names in exported.items() if name in names and _within(home, other) and _within(other, module)
     ]
@@ -73,7 +73,7 @@ def _within(inner: str, outer: str) -> bool:
     return inner == outer or inner.startswith(f"{outer}.")
 
 
-def _defined(module: str, name: str, modules: Modules) -> tuple[str, ast.stmt | None]:
+def definition(module: str, name: str, modules: Modules) -> tuple[str, ast.stmt | None]:
     """The module and statement that define a name, behind re-exports; None for one that is made otherwise."""
     if f"{module}.{name}" in modules and not _made_here(modules[module], name):
         return f"{module}.{name}", None
@@ -85,7 +85,7 @@ def _defined(module: str, name: str, modules: Modules) -> tuple[str, ast.stmt | 
         if isinstance(node, ast.ImportFrom) and node.module in modules:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    return _defined(node.module, alias.name, modules)
+                    return definition(node.module, alias.name, modules)
     return module, None
 
 

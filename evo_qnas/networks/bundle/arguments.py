@@ -16,7 +16,11 @@ _NAMED: tuple[tuple[str, type[Any]], ...] = (
     ("layout", torch.layout),
     ("memory_format", torch.memory_format),
 )
-_FUNCTIONS = {"operator.getitem": operator.getitem}
+# What stands between operations of torch: items of a list, and arithmetic with sizes.
+_ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod, operator.neg)
+_FUNCTIONS: dict[str, Any] = {
+    f"operator.{function.__name__}": function for function in (operator.getitem, *_ARITHMETIC)
+}
 _NUMBERS = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}
 
 
@@ -25,7 +29,7 @@ def _by_name(kind: str, value: Any) -> dict[str, Any]:
 
 
 def target_text(target: Any) -> str:
-    """The name of an operation: `aten.relu.default`, or `operator.getitem`.
+    """The name of an operation: `aten.relu.default`, or `operator.getitem`, `operator.mul`, ...
 
     Raises:
         NetworkError: it is no operation of torch's.

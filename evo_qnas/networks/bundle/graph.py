@@ -12,10 +12,11 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.bundle.arguments import argument_json, argument_of, target_of, target_text
 from evo_qnas.networks.bundle.modules import module_json, modules_of
 from evo_qnas.networks.capture.tensors import put, value
+from evo_qnas.networks.quantization.floats import BITS, FLOATS, HALF
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
 # Of a node and of the graph: what quantization found out about them.
-_NODE_FACTS = ("block", "name", "macs", "input_quantizer")
+_NODE_FACTS = ("block", "name", "macs", "input_quantizer", HALF, BITS, FLOATS)
 _GRAPH_FACTS = ("static_batch", "folded_macs")
 _OPERATIONS = ("placeholder", "get_attr", "call_module", "call_function", "output")
 # What torch and Python raise on graphs that are none.

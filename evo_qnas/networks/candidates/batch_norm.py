@@ -62,9 +62,9 @@ def estimate_where_it_helps(
     estimating, judging = (parts(rows(examples, slice(first, None, 2)), _BATCH) for first in (0, 1))
     layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     before = [{name: value.clone() for name, value in layer.state_dict().items()} for layer in layers]
-    error = _output_error(network, teacher, judging)
+    error = output_error(network, teacher, judging)
     estimate_batch_norm(network, estimating, behind=replaced)
-    if _output_error(network, teacher, judging) < error:
+    if output_error(network, teacher, judging) < error:
         estimate_batch_norm(network, parts(examples, _BATCH), behind=replaced)
         return True
     for layer, state in zip(layers, before, strict=True):
@@ -99,7 +99,7 @@ def _running_behind(network: nn.Module, names: Collection[str], example: Nest) -
     return running
 
 
-def _output_error(network: nn.Module, teacher: nn.Module, batches: Collection[Nest]) -> float:
+def output_error(network: nn.Module, teacher: nn.Module, batches: Collection[Nest]) -> float:
     """Squared distance of all outputs from the teacher's."""
     error = 0.0
     for batch in batches:

@@ -12,6 +12,7 @@ from torch import nn
 
 from evo_qnas.data.nests import Nest, call, mapped
 from evo_qnas.networks.candidates.blocks import BlockShape, assemble, recording
+from evo_qnas.networks.candidates.operators import TEACHER as OWN
 from evo_qnas.networks.checking.census import census
 from evo_qnas.networks.checking.gradients import own_gradients
 from evo_qnas.networks.checking.lines import line_of_error
@@ -19,6 +20,7 @@ from evo_qnas.networks.checking.report import NOT_AT_ALL, LeftOut, OperationRow,
 from evo_qnas.networks.checking.structure import structure_of
 from evo_qnas.networks.checking.trial import WAYS, Distance, Trial, quiet, try_network
 from evo_qnas.networks.export import RUNTIMES, Runtime
+from evo_qnas.networks.quantization.policy import FLOAT_ACTIVATION_BITS
 from evo_qnas.networks.quantization.quantize import Bits, Policy
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 
@@ -41,6 +43,7 @@ class DryRun:
         binding: runtimes that are asked for; those that are not installed are left aside.
         distance: of outputs from the teacher's, for the step of fine-tuning; None for the mean square.
         left_out: candidates that cannot even be built.
+        float_bits: widths of parameters at which blocks may be computed in floats.
     """
 
     teacher: nn.Module
@@ -53,6 +56,7 @@ class DryRun:
     binding: Sequence[str] = ()
     distance: Distance | None = None
     left_out: Sequence[LeftOut] = ()
+    float_bits: Sequence[int] = ()
 
     @cached_property
     def runtimes(self) -> dict[str, Runtime]:
@@ -154,7 +158,7 @@ class DryRun:
 
     def _assembled(self, left_out: Sequence[LeftOut], folder: Path) -> tuple[list[LeftOut], list[Refusal]]:
         """A network with another operator in every block; where it is refused, the operators at fault are left out."""
-        without = {(each.block, each.operator) for each in left_out}
+        without = {(each.block, each.operator) for each in left_out if not each.floats}
         chosen: dict[str, str] = {}
         for index, shape in enumerate(self.shapes):
             labels = [label for label in self.candidates.get(shape.name, {}) if (shape.name, label) not in without]
@@ -206,24 +210,43 @@ class _Candidates:
         for shape in dry_run.shapes:
             for label, module in dry_run.candidates.get(shape.name, {}).items():
                 inputs = mapped(torch.clone, recorded[shape.name][0])
-                reason, remarks = self._verdict(module, shape, label, inputs)
+                reason, remarks = self._verdict(module, shape, label, inputs, dry_run.few)
                 if reason:
                     self.left_out.append(LeftOut(block=shape.name, operator=label, reason=reason))
                 self.remarks += remarks
+            if dry_run.float_bits:
+                self._try_in_floats(shape, recorded[shape.name][0])
+
+    def _try_in_floats(self, shape: BlockShape, inputs: Nest) -> None:
+        """Leaves out the operators of a block, its own too, that cannot go through in floats."""
+        dry_run = self._dry_run
+        without = {each.operator for each in self.left_out if each.block == shape.name}
+        own = {OWN: dry_run.teacher.get_submodule(shape.name)}
+        bits = Bits(weight=min(dry_run.float_bits), activation=FLOAT_ACTIVATION_BITS)
+        for label, module in {**own, **dry_run.candidates.get(shape.name, {})}.items():
+            if label in without:
+                continue
+            reason, remarks = self._verdict(module, shape, label, mapped(torch.clone, inputs), bits)
+            if reason:
+                self.left_out.append(LeftOut(block=shape.name, operator=label, reason=reason, floats=True))
+            self.remarks += remarks
 
     @property
     def tried(self) -> int:
         """Number of networks that were tried."""
         return len(self._verdicts)
 
-    def _verdict(self, module: nn.Module, shape: BlockShape, label: str, inputs: Nest) -> tuple[str, list[str]]:
+    def _verdict(
+        self, module: nn.Module, shape: BlockShape, label: str, inputs: Nest, bits: Bits
+    ) -> tuple[str, list[str]]:
         """The reason for which a candidate is left out, "" for none, and remarks."""
         if not list(module.parameters()):
             return "", []  # nothing of it is quantized or written
-        key = structure_of(module, shape)
+        key = (structure_of(module, shape), bits.in_floats)
         if key not in self._verdicts:
-            dry_run, name = self._dry_run, f"operator {label!r} of block {shape.name!r}"
-            policy = Policy(fixed=dry_run.few, scheme=dry_run.scheme)
+            how = " in floats" if bits.in_floats else ""
+            dry_run, name = self._dry_run, f"operator {label!r} of block {shape.name!r}{how}"
+            policy = Policy(fixed=bits, scheme=dry_run.scheme)
             refusals = dry_run._gradients(name, module, inputs)
             trial = try_network(name, module, inputs, policy, runtimes=dry_run.runtimes, folder=self._folder)
             refusals += dry_run._binding_refusals(trial)

@@ -52,16 +52,19 @@ class LeftOut:
         block: name.
         operator: label.
         reason: in words.
+        floats: it is left out as a choice in floats alone.
     """
 
     block: str
     operator: str
     reason: str
+    floats: bool = False
 
     @property
     def sentence(self) -> str:
         """All of it, for people."""
-        return f"operator {self.operator!r} is left out of block {self.block!r}: {self.reason}"
+        how = " in floats" if self.floats else ""
+        return f"operator {self.operator!r} is left out of block {self.block!r}{how}: {self.reason}"
 
 
 @final

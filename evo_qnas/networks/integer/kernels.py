@@ -6,8 +6,9 @@ from typing import final
 
 from torch import fx
 
-from evo_qnas.networks.capture.graph import last_upsampling
+from evo_qnas.networks.capture.graph import last_upsampling, value
 from evo_qnas.networks.integer.memory import holds_codes, policy_of, sources_of, values_of
+from evo_qnas.networks.quantization.floats import FLOATS
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
@@ -21,7 +22,7 @@ class Kernel:
         block: to which it belongs, "" for the fixed part.
         macs: multiplications for one image.
         weights: number that it reads.
-        values: activations it reads and writes.
+        values: activations it reads and writes, in bytes.
     """
 
     block: str
@@ -44,7 +45,7 @@ def kernels_of(network: QuantizedNetwork, blocks: Sequence[str] = ()) -> tuple[K
             Kernel(
                 block=policy.block_of(node),
                 macs=_macs(graph, node, layer),
-                weights=0 if layer is None else layer.weight.numel(),
+                weights=_weights(graph, node) if layer is None else layer.weight.numel(),
                 values=values_of(node) + sum(values_of(source) for source in read),
             )
         )
@@ -55,8 +56,18 @@ def _macs(graph: fx.GraphModule, node: fx.Node, layer: QuantizedLayer | None) ->
     """Multiplications of one call of a layer, or of a product of two activations."""
     if layer is not None:
         return layer.macs // layer.calls
+    if node.meta.get(FLOATS):
+        return int(node.meta.get("macs", 0))
     source = node.args[0]
-    return int(source.meta.get("macs", 0)) if isinstance(source, fx.Node) and source.op == "call_function" else 0
+    if not isinstance(source, fx.Node) or source.op != "call_function" or source.meta.get(FLOATS):
+        return 0
+    return int(source.meta.get("macs", 0))
+
+
+def _weights(graph: fx.GraphModule, node: fx.Node) -> int:
+    """Number of values of the network's own that a step in floats reads."""
+    own = [value(graph, source) for source in node.all_input_nodes] if node.meta.get(FLOATS) else []
+    return sum(tensor.numel() for tensor in own if tensor is not None)
 
 
 def _layer(graph: fx.GraphModule, node: fx.Node) -> QuantizedLayer | None:

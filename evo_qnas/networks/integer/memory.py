@@ -2,7 +2,8 @@
 
 Counted are tensors of codes, one byte a value whatever its bits, as runtimes hold them: what a convolution, addition,
 concatenation, ... gives after its quantizer, and copies such as max-pooling, padding or nearest up-sampling. Reshaping
-copies nothing. The float image and weights are the caller's and are not counted.
+copies nothing. The float image and weights are the caller's and are not counted. Of what a block computes in floats,
+the tensors that it makes and the floats of the codes that it reads count four bytes a value.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from evo_qnas.networks.capture.graph import last_upsampling
 from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.capture.sizes import values_of_one
+from evo_qnas.networks.quantization.floats import FLOATS
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer
 
@@ -53,10 +55,17 @@ def tensors_of(network: QuantizedNetwork, blocks: Sequence[str] = ()) -> tuple[T
     output = next(node for node in graph.graph.nodes if node.op == "output")
     for source in sources_of(output, order):
         reads[source] = len(nodes)
-    return tuple(
+    made = [
         Tensor(block=policy.block_of(node), size=values_of(node), made=order[node], last=max(order[node], reads[node]))
         for node in nodes
-    )
+    ]
+    return tuple(made + [_floats_read(node, order, policy.block_of(node)) for node in nodes if node.meta.get(FLOATS)])
+
+
+def _floats_read(node: fx.Node, order: dict[fx.Node, int], block: str) -> Tensor:
+    """The floats of the codes that a step in floats reads, which live while it runs."""
+    read = [source for source in sources_of(node, order) if not source.meta.get(FLOATS)]
+    return Tensor(block=block, size=4 * sum(map(values_of, read)), made=order[node], last=order[node])
 
 
 def policy_of(blocks: Sequence[str]) -> Policy:
@@ -65,7 +74,9 @@ def policy_of(blocks: Sequence[str]) -> Policy:
 
 
 def holds_codes(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """True where a node makes a tensor of codes of its own."""
+    """True where a node makes a tensor of its own, of codes or in a block in floats."""
+    if node.meta.get(FLOATS):
+        return True
     if node.op == "call_module":
         return isinstance(graph.get_submodule(str(node.target)), ActivationQuantizer)
     operation = operation_of(node.target) if node.op == "call_function" else None
@@ -86,8 +97,8 @@ def sources_of(node: fx.Node, order: dict[fx.Node, int]) -> list[fx.Node]:
 
 
 def values_of(node: fx.Node) -> int:
-    """Number of values that a node gives for one image: as many bytes as codes."""
-    return values_of_one(node)
+    """Bytes of what a node gives for one image: as many as values where it has codes, else four each."""
+    return values_of_one(node) * (4 if node.meta.get(FLOATS) else 1)
 
 
 def live_bytes(tensors: Sequence[Tensor]) -> list[int]:

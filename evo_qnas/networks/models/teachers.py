@@ -164,6 +164,21 @@ def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
             raise NetworkError(f"{where} is a variance and has negative values: train the network anew")
 
 
+@torch.no_grad()
+def check_model(model: nn.Module) -> None:
+    """Refuses a model whose weights, or running variances, no trained network has; other buffers may hold infinity.
+
+    Raises:
+        NetworkError: one sentence that names the tensor.
+    """
+    for name, weights in model.named_parameters():
+        if not bool(torch.isfinite(weights).all()):
+            raise NetworkError(f"the model's weights {name!r} have NaN or infinity: this is no trained network")
+    for name, value in model.named_buffers():
+        if name.endswith("running_var") and not bool(((value >= 0) & torch.isfinite(value)).all()):
+            raise NetworkError(f"the model's {name!r} is a variance and has values below 0, NaN or infinity")
+
+
 def _state_dict(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a state dict file; nothing but tensors and plain containers is unpickled."""
     if not path.is_file():

@@ -1,6 +1,7 @@
 """Exact costs of quantized networks: packed size, multiplications, bit operations."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import final
 
 from evo_qnas.networks.quantization.network import QuantizedNetwork
@@ -14,11 +15,13 @@ class Costs:
 
     Attributes:
         size_bytes: stored bytes of layers and activation quantizers, as their schemes count them: bit-packed weight
-            codes (each layer padded to whole bytes), scales, biases and zero points; float parts at their own width.
+            codes (each layer padded to whole bytes), scales, biases and zero points; float parts at the width at which
+            they are stored.
         macs: multiplications per image, those of two activations (attention) too.
         bit_operations: macs x weight bits x activation bits of the layer's own block (HAWQ-V3's BOPs; there the bits
             are those of the layer's input, which at a block's first layer belong to the block before); of a product of
-            two activations macs x activation bits squared.
+            two activations macs x activation bits squared, and of what is computed in floats macs x 16 or 32 (stored
+            bits of weights) x 32.
     """
 
     size_bytes: int
@@ -44,14 +47,14 @@ def costs_of(network: QuantizedNetwork, activation_bits: int, *, block: str | No
     """
     layers = [layer for layer in network.layers if block in {None, layer.block}]
     quantizers = network.quantizers if image else network.quantizers[network.inputs :]
-    products = sum(product.macs for product in network.products if block in {None, product.block})
+    products = [product for product in network.products if block in {None, product.block}]
     own = [quantizer for quantizer in quantizers if block in {None, quantizer.block}]
-    floats = [t for name, t in network.float_parts.items() if block in {None, network.float_blocks[name]}]
+    floats = [t for name, t in network.stored_floats().items() if block in {None, network.float_blocks[name]}]
     return Costs(
         size_bytes=sum(layer_bytes(layer) for layer in layers)
         + sum(quantizer.scheme.activation_bytes() for quantizer in own)
         + sum(tensor.numel() * tensor.element_size() for tensor in floats),
-        macs=sum(layer.macs for layer in layers) + products,
+        macs=sum(layer.macs for layer in layers) + sum(product.macs for product in products),
         bit_operations=sum(layer.macs * layer.bits * activation_bits for layer in layers)
-        + products * activation_bits**2,
+        + sum(product.macs * prod(product.bits or (activation_bits, activation_bits)) for product in products),
     )

@@ -12,6 +12,7 @@ from evo_qnas.networks.capture.exporting import Example, batch_size
 from evo_qnas.networks.capture.graph import float_part_name, static_batch, value
 from evo_qnas.networks.capture.pieces import in_pieces, run_on
 from evo_qnas.networks.quantization.correction import correct_biases, matched_moments, observe
+from evo_qnas.networks.quantization.floats import HALF, bits_of_product, rounded_to_half
 from evo_qnas.networks.quantization.fusing import clone, fuse
 from evo_qnas.networks.quantization.policy import Bits
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
@@ -20,15 +21,17 @@ from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, Quant
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """A product of two activations.
+    """A product of two activations, or one of weights that stay in floats.
 
     Attributes:
         block: to which it belongs, "" for the fixed part.
         macs: multiplications per image.
+        bits: of weights and activations where it is computed in floats, None for the activations' own.
     """
 
     block: str
     macs: int
+    bits: tuple[int, int] | None = None
 
 
 @final
@@ -40,8 +43,9 @@ class QuantizedNetwork(nn.Module):
         layers: convolutions, linear layers and embeddings in graph order, each once.
         quantizers: activation quantizers in graph order, those of the network's inputs first.
         inputs: how many of them are the inputs'.
-        products: products of two activations.
+        products: products of two activations, and of weights that stay in floats.
         float_blocks: by name of each float part the block that reads it, "" for the fixed part.
+        halves: names of the float parts that are stored at 16 bits.
         weighted_scales: calibration weights errors of weights by their inputs' mean square.
         corrected_biases: calibration moves biases by the mean error that quantized weights leave.
     """
@@ -55,13 +59,16 @@ class QuantizedNetwork(nn.Module):
         self.quantizers = tuple(m for m in modules if isinstance(m, ActivationQuantizer))
         self.inputs = sum(1 for n in graph.graph.nodes if n.meta.get("input_quantizer"))
         self.products = tuple(
-            Product(block=str(n.meta.get("block", "")), macs=n.meta["macs"])
+            Product(block=str(n.meta.get("block", "")), macs=n.meta["macs"], bits=bits_of_product(n))
             for n in graph.graph.nodes
             if n.op == "call_function" and n.meta.get("macs")
         )
         self.float_blocks = {
             float_part_name(n): str(n.meta.get("block", "")) for n in graph.graph.nodes if value(graph, n) is not None
         }
+        self.halves = frozenset(
+            float_part_name(n) for n in graph.graph.nodes if n.meta.get(HALF) and value(graph, n) is not None
+        )
         self.weighted_scales, self.corrected_biases = True, True
         self._running = fuse(graph)
 
@@ -93,7 +100,13 @@ class QuantizedNetwork(nn.Module):
         return self._running(self.graph, *arguments, **keywords)
 
     def set_bits(self, bits: Bits) -> None:
-        """Gives every layer and activation but the inputs the same bits; calibrate afterwards."""
+        """Gives every layer and activation but the inputs the same bits; calibrate afterwards.
+
+        Raises:
+            NetworkError: they are those of floats, which `quantize` alone can give.
+        """
+        if bits.in_floats:
+            raise NetworkError("layers with codes cannot become floats: quantize the network with these bits")
         for layer in self.layers:
             layer.bits = bits.weight
         for quantizer in self.quantizers[self.inputs :]:
@@ -144,6 +157,13 @@ class QuantizedNetwork(nn.Module):
         for quantizer in self.quantizers:
             quantizer.observed = []
 
+    @torch.no_grad()
+    def round_halves(self) -> None:
+        """Rounds the float parts that are stored at 16 bits to such numbers; they learn in 32."""
+        for name, tensor in self.float_parts.items():
+            if name in self.halves:
+                tensor.copy_(rounded_to_half(tensor))
+
     def stored(self) -> dict[str, torch.Tensor]:
         """The tensors a device needs, see `QuantizedLayer.stored` and `ActivationQuantizer.stored`, and float parts."""
         tensors: dict[str, torch.Tensor] = {}
@@ -151,7 +171,14 @@ class QuantizedNetwork(nn.Module):
             tensors |= layer.stored()
         for quantizer in self.quantizers:
             tensors |= quantizer.stored()
-        return tensors | {name: tensor.detach() for name, tensor in self.float_parts.items()}
+        return tensors | self.stored_floats()
+
+    def stored_floats(self) -> dict[str, torch.Tensor]:
+        """The float parts at the width at which they are stored."""
+        return {
+            name: rounded_to_half(tensor) if name in self.halves else tensor.detach()
+            for name, tensor in self.float_parts.items()
+        }
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Takes over what `stored` gave; the outputs are then those of the stored network.
@@ -166,14 +193,14 @@ class QuantizedNetwork(nn.Module):
             for layer in self.layers:
                 layer.restore(tensors)
             for name, tensor in self.float_parts.items():
-                _take(tensor, tensors[name])
+                _take(tensor, tensors[name], torch.float16 if name in self.halves else tensor.dtype)
         except (KeyError, RuntimeError) as error:
             raise NetworkError(f"the stored weights do not fit this network: {error}") from error
 
 
 @torch.no_grad()
-def _take(tensor: torch.Tensor, stored: torch.Tensor) -> None:
-    """Copies a stored float part of the same shape and type."""
-    if tensor.shape != stored.shape or tensor.dtype != stored.dtype:
+def _take(tensor: torch.Tensor, stored: torch.Tensor, kind: torch.dtype) -> None:
+    """Copies a stored float part of the same shape, and of the type in which it is stored."""
+    if tensor.shape != stored.shape or stored.dtype != kind:
         raise RuntimeError(f"a float part has the shape {tuple(stored.shape)}, not {tuple(tensor.shape)}")
     tensor.copy_(stored)

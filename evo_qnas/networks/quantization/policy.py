@@ -12,11 +12,19 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.quantization.quantizers import MAX_BITS, MIN_BITS
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES
 
+__all__ = ["FLOAT_ACTIVATION_BITS", "FLOAT_WEIGHT_BITS", "Bits", "Policy", "check_kept", "matches"]
+
+# Widths at which floats are stored, and the one in which they are computed.
+FLOAT_WEIGHT_BITS, FLOAT_ACTIVATION_BITS = (16, 32), 32
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bits:
-    """Bit-widths of weights and of activations, 2..8 each.
+    """Bit-widths of weights and of activations, 2..8 each; or 16 or 32 and 32 of what is computed in floats.
+
+    A part in floats reads codes and gives codes of 8 bits; in between nothing is rounded. Its parameters are stored at
+    16 or 32 bits.
 
     Attributes:
         weight: bits of weights.
@@ -30,8 +38,13 @@ class Bits:
 
     def __post_init__(self) -> None:
         for name, bits in (("weight", self.weight), ("activation", self.activation)):
-            if not MIN_BITS <= bits <= MAX_BITS:
+            if not MIN_BITS <= bits <= MAX_BITS and not self.in_floats:
                 raise NetworkError(f"{name} bits must be {MIN_BITS}..{MAX_BITS}, got {bits}")
+
+    @property
+    def in_floats(self) -> bool:
+        """True where nothing but what goes in and comes out has codes."""
+        return self.weight in FLOAT_WEIGHT_BITS and self.activation == FLOAT_ACTIVATION_BITS
 
 
 @final
@@ -63,6 +76,10 @@ class Policy:
         return ""
 
     def stays_float(self, node: fx.Node) -> bool:
+        """True for operations that are computed in floats: of a block in floats, or of what the fixed part keeps."""
+        return self.bits_of(self.block_of(node)).in_floats or self.is_kept(node)
+
+    def is_kept(self, node: fx.Node) -> bool:
         """True for operations of the fixed part inside a submodule that keeps floats."""
         if not self.fixed.keep_float or self.block_of(node):
             return False
@@ -72,6 +89,11 @@ class Policy:
     def bits_of(self, block: str) -> Bits:
         """The bits of a block, or of the fixed part for ""."""
         return self.blocks.get(block, self.fixed)
+
+    def code_bits(self, block: str) -> int:
+        """Bits of the codes of a block, or of the fixed part for ""."""
+        bits = self.bits_of(block)
+        return MAX_BITS if bits.in_floats else bits.activation
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ from evo_qnas.networks.capture.multiplications import multiplications
 from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.capture.operations.registry import stays_in_floats
 from evo_qnas.networks.capture.tensors import drop_unread, own_float_parts
+from evo_qnas.networks.quantization.floats import mark_floats
 from evo_qnas.networks.quantization.layers import (
     insert_layers,
     is_layer,
@@ -39,7 +40,7 @@ def quantize(network: nn.Module, example: Example, policy: Policy) -> QuantizedN
     Operations that only move values (flatten, slice, max-pooling, zero padding, ...) keep their input's range, and an
     up-sampling at the very end works on the quantized logits in floats. What no layer holds is a float part, and so are
     the weights of submodules that `policy` keeps in floats: they read codes, and inside them and at the network's end
-    nothing is rounded.
+    nothing is rounded. A block in floats is the same, but that it gives codes of 8 bits as every block gives codes.
 
     Args:
         network: takes and gives any nesting of tensors.
@@ -54,7 +55,7 @@ def quantize(network: nn.Module, example: Example, policy: Policy) -> QuantizedN
     insert_layers(graph, policy, scheme)
     last = last_upsampling(graph)
     for node in list(graph.graph.nodes):
-        if node is not last and _computes(graph, node, policy):
+        if node is not last and _computes(graph, node, policy, last):
             _insert_after(graph, node, _quantizer(node, policy, scheme))
     _quantize_layer_inputs(graph, policy, scheme)
     share_steps(graph, producer_of)
@@ -69,8 +70,11 @@ def quantize(network: nn.Module, example: Example, policy: Policy) -> QuantizedN
             node.meta["block"] = policy.block_of(next(iter(node.users)))
         elif node.op == "call_function" and multiplications(node):
             node.meta |= {"block": policy.block_of(node), "macs": multiplications(node)}
+    mark_floats(graph, policy, producer_of)
     graph.recompile()
-    return QuantizedNetwork(graph)
+    network = QuantizedNetwork(graph)
+    network.round_halves()
+    return network
 
 
 def producer_of(node: fx.Node) -> fx.Node:
@@ -102,8 +106,7 @@ def _quantize_inputs(graph: fx.GraphModule, policy: Policy, scheme: Scheme) -> N
 
 def _quantizer(node: fx.Node, policy: Policy, scheme: Scheme, name: str = "") -> ActivationQuantizer:
     block = policy.block_of(node)
-    bits = policy.bits_of(block).activation
-    return ActivationQuantizer(name=name or node.name, block=block, bits=bits, scheme=scheme)
+    return ActivationQuantizer(name=name or node.name, block=block, bits=policy.code_bits(block), scheme=scheme)
 
 
 def _insert_after(graph: fx.GraphModule, node: fx.Node, quantizer: ActivationQuantizer) -> fx.Node:
@@ -136,13 +139,17 @@ def _quantize_layer_inputs(graph: fx.GraphModule, policy: Policy, scheme: Scheme
         node.replace_input_with(source, inserted)
 
 
-def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy) -> bool:
+def _computes(graph: fx.GraphModule, node: fx.Node, policy: Policy, last: fx.Node | None) -> bool:
     """True where a node's output needs a quantizer: it computes, and its only reader is no ReLU of the same block."""
     rounded = isinstance(module_of(graph, producer_of(node)), ActivationQuantizer)
     if not is_layer(graph, node) and (node.op != "call_function" or rounded):
         return False
     readers, block = list(node.users), policy.block_of(node)
-    if policy.stays_float(node) and all(reader.op == "output" or policy.stays_float(reader) for reader in readers):
+    if policy.bits_of(block).in_floats:
+        return _is_float(node) and any(
+            reader.op == "output" or reader is last or policy.block_of(reader) != block for reader in readers
+        )
+    if policy.is_kept(node) and all(reader.op == "output" or policy.is_kept(reader) for reader in readers):
         return False
     # What a block gives has codes, wherever it leads.
     inside = not block or all(policy.block_of(reader) == block for reader in readers)

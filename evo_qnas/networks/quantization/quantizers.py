@@ -20,7 +20,7 @@ from evo_qnas.networks.capture.operations.registry import operation_of
 from evo_qnas.networks.capture.orientation import groups_of, inputs_first
 from evo_qnas.networks.quantization.activations import ActivationQuantizer
 from evo_qnas.networks.quantization.fake_quantize import INT32, RoundBias, by_output
-from evo_qnas.networks.quantization.packing import pack, unpack
+from evo_qnas.networks.quantization.packing import pack, packed_bytes, unpack
 from evo_qnas.networks.quantization.scales import Scale
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES, Scheme, WeightGrid
 
@@ -221,7 +221,12 @@ class QuantizedLayer(nn.Module):
         return tensors
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Takes over what `stored` gave; the quantizer of the input, and the owner, must have their own already."""
+        """Takes over what `stored` gave; the quantizer of the input, and the owner, must have their own already.
+
+        Raises:
+            RuntimeError: a tensor is of a layer of another shape.
+        """
+        self._check_sizes(tensors)
         if self.owner is self:
             scale = tensors[f"{self.name}.scale"]
             codes = unpack(tensors[f"{self.name}.codes"], self.bits, tuple(self.weight.shape))
@@ -233,6 +238,19 @@ class QuantizedLayer(nn.Module):
         self.active = True
         if self.bias is not None:
             self.bias.data = tensors[f"{self.name}.bias"].to(torch.float32) * self.bias_scale()
+
+    def _check_sizes(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Refuses stored tensors that are shorter or longer than those of this layer."""
+        shape, wanted = tuple(self.weight.shape), dict[str, tuple[int, ...]]()
+        if self.owner is self:
+            wanted["codes"] = (packed_bytes(self.weight.numel(), self.bits),)
+            wanted["scale"] = tuple(self.scheme.scale_shape(shape[0]))
+        if self.bias is not None:
+            wanted["bias"] = tuple(self.bias.shape)
+        for name, sizes in wanted.items():
+            given = tuple(tensors[f"{self.name}.{name}"].shape)
+            if given != sizes:
+                raise RuntimeError(f"{self.name}.{name} has the shape {given}, a layer of {shape} needs {sizes}")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The layer's output, float32."""

@@ -1,6 +1,7 @@
 """Scores of choices inside the network: of the teacher with one block replaced, by its output."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
-from evo_qnas.networks.scoring.calibrated import calibrated
+from evo_qnas.networks.scoring.calibrated import calibrated, calibrated_in_floats
 from evo_qnas.networks.tasks.base import Task, evaluation_batch
 from evo_qnas.networks.training.refine import Refined
 
@@ -43,6 +44,7 @@ def score_in_context(
     refined: Mapping[int, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
     borrowed: bool = False,
+    float_bits: Sequence[int] = (),
 ) -> list[tuple[float, float]]:
     """Score and its standard error of an operator at every combination of bits, in the order of `score_operator`.
 
@@ -66,6 +68,7 @@ def score_in_context(
         scheme: name of the quantization scheme.
         borrowed: the teacher was not trained by us: statistics change only behind the block, and where that helps, see
             `estimate_where_it_helps`.
+        float_bits: widths of the parameters at which it is scored in floats.
 
     Source: Molchanov et al. 2022 (LANA) score a candidate by the loss of the teacher with this one layer replaced.
     """
@@ -76,11 +79,15 @@ def score_in_context(
     elif operator != TEACHER:
         estimate_batch_norm(replaced, batches)
     policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=scheme)
-    plain = quantize(replaced.get_submodule(block), features[:2], policy)
+    own = replaced.get_submodule(block)
+    plain = quantize(own, features[:2], policy)
     if not plain.layers and not plain.float_parts and not plain.products:
         return [_divergence(replaced, images, outputs, task, measure)]
     scores = []
-    for _, _, network in calibrated(plain, weight_bits, activation_bits, features, refined):
+    for _, _, network in chain(
+        calibrated(plain, weight_bits, activation_bits, features, refined),
+        calibrated_in_floats(own, float_bits, features, input_bits=8, scheme=scheme),
+    ):
         replaced.set_submodule(block, network)
         scores.append(_divergence(replaced.eval(), images, outputs, task, measure))
     return scores

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import final
 
 import torch
@@ -17,7 +18,7 @@ from evo_qnas.networks.quantization.costs import Costs, costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
-from evo_qnas.networks.scoring.calibrated import calibrated
+from evo_qnas.networks.scoring.calibrated import calibrated, calibrated_in_floats
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.noise import noise_to_signal
 from evo_qnas.networks.training.refine import Refined, take_refined
@@ -33,8 +34,8 @@ class ChoiceScore:
 
     Attributes:
         operator: candidate operator.
-        weight_bits: 2..8; 0 for an operator without weights.
-        activation_bits: 2..8; 0 for an operator that computes nothing.
+        weight_bits: 2..8, or 16 or 32 in floats; 0 for an operator without weights.
+        activation_bits: 2..8, or 32 in floats; 0 for an operator that computes nothing.
         score: mean noise-to-signal ratio over the search images; 0 is a perfect copy.
         stderr: standard error of that mean over images.
         costs: what the choice adds to a network.
@@ -63,8 +64,11 @@ def score_operator(
     input_bits: int = 8,
     refined: Mapping[int, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    float_bits: Sequence[int] = (),
 ) -> list[ChoiceScore]:
     """Scores of an operator at every combination of bits, in the order of weight bits, then activation bits.
+
+    Those in floats come last.
 
     Args:
         operator: its name.
@@ -79,6 +83,7 @@ def score_operator(
         input_bits: bits of the block's input, which belongs to whatever comes before it.
         refined: weights that were refined for these weight bits, see `refine_operator`.
         scheme: name of the quantization scheme.
+        float_bits: widths of the parameters at which it is scored in floats.
     """
     plain = quantize(
         module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme)
@@ -90,7 +95,10 @@ def score_operator(
             ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)
         ]
     scores = []
-    for weight, activation, network in calibrated(plain, weight_bits, activation_bits, calibration, refined):
+    for weight, activation, network in chain(
+        calibrated(plain, weight_bits, activation_bits, calibration, refined),
+        calibrated_in_floats(module, float_bits, calibration, input_bits=input_bits, scheme=scheme),
+    ):
         score, stderr = _score(network, inputs, targets, variance, channel_axis)
         scores.append(
             ChoiceScore(

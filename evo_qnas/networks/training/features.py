@@ -161,15 +161,19 @@ def cache_features(
 
 
 def open_features(folder: Path, block: str, fingerprint: str) -> StoredFeatures | None:
-    """The memory-mapped features that `cache_features` left for a block; None where there are none of this kind."""
+    """The memory-mapped features that `cache_features` left for a block; None where there are none, or damaged ones."""
     try:
         content = json.loads((folder / f"{block}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if content["fingerprint"] != fingerprint:
+            return None
+        dtype, variance, axis = content["dtype"], torch.tensor(content["variance"]), int(content["channel_axis"])
+        shapes = {folder / f"{block}.{part}": tuple(map(int, content[part])) for part in _PARTS}
+        # A file that is too short would be filled up with zeros.
+        if any(path.stat().st_size != math.prod(size) * DTYPES[dtype].itemsize for path, size in shapes.items()):
+            return None
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError):
         return None
-    if content.get("fingerprint") != fingerprint or "channel_axis" not in content:
-        return None
-    inputs, targets = (_mapped(folder / f"{block}.{part}", content[part], content["dtype"]) for part in _PARTS)
-    variance, axis = torch.tensor(content["variance"]), content["channel_axis"]
+    inputs, targets = (_mapped(path, size, dtype) for path, size in shapes.items())
     return StoredFeatures(inputs, targets, variance, channel_axis=axis)
 
 

@@ -76,6 +76,7 @@ def finetune(
             best.look()
     if best is not None:
         best.restore()
+    network.round_halves()
     watch.finish(network)
     to_rest(network)
     to_rest(teacher)

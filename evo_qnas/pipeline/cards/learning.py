@@ -19,7 +19,16 @@ Amount = Annotated[float, Field(ge=0.0)]
 
 
 class AugmentationCard(Card):
-    """`[teacher.training.augmentation]`, `[finetuning.augmentation]`: see `data.augment.Augmentation`."""
+    """`[teacher.training.augmentation]`, `[finetuning.augmentation]`: see `data.augment.Augmentation`.
+
+    Attributes:
+        flip: mirror left and right, half of the images.
+        scale: smallest and largest factor of size.
+        crop: height and width of a random crop, in pixels; None for the whole image.
+        brightness: most that is added to or taken from all pixels, in deviations of normalised pixels.
+        contrast: distances from the image's mean grey are multiplied by 1 - contrast .. 1 + contrast.
+        saturation: distances from each pixel's own grey are multiplied by 1 - saturation .. 1 + saturation.
+    """
 
     flip: bool = True
     scale: Annotated[list[Rate], Field(min_length=2, max_length=2)] = [1.0, 1.0]
@@ -49,7 +58,13 @@ def _whole_images(augmentation: AugmentationCard) -> AugmentationCard:
 
 
 class FullSizeTraining(Card):
-    """`[teacher.training.full_size]`: how a segmentation teacher goes on from its best state, on whole images."""
+    """`[teacher.training.full_size]`: how a segmentation teacher goes on from its best state, on whole images.
+
+    Attributes:
+        epochs: passes over the train images.
+        learning_rate: highest rate of the weights.
+        augmentation: of the images, without crops.
+    """
 
     epochs: Count
     learning_rate: Rate
@@ -62,7 +77,22 @@ class FullSizeTraining(Card):
 
 
 class TeacherTraining(Card):
-    """`[teacher.training]`: see `networks.tasks.settings.TeacherSettings`; each task says what it uses."""
+    """`[teacher.training]`: see `networks.tasks.settings.TeacherSettings`; each task says what it uses.
+
+    Attributes:
+        epochs: passes over the train images.
+        batch_size: images of one step.
+        learning_rate: highest rate of the weights.
+        weight_decay: of AdamW, decoupled.
+        shift_pixels: largest random shift of an image, in pixels.
+        label_smoothing: share of a label that is spread over all classes.
+        class_balance: a class counts (median frequency / its frequency) ** class_balance; 0 weighs all alike.
+        average: decay per step of the averaged weights that are validated and kept; 0 keeps the last weights.
+        validate_every: epochs between two validations.
+        augmentation: random changes of train images; None for none.
+        precision: number format of the products, `auto` for bfloat16 where the hardware multiplies it.
+        full_size: further training on whole images; None for none.
+    """
 
     epochs: Count = 16
     batch_size: Count = 64
@@ -123,7 +153,13 @@ class TeacherCard(Card):
 
 
 class FeaturesCard(Card):
-    """`[distillation.features]`: see `networks.features.FeatureSettings`."""
+    """`[distillation.features]`: see `networks.features.FeatureSettings`.
+
+    Attributes:
+        cache: where the teacher's feature maps are kept between steps.
+        dtype: number format in which they are kept.
+        budget_gib: memory or disk that they may take, in GiB; what does not fit is computed anew.
+    """
 
     cache: Literal["memory", "disk", "none"] = "memory"
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
@@ -139,7 +175,13 @@ class DistillationCard(Card):
     """`[distillation]`: see `networks.distill.distill`.
 
     Attributes:
+        steps: training steps of each candidate.
+        batch_size: images of one step.
+        learning_rate: highest rate of the weights.
+        weight_decay: of AdamW, decoupled.
+        precision: number format of the products, `auto` for bfloat16 where the hardware multiplies it.
         inherit: candidates start from the teacher's weights where name and shape are the same, see `networks.pruning`.
+        features: how the teacher's feature maps are kept.
     """
 
     steps: Count = 150
@@ -155,9 +197,16 @@ class FinetuningCard(Card):
     """`[finetuning]`: see `networks.finetune.finetune`; every validated network gets the same.
 
     Attributes:
+        epochs: passes over the train images.
+        batch_size: images of one step.
         learning_rate: None for 1e-3, or 1e-5 where the teacher's weights are borrowed: it learnt from more and other
             examples than are at hand, which a high rate makes it forget.
         step_learning_rate: None for 1e-2, or 1e-3 where they are borrowed.
+        temperature: divides the logits before they are compared with the teacher's.
+        teacher_share: share of the loss that compares with the teacher; the rest compares with labels.
+        shift_pixels: largest random shift of an image, in pixels.
+        class_balance: a class counts (median frequency / its frequency) ** class_balance; 0 weighs all alike.
+        augmentation: random changes of train images, without crops; None for none.
         keep: `last` state, or of those before the first and after each epoch the `best` in the metric on search images;
             None for `last`, or `best` where the weights are borrowed, so that no network ends worse than it began.
     """

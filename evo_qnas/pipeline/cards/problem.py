@@ -1,10 +1,17 @@
 """Problem cards for networks: what a run trains, searches and validates."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import DataCard
@@ -27,6 +34,9 @@ class BlocksCard(Card):
     """`[blocks]`: names of the teacher's submodules that may be replaced, or `names = "auto"` for those that are found.
 
     See `networks.candidates.finding` for what is found.
+
+    Attributes:
+        names: the blocks in network order, or `auto`.
     """
 
     names: Annotated[list[str], Field(min_length=1)]
@@ -47,7 +57,13 @@ class QuantizationCard(Card):
 
     Attributes:
         scheme: how numbers become codes, one of `networks.quantization.SCHEMES`.
+        weight_bits: bit-widths of weights that the search may choose, in bits.
+        activation_bits: bit-widths of activations that the search may choose, in bits.
+        float_bits: 16, 32 or both: a block may be computed in floats too, its parameters stored at so many bits.
+        fixed_weight_bits: bit-width of the weights outside the blocks, in bits.
+        fixed_activation_bits: bit-width of the activations outside the blocks, in bits.
         keep_float: names of submodules outside the blocks, with `*` for any text, that stay in floats.
+        calibration_images: train images from which ranges of activations are taken.
     """
 
     scheme: Annotated[str, AfterValidator(SCHEMES.require)] = DEFAULT_SCHEME
@@ -55,13 +71,20 @@ class QuantizationCard(Card):
     activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
     fixed_weight_bits: WeightBits = 8
     fixed_activation_bits: ActivationBits = 8
+    float_bits: list[Literal[16, 32]] = []
     keep_float: list[str] = []
     calibration_images: Annotated[int, Field(ge=2, le=10**9)] = 256
 
-    @field_validator("weight_bits", "activation_bits")
+    @field_validator("weight_bits", "activation_bits", "float_bits")
     @classmethod
     def _ordered(cls, bits: list[int]) -> list[int]:
         return sorted(set(bits))
+
+    @model_serializer(mode="wrap")
+    def _with_floats(self, dumped: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """A run without choices of floats depends on nothing about them."""
+        content = dumped(self)
+        return content if self.float_bits else {key: value for key, value in content.items() if key != "float_bits"}
 
 
 class LatencyCard(Card):
@@ -69,6 +92,12 @@ class LatencyCard(Card):
 
     Attributes:
         runtime: whose kernels are timed, one that writes blocks.
+        rounds: times everything is timed, each round in random order.
+        threads: threads of the runtime.
+        networks: whole networks that the block times are calibrated on.
+        held_out: further whole networks that the calibration is checked on.
+        float32: time the float networks as well, as the column `latency_fp32_ms`.
+        devices: device cards, each a roofline model as the column `latency_model_ms@NAME`.
     """
 
     runtime: Annotated[str, AfterValidator(RUNTIMES.require)] = "onnx"
@@ -91,7 +120,13 @@ class InContextCard(Card):
 
 
 class ValidationCard(Card):
-    """`[validation]`: which networks of the front are built, and how many random ones check the score."""
+    """`[validation]`: which networks of the front are built, and how many random ones check the score.
+
+    Attributes:
+        size_shares: for each the network with the best score within this share of the INT8 teacher's size is validated.
+        least_picks: networks that are validated at least.
+        random_networks: random networks that are assembled for the rank correlation of score and metric.
+    """
 
     size_shares: list[Share] = [0.8, 0.67, 0.58, 0.5, 0.4, 0.3]
     least_picks: Count = 5
@@ -102,7 +137,9 @@ class OperatorUse(Card):
     """`[[operators]]`: an operator card with the parameter values to combine.
 
     Attributes:
+        card: name of a card of `operators/blocks/`, or path of one.
         blocks: those it is offered for; all where empty.
+        parameters: in a card each parameter stands beside `card`, as the list of values to combine.
     """
 
     card: str
@@ -125,6 +162,18 @@ class Settings(Card):
     Attributes:
         seed: of everything that is drawn.
         threads: of each job; the results do not depend on the number of jobs.
+        blocks: what may be replaced.
+        operators: what blocks may become, besides the teacher's own.
+        quantization: bit-widths.
+        distillation: training of the candidates.
+        refinement: quantization-aware steps before scoring; None for none.
+        in_context: a second score; None for none.
+        latency: measured latency; None for none.
+        predictor: what proposes networks of further rounds; None for its defaults.
+        search: the search.
+        searches: further searches over the same tables, by name.
+        validation: which networks are built.
+        finetuning: training of the built networks.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

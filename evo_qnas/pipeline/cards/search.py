@@ -42,6 +42,16 @@ class SearchCard(Card):
 
     `pins` and `ties` are those of `TableProblem`: per block (or `"*"` for all) the values that `operator`,
     `weight_bits` or `activation_bits` must have, and groups of blocks that share one choice.
+
+    Attributes:
+        objectives: what is minimised: columns of the tables, or `module:function`.
+        constraints: limits such as `latency_ms <= 4`.
+        pins: per block, or `*` for all, the values that `operator`, `weight_bits` or `activation_bits` must have.
+        ties: groups of blocks that share one choice.
+        algorithm: a name of `evo-qnas list algorithms`.
+        evaluations: networks that are evaluated at most.
+        population: networks that are kept and asked for at once.
+        rounds: 2 and more for rounds in which a predictor proposes further networks; None for one.
     """
 
     objectives: Annotated[list[str], Field(min_length=1)] = ["score", "size_bytes"]

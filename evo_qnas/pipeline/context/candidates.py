@@ -24,10 +24,12 @@ class Offers:
     Attributes:
         card: the settings of the run.
         without: gives per block the labels that the dry run left out.
+        only_in_codes: gives per block those that it left out in floats alone.
     """
 
     card: Settings
     without: Callable[[], Mapping[str, frozenset[str]]] = dict
+    only_in_codes: Callable[[], Mapping[str, frozenset[str]]] = dict
 
     @cached_property
     def operators(self) -> tuple[Operator, ...]:
@@ -61,6 +63,17 @@ class Offers:
     def left_out(self) -> Mapping[str, frozenset[str]]:
         """Per block the labels that the dry run left out."""
         return self.without()
+
+    @cached_property
+    def left_out_in_floats(self) -> Mapping[str, frozenset[str]]:
+        """Per block the labels that the dry run left out in floats alone."""
+        return self.only_in_codes() if self.card.quantization.float_bits else {}
+
+    def float_bits(self, block: str, label: str) -> tuple[int, ...]:
+        """The widths of its parameters at which an operator, the teacher's own block too, is offered in floats."""
+        if label in self.left_out_in_floats.get(block, frozenset()):
+            return ()
+        return tuple(self.card.quantization.float_bits)
 
     def of(self, block: str) -> tuple[Operator, ...]:
         """The operators offered for a block, fitting or not, without those left out; in the order of `operators`."""

@@ -90,7 +90,7 @@ class RunContext:
         return Candidates(
             card=self.card,
             paths=self.paths,
-            offers=Offers(self.card, self._left_out),
+            offers=Offers(self.card, self._left_out, lambda: self._left_out(floats=True)),
             shape=self.shape,
             own=self._own_block,
             taught=self._taught_block,
@@ -196,8 +196,8 @@ class RunContext:
             if (known := self._diverged(shape.name, operator.label)) is not None
         )
 
-    def _left_out(self) -> dict[str, frozenset[str]]:
-        """Per block the operators that the dry run left out.
+    def _left_out(self, *, floats: bool = False) -> dict[str, frozenset[str]]:
+        """Per block the operators that the dry run left out, or left out in floats alone.
 
         Raises:
             CardError: the report of the dry run is damaged.
@@ -206,8 +206,10 @@ class RunContext:
         known = read_json(self.paths.check, self.dry_run_fingerprint) if self.paths.check.is_file() else None
         try:
             for each in () if known is None else known["report"]["left_out"]:
+                if bool(each.get("floats")) is not floats:
+                    continue
                 found[each["block"]] = found.get(each["block"], frozenset()) | {each["operator"]}
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise CardError(f"{self.paths.check} is damaged: delete it and run the card again") from error
         return found
 

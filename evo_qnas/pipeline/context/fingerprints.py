@@ -87,4 +87,6 @@ class Fingerprints:
         """Scores of these blocks."""
         quantization = self.card.quantization.model_dump(mode="json")
         refinement = None if self.card.refinement is None else self.card.refinement.model_dump(mode="json")
-        return digest(what, SCORING, self.teacher, self._candidates(blocks), quantization, refinement)
+        found = self.offers.left_out_in_floats
+        in_codes = [[sorted(found[block]) for block in blocks if block in found]] if found else []
+        return digest(what, SCORING, self.teacher, self._candidates(blocks), quantization, refinement, *in_codes)

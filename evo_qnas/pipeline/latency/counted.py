@@ -35,7 +35,7 @@ def _work(kernels: Sequence[Kernel]) -> list[list[int]]:
 
 def with_costs(
     tables: Tables,
-    facts: Mapping[tuple[str, str], Facts],
+    facts: Mapping[tuple[str, tuple[str, int, int]], Facts],
     fixed: Facts,
     *,
     fixed_bits: tuple[int, int],
@@ -45,7 +45,7 @@ def with_costs(
 
     Args:
         tables: of a run.
-        facts: of each block's operators, by (block, operator).
+        facts: of each block's choices, by the block and (operator, weight bits, activation bits).
         fixed: of the fixed part.
         fixed_bits: its weight and activation bits.
         devices: names or paths of device cards.
@@ -53,24 +53,23 @@ def with_costs(
     peaks, around = [], fixed["around"]
     for block in tables.blocks:
         others, kept = around[block.name]
-        peaks.append(
-            np.array([float(others + facts[block.name, name]["peaks"][int(kept)]) for name in block.operators])
-        )
+        peaks.append(np.array([float(others + facts[block.name, label]["peaks"][int(kept)]) for label in block.labels]))
     tables = tables.with_column(
         "peak_memory_bytes",
         peaks,
         unit="bytes",
         combine="max",
         fixed=float(fixed["peak"]),
-        source="counted: codes that live at once in the order of execution, one byte each, while the block runs",
+        source="counted: codes that live at once in the order of execution, one byte each, while the block runs; "
+        "floats of blocks in floats four bytes each",
     )
     for name in devices:
         device = load_device(name)
         values = [
             np.array(
                 [
-                    roofline_ms(device, facts[block.name, operator]["kernels"], weight or 8, activation or 8)
-                    for operator, weight, activation in block.labels
+                    roofline_ms(device, facts[block.name, label]["kernels"], label[1] or 8, label[2] or 8)
+                    for label in block.labels
                 ]
             )
             for block in tables.blocks

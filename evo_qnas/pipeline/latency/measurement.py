@@ -23,7 +23,7 @@ from evo_qnas.pipeline.latency.precision import FP32, INT8, Precision
 from evo_qnas.pipeline.latency.units import Unit, UnitFile, check_units, grouped, network_unit, timed_bits
 from evo_qnas.progress import progress_bar
 from evo_qnas.tables import Tables
-from evo_qnas.tables.calibration import Calibration, calibrate
+from evo_qnas.tables.calibration import LEAST_AFFINE, Calibration, calibrate
 
 START = "start"
 
@@ -44,6 +44,7 @@ def measure_tables(
 
     Raises:
         NetworkError: a package is missing, or an operation cannot be exported.
+        CardError: there are fewer networks than calibrate.
     """
     block_runtime(settings.runtime).require("measuring latency tables")
     path = output or context.paths.tables
@@ -55,6 +56,11 @@ def measure_tables(
         if all(each.column in made.columns for each in precisions) and "peak_memory_bytes" in made.columns:
             return made
     session = Measurement(context=context, tables=tables, settings=settings)
+    if len(session.genomes()) < LEAST_AFFINE:
+        raise CardError(
+            f"latency is calibrated on at least {LEAST_AFFINE} networks, and the candidates make "
+            f"{len(session.genomes())}: add operators or bit-widths, or leave [latency] out"
+        )
     times = session.measure(precisions, jobs=jobs)
     for precision in precisions:
         tables = session.column(tables, precision, times)
@@ -75,7 +81,10 @@ class Measurement:
     settings: LatencyCard
 
     def genomes(self) -> Int[np.ndarray, "n blocks"]:
-        """The networks that calibrate, then those held out; the INT8 teacher is the first of all."""
+        """The networks that calibrate, then those held out; the INT8 teacher is the first of all.
+
+        Where there are fewer networks than the card asks for, fewer are held out.
+        """
         rng = np.random.default_rng(seed_of("latency networks", self.context.card.seed))
         drawn = random_genomes(self.tables, self.settings.networks + self.settings.held_out, rng)
         whole = self.tables.baselines.get("teacher_int8")
@@ -139,7 +148,7 @@ class Measurement:
         """Tables with what is counted instead of measured: peak memory, models of devices."""
         context, writer = self.context, UnitFile(self.context, self.settings.runtime)
         facts = {
-            (block.name, label[0]): writer.facts(
+            (block.name, label): writer.facts(
                 Unit(precision=INT8, block=block.name, operator=label[0], bits=timed_bits(block)[label])
             )
             for block in tables.blocks
@@ -165,7 +174,7 @@ class Measurement:
         parts = np.stack([values[genomes[:, index]] for index, values in enumerate(plain)], axis=1)
         networks = [network_unit(precision, tables.blocks, genome) for genome in genomes.tolist()]
         measured = np.array([times[network.name].milliseconds for network in networks])
-        fitted = max(len(measured) - self.settings.held_out, 0)
+        fitted = self.settings.networks
         found = calibrate(parts[:fitted], measured[:fitted])
         alone = times.get(Unit(precision=precision, fixed=True).name)
         fixed = None if alone is None else alone.milliseconds
@@ -177,7 +186,7 @@ class Measurement:
             stderr=[factor * values for factor, values in zip(found.factors, spread, strict=True)],
             fixed=found.fixed,
             unit="ms",
-            source=self._source(precision, found, fitted),
+            source=self._source(precision, found, len(measured[:fitted])),
             details=details,
         )
 

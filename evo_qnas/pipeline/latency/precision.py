@@ -36,7 +36,7 @@ INT8 = Precision(
     column="latency_ms",
     quantized=True,
     bits=None,
-    shared="one time per operator for all weight bits, and for activation bits of 8 and of fewer",
+    shared="one time per operator for all weight bits, and for activation bits of 8, of fewer and of floats",
 )
 FP32 = Precision(
     name="fp32",

@@ -9,13 +9,16 @@ from typing import Any, final
 import torch
 
 from evo_qnas.data.nests import rows
+from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_bytes, write_text
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.export import BlockRuntime, Part, block_runtime
+from evo_qnas.networks.quantization.policy import FLOAT_ACTIVATION_BITS
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.pipeline.context import RunContext, digest, seed_of
 from evo_qnas.pipeline.latency.counted import block_facts, fixed_facts
 from evo_qnas.pipeline.latency.precision import INT8, Precision
+from evo_qnas.reading import read_json
 from evo_qnas.tables import Block
 
 EIGHT = Bits(weight=8, activation=8)
@@ -62,13 +65,17 @@ def timed_bits(block: Block) -> dict[tuple[str, int, int], tuple[int, int]]:
 
     The integer kernels of ONNX Runtime work on 8-bit codes whatever the bits, so weights are timed at 8 bits and
     activations at 8 and, where a limit on codes is one more operation, at the fewest bits that the block offers.
+    Floats are timed as floats, once for parameters of 16 and of 32 bits, which are the same once a file is loaded.
     """
     fewest: dict[str, int] = {}
     for operator, _, activation in block.labels:
         if 0 < activation < 8:
             fewest[operator] = min(activation, fewest.get(operator, 8))
+    floats = (FLOAT_ACTIVATION_BITS, FLOAT_ACTIVATION_BITS)
     return {
-        (operator, weight, activation): (8, fewest[operator] if 0 < activation < 8 else 8)
+        (operator, weight, activation): floats
+        if activation == FLOAT_ACTIVATION_BITS
+        else (8, fewest[operator] if 0 < activation < 8 else 8)
         for operator, weight, activation in block.labels
     }
 
@@ -119,7 +126,10 @@ class UnitFile:
 
     def facts(self, unit: Unit) -> dict[str, Any]:
         """Facts of a quantized block or of the fixed part, see `counted`; its file has to be written."""
-        content: dict[str, Any] = json.loads(self._facts(unit).read_text(encoding="utf-8"))
+        path = self._facts(unit)
+        content = read_json(path, NetworkError)
+        if not isinstance(content, dict):
+            raise NetworkError(f"{path} is damaged: delete {path.parent} and run the same command again")
         return content
 
     def _write_block(self, units: Sequence[Unit]) -> None:
@@ -128,21 +138,23 @@ class UnitFile:
         module = context.candidates.trained(first.block, first.operator)
         generator = torch.Generator().manual_seed(seed_of("latency inputs", context.card.seed, first.block) % 2**31)
         inputs = torch.randn(_IMAGES, *context.shape(first.block).inputs, generator=generator)
-        network = quantize(module, inputs[:2], Policy(fixed=EIGHT, scheme=context.card.quantization.scheme))
-        facts = block_facts(network)
+        scheme = context.card.quantization.scheme
+        network = quantize(module, inputs[:2], Policy(fixed=EIGHT, scheme=scheme))
         idle = len(network.quantizers) < 2 and not any(n.op == "call_function" for n in network.graph.graph.nodes)
         for unit in units:
+            bits = Bits(weight=unit.bits[0] or 8, activation=unit.bits[1] or 8)
+            own = quantize(module, inputs[:2], Policy(fixed=bits, scheme=scheme)) if bits.in_floats else network
             if unit.precision.quantized:
-                write_text(self._facts(unit), json.dumps(facts))
+                write_text(self._facts(unit), json.dumps(block_facts(own)))
             if idle:
                 write_bytes(self._mark(unit), b"")
             elif not unit.precision.quantized:
                 self.writer.write_float(module, inputs, self.path(unit))
             else:
-                weight, activation = unit.bits
-                network.set_bits(Bits(weight=weight or 8, activation=activation or 8))
-                network.calibrate([inputs])
-                self.writer.write_part(network, self.path(unit), Part(codes=True))
+                if own is network:
+                    own.set_bits(bits)
+                own.calibrate([inputs])
+                self.writer.write_part(own, self.path(unit), Part(codes=True))
 
     def _write_network(self, unit: Unit) -> None:
         """Writes a whole float network, or the fixed part of the quantized teacher."""

@@ -57,11 +57,7 @@ def _look_at_diverged(context: RunContext) -> None:
     reasons = context.diverged
     if not reasons:
         return
-    learnt = any(
-        set(context.candidates.labels(shape.name)) - context.candidates.weightless(shape.name)
-        for shape in context.shapes
-    )
-    if not learnt:
+    if not any(_learnt(context, shape.name) for shape in context.shapes):
         raise DivergenceError(
             f"{reasons[0].sentence}; nor has any other learnt: lower distillation.learning_rate = "
             f"{context.card.distillation.learning_rate:g}"
@@ -70,13 +66,20 @@ def _look_at_diverged(context: RunContext) -> None:
         logger.warning("%s", each.sentence)
 
 
+def _learnt(context: RunContext, block: str) -> bool:
+    """True where an operator of a block has learnt, be it that a later stage left it out."""
+    labels = frozenset(operator.label for operator in context.candidates.offers.of(block))
+    modules = context.candidates.build(block, only=labels)
+    return any(_is_trained(context, block, label) for label, module in modules.items() if list(module.parameters()))
+
+
 def _missing(context: RunContext, block: str) -> frozenset[str]:
     """Operators of a block whose candidate is not trained yet."""
-    return frozenset(
-        label
-        for label in context.candidates.labels(block)
-        if not made_from(context.paths.candidate(block, label), context.fingerprints.candidate(block, label))
-    )
+    return frozenset(label for label in context.candidates.labels(block) if not _is_trained(context, block, label))
+
+
+def _is_trained(context: RunContext, block: str, label: str) -> bool:
+    return made_from(context.paths.candidate(block, label), context.fingerprints.candidate(block, label))
 
 
 @dataclass(frozen=True)

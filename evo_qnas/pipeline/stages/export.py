@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +72,10 @@ def export_networks(
 def float_latency(context: RunContext) -> float | None:
     """Milliseconds of the float teacher, timed beside the networks; None where it was not."""
     try:
-        known = json.loads((context.paths.networks / _LATENCY).read_text(encoding="utf-8"))["ms"].get(FLOAT)
-    except (OSError, ValueError, KeyError, AttributeError):
+        known = json.loads((context.paths.networks / _LATENCY).read_text(encoding="utf-8"))["ms"][FLOAT][0]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
-    return None if known is None else float(known[0])
+    return float(known) if type(known) in (int, float) and math.isfinite(known) else None
 
 
 def _float_teacher(context: RunContext) -> Path | None:

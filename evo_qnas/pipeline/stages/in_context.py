@@ -152,4 +152,5 @@ class _InContext:
             scheme=context.card.quantization.scheme,
             borrowed=context.borrowed,
             refined=refined_weights(context, block, operator),
+            float_bits=context.candidates.offers.float_bits(block, operator),
         )

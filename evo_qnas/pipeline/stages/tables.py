@@ -100,6 +100,7 @@ class _Scoring:
                 channel_axis=context.shape(block).channel_axis,
                 scheme=quantization.scheme,
                 refined=refined_weights(context, block, operator),
+                float_bits=context.candidates.offers.float_bits(block, operator),
             )
             odd = [choice for choice in scores if not math.isfinite(choice.score)]
             if odd and operator != TEACHER:

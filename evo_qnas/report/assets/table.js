@@ -94,10 +94,10 @@ function csvCell(value) {
 }
 
 function csvText() {
-  const lines = [["network", "evaluation", ...columns.map((c) => c.name), ...data.blocks]];
+  const lines = [["network", "id", "evaluation", ...columns.map((c) => c.name), ...data.blocks]];
   for (const i of byColumn(within(), state.sort, state.down)) {
     const choices = data.genome[i].map((choice, b) => choiceWords(b, choice));
-    lines.push([data.row[i], data.evaluation[i], ...columns.map((c) => c.values[i]), ...choices]);
+    lines.push([data.row[i], data.id[i], data.evaluation[i], ...columns.map((c) => c.values[i]), ...choices]);
   }
   return `${lines.map((line) => line.map(csvCell).join(",")).join("\n")}\n`;
 }

@@ -100,7 +100,7 @@ class AskTellOptimizer:
                 is taken then.
             ArchiveError: the disk is full.
         """
-        checked = checked_genomes(np.asarray(genomes), "tell")
+        checked = checked_genomes(genomes, "tell")
         self.problem.space.encode(checked)
         values, excess = checked_values(self.problem, checked, objectives, constraints, "tell")
         with self._lock:

@@ -202,6 +202,17 @@ def test_texts_of_a_graph_never_become_code(
         (("preprocessing",), [], r"preprocessing a table or null"),
         (("modules", "layer_linear", "bits"), 2.5, r"holds 2\.5 bits: 2 to 8 are possible"),
         (("modules", "layer_linear", "bits"), 9, r"holds 9 bits: 2 to 8 are possible"),
+        (
+            ("modules", "layer_linear", "shape"),
+            [9, 6],
+            r"linear\.codes has the shape \(40,\), a layer of \(9, 6\) needs",
+        ),
+        (
+            ("modules", "layer_linear", "shape"),
+            [7, 9],
+            r"linear\.scale has the shape \(9,\), a layer of \(7, 9\) needs",
+        ),
+        (("modules", "layer_linear", "outputs"), 8, r"linear\.bias has the shape \(9,\), .* needs \(8,\)"),
     ],
 )
 def test_values_of_a_graph_are_checked(tmp_path: Path, place: tuple[str, ...], value: object, match: str) -> None:

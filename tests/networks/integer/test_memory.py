@@ -103,3 +103,15 @@ def test_kernels_by_hand() -> None:
         "two",
         *[""] * 3,
     ]
+
+
+def test_a_block_in_floats_takes_four_bytes_a_value() -> None:
+    """72 codes in, their 288 bytes of floats, 27 floats and 27 codes out; the activation works in place."""
+    module = nn.Sequential(nn.Conv2d(8, 3, 1), nn.ReLU(), nn.Flatten()).eval()
+    x = torch.randn(2, 8, 3, 3)
+    network = quantize(module, x, Policy(fixed=Bits(weight=16, activation=32)))
+    assert sorted((t.made, t.size) for t in tensors_of(network)) == [(0, 72), (1, 108), (1, 288), (2, 27)]
+    assert block_peaks(network)[0] == 72 + 288 + 108
+    convolution, rounding = kernels_of(network)
+    assert (convolution.macs, convolution.weights, convolution.values) == (8 * 27, 27, 72 + 108)
+    assert (rounding.macs, rounding.weights, rounding.values) == (0, 0, 108 + 27)

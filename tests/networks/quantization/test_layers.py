@@ -80,6 +80,7 @@ def test_transposed_convolutions_have_integer_weights(groups: int, count: int) -
 )
 def test_convolutions_of_any_settings(layer: nn.Module) -> None:
     torch.manual_seed(0)
+    layer.reset_parameters()  # type: ignore[operator]  # those of the import depend on what was imported before
     maps = isinstance(layer, nn.ConvTranspose2d)
     network = made(layer, torch.randn(4, 8, 7, 7) if maps else torch.randn(4, 8, 9), most=0.05)
     assert len(network.layers) == 1

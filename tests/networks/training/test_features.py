@@ -1,8 +1,10 @@
 """The teacher's features: the same from memory, from mapped files and from the teacher, in any dtype and order."""
 
 import errno
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,6 +65,36 @@ def test_features_of_another_teacher_are_not_taken(tmp_path: Path, teacher: nn.M
     assert open_features(tmp_path, "stages.0", "a") is None
     cache_features(teacher, shapes, labelled, FeatureSettings(), folder=tmp_path, fingerprint="a")
     assert open_features(tmp_path, "stages.0", "b") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: "[" * 100_000,
+        lambda content: "[]",
+        lambda content: json.dumps({"fingerprint": "a", "channel_axis": 1}),
+        *(
+            lambda content, name=name, value=value: json.dumps({**content, name: value})
+            for name, value in (("dtype", "text"), ("inputs", ["a"]), ("inputs", [1]), ("variance", None))
+        ),
+    ],
+)
+def test_damaged_features_are_made_again(tmp_path: Path, teacher: nn.Module, labelled: Images, damage: Any) -> None:
+    shapes = find_blocks(teacher, BLOCKS[:1], labelled.pixels[:2])
+    cache_features(teacher, shapes, labelled, FeatureSettings(), folder=tmp_path, fingerprint="a")
+    assert open_features(tmp_path, "stages.0", "a") is not None
+    path = tmp_path / "stages.0.json"
+    path.write_text(damage(json.loads(path.read_text())))
+    assert open_features(tmp_path, "stages.0", "a") is None
+
+
+def test_features_that_were_cut_short_are_not_filled_with_zeros(
+    tmp_path: Path, teacher: nn.Module, labelled: Images
+) -> None:
+    shapes = find_blocks(teacher, BLOCKS[:1], labelled.pixels[:2])
+    cache_features(teacher, shapes, labelled, FeatureSettings(), folder=tmp_path, fingerprint="a")
+    os.truncate(tmp_path / "stages.0.targets", 1000)
+    assert open_features(tmp_path, "stages.0", "a") is None
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, teacher: nn.Module, labelled: Images) -> None:

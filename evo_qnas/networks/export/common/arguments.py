@@ -73,15 +73,21 @@ def convolution_arguments(
     axes = len(weight) - 2
     settings: list[Any] = [*arguments, *[1, 0, 1, 1][len(arguments) :]]
     stride, padding, dilation, groups = settings
-    strides, dilations = (pair(v)[:axes] if axes == 1 else pair(v) for v in (stride, dilation))
+    strides, dilations = (each_axis(v, axes) for v in (stride, dilation))
     if padding == "same":
         totals = [d * (size - 1) for d, size in zip(dilations, weight[2:], strict=True)]
         pads = [total // 2 for total in totals] + [total - total // 2 for total in totals]
     elif isinstance(padding, str):
         pads = [0] * (2 * axes)
     else:
-        pads = (pair(padding)[:axes] if axes == 1 else pair(padding)) * 2
+        pads = each_axis(padding, axes) * 2
     return strides, pads, dilations, int(groups)
+
+
+def each_axis(value: Any, axes: int) -> list[int]:
+    """A number for each axis, from one for all or one for each."""
+    given = [int(each) for each in value] if isinstance(value, (list, tuple)) else [int(value)]
+    return given * axes if len(given) == 1 else given[:axes]
 
 
 def mean_axes(axes: Sequence[int] | None, rank: int) -> list[int]:

@@ -1,6 +1,7 @@
 """Latency of files, measured side by side in rounds that survive a kill."""
 
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -135,15 +136,19 @@ def measure_latency(files: Mapping[str, Path], timing: Timing, prepare: Prepare)
 
 
 def _read_rounds(record: Path, head: dict[str, Any]) -> list[list[float]]:
-    """The rounds of a file that begins with this head; a last line that a kill cut short is left out."""
+    """The rounds of a file that begins with this head; a last line that a kill cut short is left out.
+
+    Of a file with anything else than times none are taken.
+    """
     try:
         lines = record.read_bytes().split(b"\n")[:-1]
         if not lines or json.loads(lines[0]) != head:
             return []
-        rounds = [json.loads(line) for line in lines[1:]]
-    except (OSError, ValueError):
+        rounds = [[float(time) for time in json.loads(line)] for line in lines[1:]]
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return []
-    return [[float(time) for time in times] for times in rounds if len(times) == len(head["names"])]
+    good = all(math.isfinite(time) and time >= 0 for times in rounds for time in times)
+    return [times for times in rounds if len(times) == len(head["names"])] if good else []
 
 
 def _write_round(record: Path, head: dict[str, Any], rounds: list[list[float]]) -> None:

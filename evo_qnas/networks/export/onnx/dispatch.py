@@ -11,12 +11,15 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ACTIVATIONS, arguments_of
-from evo_qnas.networks.capture.operations.registry import translation_of
+from evo_qnas.networks.capture.operations.operation import Role
+from evo_qnas.networks.capture.operations.registry import operation_of, translation_of
 from evo_qnas.networks.export.onnx.fallback import translated_by_torch
 from evo_qnas.networks.export.onnx.floats import CASTS, FLOAT_TABLE
 from evo_qnas.networks.export.onnx.layout import FILLED_TABLE, LAYOUT_TABLE
 from evo_qnas.networks.export.onnx.quantized import QuantizedGraph
 from evo_qnas.networks.export.onnx.values import Floats, UInt8Codes, Value
+
+_LAYERS = frozenset({Role.CONVOLUTION, Role.TRANSPOSED_CONVOLUTION, Role.LINEAR})
 
 
 @final
@@ -79,6 +82,9 @@ class Functions:
         arguments = [self._named(argument) for argument in arguments_of(node)]
         if translation is None:
             return translated_by_torch(self.quantized.builder, node, self._named)
+        source = self.values.get(node.args[0]) if node.args and isinstance(node.args[0], fx.Node) else None
+        if isinstance(source, UInt8Codes) and _has_float_weights(node):
+            arguments[0] = self.quantized.dequantize_for_floats(source)
         return translation(self.quantized.builder, node, arguments)
 
     def _named(self, argument: Any) -> Any:
@@ -113,6 +119,12 @@ class Functions:
 def _is_floating(node: fx.Node) -> bool:
     value = node.meta.get("val")
     return isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
+def _has_float_weights(node: fx.Node) -> bool:
+    """True for a layer whose weights are tensors of the network that have no codes."""
+    operation = operation_of(node.target)
+    return operation is not None and operation.role in _LAYERS and any(s.op == "get_attr" for s in node.all_input_nodes)
 
 
 def _like(source: Value, name: str) -> Value:

@@ -9,7 +9,7 @@ from torch import fx
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ATEN
-from evo_qnas.networks.export.common.arguments import convolution_arguments, static_shape
+from evo_qnas.networks.export.common.arguments import convolution_arguments, each_axis, static_shape
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
 from evo_qnas.networks.export.onnx.expressions import Operation, apply, formula, integers, type_of
 from evo_qnas.networks.export.onnx.values import Floats
@@ -86,6 +86,24 @@ def _convolution(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any])
     return Floats(name=name)
 
 
+def _transposed(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
+    """A transposed convolution, whose weights torch and ONNX have in one order."""
+    axes = len(static_shape(node)) - 2
+    settings: list[Any] = [*arguments[3:], *[1, 0, 0, 1, 1][len(arguments) - 3 :]]
+    stride, padding, more, groups, dilation = settings
+    strides, pads, extra, dilations = (each_axis(given, axes) for given in (stride, padding, more, dilation))
+    name = builder.node(
+        "ConvTranspose",
+        *(name for name in arguments[:3] if name is not None),
+        strides=strides,
+        pads=pads * 2,
+        output_padding=extra,
+        dilations=dilations,
+        group=int(groups),
+    )
+    return Floats(name=name)
+
+
 PRODUCTS: Mapping[Any, Operation] = {
     ATEN.matmul.default: formula(_matmul),
     ATEN.bmm.default: formula(_matmul),
@@ -99,4 +117,8 @@ PRODUCTS: Mapping[Any, Operation] = {
     ATEN.conv2d.default: _convolution,
     ATEN.conv2d.padding: _convolution,
     ATEN.conv1d.padding: _convolution,
+    ATEN.conv3d.default: _convolution,
+    ATEN.conv3d.padding: _convolution,
+    ATEN.conv_transpose1d.default: _transposed,
+    ATEN.conv_transpose2d.input: _transposed,
 }

@@ -31,6 +31,7 @@ class QuantizedGraph:
     def __init__(self) -> None:
         self.builder = GraphBuilder()
         self._dequantized: dict[str, str] = {}
+        self._apart: dict[str, str] = {}
 
     def store(self, quantizer: ActivationQuantizer) -> tuple[str, str]:
         """Names of the stored scale and zero point of a quantizer."""
@@ -49,6 +50,17 @@ class QuantizedGraph:
         parameters = (f"{name}.scale", f"{name}.zero_point")
         self._dequantized[codes.name] = self.builder.node("DequantizeLinear", codes.name, *parameters, output=output)
         return self._dequantized[codes.name]
+
+    def dequantize_for_floats(self, codes: UInt8Codes) -> str:
+        """The same for a layer whose weights are floats, and stay floats.
+
+        ONNX Runtime gives codes of 8 bits to the weights of a layer right behind DequantizeLinear, whatever they were.
+        A maximum with the least number changes nothing and stands between the two.
+        """
+        if codes.name not in self._apart:
+            least = self.builder.constant(np.finfo(np.float32).min, "float32")
+            self._apart[codes.name] = self.builder.node("Max", self.dequantize(codes), least)
+        return self._apart[codes.name]
 
     def quantize(self, quantizer: ActivationQuantizer, source: Value) -> UInt8Codes:
         """QuantizeLinear, and an integer Clip where the codes do not use all of uint8."""

@@ -19,9 +19,11 @@ from evo_qnas.networks.export.common.parts import Part
 from evo_qnas.networks.export.onnx.builder import DOMAIN
 from evo_qnas.networks.export.onnx.compose import INPUT_NOTE, output_name
 from evo_qnas.networks.export.onnx.dispatch import Functions
+from evo_qnas.networks.export.onnx.expressions import cast
 from evo_qnas.networks.export.onnx.packed import unpack_function
 from evo_qnas.networks.export.onnx.quantized import QuantizedGraph
 from evo_qnas.networks.export.onnx.values import Floats, UInt8Codes, Value
+from evo_qnas.networks.quantization.floats import HALF, rounded_to_half
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
@@ -86,6 +88,7 @@ class _Translation:
         self.quantized = QuantizedGraph()
         self.builder = self.quantized.builder
         self.values: dict[fx.Node, Any] = {}
+        self.widened: dict[str, str] = {}
         self.functions = Functions(self.quantized, self.values, self._constant)
 
     def model(self) -> Any:
@@ -180,7 +183,12 @@ class _Translation:
         name, tensor = float_part_name(node), value(self.graph, node)
         if tensor is None:
             raise NetworkError(f"{node.target} is no tensor")
-        return name if name in self.builder.constants else self.builder.stored(name, tensor.numpy(force=True))
+        if not node.meta.get(HALF):
+            return name if name in self.builder.constants else self.builder.stored(name, tensor.numpy(force=True))
+        if name not in self.widened:
+            self.builder.stored(name, rounded_to_half(tensor).numpy(force=True))
+            self.widened[name] = cast(self.builder, name, torch.float32)
+        return self.widened[name]
 
     def _module(self, node: fx.Node) -> Value:
         given = source_of(node)
