@@ -81,7 +81,7 @@ def compare(
         [['nsga2', 0, 2, 7], ['random', 0, 2, 7], ['random-unseeded', 0, 0, 7]]
     """
     if isinstance(problem, Mapping) and problem and all(is_results(value) for value in problem.values()):
-        problem, algorithms, baseline = problem_of_results(problem), problem, False
+        problem, algorithms = problem_of_results(problem), problem
     cases = cases_of(problem)
     entries = with_seeding(entries_of(algorithms), seeding)
     yardstick = baseline_of(entries) if baseline else None

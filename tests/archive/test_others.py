@@ -112,6 +112,24 @@ def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
         Archive.load(path)
 
 
+@pytest.mark.parametrize(
+    ("genomes", "objectives", "match"),
+    [
+        (np.zeros((3, 2), int), np.zeros(3), r"objectives needs 2 dimensions of numbers, got float64 \(3,\)"),
+        (np.full((3, 2), b"a"), np.zeros((3, 1)), r"genome needs 2 dimensions of numbers, got \|S1 \(3, 2\)"),
+    ],
+    ids=["one dimension", "texts"],
+)
+def test_parts_that_are_no_matrices_of_numbers_are_refused(
+    tmp_path: Path, genomes: np.ndarray, objectives: np.ndarray, match: str
+) -> None:
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        file.attrs["format"] = "evo_qnas.archive"
+        file["evaluations/genome"], file["evaluations/objectives"] = genomes, objectives
+    with pytest.raises(ArchiveError, match=match):
+        Archive.load(tmp_path / "mine.h5")
+
+
 def test_dimensions_are_labelled(path: Path) -> None:
     with h5py.File(path) as file:
         assert [d.label for d in file["evaluations/objectives"].dims] == ["network", "objective"]
@@ -147,6 +165,19 @@ def test_a_large_archive_is_smaller_compressed(tmp_path: Path) -> None:
     large = search(problem, algorithm="random", evaluations=1_000, path=tmp_path / "a.h5", progress=False)
     large.to_hdf5(tmp_path / "b.h5")
     assert (tmp_path / "b.h5").stat().st_size < 0.8 * (tmp_path / "a.h5").stat().st_size
+
+
+def test_chunks_of_a_compressed_archive_fit_into_the_cache_of_hdf5(tmp_path: Path) -> None:
+    tables = generate_tables(8, operators=2, weight_bits=(2, 4, 8), activation_bits=(8,))
+    problem = TableProblem(tables, ["score", "size_bytes"])
+    rng = np.random.default_rng(0)
+    genomes, objectives = problem.space.sample(rng, 70_000), rng.random((70_000, 2))
+    Archive.from_evaluations(problem, genomes, objectives).to_hdf5(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5") as file:
+        for data in file["evaluations"].values():
+            if data.size:
+                chunk = data.dtype.itemsize * int(np.prod(data.chunks))
+                assert min(data.nbytes, 1 << 18) <= chunk <= 1 << 19, data.name
 
 
 def test_archives_without_limits_or_networks_are_compressed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from evo_qnas.archive import Archive, Front
 from evo_qnas.archive.preferring import worth_their_price
 from evo_qnas.cli import app
 from evo_qnas.errors import ArchiveError
-from evo_qnas.problem import TableProblem
+from evo_qnas.problem import Networks, TableProblem, objective
 from evo_qnas.search import search
 from evo_qnas.tables.generate import generate_tables
 
@@ -48,6 +48,17 @@ def test_bounds_narrow_a_front_step_by_step(archive: Archive) -> None:
         front.where("latency_ms <= 0")
     with pytest.raises(ArchiveError, match=r"the tables have no column 'speed'"):
         front.where("speed <= 1")
+
+
+def test_bounds_are_on_objectives_that_no_table_has_too() -> None:
+    @objective(name="pairs")
+    def pairs(networks: Networks) -> np.ndarray:
+        return networks.column("score").max(axis=1)
+
+    front = search(TableProblem(TABLES, [pairs, "size_bytes"]), evaluations=60, progress=False).front
+    least = front.objectives[:, 0].min()
+    with pytest.raises(ArchiveError, match=rf"networks meets pairs <= -1: they go from {least:.6g}"):
+        front.where("pairs <= -1")
 
 
 def test_a_reference_point_on_the_front_is_chosen(archive: Archive) -> None:

@@ -66,8 +66,9 @@ def test_results_of_other_objectives_are_refused(problem: TableProblem) -> None:
         compare(problem, {"other": other}, seeds=1, evaluations=20, progress=False)
     with pytest.raises(SearchError, match=r"have 3 objectives, the problem 2"):
         compare(problem, {"other": np.zeros((4, 3))}, seeds=1, evaluations=20, progress=False)
-    with pytest.raises(SearchError, match=r"must be archives or matrices of objectives"):
-        Elsewhere([1, 2])
+    for results in ([1, 2], [other, 1], [np.zeros((4, 2)), np.zeros(4)], []):
+        with pytest.raises(SearchError, match=r"must be archives or matrices of objectives"):
+            Elsewhere(results)
 
 
 def test_runtimes_are_shares_of_targets(problem: TableProblem) -> None:

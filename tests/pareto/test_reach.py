@@ -32,6 +32,15 @@ def test_the_smallest_reachable_value_is_named() -> None:
     assert not reach.together
 
 
+@pytest.mark.parametrize(("least", "limit", "shown"), [(1.23456789, "1", "1.23457"), (2.00000001, "2", "2.00000001")])
+def test_reachable_values_have_six_digits_or_those_that_tell_them_from_the_limit(
+    least: float, limit: str, shown: str
+) -> None:
+    tables = Tables.from_arrays({"score": [np.array([1.0, 2.0])], "latency_ms": [np.array([least, 3.0])]})
+    reach = smallest_reachable(TableProblem(tables, ["score"], constraints=[f"latency_ms <= {limit}"]))
+    assert reach.reason == f"latency_ms <= {limit} cannot be met: the smallest reachable is {shown}"
+
+
 def test_lower_limits_fixed_costs_and_several_limits_are_named_too() -> None:
     found = smallest_reachable(problem_of("size_bytes >= 118", "size_bytes <= 104", "score <= 3"))
     texts = {

@@ -5,6 +5,8 @@ import pytest
 
 from evo_qnas.errors import ProblemError
 from evo_qnas.problem.quantities import TermLimit, parse_constraint
+from evo_qnas.problem.terms import parse_term
+from evo_qnas.tables import Tables
 from tests.problem.made import made_tables
 
 
@@ -47,3 +49,11 @@ def test_forms(text: str, term: str, low: float, high: float) -> None:
 def test_refusals(text: str, words: str) -> None:
     with pytest.raises(ProblemError, match=words):
         parse_constraint(text, made_tables())
+
+
+def test_columns_may_have_brackets_in_their_names() -> None:
+    tables = Tables.from_arrays({"latency (ms)": [np.array([1.0, 2.0])] * 2, "distinct(a": [np.array([1.0, 3.0])] * 2})
+    assert parse_term("latency (ms)", tables).text == "latency (ms)"
+    with pytest.raises(ProblemError, match=r"the tables have no column 'distinct\(operator'"):
+        parse_term("distinct(operator", tables)
+    assert parse_term("distinct( operator )", tables).kind == "distinct"

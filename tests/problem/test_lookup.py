@@ -33,6 +33,16 @@ def test_networks_that_were_not_measured_fail() -> None:
     assert dict(outcome.reasons) == {0: "'a' is nan"}
 
 
+def test_fingerprints_tell_genomes_and_values_apart() -> None:
+    def fingerprint(genomes: list[list[int]], values: list[float]) -> str:
+        return LookupProblem(np.array(genomes), {"a": np.array(values)}).fingerprint
+
+    first = fingerprint([[0, 1], [1, 0]], [1.0, 2.0])
+    assert first == fingerprint([[0, 1], [1, 0]], [1.0, 2.0])
+    assert first != fingerprint([[0, 1], [1, 0]], [1.0, 3.0])
+    assert first != fingerprint([[0, 1], [1, 1]], [1.0, 2.0])
+
+
 def test_wrong_columns_are_named() -> None:
     with pytest.raises(ProblemError, match=r"column 'a' needs 24 values, got shape \(3,\)"):
         LookupProblem(EVERY, {"a": np.ones(3)})

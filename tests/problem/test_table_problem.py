@@ -128,6 +128,9 @@ def test_nan_is_refused_where_it_can_be_chosen_and_only_there() -> None:
         ProblemError, match=r"score has no finite number for block 'block0', choice \('choice1', 0, 0\)"
     ):
         TableProblem(tables, ["cost"], ["score <= 3"])
+    two = Tables.from_arrays({"score": [np.arange(4.0), np.array([1.0, 2.0, np.nan])]})
+    with pytest.raises(ProblemError, match=r"for block 'block1', choice \('choice2', 0, 0\)"):
+        TableProblem(two, ["score"])
     assert TableProblem(tables, ["cost"]).space.size == 2
     assert TableProblem(tables, ["score"], forbidden={"block0": {"operator": "choice1"}}).space.size == 1
     assert TableProblem(tables.drop_nan(["score"]), ["score"]).space.size == 1
@@ -203,6 +206,15 @@ def test_a_limit_is_met_up_to_the_rounding_of_a_sum() -> None:
     for limit, met in (("score <= 0.3", True), ("score >= 0.3", True), ("score <= 0.2999", False)):
         _, excess = TableProblem(tables, objectives=["score"], constraints=[limit]).evaluate(np.array([[0, 0]]))
         assert bool((excess <= 0.0).all()) is met
+
+
+def test_rounding_is_in_proportion_to_what_was_added_and_not_to_what_is_left() -> None:
+    assert 0.1 + 0.2 - 0.3 > 0.0
+    tables = Tables.from_arrays({"score": [np.array([0.1]), np.array([0.2]), np.array([-0.3, -0.3 + 1e-9])]})
+    problem = TableProblem(tables, objectives=["score"], constraints=["score <= 0"])
+    _, excess = problem.evaluate(np.array([[0, 0, 0], [0, 0, 1]]))
+    assert excess[0] == 0.0
+    assert excess[1] == pytest.approx(1e-9)
 
 
 def device_tables() -> Tables:

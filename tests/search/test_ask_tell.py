@@ -17,6 +17,10 @@ from evo_qnas.archive import Archive
 from evo_qnas.errors import ArchiveError, EvaluationError, ProblemError, SearchError
 from evo_qnas.problem import TableProblem
 from evo_qnas.search import ALGORITHMS, AskTell, AskTellOptimizer, optimizer, search
+from evo_qnas.search.local import LocalSearch
+from evo_qnas.search.nsga2 import NSGA2
+from evo_qnas.search.random_search import RandomSearch
+from evo_qnas.search.surrogate import Surrogate
 from evo_qnas.tables import Tables
 from evo_qnas.tables.generate import generate_tables
 from evo_qnas.testing import AlgorithmContract
@@ -213,6 +217,31 @@ def test_networks_that_nobody_asked_for_are_known(tmp_path: Path) -> None:
         more = asked.ask(10)
     with optimizer(problem(), "nsga2", population=10, path=path) as again:
         np.testing.assert_array_equal(again.ask(10), more)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("nsga2", NSGA2), ("surrogate", Surrogate), ("local", LocalSearch), ("random", RandomSearch)]
+)
+def test_an_algorithm_learns_of_networks_that_it_did_not_ask_for(
+    name: str, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[np.ndarray] = []
+
+    def tell(self: Any, genes: np.ndarray, *values: np.ndarray) -> None:
+        told.append(genes)
+        plain(self, genes, *values)
+
+    plain = kind.tell
+    monkeypatch.setattr(kind, "tell", tell)
+    asked = optimizer(problem(), name, seed=0, population=6, seeding=False, reduce=False)
+    other = np.full((1, 5), 17)
+    answer(asked, other)
+    tried = []
+    while not told:
+        tried.append(asked.ask(4))
+        answer(asked, tried[-1])
+    assert not (np.concatenate(tried) == other).all(axis=1).any()
+    assert (told[0] == asked.problem.space.encode(other)).all(axis=1).any()
 
 
 def test_what_is_told_is_checked() -> None:

@@ -8,6 +8,7 @@ import pytest
 from evo_qnas.problem import Networks, TableProblem, objective
 from evo_qnas.search import SearchContext, context, load_recipe, search
 from evo_qnas.search.algorithms import algorithm_of
+from evo_qnas.tables import Tables
 from evo_qnas.tables.generate import generate_tables
 
 TABLES = generate_tables(12, operators=3, weight_bits=(2, 4, 8), activation_bits=(4, 8))
@@ -34,6 +35,15 @@ def test_the_space_is_reduced_where_all_is_additive_and_it_is_asked_for() -> Non
     assert made(pairs, "size_bytes").space.size == reduced.problem.space.size
     assert reduced.visited.space is reduced.space is reduced.variation.space
     assert len(reduced.visited) == 0
+
+
+def test_options_that_others_beat_in_all_sums_are_counted() -> None:
+    """The third option of each of four blocks costs more in both objectives than the second."""
+    columns = {"score": [np.array([2.0, 1.0, 1.5])] * 4, "size_bytes": [np.array([1.0, 2.0, 3.0])] * 4}
+    settings: dict[str, Any] = {"recipe": load_recipe("default"), "population": POPULATION, "seed": 0, "seeding": True}
+    problem = TableProblem(Tables.from_arrays(columns), objectives=["score", "size_bytes"])
+    left_out = [SearchContext(problem=problem, reduce=reduce, **settings).options_left_out for reduce in (True, False)]
+    assert left_out == [4, 0]
 
 
 def test_seeds_are_gene_values_of_the_searched_space() -> None:

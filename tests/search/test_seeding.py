@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evo_qnas import TableProblem, Tables
 from evo_qnas.search.reduction import useful_options
-from evo_qnas.search.seeding import near_optima, seed_genes
+from evo_qnas.search.seeding import _factors, _wrapped, near_optima, seed_genes
 
 
 def drawn(counts: list[int], m: int, seed: int, constraints: tuple[str, ...] = ()) -> TableProblem:
@@ -63,6 +63,12 @@ def test_three_objectives_get_more_seeds_than_there_are_optima(m: int, more: boo
     assert (len(seeds) > 300) == more
     np.testing.assert_array_equal(seeds, seed_genes(problem, most=100_000))
     np.testing.assert_array_equal(seeds[:50], seed_genes(problem, most=50))
+
+
+def test_gene_values_have_sums_of_their_own() -> None:
+    genes = np.stack(np.unravel_index(np.arange(8**5), (8,) * 5), axis=1)
+    sums = _wrapped(genes, _factors(np.random.default_rng(0), 5))
+    assert len(np.unique(sums)) == len(genes)
 
 
 def test_seeds_that_meet_the_limits_come_first() -> None:

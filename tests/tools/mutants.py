@@ -109,19 +109,22 @@ def draw(pool: list[Function], count: int, seed: int) -> Iterator[Mutant]:
     """`count` mutants: functions in an order given by seed and name, one of each, then a second one of each, and so on.
 
     The operator is drawn first, then the place. A change of one function leaves the draws of all others as they are.
+    Of equal changes of two functions of one name in a part only the first is drawn.
     """
     order = sorted(pool, key=lambda function: _hash(seed, function.path.split("/")[1], function.name))
     waiting = [(function, _ordered(function, seed)) for function in order]
-    made = 0
+    made: set[tuple[str, str, str, str]] = set()
     while waiting:
         left = []
         for function, changes in waiting:
             mutant = next((m for m in (_mutant(function, change) for change in changes) if m is not None), None)
             if mutant is not None:
                 left.append((function, changes))
+                if mutant.key in made:
+                    continue
+                made.add(mutant.key)
                 yield mutant
-                made += 1
-                if made == count:
+                if len(made) == count:
                     return
         waiting = left
 

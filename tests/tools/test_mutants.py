@@ -90,6 +90,14 @@ def test_draws_are_one_of_each_function_and_do_not_depend_on_others(tmp_path: Pa
     assert [key for key in first if key[1] == "one"] == [key for key in again if key[1] == "one"]
 
 
+def test_equal_changes_of_two_files_of_a_part_are_drawn_once(tmp_path: Path) -> None:
+    source = "def one(a):\n    return a + 1\n"
+    root = written(tmp_path, source)
+    (tmp_path / "evo_qnas" / "part" / "other.py").write_text(source, encoding="utf-8")
+    drawn = [mutant.key for mutant in draw(functions(root, ["part"]), 1000, 0)]
+    assert len(drawn) == len(set(drawn)) == 3
+
+
 def test_constraints_are_the_lowest_versions_of_what_is_asked_for() -> None:
     text = (
         '[project]\ndependencies = ["numpy>=2.1", "pymoo>=0.6.2,<0.7", "plain"]\n'

@@ -14,7 +14,7 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.graph import ACTIVATIONS, ATEN, CONVOLUTIONS, LAYOUT, capture, limits_of
 from evo_qnas.networks.capture.operations.integers import Pending, Reals
 from evo_qnas.networks.capture.operations.operation import Operation, Role
-from evo_qnas.networks.capture.operations.registry import OPERATIONS, operation_of
+from evo_qnas.networks.capture.operations.registry import OPERATIONS, operation_of, stays_in_floats
 from evo_qnas.networks.integer.reference import run_in_integers
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.testing import OperationContract
@@ -219,3 +219,22 @@ def test_reshaping_copies_nothing_and_choosing_values_does() -> None:
     names = {name for name, operation in OPERATIONS.items() if operation.role is Role.LAYOUT and not operation.copies}
     assert {"flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "alias", "dropout"} <= names
     assert not names & {"permute", "transpose", "slice", "max_pool2d", "pad", "expand"}
+
+
+class _Scores(nn.Module):
+    """A view that a softmax reads, and a sum as well where both are asked for."""
+
+    def __init__(self, *, both: bool) -> None:
+        super().__init__()
+        self.both = both
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        y = x.reshape(-1, 12)
+        return (y.softmax(1), y + 1.0) if self.both else (y.softmax(1),)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_view_stays_in_floats_where_all_its_readers_take_floats(both: bool) -> None:
+    graph = capture(_Scores(both=both), torch.randn(2, 3, 4))
+    (softmax,) = [node for node in graph.graph.nodes if "softmax" in str(node.target)]
+    assert stays_in_floats(softmax.args[0]) is not both

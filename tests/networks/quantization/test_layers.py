@@ -227,6 +227,31 @@ def test_steps_of_a_recurrent_module_share_weights_and_quantizers(kind: Any) -> 
     )
 
 
+@pytest.mark.parametrize(("kind", "count"), [(nn.RNN, 7), (nn.GRU, 15)])
+def test_quantizers_of_a_recurrent_module_are_as_many_however_many_steps(kind: Any, count: int) -> None:
+    module = kind(4, 4, batch_first=True).eval()
+    for steps in (2, 5):
+        network = quantize(module, torch.randn(2, steps, 4), Policy(fixed=EIGHT))
+        assert (len(network.quantizers), len(network.layers)) == (count, 2)
+
+
+class _Rows(nn.Module):
+    """Rows of a table by number, times a number that is no tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Embedding(7, 4)
+
+    def forward(self, x: torch.Tensor, factor: float, unread: None) -> torch.Tensor:
+        result: torch.Tensor = self.rows(x) * factor
+        return result
+
+
+def test_inputs_of_integers_and_what_is_no_tensor_have_no_quantizer() -> None:
+    network = quantize(_Rows().eval(), (torch.arange(5), 2.0, None), Policy(fixed=EIGHT))
+    assert [quantizer.name for quantizer in network.quantizers] == ["layer_embedding", "mul"]
+
+
 class _Chunks(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -117,6 +117,15 @@ def test_weight_codes_times_scales_are_the_weights_exactly() -> None:
     assert torch.equal(codes.float() * layer.scale().view(-1, 1, 1, 1), layer.quantized_weight())
 
 
+def test_a_layer_rounds_to_the_grid_that_it_is_given() -> None:
+    weight = torch.tensor([[[[0.6]], [[-0.9]]]])
+    layer = make_layer(weight, bits=4)
+    x = torch.ones(1, 2, 1, 1)
+    assert float(layer(x).detach()) == pytest.approx(-0.3)
+    layer.keep(torch.tensor([0.5]), (torch.zeros(1), torch.ones(1)))
+    assert float(layer(x).detach()) == pytest.approx(0.5 - 1.0)
+
+
 def test_a_channel_of_zeros_keeps_its_bias_in_32_bits() -> None:
     weight = torch.randn(2, 3, 1, 1, generator=generator(5))
     weight[0] = 0.0
