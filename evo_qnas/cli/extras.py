@@ -29,9 +29,11 @@ def needs_extra(who: str, extra: str) -> Iterator[None]:
 def must_be_hdf5(path: Path, what: str) -> Path:
     """The path of a file to write, where its ending is one of HDF5 files.
 
+    What is there and no file is let through: it is refused as such when it is written.
+
     Raises:
         CardError: another ending, or none.
     """
-    if path.suffix not in {".h5", ".hdf5"}:
+    if path.suffix not in {".h5", ".hdf5"} and (path.is_file() or not path.exists()):
         raise CardError(f"{path}: {what} are HDF5 files, give a name that ends in .h5")
     return path

@@ -1,7 +1,7 @@
 """The exact front of an additive problem, or one within a proven distance of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -192,7 +192,7 @@ def _tightened(whole: Lattice, answer: _Answer) -> Lattice:
         rows = answer.missed[answer.missed_limits[:, position]]
         sums = [whole.sum_of(row, dimension) for row in rows]
         limits.append((dimension, min([bound, *(value - 1.0 for value in sums)])))
-    return whole
+    return replace(whole, limits=tuple(limits))
 
 
 def _node(whole: Lattice, max_points: int, attempts: Sequence[float | None]) -> Node | None:

@@ -156,7 +156,7 @@ def _aligned(rows: list[list[str]]) -> list[str]:
 
     def line(row: list[str]) -> str:
         cells = zip(row, widths, strict=True)
-        parts = [cell.ljust(width) if (at <= 3) else cell.rjust(width) for at, (cell, width) in enumerate(cells)]
+        parts = [cell.ljust(width) if at < 3 else cell.rjust(width) for at, (cell, width) in enumerate(cells)]
         return "  ".join(parts).rstrip()
 
     return [line(row) for row in rows]

@@ -32,6 +32,7 @@ def archive_content(subject: Subject) -> dict[str, Any]:
     knee = _knee(archive)
     shown = shown_rows(subject, [knee] if knee is not None else [])
     true = subject.exact()
+    ids = archive.front.ids
     return {
         "name": subject.name,
         "total": len(archive.front),
@@ -39,7 +40,7 @@ def archive_content(subject: Subject) -> dict[str, Any]:
         "objectives": len(archive.header.objectives),
         "columns": _columns(subject, shown),
         "row": shown.tolist(),
-        "id": [archive.front.ids[row] for row in shown.tolist()],
+        "id": [ids[row] for row in shown.tolist()],
         "evaluation": archive.front.rows[shown].tolist(),
         "genome": archive.front.genomes[shown].tolist(),
         "blocks": list(archive.header.blocks),
