@@ -19,6 +19,7 @@ from evo_qnas.networks.export.common.latency import measure_latency
 from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.quantization.scheme import SCHEMES, Scheme
 
 
 class PlainRuntime(Runtime):
@@ -87,7 +88,9 @@ def described(graph: fx.GraphModule, node: fx.Node) -> dict[str, Any]:
     module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
     if isinstance(module, ActivationQuantizer):
         row["quantizer"] = {"name": module.name, "bits": module.bits, "limits": list(module.limits)}
+        row["scheme"] = scheme_name(module.scheme)
     if isinstance(module, QuantizedLayer):
+        row["scheme"] = scheme_name(module.scheme)
         row["layer"] = {
             "name": module.name,
             "bits": module.bits,
@@ -113,12 +116,13 @@ def rebuilt(nodes: list[dict[str, Any]]) -> fx.GraphModule:
 
     for row in nodes:
         if "quantizer" in row:
-            quantizer = ActivationQuantizer(name=row["quantizer"]["name"], block="", bits=row["quantizer"]["bits"])
-            quantizer.limits = tuple(row["quantizer"]["limits"])
+            facts, scheme = row["quantizer"], SCHEMES.get(row["scheme"])
+            quantizer = ActivationQuantizer(name=facts["name"], block="", bits=facts["bits"], scheme=scheme)
+            quantizer.limits = tuple(facts["limits"])
             quantizers[quantizer.name] = quantizer
             root.add_module(row["target"], quantizer)
         if "layer" in row:
-            root.add_module(row["target"], layer_of(row["layer"], quantizers))
+            root.add_module(row["target"], layer_of(row["layer"], quantizers, SCHEMES.get(row["scheme"])))
         target = operation(row["target"]) if row["op"] == "call_function" else row["target"]
         node = graph.create_node(row["op"], target, tuple(argument(row["args"])), name=row["name"])
         if "shape" in row:
@@ -127,13 +131,18 @@ def rebuilt(nodes: list[dict[str, Any]]) -> fx.GraphModule:
     return fx.GraphModule(root, graph)
 
 
+def scheme_name(scheme: Scheme) -> str:
+    """The name under which a scheme is registered."""
+    return next(name for name, known in SCHEMES.items() if type(known) is type(scheme))
+
+
 def operation(name: str) -> Any:
     """An operation of torch by its name, such as aten.relu.default."""
     _, packet, overload = name.split(".")
     return getattr(getattr(torch.ops.aten, packet), overload)
 
 
-def layer_of(row: dict[str, Any], quantizers: Mapping[str, ActivationQuantizer]) -> QuantizedLayer:
+def layer_of(row: dict[str, Any], quantizers: Mapping[str, ActivationQuantizer], scheme: Scheme) -> QuantizedLayer:
     assert operation(row["operation"]) in (*CONVOLUTIONS, *LINEAR)
     layer = QuantizedLayer(
         name=row["name"],
@@ -144,6 +153,7 @@ def layer_of(row: dict[str, Any], quantizers: Mapping[str, ActivationQuantizer])
         weight=torch.zeros(row["weight"]),
         bias=torch.zeros(row["weight"][0]) if row["bias"] else None,
         macs=0,
+        scheme=scheme,
     )
     layer.source = [quantizers[row["source"]]]
     return layer
