@@ -88,13 +88,18 @@ def _convolution(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any])
 
 def _transposed(builder: GraphBuilder, node: fx.Node, arguments: Sequence[Any]) -> Floats:
     """A transposed convolution, whose weights torch and ONNX have in one order."""
-    axes = len(static_shape(node)) - 2
-    settings: list[Any] = [*arguments[3:], *[1, 0, 0, 1, 1][len(arguments) - 3 :]]
-    stride, padding, more, groups, dilation = settings
-    strides, pads, extra, dilations = (each_axis(given, axes) for given in (stride, padding, more, dilation))
+    inputs = [name for name in arguments[:3] if name is not None]
+    return conv_transpose(builder, inputs, arguments[3:], axes=len(static_shape(node)) - 2)
+
+
+def conv_transpose(builder: GraphBuilder, inputs: Sequence[str], given: Sequence[Any], *, axes: int) -> Floats:
+    """ConvTranspose of input, weights and bias, with the arguments of torch's operation behind these."""
+    settings: list[Any] = [*given, *(1, 0, 0, 1, 1)[len(given) :]]
+    stride, padding, output_padding, groups, dilation = settings
+    strides, pads, extra, dilations = (each_axis(one, axes) for one in (stride, padding, output_padding, dilation))
     name = builder.node(
         "ConvTranspose",
-        *(name for name in arguments[:3] if name is not None),
+        *inputs,
         strides=strides,
         pads=pads * 2,
         output_padding=extra,

@@ -10,12 +10,12 @@ from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.export.common.arguments import (
     convolution_arguments,
     narrowed_limits,
-    pair,
     static_shape,
 )
 from evo_qnas.networks.export.common.codes import code_limits
 from evo_qnas.networks.export.onnx.builder import GraphBuilder
 from evo_qnas.networks.export.onnx.packed import OFFSET, is_read_often, weight_codes
+from evo_qnas.networks.export.onnx.products import conv_transpose
 from evo_qnas.networks.export.onnx.values import Floats, UInt8Codes, Value
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
 
@@ -132,9 +132,9 @@ class QuantizedGraph:
     def _transposed(self, layer: QuantizedLayer, source: UInt8Codes, inputs: list[str]) -> Floats:
         """ConvTranspose in floats, of weights that are outputs first in the file."""
         builder = self.builder
-        settings: list[Any] = [*layer.arguments, *(1, 0, 0, 1, 1)[len(layer.arguments) :]]
-        stride, padding, output_padding, groups, dilation = settings
-        count, axes = int(groups), layer.weight.ndim - 2
+        given: list[Any] = list(layer.arguments)
+        count = int(given[3]) if len(given) > 3 else 1
+        axes = layer.weight.ndim - 2
         weights, shape = inputs[0], tuple(layer.weight.shape)
         if count > 1:
             grouped = (count, shape[0] // count, *shape[1:])
@@ -144,19 +144,7 @@ class QuantizedGraph:
             weights = builder.node("Reshape", weights, builder.constant(joined, "int64"))
         else:
             weights = builder.node("Transpose", weights, perm=[1, 0, *range(2, 2 + axes)])
-        strides, pads, extra, dilations = (
-            (pair(given) if axes == 2 else pair(given)[:1]) for given in (stride, padding, output_padding, dilation)
-        )
-        name = builder.node(
-            "ConvTranspose",
-            *(self.dequantize(source), weights, *inputs[1:]),
-            strides=strides,
-            pads=pads * 2,
-            output_padding=extra,
-            dilations=dilations,
-            group=count,
-        )
-        return Floats(name=name)
+        return conv_transpose(builder, [self.dequantize(source), weights, *inputs[1:]], given, axes=axes)
 
     def _zeros(self, layer: QuantizedLayer) -> str:
         """Zero points of a layer's weights, which ONNX Runtime's integer kernels ask for.
