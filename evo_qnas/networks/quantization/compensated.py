@@ -51,9 +51,7 @@ class Compensated(Rounding):
         with matched_moments(layers, for_good=False):
             axes, values = _halves(network, layers, _twice(probe))
         if axes is None:
-            logger.warning(
-                "examples of a batch cannot be told apart in this network: its weights are rounded to nearest"
-            )
+            logger.warning("this network mixes the examples of a batch: its weights are rounded to nearest")
             Nearest().fit(network, layers, batches, recipe)
             return
         examples = _spaced(joined(batches), _MOST_BYTES // (_BYTES_PER_VALUE * max(1, values)))
