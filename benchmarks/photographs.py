@@ -37,10 +37,17 @@ def crops(part: str, each: int, *, seed: int, side: int = SIDE) -> Float[np.ndar
     rng, found = np.random.default_rng(seed), []
     for name in PHOTOGRAPHS[part]:
         picture = Image.open(_path(name)).convert("RGB")
-        for _ in range(each):
-            edge = round(min(picture.size) * rng.uniform(0.45, 1.0))
-            left, top = (int(rng.integers(0, size - edge + 1)) for size in picture.size)
-            window = picture.resize((side, side), Image.Resampling.BICUBIC, (left, top, left + edge, top + edge))
-            pixels = np.asarray(window, dtype=np.float32)[:, :: 1 if rng.random() < 0.5 else -1]
-            found.append((pixels.transpose(2, 0, 1) - _MEAN) / _DEVIATION)
+        found += [normalised(picture, rng, side, least=0.45) for _ in range(each)]
     return np.stack(found)
+
+
+def normalised(
+    picture: Image.Image, rng: np.random.Generator, side: int, *, least: float
+) -> Float[np.ndarray, "3 side side"]:
+    """A square crop of random place and of `least` to all of the shorter side, one in two mirrored."""
+    edge = round(min(picture.size) * rng.uniform(least, 1.0))
+    left, top = (int(rng.integers(0, size - edge + 1)) for size in picture.size)
+    window = picture.resize((side, side), Image.Resampling.BICUBIC, (left, top, left + edge, top + edge))
+    pixels = np.asarray(window, dtype=np.float32)[:, :: 1 if rng.random() < 0.5 else -1]
+    scaled: np.ndarray = (pixels.transpose(2, 0, 1) - _MEAN) / _DEVIATION
+    return scaled

@@ -17,6 +17,7 @@ BAD = {
     "unknown section": (["destillation.steps=3"], r"unknown key 'destillation'; the nearest are: distillation"),
     "unknown block": (['blocks.names=["stages.9"]'], r"no submodule 'stages.9'; the nearest are: .*stages\.0"),
     "one bit": (["quantization.weight_bits=[1,8]"], r"quantization.weight_bits.0 = 1: .*greater than or equal to 2"),
+    "unknown rounding": (['quantization.rounding="up"'], r"quantization.rounding = 'up': there is no rounding 'up'"),
     "33 bits": (["quantization.activation_bits=[33]"], r"activation_bits.0 = 33: .*less than or equal to 8"),
     "operators of no block": (
         ['operators=[{card="pruned",blocks=["stages.9"]}]'],
@@ -175,6 +176,18 @@ def test_operators_are_offered_for_the_blocks_that_they_name(tmp_path: Path) -> 
     }
     _, other = load_card("digits", changes=[f"operators={uses.replace('stages.1', 'stages.0')}"])
     assert RunContext(name=name, card=other, folder=tmp_path).fingerprints.tables != context.fingerprints.tables
+
+
+def test_scores_of_another_rounding_are_not_mixed(tmp_path: Path) -> None:
+    """What is the default in the card's words or without them changes no fingerprint; anything else does."""
+    prints = set()
+    for value in ('"nearest"', '"compensated"'):
+        name, card = load_card("digits", changes=[f"quantization.rounding={value}"])
+        prints.add(RunContext(name=name, card=card, folder=tmp_path).fingerprints.tables)
+        assert ("rounding" in card.quantization.model_dump()) == (value != '"nearest"')
+    _, plain = load_card("digits")
+    assert len(prints) == 2
+    assert RunContext(name=name, card=plain, folder=tmp_path).fingerprints.tables in prints
 
 
 def test_scores_of_another_version_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
