@@ -29,6 +29,19 @@ def test_eight_bits_agree_and_few_bits_are_smaller(images: torch.Tensor, tmp_pat
     assert eight.export(tmp_path / "eight.onnx").failures == ()
 
 
+def test_compensated_codes_are_nearer_and_exported_as_they_are(images: torch.Tensor, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Convolutions(4).eval()
+    errors = []
+    for rounding in ("nearest", "compensated"):
+        found = eq.quantize(model, images, weight_bits=3, rounding=rounding, equalized=rounding == "compensated")
+        with torch.no_grad():
+            errors.append(float((found(images) - model(images)).square().mean()))
+    assert errors[1] < 0.8 * errors[0]
+    pytest.importorskip("onnxruntime")
+    assert found.export(tmp_path / "three.onnx").failures == ()
+
+
 def test_the_model_stays_as_it_is(images: torch.Tensor) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
