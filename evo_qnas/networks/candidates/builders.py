@@ -6,10 +6,9 @@ from collections.abc import Callable
 from torch import nn
 
 from evo_qnas.networks.candidates.blocks import BlockShape
-from evo_qnas.networks.candidates.hidden import hidden_channels
 from evo_qnas.networks.candidates.low_rank import low_rank
 from evo_qnas.networks.candidates.misfit import Misfit
-from evo_qnas.networks.candidates.pruning import pruned
+from evo_qnas.networks.candidates.pruning import families, pruned
 from evo_qnas.networks.models.deeplab import AtrousPyramid
 from evo_qnas.networks.models.layers import (
     ChannelsSecond,
@@ -66,10 +65,8 @@ def _pruned(
     narrow = pruned(block, keep, multiple, skip_sensitive=bool(skip_sensitive), inputs=shape.inputs)
     if narrow is not None:
         return narrow
-    if not hidden_channels(block, shape.inputs) and not any(
-        isinstance(part, AtrousPyramid) for part in block.modules()
-    ):
-        return Misfit("the block has neither inverted residuals nor an atrous pyramid, whose channels could go")
+    if not families(block, shape.inputs):
+        return Misfit("the block has no channels inside it that could go: all are tied to what it takes or gives")
     return Misfit(f"nothing of the block would go at keep = {keep} in multiples of {multiple}")
 
 
