@@ -8,16 +8,17 @@ from typing import final
 import numpy as np
 from jaxtyping import Int
 
-from evo_qnas.archive import Evaluations, Recorder
-from evo_qnas.errors import EvaluationError
+from evo_qnas.archive import Archive, Evaluations, Recorder
+from evo_qnas.errors import ArchiveError, EvaluationError
 from evo_qnas.jobs.engine import Engine
-from evo_qnas.problem import Evaluator, Outcome, Problem
+from evo_qnas.problem import Evaluator, Outcome, Problem, evaluate_batches
 from evo_qnas.problem.outcome import OK
 from evo_qnas.search.ask_tell.course import Course
 from evo_qnas.search.ask_tell.replaying import replay
-from evo_qnas.search.setup import Prepared
+from evo_qnas.search.setup import Prepared, prepared
 from evo_qnas.search.stopping import Stopping
 from evo_qnas.search.values import Values
+from evo_qnas.search.variation import Recipe
 
 
 @final
@@ -71,6 +72,64 @@ def course_of(ready: Prepared) -> Course:
     return Course(ready.optimizer, ready.context, budget=None, fills=not ready.complete, steady=True)
 
 
+def unbroken_replay(problem: Problem, archive: Archive) -> Archive:
+    """The archive of a search without a break whose answers come in the recorded order, every network evaluated anew.
+
+    It is what resuming promises: kills and resumptions leave the archive of an unbroken search in which each answer
+    came when it came (but for measured times).
+
+    Args:
+        problem: the archive's.
+        archive: of an asynchronous search with an algorithm by name.
+
+    Raises:
+        ArchiveError: the search would ask for other networks than the archive has.
+    """
+    settings = archive.header.settings
+    ready = prepared(
+        problem,
+        archive.header.algorithm,
+        evaluations=settings["evaluations"],
+        population=settings["population"],
+        seed=archive.header.seed or 0,
+        seeding=settings["seeding"],
+        reduce=settings["reduce"],
+        variation=Recipe.model_validate(settings["variation"]),
+        asynchronous=True,
+    )
+    course, genomes, at = course_of(ready), archive.genomes, 0
+    with Recorder.open(None, ready.header) as recorder:
+        for count, networks in [*archive.asks.tolist(), [len(archive), None]]:
+            for genome in genomes[at:count]:
+                if not course.is_pending(genome.tobytes()):
+                    raise ArchiveError(f"evaluation {len(recorder)} is of a network that is not asked for in a replay")
+                (outcome,) = evaluate_batches(problem, genome[None])
+                recorder.append(_evaluation(genome[None], outcome, course.generation, 0.0))
+                course.answer(genome.tobytes(), outcome.objectives[0], outcome.constraints[0])
+            at = max(at, count)
+            if networks is None:
+                break
+            recorder.ask(networks)
+            if networks:
+                course.ask(networks)
+            else:
+                course.reopen()
+        return recorder.finish({"ending": "replayed"})
+
+
+def _evaluation(genome: Int[np.ndarray, "1 blocks"], outcome: Outcome, generation: int, seconds: float) -> Evaluations:
+    """One evaluation as the archive has it."""
+    return Evaluations(
+        genomes=genome,
+        objectives=outcome.objectives,
+        constraints=outcome.constraints,
+        generation=np.array([generation], dtype=np.int32),
+        seconds=np.array([seconds]),
+        state=outcome.state,
+        reasons=outcome.reasons,
+    )
+
+
 @final
 class _Loop:
     """Asks, evaluates and tells without waiting for a generation.
@@ -116,7 +175,8 @@ class _Loop:
                 reason = "budget" if len(self._recorder) >= self._evaluations else self._course.stop_reason
                 break
             for genome, outcome in self._evaluator.outcomes():
-                self._take(self._made(genome, outcome))
+                seconds = time.perf_counter() - self._start
+                self._take(_evaluation(genome, outcome, self._course.generation, seconds))
             self._check_first()
             if self._stopping.out_of_time or sum(map(len, self._unchecked)) >= self._batch:
                 reason = self._checked()
@@ -140,18 +200,6 @@ class _Loop:
                     self._evaluator.submit(genome)
                 else:
                     self._take(self._again(known))
-
-    def _made(self, genome: Int[np.ndarray, "1 blocks"], outcome: Outcome) -> Evaluations:
-        """One evaluation as the archive has it."""
-        return Evaluations(
-            genomes=genome,
-            objectives=outcome.objectives,
-            constraints=outcome.constraints,
-            generation=np.array([self._course.generation], dtype=np.int32),
-            seconds=np.array([time.perf_counter() - self._start]),
-            state=outcome.state,
-            reasons=outcome.reasons,
-        )
 
     def _again(self, known: Evaluations) -> Evaluations:
         """A known evaluation as one of this search."""
