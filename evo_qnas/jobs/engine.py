@@ -17,6 +17,10 @@ from evo_qnas.jobs.connection import active
 from evo_qnas.jobs.kept import call_kept
 from evo_qnas.jobs.workers import watched_workers
 
+# Workers of which one at most ends while this process hands over a call: it takes two milliseconds where all have the
+# processor, ten where it is shared (`benchmarks/asynchronous.py`: 0.05 s an evaluation).
+_WORKERS_PER_SPARE = 4
+
 Done = Callable[[Any], None]
 
 
@@ -41,9 +45,13 @@ class Engine(ABC):
 
     Attributes:
         width: calls that run at once.
+        spare: calls that wait beside those that run, so that no worker waits for this process.
+        here: True where calls run in this process, to which nothing needs to be sent.
     """
 
     width: int
+    spare: int = 0
+    here: bool = False
 
     @abstractmethod
     def submit(self, name: str, call: Callable[[], Any], done: Done) -> None:
@@ -84,6 +92,7 @@ class Here(Engine):
     """This process."""
 
     width = 1
+    here = True
 
     def submit(self, name: str, call: Callable[[], Any], done: Done) -> None:
         """Makes the call at once."""
@@ -106,7 +115,7 @@ class Processes(Engine):
     """Worker processes of this machine: joblib's own, so that searches and stages share them."""
 
     def __init__(self, width: int) -> None:
-        self.width = width
+        self.width, self.spare = width, -(-width // _WORKERS_PER_SPARE)
         self._backend = LokyBackend(nesting_level=0)
         self.renew()
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar, final
 
 from evo_qnas.jobs.call import Lost
-from evo_qnas.jobs.engine import Died, Engine, Here, Raised, folder_of, kept_call, make_engine
+from evo_qnas.jobs.engine import Died, Raised, folder_of, kept_call, make_engine
 from evo_qnas.jobs.kept import Packed, Unknown
 from evo_qnas.jobs.spread import RETRIES, report_death
 
@@ -27,17 +27,16 @@ class Pool(Generic[Result]):
     Use it as a context manager: items that are under way at its end are dropped, with their workers.
     """
 
-    def __init__(self, task: Callable[[Any], Result], *, jobs: int, engine: Engine | None = None) -> None:
+    def __init__(self, task: Callable[[Any], Result], *, jobs: int) -> None:
         """Starts no work yet.
 
         Args:
             task: takes an item; sent to workers with everything it refers to.
             jobs: workers at most; -1 for one per core, or for all workers of the cluster.
-            engine: the workers; None for those that `jobs` says.
         """
         self._task = task
-        self._engine = make_engine(jobs) if engine is None else engine
-        self._packed = None if isinstance(self._engine, Here) else Packed.of(task)
+        self._engine = make_engine(jobs)
+        self._packed = None if self._engine.here else Packed.of(task)
         self._folder = folder_of(self._engine)
         self._ended: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._items: dict[int, tuple[str, Any]] = {}
@@ -52,6 +51,11 @@ class Pool(Generic[Result]):
     def width(self) -> int:
         """The number of items that are worked on at once."""
         return self._engine.width
+
+    @property
+    def capacity(self) -> int:
+        """The number of items to hand in at once: some more, where workers can take the next one by themselves."""
+        return self._engine.width + self._engine.spare
 
     def __len__(self) -> int:
         """The number of items without a result."""

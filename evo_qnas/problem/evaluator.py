@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Int
 
 from evo_qnas.jobs import Lost, Pool
-from evo_qnas.jobs.engine import Engine
 from evo_qnas.problem.outcome import FAILED, Outcome
 from evo_qnas.problem.problem import Problem
 from evo_qnas.problem.slow import name_of_networks
@@ -17,23 +16,22 @@ from evo_qnas.problem.slow import name_of_networks
 class Evaluator:
     """Networks go in one after another, outcomes come out as they end; a context manager, as `Pool`."""
 
-    def __init__(self, problem: Problem, *, jobs: int, engine: Engine | None = None) -> None:
+    def __init__(self, problem: Problem, *, jobs: int) -> None:
         """Starts no evaluation yet.
 
         Args:
             problem: evaluated.
             jobs: processes; a larger number of the problem's functions wins.
-            engine: see `Pool`.
         """
         self._problem = problem
-        self._pool: Pool[Any] = Pool(problem.evaluation_task, jobs=problem.processes(jobs), engine=engine)
+        self._pool: Pool[Any] = Pool(problem.evaluation_task, jobs=problem.processes(jobs))
         self._genomes: dict[int, np.ndarray] = {}
         self._next = 0
 
     @property
-    def width(self) -> int:
-        """The number of networks that are evaluated at once."""
-        return self._pool.width
+    def capacity(self) -> int:
+        """The number of networks to hand in at once, see `Pool.capacity`."""
+        return self._pool.capacity
 
     def __len__(self) -> int:
         """The number of networks without an outcome."""

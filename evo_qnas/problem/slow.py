@@ -65,7 +65,7 @@ def run_slow(
     rows, batches, took = deque(range(len(genomes))), dict[int, list[int]](), Took()
     with Pool(SlowTask(functions=tuple(functions), tables=tables), jobs=jobs if len(genomes) > 1 else 1) as pool:
         while rows or len(pool):
-            while rows and len(pool) < pool.width:
+            while rows and len(pool) < pool.capacity:
                 size = took.batch(len(rows) // (_BATCHES_LEFT * pool.width))
                 batch = [rows.popleft() for _ in range(size)]
                 batches[batch[0]] = batch

@@ -10,7 +10,6 @@ from jaxtyping import Int
 
 from evo_qnas.archive import Archive, Evaluations, Recorder
 from evo_qnas.errors import ArchiveError, EvaluationError
-from evo_qnas.jobs.engine import Engine
 from evo_qnas.problem import Evaluator, Outcome, Problem, evaluate_batches
 from evo_qnas.problem.outcome import OK
 from evo_qnas.search.ask_tell.course import Course
@@ -43,9 +42,7 @@ class Parts:
     known: Evaluations | None = None
 
 
-def run_asynchronously(
-    parts: Parts, values: Values, *, evaluations: int, jobs: int, engine: Engine | None = None
-) -> str:
+def run_asynchronously(parts: Parts, values: Values, *, evaluations: int, jobs: int) -> str:
     """Runs a search to its end and gives the reason, see `evo_qnas.search.loop.run`.
 
     Args:
@@ -53,7 +50,6 @@ def run_asynchronously(
         values: empty; takes the values of all rows.
         evaluations: distinct networks to evaluate at most.
         jobs: processes; a larger number of the problem's functions wins.
-        engine: the workers; None for those that `jobs` says.
 
     Raises:
         EvaluationError: not one of the first networks could be evaluated, or the problem breaks its contract.
@@ -61,7 +57,7 @@ def run_asynchronously(
         JobError: the cluster went away.
     """
     course = course_of(parts.ready)
-    with Evaluator(parts.problem, jobs=jobs, engine=engine) as evaluator:
+    with Evaluator(parts.problem, jobs=jobs) as evaluator:
         reason = _Loop(parts, course, evaluator, evaluations=evaluations).run()
     values.add(parts.recorder.snapshot().evaluations)
     return reason
@@ -145,7 +141,7 @@ class _Loop:
         Args:
             parts: of the search.
             course: before its first ask.
-            evaluator: of the problem; its width is the number of networks that are under way.
+            evaluator: of the problem; its capacity is the number of networks that are under way.
             evaluations: distinct networks to evaluate at most.
 
         Raises:
@@ -187,7 +183,7 @@ class _Loop:
         while True:
             under_way = len(self._evaluator)
             left = self._evaluations - len(self._recorder) - under_way
-            free = min(self._evaluator.width - under_way, left)
+            free = min(self._evaluator.capacity - under_way, left)
             if free < 1:
                 return
             self._recorder.ask(free)
