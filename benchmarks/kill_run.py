@@ -439,7 +439,7 @@ class Case:
 def from_replay(path: Path) -> str:
     """What of an asynchronous search's archive is not as in an unbroken search whose answers come in that order."""
     from evo_qnas.archive import Archive
-    from evo_qnas.search.asynchronous import unbroken_replay
+    from evo_qnas.search import unbroken_replay
 
     archive = Archive.load(path)
     replayed = unbroken_replay(archive.trusted_problem(), archive)

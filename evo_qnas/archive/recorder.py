@@ -154,13 +154,19 @@ class Recorder:
             ArchiveError: the disk is full.
         """
         with self._lock:
-            if not self._pieces:
-                return
-            joined = Evaluations.joined(self._pieces)
-            self._pieces.clear()
-            self._blocks.append(replace(joined, genomes=narrow(joined.genomes)))
-            start, self._saved = self._saved, self._saved + len(joined)
-            self._guard(lambda journal: journal.append(start, self._blocks[-1]))
+            batch = self._unwritten()
+            if batch is not None:
+                self._guard(lambda journal: journal.append(*batch))
+
+    def _unwritten(self) -> tuple[int, Evaluations] | None:
+        """What was appended since the last time, with the number of its first row; None for nothing."""
+        if not self._pieces:
+            return None
+        joined = Evaluations.joined(self._pieces)
+        self._pieces.clear()
+        self._blocks.append(replace(joined, genomes=narrow(joined.genomes)))
+        start, self._saved = self._saved, self._saved + len(joined)
+        return start, self._blocks[-1]
 
     def _flush_later(self) -> None:
         """Runs in a thread of its own, so that a slow next evaluation keeps nothing from the disk."""
@@ -199,12 +205,11 @@ class Recorder:
         Raises:
             ArchiveError: the disk is full.
         """
-        self.flush()
         event = np.array([[self._count, networks]], dtype=np.int64)
         with self._lock:
-            start = len(self._asked)
+            start, batch = len(self._asked), self._unwritten()
             self._asked.append((self._count, networks))
-            self._guard(lambda journal: journal.ask(start, event))
+            self._guard(lambda journal: journal.ask(start, event, batch))
 
     def snapshot(self) -> Archive:
         """The archive so far, in memory."""

@@ -17,8 +17,7 @@ from evo_qnas.errors import ArchiveError, EvaluationError
 from evo_qnas.jobs import pool as pool_module
 from evo_qnas.jobs.engine import Done, Engine
 from evo_qnas.problem import LookupProblem, TableProblem
-from evo_qnas.search import search
-from evo_qnas.search.asynchronous import unbroken_replay
+from evo_qnas.search import search, unbroken_replay
 from evo_qnas.tables.generate import generate_tables
 
 TABLES = generate_tables(5, operators=3, weight_bits=(2, 4, 8), activation_bits=(4, 8))
