@@ -99,6 +99,7 @@ class _Scoring:
                 variance=features.variance,
                 channel_axis=context.shape(block).channel_axis,
                 scheme=quantization.scheme,
+                recipe=quantization.recipe,
                 refined=refined_weights(context, block, operator),
                 float_bits=context.candidates.offers.float_bits(block, operator),
             )
