@@ -86,6 +86,8 @@ def expected_tables(context: RunContext) -> Tables:
     columns = [*_COLUMNS, *latency_columns(context.card.latency, widest=widest)]
     if context.card.in_context is not None:
         columns.append("score_in_context")
+    if context.card.fisher is not None:
+        columns.append("score_fisher")
     return Tables.from_arrays({name: [np.zeros(len(block)) for block in blocks] for name in columns}, blocks=blocks)
 
 
