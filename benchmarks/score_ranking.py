@@ -33,9 +33,9 @@ from evo_qnas.networks.scoring.calibrated import calibrated
 from evo_qnas.networks.scoring.fisher import output_gradients
 from evo_qnas.networks.scoring.in_context import teacher_outputs
 from evo_qnas.networks.tasks.base import evaluation_batch
-from evo_qnas.networks.training.noise import noise_to_signal
+from evo_qnas.networks.training.distill import block_features
+from evo_qnas.networks.training.noise import channel_variance, noise_to_signal
 from evo_qnas.pipeline.context import RunContext
-from evo_qnas.pipeline.features import scoring_features
 from evo_qnas.pipeline.stored import open_run
 from evo_qnas.pipeline.validation import build_network, choices_of, validate_picks
 from evo_qnas.predict import Features, assess
@@ -69,14 +69,15 @@ def networks_of(
         yield (operator, weight, activation), network
 
 
-def gradients_of(context: RunContext, draws: int) -> None:
+def gradients_of(context: RunContext, draws: int, examples: int) -> None:
     """Files of each block's gradients, those of the task's loss last; nothing where they are there."""
     folder, names, search = context.folder / KEPT, [shape.name for shape in context.shapes], context.splits.search
     if all((folder / f"{name}-{draws}.pt").is_file() for name in names):
         return
-    drawn = output_gradients(context.teacher, names, search, context.task, draws=draws, seed=0)
+    drawn = output_gradients(context.teacher, names, search, context.task, draws=draws, seed=0, most=examples)
     slopes: dict[str, list[torch.Tensor]] = {name: [] for name in names}
-    for inputs, targets in search.parts(16):
+    for start in range(0, examples, 16):
+        inputs, targets = search.take(slice(start, min(start + 16, examples)))
         with torch.enable_grad(), recording(context.teacher, names) as recorded:
             outputs = call(context.teacher, inputs)
             each = (slice(row, row + 1) for row in range(len(inputs)))
@@ -111,25 +112,28 @@ def weighed(
 
 
 @torch.no_grad()
-def errors_of(context: RunContext, block: str, draws: int) -> dict[str, np.ndarray]:
+def errors_of(context: RunContext, block: str, draws: int, examples: int) -> dict[str, np.ndarray]:
     """Labels of a block's choices, the mean of each weighing, and the projections; kept in a file."""
     path = context.folder / KEPT / f"{block}-{draws}.npz"
     if path.is_file():
         return dict(np.load(path, allow_pickle=False))
-    features, axis = scoring_features(context, block), context.shape(block).channel_axis
+    axis = context.shape(block).channel_axis
+    calibration, _ = block_features(context.teacher, block, context.calibration)
+    inputs, targets = block_features(context.teacher, block, context.splits.search.take(slice(0, examples))[0])
+    variance = channel_variance(targets, axis)
     gradients = torch.load(context.folder / KEPT / f"{block}-{draws}.pt")
     squares = gradients[:, :-1].square().mean(dim=(0, 1)).movedim(axis - 1, 0)
     mean_square = squares.reshape(len(squares), -1).mean(dim=1)
-    size = min(64, evaluation_batch(features.inputs))
+    size = min(64, evaluation_batch(inputs))
     labels, values_of, projections = [], [], []
     operators = [TEACHER, *context.candidates.labels(block)]
-    for label, network in chain(*(networks_of(context, block, each, features.calibration) for each in operators)):
+    for label, network in chain(*(networks_of(context, block, each, calibration) for each in operators)):
         found: dict[str, list[torch.Tensor]] = {}
-        for start in range(0, len(features.inputs), size):
+        for start in range(0, len(inputs), size):
             here = slice(start, start + size)
-            output = network(features.inputs[here])
-            parts_of = weighed(output - features.targets[here], gradients[here], mean_square, axis)
-            parts_of["score"] = noise_to_signal(features.targets[here], output, features.variance, axis)
+            output = network(inputs[here])
+            parts_of = weighed(output - targets[here], gradients[here], mean_square, axis)
+            parts_of["score"] = noise_to_signal(targets[here], output, variance, axis)
             for name, values in parts_of.items():
                 found.setdefault(name, []).append(values)
         joined = {name: torch.cat(values).double() for name, values in found.items()}
@@ -249,13 +253,15 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="a run folder with trained blocks")
     parser.add_argument("--networks", type=int, default=60, help="at random, and as many of better choices")
     parser.add_argument("--after", type=int, default=0, help="of each, fine-tuned")
+    parser.add_argument("--examples", type=int, default=256, help="search images that the errors are of")
     parser.add_argument("--draws", type=int, default=4)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     context = open_run(options.folder, trust=True)
     torch.set_num_threads(context.card.threads)
-    gradients_of(context, options.draws)
-    found = {shape.name: errors_of(context, shape.name, options.draws) for shape in context.shapes}
+    examples = min(options.examples, len(context.splits.search))
+    gradients_of(context, options.draws, examples)
+    found = {shape.name: errors_of(context, shape.name, options.draws, examples) for shape in context.shapes}
     tables = tables_of(found)
     stored = options.folder / "tables.h5"
     if stored.is_file() and "score_in_context" in (known := Tables.load(stored)).columns:
