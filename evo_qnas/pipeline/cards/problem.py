@@ -19,6 +19,7 @@ from evo_qnas.networks.tasks.base import find_task, known_task
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.cards.quantization import QuantizationCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
+from evo_qnas.pipeline.cards.scores import FisherCard, InContextCard
 from evo_qnas.pipeline.cards.search import FurtherSearch, PredictorCard, SearchCard, Share
 
 AUTO = "auto"
@@ -66,16 +67,6 @@ class LatencyCard(Card):
     held_out: Annotated[int, Field(ge=0, le=10**5)] = 12
     float32: bool = False
     devices: list[str] = []
-
-
-class InContextCard(Card):
-    """`[in_context]`: a second score column `score_in_context`, see `networks.scoring.in_context`; without it none.
-
-    Attributes:
-        measure: `kl`, divergence from the teacher's output, or `loss`, rise of the task's loss.
-    """
-
-    measure: Literal["kl", "loss"] = "kl"
 
 
 class ValidationCard(Card):
@@ -127,6 +118,7 @@ class Settings(Card):
         distillation: training of the candidates.
         refinement: quantization-aware steps before scoring; None for none.
         in_context: a second score; None for none.
+        fisher: a score by gradients; None for none.
         latency: measured latency; None for none.
         predictor: what proposes networks of further rounds; None for its defaults.
         search: the search.
@@ -143,6 +135,7 @@ class Settings(Card):
     distillation: DistillationCard = DistillationCard()
     refinement: RefinementCard | None = None
     in_context: InContextCard | None = None
+    fisher: FisherCard | None = None
     latency: LatencyCard | None = None
     predictor: PredictorCard | None = None
     search: SearchCard = SearchCard()
@@ -158,8 +151,9 @@ class Settings(Card):
             raise ValueError(f"operators: no block is called {block!r}; {nearest(block, self.blocks.names)}")
         if any(search.rounds is not None for search in self.searches.values()):
             raise ValueError("rounds belong to [search]: further searches have one")
-        if self.predictor is not None and self.predictor.score == "score_in_context" and self.in_context is None:
-            raise ValueError("predictor.score = 'score_in_context' needs the section [in_context]")
+        for score, section in (("score_in_context", self.in_context), ("score_fisher", self.fisher)):
+            if self.predictor is not None and self.predictor.score == score and section is None:
+                raise ValueError(f"predictor.score = {score!r} needs the section [{score.removeprefix('score_')}]")
         return self
 
 
