@@ -234,6 +234,10 @@ RUNTIMES: Registry[Runtime] = Registry(
     {
         "onnx": "evo_qnas.networks.export.onnx.runtime:OnnxRuntime",
         "tflite": "evo_qnas.networks.export.tflite.runtime:TfliteRuntime",
+        "ethos-u55-128": "evo_qnas.networks.export.ethos_u.runtime:U55_128",
+        "ethos-u55-256": "evo_qnas.networks.export.ethos_u.runtime:U55_256",
+        "ethos-u65-256": "evo_qnas.networks.export.ethos_u.runtime:U65_256",
+        "ethos-u65-512": "evo_qnas.networks.export.ethos_u.runtime:U65_512",
         "tflite-micro": "evo_qnas.networks.export.micro.runtime:MicroRuntime",
     },
     error=NetworkError,

@@ -42,7 +42,7 @@ from tests.plugin.squares_plugin.plain_runtime import PlainRuntime
 
 __all__ = ["network", "validated"]
 
-OURS = ("onnx", "tflite", "tflite-micro")
+OURS = ("onnx", "tflite", "ethos-u55-128", "ethos-u55-256", "ethos-u65-256", "ethos-u65-512", "tflite-micro")
 
 
 class TestOnnxRuntime(RuntimeContract):

@@ -1,0 +1,33 @@
+"""The interface of compilers that give an account of networks and blocks, and how one is found by its name."""
+
+from abc import abstractmethod
+
+from evo_qnas.errors import NetworkError
+from evo_qnas.networks.export.findings import Footprint
+from evo_qnas.networks.export.runtime import RUNTIMES, Runtime
+from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+
+
+class CompilingRuntime(Runtime):
+    """A compiler that gives an account of networks and of single blocks, from which tables get columns of a device."""
+
+    @abstractmethod
+    def footprint(self, network: QuantizedNetwork) -> Footprint:
+        """The account of a network, or of a block that is quantized alone.
+
+        Raises:
+            NetworkError: as `write`.
+        """
+
+
+def compiling_runtime(name: str) -> CompilingRuntime:
+    """The runtime called `name`, for columns of a device by a compiler's account.
+
+    Raises:
+        NetworkError: there is none, or it gives no account.
+    """
+    runtime = RUNTIMES.get(name)
+    if not isinstance(runtime, CompilingRuntime):
+        compilers = [key for key, each in RUNTIMES.items() if isinstance(each, CompilingRuntime)]
+        raise NetworkError(f"the runtime {name!r} compiles nothing: [compiled] names one of {', '.join(compilers)}")
+    return runtime
