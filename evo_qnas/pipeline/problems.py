@@ -7,7 +7,7 @@ import numpy as np
 
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.quantization.policy import FLOAT_ACTIVATION_BITS
-from evo_qnas.pipeline.cards.problem import LatencyCard
+from evo_qnas.pipeline.cards.latency import CompiledCard, LatencyCard
 from evo_qnas.pipeline.cards.search import SearchCard
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.context.candidates import Offers
@@ -60,6 +60,10 @@ def pins_of(pins: Mapping[str, Mapping[str, Any]], tables: Tables) -> dict[str, 
     return found
 
 
+# What a compiler's account says of each choice.
+COMPILED = ("latency_ms", "flash_bytes")
+
+
 def expected_tables(context: RunContext) -> Tables:
     """Tables of the choices and columns that the run will make, all values 0."""
     blocks, bits = [], context.card.quantization
@@ -84,6 +88,7 @@ def expected_tables(context: RunContext) -> Tables:
         )
     widest = FLOAT_ACTIVATION_BITS if bits.float_bits else 8
     columns = [*_COLUMNS, *latency_columns(context.card.latency, widest=widest)]
+    columns += compiled_columns(context.card.compiled)
     if context.card.in_context is not None:
         columns.append("score_in_context")
     return Tables.from_arrays({name: [np.zeros(len(block)) for block in blocks] for name in columns}, blocks=blocks)
@@ -110,3 +115,9 @@ def latency_columns(settings: LatencyCard | None, *, widest: int = 8) -> list[st
         speed_at(load_device(name), widest)
     measured = ["latency_ms", "latency_fp32_ms"] if settings.float32 else ["latency_ms"]
     return [*measured, "peak_memory_bytes", *(f"latency_model_ms@{device_label(name)}" for name in settings.devices)]
+
+
+def compiled_columns(settings: CompiledCard | None) -> list[str]:
+    """The columns that `[compiled]` of a card adds to the tables."""
+    runtimes = () if settings is None else settings.runtimes
+    return [f"{kind}@{name}" for name in runtimes for kind in COMPILED]

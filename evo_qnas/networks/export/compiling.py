@@ -1,6 +1,7 @@
 """The interface of compilers that give an account of networks and blocks, and how one is found by its name."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.export.findings import Footprint
@@ -12,8 +13,12 @@ class CompilingRuntime(Runtime):
     """A compiler that gives an account of networks and of single blocks, from which tables get columns of a device."""
 
     @abstractmethod
-    def footprint(self, network: QuantizedNetwork) -> Footprint:
-        """The account of a network, or of a block that is quantized alone.
+    def footprints(self, networks: Iterable[QuantizedNetwork]) -> list[Footprint]:
+        """The account of each network, or block that is quantized alone.
+
+        Args:
+            networks: calibrated; one may be the one before at other bits, so that each is read before the next one is
+                asked for.
 
         Raises:
             NetworkError: as `write`.

@@ -46,13 +46,19 @@ def pixels(*shape: int) -> torch.Tensor:
 @needs_vela
 def test_few_bits_take_less_flash_and_wide_layers_more_time() -> None:
     runtime, sample = compiling_runtime(NAME), pixels(4, 16, 16, 16)
-    eight = runtime.footprint(quantized(layers(16, 64, 16), sample))
-    four = runtime.footprint(quantized(layers(16, 64, 16), sample, Bits(weight=4, activation=8)))
-    wide = runtime.footprint(quantized(layers(16, 128, 16), sample))
+    few = Bits(weight=4, activation=8)
+    networks = (
+        quantized(layers(16, 64, 16), sample),
+        quantized(layers(16, 64, 16), sample, few),
+        quantized(layers(16, 128, 16), sample),
+    )
+    eight, four, wide = runtime.footprints(networks)
     assert four.flash_bytes < 0.75 * eight.flash_bytes
     assert 0 < eight.flash_bytes < eight.file_bytes
     assert eight.milliseconds < wide.milliseconds
     assert eight.outside == 0
+    assert runtime.footprints([]) == []
+    assert runtime.footprints(networks[2:]) == [wide]
 
 
 class WithFloats(nn.Module):
@@ -94,9 +100,9 @@ def test_an_account_lies_beside_its_file(tmp_path: Path) -> None:
 
 
 @needs_vela
-def test_a_file_that_the_compiler_refuses_gives_its_reason(tmp_path: Path) -> None:
+def test_a_file_that_the_compiler_refuses_gives_its_reason() -> None:
     with pytest.raises(NetworkError, match=r"^Vela cannot compile the file for ethos-u65-256: .+"):
-        vela.compile_content(b"no file", NAME)
+        vela.compile_contents([b"no file"], NAME)
 
 
 def test_a_compiler_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +111,7 @@ def test_a_compiler_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(subprocess, "run", hang)
     with pytest.raises(NetworkError, match=r"^Vela did not compile the file for ethos-u65-256 in \d+ s$"):
-        vela.compile_content(b"", NAME)
+        vela.compile_contents([b""], NAME)
 
 
 def test_columns_need_a_compiler() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -14,7 +14,7 @@ from evo_qnas.networks.export.checks import entry_of, failures
 from evo_qnas.networks.export.common.latency import Latency, Timing
 from evo_qnas.networks.export.common.parity import compare
 from evo_qnas.networks.export.compiling import CompilingRuntime
-from evo_qnas.networks.export.ethos_u.vela import Compiled, compile_content
+from evo_qnas.networks.export.ethos_u.vela import Compiled, compile_contents
 from evo_qnas.networks.export.findings import CheckSettings, Footprint, Kernels, Tolerance
 from evo_qnas.networks.export.micro.interpreters import open_reference, run
 from evo_qnas.networks.export.tflite.integer_ends import with_integer_ends
@@ -57,20 +57,23 @@ class EthosURuntime(CompilingRuntime):
     def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:
         """Writes a network's compiled file, and the compiler's account beside it."""
         source = with_integer_ends(to_tflite(network, upsample=upsample))
-        compiled = compile_content(source, self.name)
+        (compiled,) = compile_contents([source], self.name)
         write_bytes(path, compiled.content)
         entries = {**compiled.report(), "layers": _layers(source, compiled)}
         write_text(_account_path(path), json.dumps(entries, indent=1) + "\n")
 
-    def footprint(self, network: QuantizedNetwork) -> Footprint:
-        """Milliseconds and bytes of a network or block as the compiler counts them."""
-        compiled = compile_content(with_integer_ends(to_tflite(network)), self.name)
-        return Footprint(
-            milliseconds=compiled.milliseconds,
-            flash_bytes=compiled.constant_bytes + compiled.command_bytes,
-            file_bytes=len(compiled.content),
-            outside=len(compiled.on_cpu),
-        )
+    def footprints(self, networks: Iterable[QuantizedNetwork]) -> list[Footprint]:
+        """Milliseconds and bytes of networks or blocks as the compiler counts them."""
+        contents = [with_integer_ends(to_tflite(network)) for network in networks]
+        return [
+            Footprint(
+                milliseconds=compiled.milliseconds,
+                flash_bytes=compiled.constant_bytes + compiled.command_bytes,
+                file_bytes=len(compiled.content),
+                outside=len(compiled.on_cpu),
+            )
+            for compiled in (compile_contents(contents, self.name) if contents else [])
+        ]
 
     def translates(self, operation: Operation) -> bool:
         """True where a TFLite file can hold an operation; what the NPU lacks stays on the processor."""

@@ -4,6 +4,7 @@ import csv
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,7 +14,14 @@ from evo_qnas.errors import NetworkError
 # The largest networks that were compiled took seconds; what takes many minutes hangs.
 _LIMIT_SECONDS = 1800
 _KIB = 1024
-_NAME = "network"
+_SCRIPT = """
+import sys
+from ethosu.vela.vela import main
+accelerator, folder, *files = sys.argv[1:]
+for file in files:
+    if main([file, "--accelerator-config", accelerator, "--output-dir", folder, "--verbose-performance"]):
+        sys.exit(1)
+"""
 
 
 @final
@@ -66,38 +74,45 @@ class Compiled:
         return {**entries, "on_cpu": [asdict(each) for each in self.on_cpu]}
 
 
-def compile_content(content: bytes, accelerator: str) -> Compiled:
-    """A TFLite file compiled for a configuration, with the compiler's own defaults of system and memory.
+def compile_contents(contents: Sequence[bytes], accelerator: str) -> list[Compiled]:
+    """TFLite files compiled for a configuration, with the compiler's own defaults of system and memory.
 
-    The compiler runs in a process of its own and a folder that is deleted.
+    The compiler runs in one process of its own for all of them, and a folder that is deleted.
 
     Args:
-        content: of a file with integers at its ends.
+        contents: of files with integers at their ends.
         accelerator: as the compiler names it, `ethos-u65-256`.
 
     Raises:
-        NetworkError: the compiler refuses the file, or takes longer than half an hour.
+        NetworkError: the compiler refuses a file, or takes longer than half an hour.
     """
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        source = folder / f"{_NAME}.tflite"
-        source.write_bytes(content)
-        options = ["--accelerator-config", accelerator, "--output-dir", str(folder), "--verbose-performance"]
-        command = [sys.executable, "-m", "ethosu.vela", str(source), *options]
+        names = [f"network{index}" for index in range(len(contents))]
+        for name, content in zip(names, contents, strict=True):
+            (folder / f"{name}.tflite").write_bytes(content)
+        command = [
+            sys.executable,
+            "-c",
+            _SCRIPT,
+            accelerator,
+            made,
+            *(str(folder / f"{name}.tflite") for name in names),
+        ]
         try:
             ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LIMIT_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise NetworkError(f"Vela did not compile the file for {accelerator} in {_LIMIT_SECONDS} s") from error
-        output = folder / f"{_NAME}_vela.tflite"
-        if ended.returncode or not output.is_file():
-            lines = [line for line in (ended.stderr + ended.stdout).splitlines() if line.strip()]
+        if ended.returncode or not all((folder / f"{name}_vela.tflite").is_file() for name in names):
+            lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
             raise NetworkError(f"Vela cannot compile the file for {accelerator}: {(lines or ['no reason given'])[-1]}")
-        return _compiled(folder, content, output.read_bytes())
+        return [_compiled(folder, name, content) for name, content in zip(names, contents, strict=True)]
 
 
-def _compiled(folder: Path, source: bytes, content: bytes) -> Compiled:
-    summary = _rows(next(folder.glob("*_summary_*.csv")))[0]
-    left = [layer for layer in _rows(folder / f"{_NAME}_per-layer.csv") if layer["Target"] == "CPU"]
+def _compiled(folder: Path, name: str, source: bytes) -> Compiled:
+    content = (folder / f"{name}_vela.tflite").read_bytes()
+    summary = _rows(next(folder.glob(f"{name}_summary_*.csv")))[0]
+    left = [layer for layer in _rows(folder / f"{name}_per-layer.csv") if layer["Target"] == "CPU"]
     constants, commands = _npu_bytes(content)
     operators, floats = _operators_of(source)
     return Compiled(
