@@ -154,9 +154,7 @@ def test_a_search_may_name_the_columns_and_what_is_missing_is_said_first(
     search = ['search.objectives=["score", "flash_bytes@counter"]', 'search.constraints=["latency_ms@counter <= 1"]']
     name, card = load_card("digits", changes=[*SMALL, *COMPILED, *search], seed=5)
     monkeypatch.setattr(Counter, "packages", ("evo-qnas-no-such-package",))
-    with pytest.raises(
-        CardError, match=r"^\[compiled\] of the card needs evo-qnas-no-such-package, not inst"
-    ):
+    with pytest.raises(CardError, match=r"^\[compiled\] of the card needs evo-qnas-no-such-package, not inst"):
         run_card(name, card, tmp_path, jobs=1)
     assert not (tmp_path / "teacher.safetensors").exists()
 

@@ -7,6 +7,7 @@
 - `RUNTIMES`, `find_runtime`, `block_runtime`, `compiling_runtime`: the runtimes by name, or by the ending of a file.
 - `check_file`, `failures`, `rows_of`: checks that all runtimes share, and how they are shown.
 - `onnx`: ONNX files and ONNX Runtime, extra `onnx`. `tflite`: TFLite files and LiteRT, extra `tflite`.
+- `openvino`: ONNX files of standard operations in OpenVINO, extra `openvino`.
 - `micro`: TFLite files in LiteRT for Microcontrollers, extra `micro`. `ethos_u`: the same for Arm's NPUs, extra
   `ethos-u`.
 - `common`: arguments of operations, limits of codes, layout operations, parity, latency.

@@ -238,6 +238,7 @@ RUNTIMES: Registry[Runtime] = Registry(
         "ethos-u55-256": "evo_qnas.networks.export.ethos_u.runtime:U55_256",
         "ethos-u65-256": "evo_qnas.networks.export.ethos_u.runtime:U65_256",
         "ethos-u65-512": "evo_qnas.networks.export.ethos_u.runtime:U65_512",
+        "openvino": "evo_qnas.networks.export.openvino.runtime:OpenVinoRuntime",
         "tflite-micro": "evo_qnas.networks.export.micro.runtime:MicroRuntime",
     },
     error=NetworkError,

@@ -42,7 +42,8 @@ from tests.plugin.squares_plugin.plain_runtime import PlainRuntime
 
 __all__ = ["network", "validated"]
 
-OURS = ("onnx", "tflite", "ethos-u55-128", "ethos-u55-256", "ethos-u65-256", "ethos-u65-512", "tflite-micro")
+_NPUS = ("ethos-u55-128", "ethos-u55-256", "ethos-u65-256", "ethos-u65-512")
+OURS = ("onnx", "tflite", *_NPUS, "openvino", "tflite-micro")
 
 
 class TestOnnxRuntime(RuntimeContract):
