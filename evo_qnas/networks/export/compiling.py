@@ -10,7 +10,13 @@ from evo_qnas.networks.quantization.quantize import QuantizedNetwork
 
 
 class CompilingRuntime(Runtime):
-    """A compiler that gives an account of networks and of single blocks, from which tables get columns of a device."""
+    """A compiler that gives an account of networks and of single blocks, from which tables get columns of a device.
+
+    Attributes:
+        estimates: its account has an estimate of latency; else it counts bytes alone.
+    """
+
+    estimates: bool = True
 
     @abstractmethod
     def footprints(self, networks: Iterable[QuantizedNetwork]) -> list[Footprint]:

@@ -24,8 +24,8 @@ class Footprint:
     """A compiler's account of a network or block.
 
     Attributes:
-        milliseconds: of one image, its estimate.
-        flash_bytes: what it adds to a compiled file: weights as they are stored there, and commands.
+        milliseconds: of one image, its estimate; 0 of a compiler without one.
+        flash_bytes: what it adds to a compiled file: weights as they are stored there, and what runs them.
         file_bytes: of its compiled file.
         outside: number of operators that its device leaves to another processor, whose time is not in the estimate.
     """

@@ -35,11 +35,11 @@ class LatencyCard(Card):
 class CompiledCard(Card):
     """`[compiled]`: columns of devices by a compiler's account of blocks, between tables and search; else none.
 
-    For each runtime `latency_ms@NAME`, its estimate, and `flash_bytes@NAME`, the bytes of its compiled file, both
-    calibrated on whole networks that it compiles too.
+    For each runtime `flash_bytes@NAME`, the bytes of its compiled file, and `latency_ms@NAME`, its estimate where it
+    has one, both calibrated on whole networks that it compiles too.
 
     Attributes:
-        runtimes: compilers, as `evo-qnas list runtimes` names them: `ethos-u65-256` and others.
+        runtimes: compilers, as `evo-qnas list runtimes` names them: `ethos-u65-256`, `tflite-micro` and others.
         networks: whole networks that the blocks are calibrated on.
         held_out: further whole networks that the calibration is checked on.
     """

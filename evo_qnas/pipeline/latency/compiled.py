@@ -21,7 +21,7 @@ from evo_qnas.pipeline.cards.latency import CompiledCard
 from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.latency.calibration import agreements, number_or_none, random_genomes
-from evo_qnas.pipeline.problems import COMPILED, compiled_columns
+from evo_qnas.pipeline.problems import compiled_columns, kinds_of
 from evo_qnas.pipeline.refinement import refined_weights
 from evo_qnas.tables import Block, Tables
 from evo_qnas.tables.calibration import LEAST_AFFINE, Calibration, calibrate
@@ -32,7 +32,7 @@ Label = tuple[str, int, int]
 
 
 def compile_tables(context: RunContext, tables: Tables, settings: CompiledCard, *, jobs: int) -> Tables:
-    """Tables with `latency_ms@NAME` and `flash_bytes@NAME` for each compiler of the section.
+    """Tables with `flash_bytes@NAME`, and `latency_ms@NAME` where it is estimated, for each compiler of the section.
 
     Each account lies in `compiled/`, so that a kill loses those of one block's operator at most.
 
@@ -208,7 +208,7 @@ def _with_columns(
     }
     whole = [footprints[0] for footprints in found[len(items) :]]
     measured = {"latency_ms": [each.milliseconds for each in whole], "flash_bytes": [each.file_bytes for each in whole]}
-    for kind, unit in zip(COMPILED, ("ms", "bytes"), strict=True):
+    for kind in kinds_of(name):
         plain = [
             np.array([_number(of_blocks[block.name, shared[label]], kind) for label in block.labels])
             for block in tables.blocks
@@ -221,7 +221,6 @@ def _with_columns(
             f"{kind}@{name}",
             [factor * values for factor, values in zip(fit.factors, plain, strict=True)],
             fixed=fit.fixed,
-            unit=unit,
             source=_source(account.compiler, kind, fit),
             details=details,
         )

@@ -1,6 +1,6 @@
 """Full-integer TFLite files in LiteRT for Microcontrollers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -10,10 +10,10 @@ from evo_qnas.networks.capture.operations.operation import Operation
 from evo_qnas.networks.export.checks import check_file, failures
 from evo_qnas.networks.export.common.latency import Latency, Timing, measure_latency
 from evo_qnas.networks.export.common.parity import InRuntime, agreement_of
-from evo_qnas.networks.export.findings import CheckSettings, Kernels, Tolerance
+from evo_qnas.networks.export.compiling import CompilingRuntime
+from evo_qnas.networks.export.findings import CheckSettings, Footprint, Kernels, Tolerance
 from evo_qnas.networks.export.micro.arena import foretold_arena, measured_arena
 from evo_qnas.networks.export.micro.interpreters import open_micro, open_reference, prepare, run
-from evo_qnas.networks.export.runtime import Runtime
 from evo_qnas.networks.export.tflite.integer_ends import with_integer_ends
 from evo_qnas.networks.export.tflite.interpreters import kernels
 from evo_qnas.networks.export.tflite.runtime import TfliteRuntime
@@ -24,7 +24,7 @@ from evo_qnas.summary import Metric
 
 
 @final
-class MicroRuntime(Runtime):
+class MicroRuntime(CompilingRuntime):
     """Full-integer TFLite files in the interpreter for microcontrollers, which runs here with its reference kernels.
 
     Inputs and outputs of a file are int8 codes: `run` makes them of floats and floats of them. Its kernels round in
@@ -38,6 +38,7 @@ class MicroRuntime(Runtime):
     suffix = ".tflite"
     owns_suffix = False
     made_from = "tflite"
+    estimates = False
     packages = ("tflite-micro", "ai-edge-litert")
     install = "evo-qnas[micro]"
     tolerance = Tolerance(agreement=0.98, agreement_few_bits=0.98, metric=0.005, steps=1)
@@ -53,6 +54,11 @@ class MicroRuntime(Runtime):
     def run(self, session: Any, images: Any) -> Any:
         """The logits of images, one after the other; arrays by name where there are several, see `run`."""
         return run(session, images)
+
+    def footprints(self, networks: Iterable[QuantizedNetwork]) -> list[Footprint]:
+        """Bytes of the files of networks or blocks: a weight takes a byte whatever its bits."""
+        sizes = [len(with_integer_ends(to_tflite(network))) for network in networks]
+        return [Footprint(milliseconds=0.0, flash_bytes=size, file_bytes=size, outside=0) for size in sizes]
 
     def translates(self, operation: Operation) -> bool:
         """True where a TFLite file can hold an operation; the interpreter has kernels for most of them."""
