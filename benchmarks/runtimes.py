@@ -3,8 +3,8 @@
     python -m benchmarks.runtimes results/digits -o results/reference/runtimes --name digits
     python -m benchmarks.runtimes results/camvid -o results/reference/runtimes --name camvid --images 4
 
-Writes NAME.csv with a row for each network and runtime, and NAME.md, a table of the same. Metric and agreement are those
-of the first images of the test split, against torch in integers. Latency is one image on one thread, measured in the
+Writes NAME.csv with a row for each network and runtime, and NAME.md, a table of the same. Metric and agreement are of
+the first images of the test split, against torch in integers. Latency is one image on one thread, measured in the
 runtime, or a compiler's estimate; networks are not interleaved, so that differences of a few percent say nothing.
 """
 
