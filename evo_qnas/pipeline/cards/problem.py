@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -14,8 +14,8 @@ from pydantic import (
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
-from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.tasks.base import find_task, known_task
+from evo_qnas.pipeline.cards.latency import CompiledCard, LatencyCard
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.cards.quantization import QuantizationCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
@@ -45,28 +45,6 @@ class BlocksCard(Card):
     def found(self) -> bool:
         """True where the blocks are yet to be found."""
         return self.names == [AUTO]
-
-
-class LatencyCard(Card):
-    """`[latency]`: measured between tables and search; without this section nothing is.
-
-    Attributes:
-        runtime: whose kernels are timed, one that writes blocks.
-        rounds: times everything is timed, each round in random order.
-        threads: threads of the runtime.
-        networks: whole networks that the block times are calibrated on.
-        held_out: further whole networks that the calibration is checked on.
-        float32: time the float networks as well, as the column `latency_fp32_ms`.
-        devices: device cards, each a roofline model as the column `latency_model_ms@NAME`.
-    """
-
-    runtime: Annotated[str, AfterValidator(RUNTIMES.require)] = "onnx"
-    rounds: Annotated[int, Field(ge=10, le=10**6)] = 200
-    threads: Count = 1
-    networks: Annotated[int, Field(ge=4, le=10**5)] = 48
-    held_out: Annotated[int, Field(ge=0, le=10**5)] = 12
-    float32: bool = False
-    devices: list[str] = []
 
 
 class ValidationCard(Card):
@@ -120,6 +98,7 @@ class Settings(Card):
         in_context: a second score; None for none.
         fisher: a score by gradients; None for none.
         latency: measured latency; None for none.
+        compiled: latency and flash by a compiler's account; None for none.
         predictor: what proposes networks of further rounds; None for its defaults.
         search: the search.
         searches: further searches over the same tables, by name.
@@ -137,6 +116,7 @@ class Settings(Card):
     in_context: InContextCard | None = None
     fisher: FisherCard | None = None
     latency: LatencyCard | None = None
+    compiled: CompiledCard | None = None
     predictor: PredictorCard | None = None
     search: SearchCard = SearchCard()
     searches: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], FurtherSearch] = {}
