@@ -78,7 +78,7 @@ def _operations() -> Rows:
     from evo_qnas.networks.capture.operations.registry import OPERATIONS
     from evo_qnas.networks.export import RUNTIMES
 
-    runtimes = dict(RUNTIMES.items())
+    runtimes = {name: runtime for name, runtime in RUNTIMES.items() if not runtime.made_from}
     rows = {}
     for name, operation in OPERATIONS.items():
         translating = [key for key, runtime in runtimes.items() if runtime.translates(operation)]

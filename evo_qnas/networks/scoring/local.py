@@ -20,6 +20,7 @@ from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 from evo_qnas.networks.quantization.recipe import PLAIN, Recipe
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.scoring.calibrated import calibrated, calibrated_in_floats
+from evo_qnas.networks.scoring.fisher import foretold_distance
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.noise import noise_to_signal
 from evo_qnas.networks.training.refine import Refined, take_refined
@@ -40,6 +41,9 @@ class ChoiceScore:
         score: mean noise-to-signal ratio over the search images; 0 is a perfect copy.
         stderr: standard error of that mean over images.
         costs: what the choice adds to a network.
+        fisher: distance of the network's outputs that the block's error foretells, see `networks.scoring.fisher`; None
+            without gradients.
+        fisher_stderr: standard error of that mean over examples.
     """
 
     operator: str
@@ -48,6 +52,8 @@ class ChoiceScore:
     score: float
     stderr: float
     costs: Costs
+    fisher: float | None = None
+    fisher_stderr: float | None = None
 
 
 @torch.no_grad()
@@ -67,6 +73,7 @@ def score_operator(
     scheme: str = DEFAULT_SCHEME,
     recipe: Recipe = PLAIN,
     float_bits: Sequence[int] = (),
+    gradients: Float[torch.Tensor, "few draws ..."] | None = None,
 ) -> list[ChoiceScore]:
     """Scores of an operator at every combination of bits, in the order of weight bits, then activation bits.
 
@@ -87,44 +94,60 @@ def score_operator(
         scheme: name of the quantization scheme.
         recipe: how calibration finds the codes of weights.
         float_bits: widths of the parameters at which it is scored in floats.
+        gradients: at the block's output, of the first search images, see `output_gradients`; None for no `fisher`.
     """
     policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme, recipe=recipe)
     plain = quantize(module, calibration[:2], policy)
     if not plain.layers and not plain.float_parts and not plain.products:
-        score, stderr = _score(module, inputs, targets, variance, channel_axis)
+        measured = _measured(module, inputs, targets, variance, channel_axis=channel_axis, gradients=gradients)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
-        return [
-            ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)
-        ]
+        return [ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, costs=none, **measured)]
     scores = []
     for weight, activation, network in chain(
         calibrated(plain, weight_bits, activation_bits, calibration, refined),
         calibrated_in_floats(module, float_bits, calibration, input_bits=input_bits, scheme=scheme),
     ):
-        score, stderr = _score(network, inputs, targets, variance, channel_axis)
         scores.append(
             ChoiceScore(
                 operator=operator,
                 weight_bits=weight,
                 activation_bits=activation,
-                score=score,
-                stderr=stderr,
                 costs=costs_of(network, activation, image=False),
+                **_measured(network, inputs, targets, variance, channel_axis=channel_axis, gradients=gradients),
             )
         )
     return scores
 
 
-def _score(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, variance: torch.Tensor, channel_axis: int
-) -> tuple[float, float]:
-    """Mean and standard error of the noise-to-signal ratio over images."""
+def _measured(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    variance: torch.Tensor,
+    *,
+    channel_axis: int,
+    gradients: torch.Tensor | None,
+) -> dict[str, float]:
+    """Mean and standard error over images: of the noise-to-signal ratio, and of the foretold distance."""
     size = min(evaluation_batch(inputs), evaluation_batch(targets))
-    found = [
-        noise_to_signal(target, network(part), variance, channel_axis)
-        for part, target in zip(inputs.split(size), targets.split(size), strict=True)
-    ]
-    values = torch.cat(found).double()
+    ratios, distances = [], []
+    for start in range(0, len(inputs), size):
+        target = targets[start : start + size]
+        output = network(inputs[start : start + size])
+        ratios.append(noise_to_signal(target, output, variance, channel_axis))
+        if gradients is not None and start < len(gradients):
+            slopes = gradients[start : start + size]
+            distances.append(foretold_distance(slopes, (output - target)[: len(slopes)]))
+    score, stderr = _mean(ratios)
+    if gradients is None:
+        return {"score": score, "stderr": stderr}
+    fisher, fisher_stderr = _mean(distances)
+    return {"score": score, "stderr": stderr, "fisher": fisher, "fisher_stderr": fisher_stderr}
+
+
+def _mean(parts: Sequence[Float[torch.Tensor, " n"]]) -> tuple[float, float]:
+    """Mean and its standard error."""
+    values = torch.cat(list(parts)).double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5)
 
 
