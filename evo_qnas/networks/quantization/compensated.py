@@ -21,8 +21,8 @@ from evo_qnas.networks.quantization.scheme import WeightGrid
 logger = logging.getLogger(__name__)
 
 # Shares of a layer's moments that are added to them, before the errors of earlier layers are made up for and before
-# weights are rounded. Of few pairs that were tried on EfficientNet-Lite0 (benchmarks/few_bits.py); from 0.05 on, noise on
-# held-out pictures changes by half a decibel.
+# weights are rounded. Of few pairs that were tried on EfficientNet-Lite0 (benchmarks/few_bits.py); between 0.05 and
+# these, noise on held-out pictures changes by half a decibel.
 _SETTLING, _ROUNDING = 0.3, 0.1
 # Examples are left out, evenly, where the widest maps of all of them would take more than this, floats of the float and
 # the quantized network, each with a copy.
