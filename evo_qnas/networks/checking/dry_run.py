@@ -60,8 +60,12 @@ class DryRun:
 
     @cached_property
     def runtimes(self) -> dict[str, Runtime]:
-        """The runtimes that are installed, by name."""
-        return {name: runtime for name, runtime in RUNTIMES.items() if not runtime.missing()}
+        """The runtimes that are installed, by name; of those made from another's files only the ones asked for."""
+        return {name: runtime for name, runtime in self._known.items() if not runtime.missing()}
+
+    @property
+    def _known(self) -> dict[str, Runtime]:
+        return {name: runtime for name, runtime in RUNTIMES.items() if not runtime.made_from or name in self.binding}
 
     def report(self) -> QuantizabilityReport:
         """The report; nothing is raised for what does not go through."""
@@ -88,7 +92,7 @@ class DryRun:
             rows=rows,
             runtimes=tuple(self.runtimes),
             binding=self._asked,
-            missing=tuple(name for name, runtime in RUNTIMES.items() if name not in self.runtimes),
+            missing=tuple(name for name in self._known if name not in self.runtimes),
             networks=tried,
             refusals=tuple(refusals),
             left_out=tuple(left_out),
