@@ -67,6 +67,12 @@ def _schemes() -> Rows:
     return {name: scheme.about for name, scheme in SCHEMES.items()}
 
 
+def _roundings() -> Rows:
+    from evo_qnas.networks.quantization.recipe import ROUNDINGS
+
+    return {name: rounding.about for name, rounding in ROUNDINGS.items()}
+
+
 def _operations() -> Rows:
     """Role of each operation, and the runtimes that translate it."""
     from evo_qnas.networks.capture.operations.registry import OPERATIONS
@@ -98,6 +104,7 @@ KINDS: Mapping[str, Callable[[], Rows]] = MappingProxyType(
         "runtimes": _runtimes,
         "tasks": _tasks,
         "schemes": _schemes,
+        "roundings": _roundings,
         "operations": _operations,
         "stages": _stages,
     }

@@ -1,5 +1,6 @@
 """The teacher's features of blocks: for learning, cached as the card says, and for scoring, recorded once for all."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from jaxtyping import Float
 
 from evo_qnas.data.nests import Nest, call, length, parts
 from evo_qnas.networks.acceleration.devices import prepare_process
-from evo_qnas.networks.candidates.blocks import recording
+from evo_qnas.networks.candidates.blocks import BlockShape, recording
 from evo_qnas.networks.models.weights import load_weights, save_weights
+from evo_qnas.networks.scoring.fisher import output_gradients
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.distill import block_features
 from evo_qnas.networks.training.features import (
@@ -23,7 +25,7 @@ from evo_qnas.networks.training.features import (
     output_variance,
     output_variances,
 )
-from evo_qnas.pipeline.context import RunContext, digest, made_from
+from evo_qnas.pipeline.context import RunContext, digest, made_from, seed_of
 
 _BATCH = 256  # images per run of the teacher; the same as in `block_features`, so that both give the same bits
 
@@ -66,12 +68,14 @@ class ScoringFeatures:
         inputs: block inputs of the search images.
         targets: block outputs of the search images.
         variance: of each channel of the outputs over the train images.
+        gradients: at the block's output, of the first search images; None without `[fisher]`.
     """
 
     calibration: Float[torch.Tensor, "k ..."]
     inputs: Float[torch.Tensor, "s ..."]
     targets: Float[torch.Tensor, "s ..."]
     variance: Float[torch.Tensor, " c"]
+    gradients: Float[torch.Tensor, "few draws ..."] | None = None
 
 
 def record_scoring_features(context: RunContext, blocks: Sequence[str]) -> None:
@@ -82,7 +86,8 @@ def record_scoring_features(context: RunContext, blocks: Sequence[str]) -> None:
     """
     missing = [block for block in blocks if not made_from(_path(context, block), _fingerprint(context))]
     images = length(context.calibration) + len(context.splits.search)
-    size = features_bytes([context.shape(block) for block in missing], images, "float32")
+    shapes = [context.shape(block) for block in missing]
+    size = features_bytes(shapes, images, "float32") + _gradients_bytes(context, shapes)
     if not missing or size > context.card.distillation.features.values.budget_bytes:
         return
     prepare_process(context.card.threads)
@@ -91,12 +96,14 @@ def record_scoring_features(context: RunContext, blocks: Sequence[str]) -> None:
     recorded = _record(context, missing, (inputs for inputs, _ in search.parts(_batch(search.sample))))
     axes = {block: context.shape(block).channel_axis for block in missing}
     variances = output_variances(context.teacher, axes, context.splits.train)
+    gradients = _gradients(context, missing)
     for block in missing:
         tensors = {
             "calibration": calibration[block][0],
             "inputs": recorded[block][0],
             "targets": recorded[block][1],
             "variance": variances[block],
+            **({"gradients": gradients[block]} if block in gradients else {}),
         }
         save_weights(tensors, _path(context, block), {"fingerprint": _fingerprint(context)})
 
@@ -113,7 +120,34 @@ def scoring_features(context: RunContext, block: str) -> ScoringFeatures:
         variance=output_variance(
             context.teacher, block, context.splits.train, channel_axis=context.shape(block).channel_axis
         ),
+        gradients=_gradients(context, [block]).get(block),
     )
+
+
+def _gradients(context: RunContext, blocks: Sequence[str]) -> dict[str, Float[torch.Tensor, "few draws ..."]]:
+    """Gradients at the ends of these blocks, by name; none without `[fisher]`."""
+    settings = context.card.fisher
+    if settings is None:
+        return {}
+    seed = seed_of("gradients", context.card.seed)
+    return output_gradients(
+        context.teacher,
+        blocks,
+        context.splits.search,
+        context.task,
+        draws=settings.draws,
+        seed=seed,
+        most=settings.examples,
+    )
+
+
+def _gradients_bytes(context: RunContext, shapes: Sequence[BlockShape]) -> int:
+    """Size of these gradients."""
+    settings = context.card.fisher
+    if settings is None:
+        return 0
+    examples = min(settings.examples, len(context.splits.search))
+    return 4 * examples * settings.draws * sum(math.prod(shape.outputs) for shape in shapes)
 
 
 def _batch(inputs: Nest) -> int:
@@ -144,4 +178,5 @@ def _path(context: RunContext, block: str) -> Path:
 
 
 def _fingerprint(context: RunContext) -> str:
-    return digest("scoring features", context.fingerprints.teacher, context.card.quantization.calibration_images)
+    images = context.card.quantization.calibration_images
+    return digest("scoring features", context.fingerprints.teacher, images, context.fingerprints.gradients())

@@ -18,6 +18,7 @@ from evo_qnas.tables.device_limits import device_limits
 from evo_qnas.tables.roofline import device_label, load_device, speed_at
 
 _COLUMNS = ("score", "size_bytes", "macs", "bit_operations")
+_SCORES = ("score", "score_in_context", "score_fisher")
 _EVERY_BLOCK = "*"
 
 
@@ -42,6 +43,17 @@ def problem_of(
         pins=pins_of(search.pins, tables),
         ties=search.ties,
     )
+
+
+def score_of(search: SearchCard) -> str:
+    """The score that a search minimises, by which its networks are picked; `score` where it minimises none.
+
+    Example:
+        >>> score_of(SearchCard(objectives=["size_bytes", "sum:score_fisher"]))
+        'score_fisher'
+    """
+    asked = [text.strip().removeprefix("sum:") for text in search.objectives]
+    return next((name for name in asked if name in _SCORES), "score")
 
 
 def pins_of(pins: Mapping[str, Mapping[str, Any]], tables: Tables) -> dict[str, dict[str, Any]]:
@@ -91,6 +103,8 @@ def expected_tables(context: RunContext) -> Tables:
     columns += compiled_columns(context.card.compiled)
     if context.card.in_context is not None:
         columns.append("score_in_context")
+    if context.card.fisher is not None:
+        columns.append("score_fisher")
     return Tables.from_arrays({name: [np.zeros(len(block)) for block in blocks] for name in columns}, blocks=blocks)
 
 

@@ -76,6 +76,7 @@ class Study:
         distillation: Section = None,
         refinement: Section = None,
         in_context: Section = None,
+        fisher: Section = None,
         latency: Section = None,
         predictor: Section = None,
         search_settings: Section = None,
@@ -114,6 +115,7 @@ class Study:
             distillation: how candidates learn.
             refinement: of candidates at few bits, before they are scored.
             in_context: a second score, inside the whole network.
+            fisher: a score by gradients of the network's outputs.
             latency: what is timed; without it nothing is.
             predictor: of further rounds.
             search_settings: the section `[search]`.
@@ -135,6 +137,7 @@ class Study:
             "distillation": distillation,
             "refinement": refinement,
             "in_context": in_context,
+            "fisher": fisher,
             "latency": latency,
             "predictor": predictor,
             "search": search_settings,
@@ -220,8 +223,7 @@ class Study:
     @property
     def tables(self) -> Tables:
         """Score and costs of every choice; made where they are not there."""
-        found = self.state.tables or self.run("tables").state.tables
-        return _given(found, "tables")
+        return _given(self.state.tables or self.run("tables").state.tables, "tables")
 
     @property
     def latency(self) -> Tables:
@@ -235,8 +237,7 @@ class Study:
     @property
     def archive(self) -> Archive:
         """Every evaluation of the search; made where it is not there."""
-        found = self.state.archive or self.run("search").state.archive
-        return _given(found, "archive")
+        return _given(self.state.archive or self.run("search").state.archive, "archive")
 
     @property
     def front(self) -> Front:
@@ -246,8 +247,7 @@ class Study:
     @property
     def summary(self) -> RunSummary:
         """All that a finished run found; made where it is not there."""
-        found = self.state.summary or self.run().state.summary
-        return _given(found, "summary")
+        return _given(self.state.summary or self.run().state.summary, "summary")
 
     @property
     def is_finished(self) -> bool:

@@ -10,7 +10,7 @@ from evo_qnas.files import write_text
 from evo_qnas.pipeline import load_card
 from evo_qnas.pipeline.context import RunContext, to_json
 from evo_qnas.pipeline.stages.in_context import _InContext
-from evo_qnas.pipeline.stages.tables import _Scoring
+from evo_qnas.pipeline.stages.tables import Scoring
 
 CHOICE = {
     **{"operator": "teacher", "weight_bits": 8, "activation_bits": 8, "score": 0.1, "stderr": 0.01},
@@ -34,7 +34,7 @@ def context(tmp_path: Path, small: list[str]) -> RunContext:
     ],
 )
 def test_damaged_scores_are_no_scores(context: RunContext, choices: Any) -> None:
-    scoring, block = _Scoring(context), "stages.0"
+    scoring, block = Scoring(context), "stages.0"
     for content, good in (([CHOICE], True), (choices, False)):
         fingerprint = context.fingerprints.scores(block)
         write_text(context.paths.choices(block), to_json({"fingerprint": fingerprint, "choices": content}))

@@ -72,7 +72,7 @@ def entry(name: str, kind: type[Stage]) -> EntryPoint:
 
 def test_stages_come_in_the_order_of_the_method() -> None:
     assert milestones() == OURS
-    assert [stage.name for stage in stages_until("tables")] == ["teacher", "blocks", "tables", "in_context"]
+    assert [stage.name for stage in stages_until("tables")] == ["teacher", "blocks", "tables", "fisher", "in_context"]
     assert [stage.name for stage in stages_until("networks")][-4:] == [
         "networks",
         "rounds",

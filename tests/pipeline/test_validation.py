@@ -26,6 +26,20 @@ def test_picks_are_the_best_within_each_share_of_the_int8_teacher() -> None:
     assert len(picks) == 6
 
 
+def test_picks_are_the_best_by_the_score_of_the_search() -> None:
+    """The other score turns the order round: within a share the smallest network is picked, not the largest."""
+    turned = TABLES.with_column("score_fisher", [-values for values in TABLES.column("score").values])
+    usual, other = (list(pick(turned, FRONT, [0.8], score=score, least=1)) for score in ("score", "score_fisher"))
+    assert usual[0] == other[0] == "teacher_int8"
+    sizes = {
+        network_id(genome.tolist()): size for genome, size in zip(FRONT, TABLES.total("size_bytes", FRONT), strict=True)
+    }
+    whole = TABLES.total("size_bytes", np.array([TABLES.baselines["teacher_int8"]]))[0]
+    fitting = {name: size for name, size in sizes.items() if size <= 0.8 * whole}
+    assert usual[1] == max(fitting, key=fitting.__getitem__)
+    assert other[1] == min(fitting, key=fitting.__getitem__)
+
+
 def test_a_share_that_nothing_meets_gives_no_pick() -> None:
     assert list(pick(TABLES, FRONT[:1], [0.1])) == ["teacher_int8", network_id([0, 0])]
     assert list(pick(TABLES, FRONT[:0], [0.1])) == ["teacher_int8"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import final
 
@@ -17,8 +17,10 @@ from evo_qnas.networks.quantization.correction import matched_moments
 from evo_qnas.networks.quantization.costs import Costs, costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
+from evo_qnas.networks.quantization.recipe import PLAIN, Recipe
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.scoring.calibrated import calibrated, calibrated_in_floats
+from evo_qnas.networks.scoring.fisher import foretold_distance
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.training.noise import noise_to_signal
 from evo_qnas.networks.training.refine import Refined, take_refined
@@ -39,6 +41,9 @@ class ChoiceScore:
         score: mean noise-to-signal ratio over the search images; 0 is a perfect copy.
         stderr: standard error of that mean over images.
         costs: what the choice adds to a network.
+        fisher: distance of the network's outputs that the block's error foretells, see `networks.scoring.fisher`; None
+            without gradients.
+        fisher_stderr: standard error of that mean over examples.
     """
 
     operator: str
@@ -47,6 +52,8 @@ class ChoiceScore:
     score: float
     stderr: float
     costs: Costs
+    fisher: float | None = None
+    fisher_stderr: float | None = None
 
 
 @torch.no_grad()
@@ -64,7 +71,9 @@ def score_operator(
     input_bits: int = 8,
     refined: Mapping[int, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    recipe: Recipe = PLAIN,
     float_bits: Sequence[int] = (),
+    gradients: Float[torch.Tensor, "few draws ..."] | None = None,
 ) -> list[ChoiceScore]:
     """Scores of an operator at every combination of bits, in the order of weight bits, then activation bits.
 
@@ -83,46 +92,62 @@ def score_operator(
         input_bits: bits of the block's input, which belongs to whatever comes before it.
         refined: weights that were refined for these weight bits, see `refine_operator`.
         scheme: name of the quantization scheme.
+        recipe: how calibration finds the codes of weights.
         float_bits: widths of the parameters at which it is scored in floats.
+        gradients: at the block's output, of the first search images, see `output_gradients`; None for no `fisher`.
     """
-    plain = quantize(
-        module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme)
-    )
+    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme, recipe=recipe)
+    plain = quantize(module, calibration[:2], policy)
     if not plain.layers and not plain.float_parts and not plain.products:
-        score, stderr = _score(module, inputs, targets, variance, channel_axis)
+        measured = _measured(module, inputs, targets, variance, channel_axis=channel_axis, gradients=gradients)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
-        return [
-            ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, score=score, stderr=stderr, costs=none)
-        ]
+        return [ChoiceScore(operator=operator, weight_bits=0, activation_bits=0, costs=none, **measured)]
     scores = []
     for weight, activation, network in chain(
         calibrated(plain, weight_bits, activation_bits, calibration, refined),
         calibrated_in_floats(module, float_bits, calibration, input_bits=input_bits, scheme=scheme),
     ):
-        score, stderr = _score(network, inputs, targets, variance, channel_axis)
         scores.append(
             ChoiceScore(
                 operator=operator,
                 weight_bits=weight,
                 activation_bits=activation,
-                score=score,
-                stderr=stderr,
                 costs=costs_of(network, activation, image=False),
+                **_measured(network, inputs, targets, variance, channel_axis=channel_axis, gradients=gradients),
             )
         )
     return scores
 
 
-def _score(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, variance: torch.Tensor, channel_axis: int
-) -> tuple[float, float]:
-    """Mean and standard error of the noise-to-signal ratio over images."""
+def _measured(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    variance: torch.Tensor,
+    *,
+    channel_axis: int,
+    gradients: torch.Tensor | None,
+) -> dict[str, float]:
+    """Mean and standard error over images: of the noise-to-signal ratio, and of the foretold distance."""
     size = min(evaluation_batch(inputs), evaluation_batch(targets))
-    found = [
-        noise_to_signal(target, network(part), variance, channel_axis)
-        for part, target in zip(inputs.split(size), targets.split(size), strict=True)
-    ]
-    values = torch.cat(found).double()
+    ratios, distances = [], []
+    for start in range(0, len(inputs), size):
+        target = targets[start : start + size]
+        output = network(inputs[start : start + size])
+        ratios.append(noise_to_signal(target, output, variance, channel_axis))
+        if gradients is not None and start < len(gradients):
+            slopes = gradients[start : start + size]
+            distances.append(foretold_distance(slopes, (output - target)[: len(slopes)]))
+    score, stderr = _mean(ratios)
+    if gradients is None:
+        return {"score": score, "stderr": stderr}
+    fisher, fisher_stderr = _mean(distances)
+    return {"score": score, "stderr": stderr, "fisher": fisher, "fisher_stderr": fisher_stderr}
+
+
+def _mean(parts: Sequence[Float[torch.Tensor, " n"]]) -> tuple[float, float]:
+    """Mean and its standard error."""
+    values = torch.cat(list(parts)).double()
     return float(values.mean()), float(values.std() / len(values) ** 0.5)
 
 
@@ -143,6 +168,7 @@ def assemble_quantized(
     *,
     refined: Mapping[str, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    recipe: Recipe = PLAIN,
     borrowed: bool = False,
 ) -> QuantizedNetwork:
     """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
@@ -159,19 +185,21 @@ def assemble_quantized(
         calibration: train images.
         refined: per block the weights that were refined for its bits; blocks without are quantized as they are.
         scheme: name of the quantization scheme.
+        recipe: how calibration finds the codes of weights.
         borrowed: the teacher was not trained by us.
     """
     assembled, batches = assemble(teacher, modules), parts(calibration, evaluation_batch(calibration))
     example = rows(calibration, slice(0, 2))
     kept = dict(refined or {})
+    policy = Policy(fixed=fixed, blocks=bits, scheme=scheme, recipe=recipe)
     replaced = {name for name, module in modules.items() if module is not teacher.get_submodule(name)} | set(kept)
     if replaced:
-        with _refined_blocks(assembled, bits, kept, example, scheme):
+        with _refined_blocks(assembled, example, kept, policy):
             if borrowed:
                 estimate_where_it_helps(assembled, teacher, batches, replaced=replaced)
             else:
                 estimate_batch_norm(assembled, batches)
-    network = quantize(assembled, example, Policy(fixed=fixed, blocks=bits, scheme=scheme))
+    network = quantize(assembled, example, policy)
     for block, tensors in kept.items():
         take_refined(network, tensors, block=block)
     network.calibrate(batches)
@@ -180,7 +208,7 @@ def assemble_quantized(
 
 @contextmanager
 def _refined_blocks(
-    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: Nest, scheme: str
+    network: nn.Module, example: Nest, refined: Mapping[str, Refined], policy: Policy
 ) -> Iterator[None]:
     """The blocks with refined weights replace the network's own, their activations in floats."""
     own = {name: network.get_submodule(name) for name in refined}
@@ -188,7 +216,7 @@ def _refined_blocks(
         call(network, example)
     layers: list[QuantizedLayer] = []
     for name, tensors in refined.items():
-        block = quantize(own[name], recorded[name][0], Policy(fixed=bits[name], scheme=scheme))
+        block = quantize(own[name], recorded[name][0], replace(policy, fixed=policy.blocks[name], blocks={}))
         take_refined(block, tensors)
         layers += block.layers
         network.set_submodule(name, block)

@@ -1,31 +1,26 @@
 """Problem cards for networks: what a run trains, searches and validates."""
 
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     Field,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
-from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES
 from evo_qnas.networks.tasks.base import find_task, known_task
 from evo_qnas.pipeline.cards.latency import CompiledCard, LatencyCard
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
+from evo_qnas.pipeline.cards.quantization import QuantizationCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
+from evo_qnas.pipeline.cards.scores import FisherCard, InContextCard
 from evo_qnas.pipeline.cards.search import FurtherSearch, PredictorCard, SearchCard, Share
-
-WeightBits = Annotated[int, Field(ge=2, le=8)]
-ActivationBits = Annotated[int, Field(ge=4, le=8)]
-
 
 AUTO = "auto"
 
@@ -50,51 +45,6 @@ class BlocksCard(Card):
     def found(self) -> bool:
         """True where the blocks are yet to be found."""
         return self.names == [AUTO]
-
-
-class QuantizationCard(Card):
-    """`[quantization]`: the bit-widths of the search and of the fixed part.
-
-    Attributes:
-        scheme: how numbers become codes, one of `networks.quantization.SCHEMES`.
-        weight_bits: bit-widths of weights that the search may choose, in bits.
-        activation_bits: bit-widths of activations that the search may choose, in bits.
-        float_bits: 16, 32 or both: a block may be computed in floats too, its parameters stored at so many bits.
-        fixed_weight_bits: bit-width of the weights outside the blocks, in bits.
-        fixed_activation_bits: bit-width of the activations outside the blocks, in bits.
-        keep_float: names of submodules outside the blocks, with `*` for any text, that stay in floats.
-        calibration_images: train images from which ranges of activations are taken.
-    """
-
-    scheme: Annotated[str, AfterValidator(SCHEMES.require)] = DEFAULT_SCHEME
-    weight_bits: Annotated[list[WeightBits], Field(min_length=1)]
-    activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
-    fixed_weight_bits: WeightBits = 8
-    fixed_activation_bits: ActivationBits = 8
-    float_bits: list[Literal[16, 32]] = []
-    keep_float: list[str] = []
-    calibration_images: Annotated[int, Field(ge=2, le=10**9)] = 256
-
-    @field_validator("weight_bits", "activation_bits", "float_bits")
-    @classmethod
-    def _ordered(cls, bits: list[int]) -> list[int]:
-        return sorted(set(bits))
-
-    @model_serializer(mode="wrap")
-    def _with_floats(self, dumped: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """A run without choices of floats depends on nothing about them."""
-        content = dumped(self)
-        return content if self.float_bits else {key: value for key, value in content.items() if key != "float_bits"}
-
-
-class InContextCard(Card):
-    """`[in_context]`: a second score column `score_in_context`, see `networks.scoring.in_context`; without it none.
-
-    Attributes:
-        measure: `kl`, divergence from the teacher's output, or `loss`, rise of the task's loss.
-    """
-
-    measure: Literal["kl", "loss"] = "kl"
 
 
 class ValidationCard(Card):
@@ -146,6 +96,7 @@ class Settings(Card):
         distillation: training of the candidates.
         refinement: quantization-aware steps before scoring; None for none.
         in_context: a second score; None for none.
+        fisher: a score by gradients; None for none.
         latency: measured latency; None for none.
         compiled: latency and flash by a compiler's account; None for none.
         predictor: what proposes networks of further rounds; None for its defaults.
@@ -163,6 +114,7 @@ class Settings(Card):
     distillation: DistillationCard = DistillationCard()
     refinement: RefinementCard | None = None
     in_context: InContextCard | None = None
+    fisher: FisherCard | None = None
     latency: LatencyCard | None = None
     compiled: CompiledCard | None = None
     predictor: PredictorCard | None = None
@@ -179,8 +131,9 @@ class Settings(Card):
             raise ValueError(f"operators: no block is called {block!r}; {nearest(block, self.blocks.names)}")
         if any(search.rounds is not None for search in self.searches.values()):
             raise ValueError("rounds belong to [search]: further searches have one")
-        if self.predictor is not None and self.predictor.score == "score_in_context" and self.in_context is None:
-            raise ValueError("predictor.score = 'score_in_context' needs the section [in_context]")
+        for score, section in (("score_in_context", self.in_context), ("score_fisher", self.fisher)):
+            if self.predictor is not None and self.predictor.score == score and section is None:
+                raise ValueError(f"predictor.score = {score!r} needs the section [{score.removeprefix('score_')}]")
         return self
 
 

@@ -1,10 +1,13 @@
 """Fingerprints: what each file of a run depends on."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
+from evo_qnas.networks.quantization.recipe import PLAIN
+from evo_qnas.networks.scoring.fisher import FISHER
 from evo_qnas.networks.scoring.local import SCORING
 from evo_qnas.pipeline.cards.problem import Settings
 from evo_qnas.pipeline.context.candidates import Offers
@@ -50,7 +53,9 @@ class Fingerprints:
             card.distillation.features.dtype,
             card.quantization.calibration_images,
         )
-        return digest("refined", source, block, operator, bits, settings, learning)
+        recipe = card.quantization.recipe
+        started = [] if recipe == PLAIN else [dataclasses.asdict(recipe)]
+        return digest("refined", source, block, operator, bits, settings, learning, *started)
 
     @cached_property
     def blocks(self) -> str:
@@ -70,6 +75,16 @@ class Fingerprints:
         """The in-context scores of one block."""
         settings = self.card.in_context
         return digest("in context", self.scores(block), None if settings is None else settings.measure)
+
+    def gradients(self) -> str:
+        """The gradients at the ends of all blocks."""
+        settings = self.card.fisher
+        values = None if settings is None else settings.model_dump(mode="json")
+        return digest("gradients", self.teacher, FISHER, values, self.card.seed)
+
+    def fisher(self, block: str) -> str:
+        """The scores by gradients of one block."""
+        return digest("fisher", self.scores(block), self.gradients())
 
     def finetuned(self, stage: str) -> str:
         """Files of a stage that depend on the tables and on fine-tuning."""

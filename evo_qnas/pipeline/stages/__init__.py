@@ -3,7 +3,7 @@
 - `Stage`, `RunState`, `Resources`: the interface.
 - `ordered_stages`, `stages_until`, `milestones`: which there are, in their order; other packages add theirs by entry
   points of the group `evo_qnas.stages`.
-- `teacher`, `blocks`, `tables`, `in_context`, `latency`, `search`, `networks`, `rounds`, `ranking`,
+- `teacher`, `blocks`, `tables`, `fisher`, `in_context`, `latency`, `search`, `networks`, `rounds`, `ranking`,
   `rank_correlation`, `export`, `summary`: ours.
 """
 

@@ -14,6 +14,7 @@ REGISTRY: Registry[Stage] = Registry(
         "teacher": f"{_HERE}.teacher:TeacherStage",
         "blocks": f"{_HERE}.blocks:BlocksStage",
         "tables": f"{_HERE}.tables:TablesStage",
+        "fisher": f"{_HERE}.fisher:FisherStage",
         "in_context": f"{_HERE}.in_context:InContextStage",
         "latency": f"{_HERE}.latency:LatencyStage",
         "compiled": f"{_HERE}.compiled:CompiledStage",

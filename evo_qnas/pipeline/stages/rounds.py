@@ -20,6 +20,7 @@ from evo_qnas.pipeline.cards.search import PredictorCard
 from evo_qnas.pipeline.context import RunContext, digest, seed_of
 from evo_qnas.pipeline.problems import problem_of
 from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
+from evo_qnas.pipeline.stages.fisher import COLUMN as BY_GRADIENTS
 from evo_qnas.pipeline.stages.in_context import COLUMN
 from evo_qnas.pipeline.validation import choices_of, measure_before, validate_picks
 from evo_qnas.predict import Choice, Features, choose
@@ -32,7 +33,7 @@ from evo_qnas.tables import Tables
 
 logger = logging.getLogger(__name__)
 
-_SCORES = ("score", COLUMN)
+_SCORES = ("score", COLUMN, BY_GRADIENTS)
 _SAMPLE = 256
 
 

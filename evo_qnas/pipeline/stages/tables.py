@@ -12,7 +12,7 @@ import numpy as np
 from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.operators import TEACHER
-from evo_qnas.networks.scoring.local import fixed_costs, score_operator
+from evo_qnas.networks.scoring.local import ChoiceScore, fixed_costs, score_operator
 from evo_qnas.pipeline.context import RunContext, read_json, to_json
 from evo_qnas.pipeline.features import map_features, record_scoring_features, scoring_features
 from evo_qnas.pipeline.jobs import in_jobs
@@ -50,7 +50,7 @@ def make_tables(context: RunContext, *, jobs: int) -> Tables:
     few = refined_bits(context)
     if few:
         map_features(context, names)
-    scoring = _Scoring(context)
+    scoring = Scoring(context)
     record_scoring_features(context, [name for name in names if scoring.known(name) is None])
     rows = in_jobs(scoring, names, context=context, jobs=jobs, label="blocks scored", names=names)
     shutil.rmtree(context.paths.features, ignore_errors=True)
@@ -68,7 +68,7 @@ def make_tables(context: RunContext, *, jobs: int) -> Tables:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Scoring:
+class Scoring:
     """Scores all choices of one block, refined first where the card says so; kept in `blocks/<block>/choices.json`."""
 
     context: RunContext
@@ -80,10 +80,22 @@ class _Scoring:
         return choices if _are_choices(choices) else None
 
     def __call__(self, block: str) -> list[dict[str, Any]]:
-        context, quantization = self.context, self.context.card.quantization
+        """The scores of a block, measured where they are not there."""
         known = self.known(block)
-        if known is not None:
-            return known
+        return self.anew(block) if known is None else known
+
+    def with_fisher(self, block: str) -> list[dict[str, Any]] | None:
+        """The scores that are there, with those by gradients; None where one is missing."""
+        content = read_json(self.context.paths.choices(block), self.context.fingerprints.scores(block)) or {}
+        known = self.known(block)
+        if known is None or content.get("fisher") != self.context.fingerprints.fisher(block):
+            return None
+        numbers = [choice.get(name) for choice in known for name in ("fisher", "fisher_stderr")]
+        return known if all(isinstance(number, int | float) for number in numbers) else None
+
+    def anew(self, block: str) -> list[dict[str, Any]]:
+        """The scores, measured."""
+        context, quantization = self.context, self.context.card.quantization
         features = scoring_features(context, block)
         refine_block(context, block, features.calibration)
         choices: list[dict[str, Any]] = []
@@ -99,23 +111,38 @@ class _Scoring:
                 variance=features.variance,
                 channel_axis=context.shape(block).channel_axis,
                 scheme=quantization.scheme,
+                recipe=quantization.recipe,
                 refined=refined_weights(context, block, operator),
                 float_bits=context.candidates.offers.float_bits(block, operator),
+                gradients=features.gradients,
             )
-            odd = [choice for choice in scores if not math.isfinite(choice.score)]
+            odd = [choice for choice in scores if not math.isfinite(_worst(choice))]
             if odd and operator != TEACHER:
                 bits = f"w{odd[0].weight_bits} a{odd[0].activation_bits}"
-                context.leave_out(block, operator, f"its score at {bits} is {odd[0].score}")
+                context.leave_out(block, operator, f"its score at {bits} is {_worst(odd[0])}")
                 logger.warning("operator %r is left out of block %r: its score is no number", operator, block)
                 continue
             for choice in odd:
                 check_score(
-                    choice.score, f"block {block!r}, {operator} w{choice.weight_bits} a{choice.activation_bits}"
+                    _worst(choice), f"block {block!r}, {operator} w{choice.weight_bits} a{choice.activation_bits}"
                 )
-            choices += [dataclasses.asdict(choice) for choice in scores]
-        content = {"fingerprint": context.fingerprints.scores(block), "choices": choices}
+            choices += [_row(choice) for choice in scores]
+        content: dict[str, Any] = {"fingerprint": context.fingerprints.scores(block), "choices": choices}
+        if features.gradients is not None:
+            content["fisher"] = context.fingerprints.fisher(block)
         write_text(context.paths.choices(block), to_json(content))
         return choices
+
+
+def _worst(choice: ChoiceScore) -> float:
+    """The score, or the one by gradients where that is no number."""
+    by_gradients = 0.0 if choice.fisher is None else choice.fisher
+    return choice.score if math.isfinite(by_gradients) else by_gradients
+
+
+def _row(choice: ChoiceScore) -> dict[str, Any]:
+    """A choice as a file keeps it: without what was not measured."""
+    return {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}
 
 
 def _are_choices(value: Any) -> bool:

@@ -7,6 +7,7 @@ from scipy import stats
 from evo_qnas.files import write_text
 from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
 from evo_qnas.pipeline.jobs import in_jobs
+from evo_qnas.pipeline.problems import score_of
 from evo_qnas.pipeline.validation.building import choices_of
 from evo_qnas.pipeline.validation.measuring import MeasureBefore
 from evo_qnas.summary import RankCorrelation
@@ -18,6 +19,8 @@ _FEWEST = 3  # two networks have a tau of -1 or 1 whatever they are
 
 def rank_correlation(context: RunContext, tables: Tables, *, jobs: int) -> RankCorrelation | None:
     """Kendall's tau between predicted score and metric before fine-tuning over random genomes, with its interval.
+
+    The score is the one that the main search minimises.
 
     The metric is that on the search images; `better_half` is the same within the half with the better scores, where a
     search looks for its networks. The interval is the 2.5 % .. 97.5 % percentile bootstrap over networks. None where
@@ -36,7 +39,7 @@ def rank_correlation(context: RunContext, tables: Tables, *, jobs: int) -> RankC
         values = in_jobs(MeasureBefore(context), items, context=context, jobs=jobs, label="random networks")
         known = {"fingerprint": fingerprint, "genomes": genomes.tolist(), "metric": values}
         write_text(path, to_json(known))
-    scores, measured = tables.total("score", genomes), np.array(known["metric"], dtype=np.float64)
+    scores, measured = tables.total(score_of(context.card.search), genomes), np.array(known["metric"], dtype=np.float64)
     measured = measured if context.task.maximize else -measured
     whole = kendall(-scores, measured, seed=context.card.seed)
     better = np.argsort(scores, kind="stable")[: count // 2]

@@ -18,6 +18,7 @@ def pick(
     shares: Sequence[float],
     *,
     column: str = "size_bytes",
+    score: str = "score",
     least: int = LEAST_PICKS,
 ) -> dict[str, tuple[int, ...]]:
     """Networks of a front to validate, by id: the INT8 teacher first, then from large to small.
@@ -27,10 +28,11 @@ def pick(
     in the widest gaps of size are added.
 
     Args:
-        tables: with the columns `score` and `column`.
+        tables: with the columns `score` and `column` name.
         genomes: the front.
         shares: 0..1.
         column: what is shared, `size_bytes` or another cost such as `latency_ms`.
+        score: the column by which networks are better.
         least: fewest networks besides the INT8 teacher.
     """
     picks: dict[str, tuple[int, ...]] = {}
@@ -38,7 +40,7 @@ def pick(
         picks[BASELINE] = tables.baselines[BASELINE]
     if not len(genomes):
         return picks
-    score, size = tables.total("score", genomes), tables.total(column, genomes)
+    worth, size = tables.total(score, genomes), tables.total(column, genomes)
     whole = size.max()
     if BASELINE in tables.baselines:
         whole = tables.total(column, np.array([tables.baselines[BASELINE]]))[0]
@@ -46,7 +48,7 @@ def pick(
     for share in sorted(shares, reverse=True):
         fitting = np.flatnonzero(size <= share * whole)
         if len(fitting):
-            chosen.append(int(fitting[score[fitting].argmin()]))
+            chosen.append(int(fitting[worth[fitting].argmin()]))
     chosen = list(dict.fromkeys(chosen))
     order = np.argsort(size, kind="stable")
     while len(chosen) < min(least, len(order)):
