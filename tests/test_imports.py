@@ -48,7 +48,7 @@ ROOMS = {
     ],
     "pipeline": [
         ["cards"],
-        ["context"],
+        ["context", "limits"],
         ["features", "jobs", "problems"],
         ["refinement"],
         ["latency"],

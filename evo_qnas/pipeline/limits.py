@@ -1,8 +1,8 @@
 """Flash and RAM of a device as limits of a search."""
 
 from evo_qnas.errors import CardError
+from evo_qnas.tables import Tables
 from evo_qnas.tables.roofline import load_device
-from evo_qnas.tables.tables import Tables
 
 _MEMORY = "peak_memory_bytes"
 
