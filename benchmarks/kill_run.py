@@ -1,13 +1,15 @@
 """Kills runs, comparisons and searches at random moments; each must end as the unbroken one, and leave no process.
 
-    python -m benchmarks.kill_run --runs 40 --studies 60 --compares 40 --searches 60
+    python -m benchmarks.kill_run --runs 40 --studies 60 --compares 40 --searches 60 --asynchronous 60
 
 Commands of `evo-qnas`, and a script with a `Study`, start as forks of a server that has imported everything, so that
 most kills meet their work. A case sends SIGKILL, SIGTERM, SIGINT or SIGHUP to the command, SIGKILL to one of its
 workers, or fills the disk it writes to and frees it again, one to three times; then the command runs to its end, and
-all files but measured times are held against those of an unbroken one. After every kill no process may be left after
-five seconds. Endings are lines of a log, and the same command goes on where it was stopped. A full disk needs a small
-file system, which only root can mount; without it those cases are left out.
+all files but measured times are held against those of an unbroken one. An asynchronous search depends on the order of
+its answers too: its archive is held against `unbroken_replay`, one search from the seed on without kills and workers,
+which evaluates every network anew and takes the answers in the recorded order. After every kill no process may be left
+after five seconds. Endings are lines of a log, and the same command goes on where it was stopped. A full disk needs a
+small file system, which only root can mount; without it those cases are left out.
 """
 
 import argparse
@@ -97,6 +99,14 @@ def slow_score(networks: Networks) -> float:
     time.sleep(0.02)
     score = networks.column("score")[0]
     return float(score.sum() + (score[1:] * score[:-1]).sum())
+
+@objective(unit="1", per_network=True)
+def unequal_score(networks: Networks) -> float:
+    time.sleep(0.005 + 0.01 * float(networks.genomes.sum() % 7))
+    if networks.genomes.sum() % 11 == 0:
+        raise ValueError("one in eleven fails")
+    score = networks.column("score")[0]
+    return float(score.sum() + (score[1:] * score[:-1]).sum())
 """
 STUDY = """
 import sys
@@ -135,6 +145,10 @@ KINDS: dict[str, list[str]] = {
         *("search", "tables.h5", "--objective", "kill_parts:slow_score", "--objective", "size_bytes"),
         *("--evaluations", "100", "--population", "20", "--jobs", "{jobs}", "-o", "{}/archive.h5"),
     ],
+    "asynchronous": [
+        *("search", "tables.h5", "--objective", "kill_parts:unequal_score", "--objective", "size_bytes"),
+        *("--evaluations", "100", "--population", "20", "--asynchronous", "--jobs", "{jobs}", "-o", "{}/archive.h5"),
+    ],
     "compare": [
         *("compare", "tables.h5", "--seeds", "3", "--evaluations", "150", "--jobs", "{jobs}"),
         *("--pictures", "none", "-o", "{}"),
@@ -143,7 +157,7 @@ KINDS: dict[str, list[str]] = {
     "run": ["run", "card.toml", "--jobs", "{jobs}", "-o", "{}"],
 }
 # Processes of a killed command; those of stages start slowly and have a small network to work on: some cases only.
-JOBS = {"search": 2, "compare": 2, "run": 1, "study": 1}
+JOBS = {"search": 2, "asynchronous": 2, "compare": 2, "run": 1, "study": 1}
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "worker", "disk")
 
 
@@ -406,13 +420,39 @@ class Case:
         elif left_after(mark):
             wrong = wrong or "processes left after the end"
         else:
-            differs = difference(contents(self.folder), wanted)
+            differs = self.differs(wanted)
             wrong = wrong or (differs and f"differs: {differs}")
         if not wrong:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.log.unlink(missing_ok=True)
         seconds = round(time.monotonic() - begun, 1)
         return {**self.entry, "ending": f"BAD {wrong}" if wrong else "as the unbroken one", "seconds": seconds}
+
+    def differs(self, wanted: dict[str, str]) -> str:
+        """What is not as in an unbroken command; empty where all is."""
+        if self.kind != "asynchronous":
+            return difference(contents(self.folder), wanted)
+        left = sorted(path.name for path in self.folder.iterdir())
+        return from_replay(self.folder / "archive.h5") or ("" if left == ["archive.h5"] else f"files {left}")
+
+
+def from_replay(path: Path) -> str:
+    """What of an asynchronous search's archive is not as in an unbroken search whose answers come in that order."""
+    from evo_qnas.archive import Archive
+    from evo_qnas.search import unbroken_replay
+
+    archive = Archive.load(path)
+    replayed = unbroken_replay(archive.trusted_problem(), archive)
+    rows, others = archive.evaluations, replayed.evaluations
+    pairs = {name: (getattr(rows, name), getattr(others, name)) for name in ("genomes", "objectives", "constraints")}
+    pairs |= {"generation": (rows.generation, others.generation), "state": (rows.state, others.state)}
+    pairs |= {"asks": (archive.asks, replayed.asks), "front": (archive.front.rows, replayed.front.rows)}
+    wrong = [name for name, (one, other) in pairs.items() if one.tobytes() != other.tobytes()]
+    if dict(rows.reasons) != dict(others.reasons):
+        wrong.append("reasons")
+    if len(np.unique(archive.genomes, axis=0)) != len(archive) or len(archive) != 100 or not archive.finished:
+        wrong.append(f"{len(archive)} evaluations, finished: {archive.finished}")
+    return ", ".join(wrong)
 
 
 def _fill(path: Path) -> None:
@@ -451,7 +491,7 @@ def unbroken(kind: str, inputs: Path, room: Path) -> tuple[dict[str, str], float
         if code != 0:
             raise SystemExit(f"the unbroken {kind} ended with {code}: {case.log.read_text()[-2000:]}")
         wanted = contents(case.folder)
-        if first is not None and (differs := difference(wanted, first)):
+        if first is not None and kind != "asynchronous" and (differs := difference(wanted, first)):
             raise SystemExit(f"two unbroken ones of {kind} differ: {differs}")
         first = wanted
         shutil.rmtree(case.folder)
@@ -479,8 +519,8 @@ def warm(inputs: Path, room: Path, kinds: set[str]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for kind, count in (("study", 60), ("run", 40), ("compare", 40), ("search", 60)):
-        many = {"search": "searches", "study": "studies"}.get(kind, f"{kind}s")
+    for kind, count in (("study", 60), ("run", 40), ("compare", 40), ("search", 60), ("asynchronous", 60)):
+        many = {"search": "searches", "study": "studies", "asynchronous": "asynchronous"}.get(kind, f"{kind}s")
         parser.add_argument(f"--{many}", dest=kind, type=int, default=count)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path, default=Path("results/kill_run.jsonl"))

@@ -21,7 +21,7 @@ from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.export import RUNTIMES, Timing
 from evo_qnas.networks.models.weights import save_weights
 from evo_qnas.pipeline import load_card
-from evo_qnas.pipeline.cards.problem import LatencyCard
+from evo_qnas.pipeline.cards.latency import LatencyCard
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.jobs import default_jobs
 from evo_qnas.pipeline.latency import Measurement, measure_tables

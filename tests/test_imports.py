@@ -37,7 +37,8 @@ LAYERS = [
 ROOMS = {
     "networks": [
         ["models"],
-        ["acceleration", "candidates", "capture"],
+        ["acceleration", "capture"],
+        ["candidates"],
         ["quantization", "tasks"],
         ["integer", "training"],
         ["bundle", "scoring"],

@@ -149,6 +149,11 @@ class Archive(Picking):
         return self._known_trace or traced(self.evaluations)
 
     @property
+    def asks(self) -> Int[np.ndarray, "e 2"]:
+        """(e, 2) int64: what was asked for between which evaluations; empty but of asynchronous searches."""
+        return self._contents.asks
+
+    @property
     def extras(self) -> Mapping[str, Any]:
         """Facts about the run that change nothing in it: why it ended, its seconds, its workers."""
         return self._contents.extras

@@ -37,7 +37,7 @@ class Leftover:
         run: the run it belongs to, an id that its archive carries too; empty where the journal has no first record.
         ordered: (first row, evaluations) in the order they were appended.
         early: evaluations that were known before their position in the order was.
-        asked: (first number, events) of a search whose answers come from outside, see `Contents.asks`.
+        asked: (first number, events) of a search whose answers come in any order, see `Contents.asks`.
     """
 
     run: str
@@ -171,9 +171,10 @@ class Journal:
         """Writes evaluations whose position in the order is not known yet."""
         self._write(pack(EARLY, 0, rows))
 
-    def ask(self, start: int, events: Int[np.ndarray, "e 2"]) -> None:
-        """Writes events `start ..` of a search whose answers come from outside."""
-        self._write(pack_asks(start, events))
+    def ask(self, start: int, events: Int[np.ndarray, "e 2"], before: tuple[int, Evaluations] | None) -> None:
+        """Writes events `start ..` of a search whose answers come in any order, behind evaluations as `append` does."""
+        placed = b"" if before is None else pack(PLACED, *before)
+        self._write(placed + pack_asks(start, events))
 
     def _write(self, record: bytes) -> None:
         end = os.lseek(self._descriptor, 0, os.SEEK_CUR)

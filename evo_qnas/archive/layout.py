@@ -53,7 +53,7 @@ class Contents:
         finished: whether the search came to its end.
         extras: JSON-able facts about the run that change nothing in it (seconds, workers, ...).
         validated: networks that were trained and measured.
-        asks: (e, 2) int64, of a search whose answers come from outside: what happened between its evaluations. Each
+        asks: (e, 2) int64, of a search whose answers come in any order: what happened between its evaluations. Each
             row is how many evaluations there were, and how many networks were asked for; 0 where the search was opened
             again, -n where the next n evaluations were not asked for.
     """

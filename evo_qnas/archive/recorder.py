@@ -50,6 +50,7 @@ class Recorder:
         self._journal = journal
         nothing = Evaluations.empty(len(header.blocks), len(header.objectives), len(header.constraints))
         self._contents = stored or Contents(run=uuid.uuid4().hex, header=header, evaluations=nothing)
+        self._asked: list[tuple[int, int]] = [(int(count), int(networks)) for count, networks in self._contents.asks]
         self._known = self._contents.evaluations
         self._early = nothing if early is None else early
         self._kept = early is not None
@@ -153,13 +154,19 @@ class Recorder:
             ArchiveError: the disk is full.
         """
         with self._lock:
-            if not self._pieces:
-                return
-            joined = Evaluations.joined(self._pieces)
-            self._pieces.clear()
-            self._blocks.append(replace(joined, genomes=narrow(joined.genomes)))
-            start, self._saved = self._saved, self._saved + len(joined)
-            self._guard(lambda journal: journal.append(start, self._blocks[-1]))
+            batch = self._unwritten()
+            if batch is not None:
+                self._guard(lambda journal: journal.append(*batch))
+
+    def _unwritten(self) -> tuple[int, Evaluations] | None:
+        """What was appended since the last time, with the number of its first row; None for nothing."""
+        if not self._pieces:
+            return None
+        joined = Evaluations.joined(self._pieces)
+        self._pieces.clear()
+        self._blocks.append(replace(joined, genomes=narrow(joined.genomes)))
+        start, self._saved = self._saved, self._saved + len(joined)
+        return start, self._blocks[-1]
 
     def _flush_later(self) -> None:
         """Runs in a thread of its own, so that a slow next evaluation keeps nothing from the disk."""
@@ -189,8 +196,8 @@ class Recorder:
 
     @property
     def asks(self) -> Int[np.ndarray, "e 2"]:
-        """Events of a search whose answers come from outside, see `Contents.asks`."""
-        return self._contents.asks
+        """Events of a search whose answers come in any order, see `Contents.asks`."""
+        return np.array(self._asked, dtype=np.int64).reshape(-1, 2)
 
     def ask(self, networks: int) -> None:
         """Takes down that networks were asked for, or what else `Contents.asks` holds, at once.
@@ -198,17 +205,16 @@ class Recorder:
         Raises:
             ArchiveError: the disk is full.
         """
-        self.flush()
         event = np.array([[self._count, networks]], dtype=np.int64)
         with self._lock:
-            start = len(self.asks)
-            self._contents = replace(self._contents, asks=np.concatenate([self.asks, event]))
-            self._guard(lambda journal: journal.ask(start, event))
+            start, batch = len(self._asked), self._unwritten()
+            self._asked.append((self._count, networks))
+            self._guard(lambda journal: journal.ask(start, event, batch))
 
     def snapshot(self) -> Archive:
         """The archive so far, in memory."""
         with self._lock:
-            return Archive(replace(self._contents, evaluations=self._all()), self._path)
+            return Archive(self._now(), self._path)
 
     def finish(self, extra_attributes: Mapping[str, Any] | None = None) -> Archive:
         """The finished archive; its file is whole and the journal gone.
@@ -220,13 +226,13 @@ class Recorder:
             ArchiveError: the disk is full; the journal stays, so that nothing is lost.
         """
         extras = {**self._contents.extras, **(extra_attributes or {})}
-        contents = replace(self._contents, evaluations=self._all(), finished=True, extras=extras)
+        contents = replace(self._now(), finished=True, extras=extras)
         return Archive(contents, self._path, trace=self._save(contents))
 
     def close(self) -> None:
         """Saves what is known and lets the archive go; after `finish` it does nothing."""
         if self._journal is not None:
-            self._save(replace(self._contents, evaluations=self._all()))
+            self._save(self._now())
 
     def _save(self, contents: Contents) -> Traced | None:
         """Writes the file, deletes the journal; a journal whose file cannot be written stays."""
@@ -255,9 +261,11 @@ class Recorder:
         except OSError as error:
             raise cannot_write(self._path, error) from error
 
-    def _all(self) -> Evaluations:
+    def _now(self) -> Contents:
+        """All that is known so far."""
         joined = Evaluations.joined([self._known, *self._blocks, *self._pieces])
-        return replace(joined, genomes=joined.genomes.astype(np.int64, copy=False))
+        evaluations = replace(joined, genomes=joined.genomes.astype(np.int64, copy=False))
+        return replace(self._contents, evaluations=evaluations, asks=self.asks)
 
     def _check_replay(self, start: int, genomes: Int[np.ndarray, "n blocks"]) -> None:
         """Refuses a replay that tries other genomes than the recorded run did."""

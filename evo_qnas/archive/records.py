@@ -85,7 +85,7 @@ def frame(payload: bytes) -> bytes:
 
 
 def pack_asks(start: int, asks: Int[np.ndarray, "e 2"]) -> bytes:
-    """One record of events `start ..` of a search whose answers come from outside, see `Contents.asks`."""
+    """One record of events `start ..` of a search whose answers come in any order, see `Contents.asks`."""
     return frame(_SHAPE.pack(ASKED, 0, 0, len(asks), start, 0, 0, 0, 0) + asks.astype("<i8").tobytes())
 
 

@@ -67,12 +67,18 @@ def _schemes() -> Rows:
     return {name: scheme.about for name, scheme in SCHEMES.items()}
 
 
+def _roundings() -> Rows:
+    from evo_qnas.networks.quantization.recipe import ROUNDINGS
+
+    return {name: rounding.about for name, rounding in ROUNDINGS.items()}
+
+
 def _operations() -> Rows:
     """Role of each operation, and the runtimes that translate it."""
     from evo_qnas.networks.capture.operations.registry import OPERATIONS
     from evo_qnas.networks.export import RUNTIMES
 
-    runtimes = dict(RUNTIMES.items())
+    runtimes = {name: runtime for name, runtime in RUNTIMES.items() if not runtime.made_from}
     rows = {}
     for name, operation in OPERATIONS.items():
         translating = [key for key, runtime in runtimes.items() if runtime.translates(operation)]
@@ -98,6 +104,7 @@ KINDS: Mapping[str, Callable[[], Rows]] = MappingProxyType(
         "runtimes": _runtimes,
         "tasks": _tasks,
         "schemes": _schemes,
+        "roundings": _roundings,
         "operations": _operations,
         "stages": _stages,
     }

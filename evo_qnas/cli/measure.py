@@ -40,7 +40,7 @@ def measure(
 ) -> None:
     """Measures tables."""
     with needs_extra("evo-qnas tables measure", "train,onnx"):
-        from evo_qnas.pipeline.cards.problem import LatencyCard
+        from evo_qnas.pipeline.cards.latency import LatencyCard
         from evo_qnas.pipeline.jobs import default_jobs
         from evo_qnas.pipeline.latency import check_measurable, measure_tables
         from evo_qnas.pipeline.stored import open_run

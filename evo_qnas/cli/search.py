@@ -46,6 +46,9 @@ def search(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Slow objectives on the workers of dask://host:port.")
     ] = None,
+    asynchronous: Annotated[
+        bool, typer.Option("--asynchronous", help="No worker waits for its generation; for times that differ.")
+    ] = False,
     until: Annotated[
         list[str] | None,
         typer.Option(metavar="RULE", help="End at 'hypervolume >= 0.999' of the optimum, 'front >= 50', ..; repeat."),
@@ -89,6 +92,7 @@ def search(
         variation=variation,
         jobs=jobs,
         cluster=cluster,
+        asynchronous=asynchronous,
         resume=not restart,
     )
     say_text(summary(archive, problem, rows=top))

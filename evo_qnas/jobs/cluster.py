@@ -1,6 +1,7 @@
 """The interface of a cluster."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,6 +12,20 @@ class Cluster(ABC):
     @abstractmethod
     def backend(self) -> Any:
         """A joblib backend for one call of `joblib.Parallel`; dead workers give `Lost` in place of a result."""
+
+    @abstractmethod
+    def submit(self, name: str, call: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Starts one call.
+
+        Args:
+            name: what people call it.
+            call: of what workers can import.
+            done: takes the result, `Lost`, or the exception that it raised, in any thread.
+        """
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Takes back every call that was submitted and has not ended; its `done` is not called."""
 
     @abstractmethod
     def slots(self) -> int:

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import platform
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any, final
 
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # Time that a busy scheduler or a starting worker may take before it counts as absent.
 _WAIT_SECONDS = 10
+_CALL = "evo-qnas"
 _OURS = re.compile(r"batch_of_(.*)_1_calls-[0-9a-f]{32}")
 
 
@@ -30,6 +33,7 @@ class DaskCluster(Cluster):
 
     def __init__(self, address: str, scheduler: str) -> None:
         self._address = address
+        self._calls: dict[str, tuple[str, Any]] = {}
         try:
             self._client = Client(scheduler, timeout=_WAIT_SECONDS, set_as_default=False)
         except (OSError, TimeoutError) as error:
@@ -78,6 +82,35 @@ class DaskCluster(Cluster):
         """A joblib backend that survives dead workers."""
         return _Backend(client=self._client, wait_for_workers_timeout=_WAIT_SECONDS)
 
+    def submit(self, name: str, call: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Hands a call to the scheduler; all have one name there, under which it learns how long they take."""
+        key = f"{_CALL}-{uuid.uuid4().hex}"
+        future = self._client.submit(call, key=key, pure=False)
+        self._calls[key] = name, future
+        future.add_done_callback(partial(self._ended, key, done))
+
+    def _ended(self, key: str, done: Callable[[Any], None], future: Any) -> None:
+        """Hands a result over, unless it was taken back."""
+        if self._calls.pop(key, None) is None:
+            return
+        if future.status == "finished":
+            done(future.result())
+            return
+        error = future.exception() if future.status == "error" else None
+        if isinstance(error, KilledWorker):
+            done(_lost(error))
+        else:
+            done(JobError(self._gone) if error is None else error)
+
+    def cancel(self) -> None:
+        """Takes back what has not ended; a worker goes on with what it has begun."""
+        calls, self._calls = self._calls, {}
+        self._client.cancel([future for _, future in calls.values()])
+
+    @property
+    def _gone(self) -> str:
+        return f"the connection to {self._address} was lost: what was finished is kept, run the same command again"
+
     def slots(self) -> int:
         """One task per worker."""
         count = len(self._client.nthreads())
@@ -88,15 +121,33 @@ class DaskCluster(Cluster):
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Reports workers that go while they have a task of ours."""
-        self._client.subscribe_topic("all", _report)
+        self._client.subscribe_topic("all", self._report)
         try:
             yield
         except (CancelledError, asyncio.CancelledError) as error:
-            raise JobError(
-                f"the connection to {self._address} was lost: what was finished is kept, run the same command again"
-            ) from error
+            raise JobError(self._gone) from error
         finally:
             self._client.unsubscribe_topic("all")
+
+    def _report(self, event: tuple[float, Any]) -> None:
+        """Logs the tasks that a lost worker was at."""
+        message = event[1]
+        if not isinstance(message, dict) or message.get("action") != "remove-worker":
+            return
+        names = [self._name(str(key)) for key in message.get("processing-tasks", ())]
+        if any(names):
+            logger.warning(
+                "Dask lost its worker %s at work on %s: the task is run again by another one",
+                message.get("worker"),
+                ", ".join(sorted(filter(None, names))),
+            )
+
+    def _name(self, key: str) -> str:
+        """The name of a task of ours by its key, empty for another's."""
+        if key in self._calls:
+            return self._calls[key][0]
+        match = _OURS.fullmatch(key)
+        return match[1] if match else ""
 
     def close(self) -> None:
         """Ends the connection."""
@@ -110,20 +161,6 @@ def _versions() -> dict[str, str]:
 
 def _text(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in versions.items())
-
-
-def _report(event: tuple[float, Any]) -> None:
-    """Logs the tasks that a lost worker was at."""
-    message = event[1]
-    if not isinstance(message, dict) or message.get("action") != "remove-worker":
-        return
-    names = [match[1] for key in message.get("processing-tasks", ()) if (match := _OURS.fullmatch(str(key)))]
-    if names:
-        logger.warning(
-            "Dask lost its worker %s at work on %s: the task is run again by another one",
-            message.get("worker"),
-            ", ".join(sorted(names)),
-        )
 
 
 class _Backend(DaskDistributedBackend):  # type: ignore[misc]  # joblib has no types
@@ -145,5 +182,9 @@ def _instead(status: str, result: Any) -> Any:
     """The stand-in that joblib gets for a task without a result."""
     error = result[1] if status == "error" else CancelledError()
     if isinstance(error, KilledWorker):
-        return [Lost(f"{error.allowed_failures + 1} workers of the Dask cluster died at work on it")]
+        return [_lost(error)]
     return error
+
+
+def _lost(error: KilledWorker) -> Lost:
+    return Lost(f"{error.allowed_failures + 1} workers of the Dask cluster died at work on it")

@@ -92,7 +92,7 @@ def _in_processes(calls: dict[int, Call], jobs: int, threads: int | None) -> Ite
         except BrokenProcessPool as error:
             under_way = [index for index in started if index in waiting]
             deaths.update(under_way)
-            _report([calls[index].name for index in under_way], max(deaths.values()), str(error))
+            report_death([calls[index].name for index in under_way], max(deaths.values()), str(error))
             for index in under_way:
                 if deaths[index] > RETRIES:
                     del waiting[index]
@@ -114,7 +114,7 @@ def _round(calls: Sequence[Call], width: int, threads: int | None, started: list
     yield from results
 
 
-def _report(names: Sequence[str], death: int, why: str) -> None:
+def report_death(names: Sequence[str], death: int, why: str) -> None:
     """Logs that a process of this machine died."""
     codes = re.search(r"exit codes of the workers are \{(.*?)\}", why)
     then = "is run again" if death < RETRIES else "is run again alone" if death == RETRIES else "is given up"

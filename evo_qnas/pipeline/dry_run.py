@@ -9,6 +9,7 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.operators import Operator, build_candidate, misfits
 from evo_qnas.networks.checking import DryRun, LeftOut, QuantizabilityReport
+from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.quantization.policy import check_kept
 from evo_qnas.networks.quantization.quantize import Bits
 from evo_qnas.pipeline.context import RunContext, read_json, seed_of, to_json
@@ -66,7 +67,9 @@ def _made(context: RunContext) -> QuantizabilityReport:
             left_out += reasons
     quantization = context.card.quantization
     check_kept(context.untrained, [shape.name for shape in context.shapes], quantization.keep_float)
-    latency = context.card.latency
+    latency, compiled = context.card.latency, context.card.compiled
+    names = () if compiled is None else compiled.runtimes
+    compilers = [RUNTIMES.get(name).made_from or name for name in names]
     report = DryRun(
         teacher=context.untrained.eval(),
         example=context.example,
@@ -76,7 +79,7 @@ def _made(context: RunContext) -> QuantizabilityReport:
         candidates=modules,
         scheme=quantization.scheme,
         float_bits=quantization.float_bits,
-        binding=tuple(dict.fromkeys([EXPORTED, *([] if latency is None else [latency.runtime])])),
+        binding=tuple(dict.fromkeys([EXPORTED, *([] if latency is None else [latency.runtime]), *compilers])),
         distance=lambda outputs, targets: context.task.match(outputs, targets).mean(),
         left_out=left_out,
     ).report()

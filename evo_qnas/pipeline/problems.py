@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.networks.candidates.operators import TEACHER
+from evo_qnas.networks.export import compiling_runtime
 from evo_qnas.networks.quantization.policy import FLOAT_ACTIVATION_BITS
-from evo_qnas.pipeline.cards.problem import LatencyCard
+from evo_qnas.pipeline.cards.latency import CompiledCard, LatencyCard
 from evo_qnas.pipeline.cards.search import SearchCard
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.context.candidates import Offers
+from evo_qnas.pipeline.latency.limits import device_limits
 from evo_qnas.problem import CustomObjective, TableProblem
 from evo_qnas.tables import Block, Tables
 from evo_qnas.tables.roofline import device_label, load_device, speed_at
@@ -32,10 +34,12 @@ def problem_of(
         first: objectives before those of the search.
     """
     search = search or context.card.search
+    scheme = context.card.quantization.scheme
+    limits = device_limits(search.device, tables, scheme=scheme) if search.device else []
     return TableProblem(
         tables,
         objectives=[*first, *search.objectives],
-        constraints=search.constraints,
+        constraints=[*search.constraints, *limits],
         pins=pins_of(search.pins, tables),
         ties=search.ties,
     )
@@ -96,6 +100,7 @@ def expected_tables(context: RunContext) -> Tables:
         )
     widest = FLOAT_ACTIVATION_BITS if bits.float_bits else 8
     columns = [*_COLUMNS, *latency_columns(context.card.latency, widest=widest)]
+    columns += compiled_columns(context.card.compiled)
     if context.card.in_context is not None:
         columns.append("score_in_context")
     if context.card.fisher is not None:
@@ -124,3 +129,18 @@ def latency_columns(settings: LatencyCard | None, *, widest: int = 8) -> list[st
         speed_at(load_device(name), widest)
     measured = ["latency_ms", "latency_fp32_ms"] if settings.float32 else ["latency_ms"]
     return [*measured, "peak_memory_bytes", *(f"latency_model_ms@{device_label(name)}" for name in settings.devices)]
+
+
+def compiled_columns(settings: CompiledCard | None) -> list[str]:
+    """The columns that `[compiled]` of a card adds to the tables.
+
+    Raises:
+        NetworkError: a runtime of it compiles nothing.
+    """
+    runtimes = () if settings is None else settings.runtimes
+    return [f"{kind}@{name}" for name in runtimes for kind in kinds_of(name)]
+
+
+def kinds_of(name: str) -> tuple[str, ...]:
+    """What the account of the compiler called `name` says of each choice."""
+    return ("latency_ms", "flash_bytes") if compiling_runtime(name).estimates else ("flash_bytes",)

@@ -52,6 +52,7 @@ def refine_block(context: RunContext, block: str, calibration: torch.Tensor) -> 
                 seed=seed_of("refinement", context.card.seed, block),
                 device=context.device,
                 scheme=context.card.quantization.scheme,
+                recipe=context.card.quantization.recipe,
             )
         except DivergenceError as error:
             logger.warning("operator %r of block %r is scored without refinement: %s", operator, block, error)

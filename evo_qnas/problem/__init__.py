@@ -6,6 +6,7 @@
 - `DeclaredProblem`: names alone, for networks that are evaluated elsewhere.
 - `LookupProblem`, `nas_bench_macro`: networks that were all measured.
 - `evaluate_batches`, `Outcome`: evaluation that a search can trust.
+- `Evaluator`: networks that are evaluated while others are, on the workers that there are.
 - `from_pymoo`, `to_pymoo`: pymoo's problems as ours and ours as pymoo's.
 - `ObjectiveInfo`, `ConstraintInfo`: names, units and directions.
 """
@@ -13,6 +14,7 @@
 from evo_qnas.problem.custom import CustomObjective, objective
 from evo_qnas.problem.declared import DeclaredProblem
 from evo_qnas.problem.evaluation import evaluate_batches
+from evo_qnas.problem.evaluator import Evaluator
 from evo_qnas.problem.foreign import from_pymoo, to_pymoo
 from evo_qnas.problem.genes import space_of
 from evo_qnas.problem.info import ConstraintInfo, ObjectiveInfo
@@ -27,6 +29,7 @@ __all__ = [
     "ConstraintInfo",
     "CustomObjective",
     "DeclaredProblem",
+    "Evaluator",
     "LookupProblem",
     "Networks",
     "ObjectiveInfo",

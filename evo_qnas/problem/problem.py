@@ -1,8 +1,9 @@
 """The interface of a search problem, ours and a user's own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -111,6 +112,24 @@ class Problem(ABC):
         """Outcomes as `evaluate_iter` yields them, of genomes whose earlier results must not be used."""
         return self.evaluate_iter(genomes, jobs=jobs)
 
+    def processes(self, jobs: int) -> int:
+        """The number of processes of which each evaluates one network, where `jobs` were asked for; by default those.
+
+        Args:
+            jobs: -1 for one per core.
+        """
+        return jobs
+
+    @property
+    def evaluation_task(self) -> Callable[[Int[np.ndarray, "1 blocks"]], Any]:
+        """What another process needs to evaluate one network, and `outcome_of` takes its result; by default all."""
+        return _Whole(problem=self)
+
+    def outcome_of(self, genome: Int[np.ndarray, "1 blocks"], made: Any) -> Outcome:
+        """The outcome of one network from what `evaluation_task` gave for it."""
+        outcome: Outcome = made
+        return outcome
+
     @property
     def returns(self) -> Returns:
         """The values that `evaluate` must return, and their checks, for a problem's own `evaluate_iter`."""
@@ -136,3 +155,15 @@ class Problem(ABC):
         rows = [[info.name, info.unit, "maximise" if info.maximize else "minimise"] for info in self.objectives]
         rows += [[info.name, info.unit, "limit"] for info in self.constraints]
         return html_table(["name", "unit", ""], rows, repr(self))
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whole:
+    """A problem as it is sent to a worker."""
+
+    problem: Problem
+
+    def __call__(self, genome: Int[np.ndarray, "1 blocks"]) -> Outcome:
+        (outcome,) = self.problem.evaluate_iter(genome)
+        return outcome

@@ -5,20 +5,26 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import final
 
 import numpy as np
 from jaxtyping import Int
 
-from evo_qnas.jobs import spread
+from evo_qnas.jobs import Lost, Pool
 from evo_qnas.problem.custom import CustomObjective, as_numbers
 from evo_qnas.problem.networks import Networks
 from evo_qnas.problem.outcome import FAILED, OK, TIMED_OUT
 from evo_qnas.tables import Tables
+
+# What a worker is given at once takes about so long: handing it over takes a millisecond. Chosen, not measured.
+_BATCH_SECONDS = 0.02
+# As many batches are left for each worker at least, so that all end together.
+_BATCHES_LEFT = 2
 
 
 class _TooLongError(Exception):
@@ -51,33 +57,82 @@ def run_slow(
     """Results of the networks as they end, in any order.
 
     Args:
-        functions: the slow functions; all run for a network, one after another, in one job.
+        functions: the slow functions; all run for a network, one after another, in one worker.
         tables: the tables of the networks.
         genomes: the networks.
         jobs: processes; 1 stays in this one.
     """
+    rows, batches, took = deque(range(len(genomes))), dict[int, list[int]](), Took()
+    with Pool(SlowTask(functions=tuple(functions), tables=tables), jobs=jobs if len(genomes) > 1 else 1) as pool:
+        while rows or len(pool):
+            while rows and len(pool) < pool.capacity:
+                size = took.batch(len(rows) // (_BATCHES_LEFT * pool.width))
+                batch = [rows.popleft() for _ in range(size)]
+                batches[batch[0]] = batch
+                pool.submit(batch[0], genomes[batch], name_of_networks(genomes[batch]))
+            for key, results in pool.results():
+                batch = batches.pop(key)
+                if not isinstance(results, Lost):
+                    took.add(results)
+                    yield from (replace(result, row=row) for row, result in zip(batch, results, strict=True))
+                elif len(batch) == 1:
+                    yield lost_result(len(functions), results.reason, row=key)
+                else:
+                    # One of them was at fault; alone each of the others has its values.
+                    took.alone = True
+                    rows.extend(batch)
 
-    def lost(row: int, why: str) -> SlowResult:
-        values = (float("nan"),) * len(functions)
-        return SlowResult(row=row, values=values, state=FAILED, reason=f"not evaluated: {why}", seconds=0.0)
 
-    task = _Evaluation(functions=tuple(functions), tables=tables)
-    rows = [(row, genomes[row : row + 1]) for row in range(len(genomes))]
-    names = [f"network {genomes[row].tolist()}" for row in range(len(genomes))]
-    yield from (result for _, result in spread(task, rows, jobs=jobs, names=names, lost=lost))
+@final
+@dataclass(slots=True)
+class Took:
+    """The time that networks took, and so how many a worker is given at once.
+
+    Attributes:
+        networks: that have ended.
+        seconds: of all of them.
+        alone: workers are given one at a time whatever they take.
+    """
+
+    networks: int = 0
+    seconds: float = 0.0
+    alone: bool = False
+
+    def add(self, results: Sequence[SlowResult]) -> None:
+        """Takes the times of a batch."""
+        self.networks += len(results)
+        self.seconds += sum(result.seconds for result in results)
+
+    def batch(self, most: int) -> int:
+        """The number of networks of the next batch, one at least."""
+        if self.alone or not self.networks:
+            return 1
+        return max(1, min(most, int(_BATCH_SECONDS * self.networks / max(self.seconds, 1e-9))))
+
+
+def name_of_networks(genomes: Int[np.ndarray, "n blocks"]) -> str:
+    """The name under which people see a batch."""
+    more = f" and {len(genomes) - 1} more" if len(genomes) > 1 else ""
+    return f"network {genomes[0].tolist()}{more}"
+
+
+def lost_result(functions: int, why: str, *, row: int = 0) -> SlowResult:
+    """The result of a network whose worker died every time."""
+    values = (float("nan"),) * functions
+    return SlowResult(row=row, values=values, state=FAILED, reason=f"not evaluated: {why}", seconds=0.0)
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Evaluation:
+class SlowTask:
     """The slow functions of a problem, as they are sent to a worker."""
 
     functions: tuple[CustomObjective, ...]
     tables: Tables
 
-    def __call__(self, item: tuple[int, Int[np.ndarray, "1 blocks"]]) -> SlowResult:
-        row, genome = item
-        return _run(self.functions, self.tables, genome, row)
+    def __call__(self, genomes: Int[np.ndarray, "n blocks"]) -> list[SlowResult]:
+        """The results of some networks, in their order."""
+        return [_run(self.functions, self.tables, genomes[row : row + 1], row) for row in range(len(genomes))]
 
 
 def _run(

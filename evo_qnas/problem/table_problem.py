@@ -1,7 +1,6 @@
 """The search problem of tables: objectives and limits over columns and functions of a user's own."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, final
 
@@ -20,7 +19,8 @@ from evo_qnas.problem.networks import Networks
 from evo_qnas.problem.outcome import OK, Outcome
 from evo_qnas.problem.problem import Problem
 from evo_qnas.problem.quantities import Constraint, Custom, Objective, TermLimit, parse_constraint, parse_objective
-from evo_qnas.problem.slow import SlowResult, run_slow
+from evo_qnas.problem.slow import SlowResult
+from evo_qnas.problem.slow_results import SlowResults
 from evo_qnas.problem.terms import ROWS, Term, TermValues
 from evo_qnas.progress import progress_bar
 from evo_qnas.spaces import Additive, Space
@@ -74,8 +74,7 @@ class TableProblem(Problem):
         used = [*self._objectives, *(item.term for item in self._constraints if isinstance(item, TermLimit))]
         self._terms = {term: TermValues.of(term, tables) for term in used if isinstance(term, Term)}
         require_finite(self._terms, self._space, tables)
-        self._results: dict[bytes, SlowResult] = {}
-        self._digests: tuple[str, ...] = ()
+        self._slow = SlowResults(self.slow_functions, tables)
         self.slow = bool(self.slow_functions)
         self.fully_fingerprinted = self.of_columns
         self.noisy = any(isinstance(item, CustomObjective) and item.noisy for item in self._items)
@@ -124,9 +123,9 @@ class TableProblem(Problem):
             return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
         slow = np.full((len(genomes), len(self.slow_functions)), np.nan)
         if self.slow:
-            self._drop_results_of_changed()
+            self._slow.drop_those_of_changed()
             with progress_bar("networks", len(genomes)) as advance:
-                for result in self.run_slow(genomes):
+                for result in self._slow.of(genomes):
                     slow[result.row] = result.values
                     advance(1)
         return self.assemble(genomes, slow)
@@ -144,35 +143,6 @@ class TableProblem(Problem):
     @property
     def _items(self) -> tuple[Objective | Constraint, ...]:
         return (*self._objectives, *self._constraints)
-
-    def _drop_results_of_changed(self) -> None:
-        """Forgets results of slow functions that have changed since they gave them."""
-        digests = tuple(function.digest for function in self.slow_functions)
-        if digests != self._digests:
-            self._results.clear()
-        self._digests = digests
-
-    def run_slow(self, genomes: Int[np.ndarray, "n blocks"], *, jobs: int = 1) -> Iterator[SlowResult]:
-        """Results of the slow functions as the networks end, in any order; networks evaluated before answer at once.
-
-        Args:
-            genomes: the networks.
-            jobs: processes; the functions' own number wins where it is larger (-1: one per core).
-        """
-        counts = [jobs, *(function.jobs for function in self.slow_functions)]
-        fresh = []
-        for row, genome in enumerate(genomes):
-            result = self._results.get(_key(genome))
-            if result is None:
-                fresh.append(row)
-            else:
-                yield replace(result, row=row)
-        for result in run_slow(
-            self.slow_functions, self.tables, genomes[fresh], jobs=-1 if min(counts) < 0 else max(counts)
-        ):
-            if result.state == OK:
-                self._results[_key(genomes[fresh[result.row]])] = result
-            yield replace(result, row=fresh[result.row])
 
     def known(self, genomes: Int[np.ndarray, "n blocks"]) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n k"]]:
         """Objectives and constraint excesses that the tables alone state, NaN where a function decides."""
@@ -222,19 +192,37 @@ class TableProblem(Problem):
         if not self.slow:
             yield self.returns.outcome(self.evaluate, genomes, copy=not self.of_columns)
             return
-        for result in self.run_slow(genomes, jobs=jobs):
-            if result.state != OK:
-                yield self.returns.failed(result.row, result.seconds, result.reason, result.state)
-                continue
-            row = np.array([result.row], dtype=np.int64)
-            values = self.assemble(genomes[row], np.array([result.values]))
-            yield self.returns.finite(row, values, np.array([result.seconds]))
+        for result in self._slow.of(genomes, jobs=jobs):
+            yield self._outcome(genomes, result)
+
+    def _outcome(self, genomes: Int[np.ndarray, "n blocks"], result: SlowResult) -> Outcome:
+        """The outcome of one of the networks."""
+        if result.state != OK:
+            return self.returns.failed(result.row, result.seconds, result.reason, result.state)
+        row = np.array([result.row], dtype=np.int64)
+        values = self.assemble(genomes[row], np.array([result.values]))
+        return self.returns.finite(row, values, np.array([result.seconds]))
 
     def evaluate_again(self, genomes: Int[np.ndarray, "n blocks"], *, jobs: int = 1) -> Iterator[Outcome]:
         """Outcomes as of `evaluate_iter`; slow functions are called, whatever they gave before."""
-        for genome in genomes:
-            self._results.pop(_key(genome), None)
+        self._slow.forget(genomes)
         return self.evaluate_iter(genomes, jobs=jobs)
+
+    def processes(self, jobs: int) -> int:
+        """`jobs`, or the functions' own number of processes where that is larger."""
+        return self._slow.processes(jobs)
+
+    @property
+    def evaluation_task(self) -> Callable[[Int[np.ndarray, "1 blocks"]], Any]:
+        """The slow functions; what the tables know stays in this process."""
+        return self._slow.task if self.slow else super().evaluation_task
+
+    def outcome_of(self, genome: Int[np.ndarray, "1 blocks"], made: Any) -> Outcome:
+        """The outcome of a network from the results of its slow functions."""
+        if not self.slow:
+            return super().outcome_of(genome, made)
+        self._slow.keep(genome[0], made[0])
+        return self._outcome(genome, made[0])
 
     @cached_property
     def additive(self) -> Additive | None:
@@ -290,9 +278,5 @@ class TableProblem(Problem):
     @property
     def fingerprint(self) -> str:
         """A digest of the tables' values, objectives, limits and what functions depend on at this moment."""
-        self._drop_results_of_changed()
+        self._slow.drop_those_of_changed()
         return fingerprint_of(self.describe(), self._items, self.tables)
-
-
-def _key(genome: Int[np.ndarray, " blocks"]) -> bytes:
-    return np.ascontiguousarray(genome, dtype=np.int64).tobytes()

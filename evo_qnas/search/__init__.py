@@ -1,6 +1,7 @@
 """Search: from a problem to an archive.
 
 - `search`: one call, any algorithm; resumes by replay.
+- `unbroken_replay`: what an asynchronous search's archive is held against, whatever broke it off.
 - `ALGORITHMS`: names and descriptions of all registered algorithms.
 - `optimizer`: any algorithm by ask and tell, for evaluations that are made elsewhere; `AskTellOptimizer`.
 - `AskTell`: the interface of an algorithm of one's own.
@@ -13,6 +14,7 @@
 from evo_qnas.search.algorithm import Algorithm
 from evo_qnas.search.algorithms import ALGORITHMS
 from evo_qnas.search.ask_tell import AskTellOptimizer, optimizer
+from evo_qnas.search.asynchronous import unbroken_replay
 from evo_qnas.search.base import Optimizer
 from evo_qnas.search.context import SearchContext
 from evo_qnas.search.exact import Exact
@@ -43,4 +45,5 @@ __all__ = [
     "optimizer",
     "propose",
     "search",
+    "unbroken_replay",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 from evo_qnas.archive import Archive, Evaluations, Recorder
 from evo_qnas.jobs import connected
 from evo_qnas.progress import progress_bar
+from evo_qnas.search.asynchronous import Parts, run_asynchronously
 from evo_qnas.search.loop import Source, run
 from evo_qnas.search.setup import check_settings, population_of, prepared, problem_of
 from evo_qnas.search.stopping import Callback, Stopping
@@ -35,6 +36,7 @@ def search(
     variation: str | Recipe = "default",
     jobs: int | None = None,
     cluster: str | None = None,
+    asynchronous: bool = False,
     resume: bool = True,
     noisy: bool = False,
     known: Archive | None = None,
@@ -74,6 +76,10 @@ def search(
         variation: name or file of a recipe of `operators/variation/`, or the recipe.
         jobs: processes for slow objectives; None for one, or all workers of the cluster. Changes nothing but the time.
         cluster: whose workers take slow objectives, see `evo_qnas.jobs.connected`; None is this machine.
+        asynchronous: give a worker its next network as soon as it has answered, where it would wait for the slowest of
+            its generation. Pays where evaluations take unequal times; the course then depends on the order of answers
+            too, which the archive keeps, so that resuming goes through it again (`docs/slow_objectives.md`). Stopping
+            rules and `callback` are asked after each `population` of answers.
         resume: go on from an archive at `path`; False starts it anew.
         noisy: equal networks may get unequal values, so that stored ones are not held against new ones; `objective` and
             `from_pymoo` can say the same of theirs.
@@ -111,6 +117,7 @@ def search(
         reduce=reduce,
         variation=variation,
         known=known,
+        **({"asynchronous": True} if asynchronous else {}),
     )
     rules = Stopping(problem, until=until, plateau=plateau, time_limit=time_limit, callback=callback)
     budget, visited = ready.evaluations or evaluations, ready.context.visited
@@ -124,15 +131,20 @@ def search(
         progress_bar(f"search ({ready.header.algorithm})", min(budget, visited.space.size), show=progress) as advance,
     ):
         values = Values(len(problem.objectives), len(problem.constraints))
-        stop_reason = run(
-            ready.optimizer,
-            visited,
-            Source(problem, recorder, jobs=jobs or there, known=None if known is None else known.evaluations),
-            values,
-            evaluations=budget,
-            advance=advance,
-            stopping=lambda batch: rules.after(batch, recorder.snapshot),
-        )
+        found = None if known is None else known.evaluations
+        if asynchronous:
+            parts = Parts(ready=ready, problem=problem, recorder=recorder, stopping=rules, advance=advance, known=found)
+            stop_reason = run_asynchronously(parts, values, evaluations=budget, jobs=jobs or there)
+        else:
+            stop_reason = run(
+                ready.optimizer,
+                visited,
+                Source(problem, recorder, jobs=jobs or there, known=found),
+                values,
+                evaluations=budget,
+                advance=advance,
+                stopping=lambda batch: rules.after(batch, recorder.snapshot),
+            )
         archive = recorder.finish(
             {
                 "ending": stop_reason,

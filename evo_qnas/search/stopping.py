@@ -98,9 +98,14 @@ class Stopping:
             return f"the target is met: {' and '.join(limit.text for limit, _ in self._targets)}"
         if self._plateau is not None and self._stands_still(self._plateau):
             return f"the hypervolume has grown by less than {PLATEAU_GAIN:g} of it in {self._plateau} evaluations"
-        if self._time_limit is not None and time.monotonic() - self._start >= self._time_limit:
+        if self.out_of_time:
             return "time limit"
         return "callback" if self._callback is not None and self._callback(snapshot()) is True else ""
+
+    @property
+    def out_of_time(self) -> bool:
+        """True once the time limit has passed."""
+        return self._time_limit is not None and time.monotonic() - self._start >= self._time_limit
 
     def _take(self, batch: Evaluations) -> None:
         feasible = batch.objectives[batch.feasible]

@@ -20,6 +20,7 @@ from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.quantization.policy import check_kept
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork
 from evo_qnas.networks.quantization.quantize import quantize as quantized
+from evo_qnas.networks.quantization.recipe import DEFAULT_ROUNDING, Recipe
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.tasks.measured import MeasuredTask
@@ -85,6 +86,8 @@ def quantize(
     match: Any = "auto",
     calibration_examples: int = 256,
     scheme: str = DEFAULT_SCHEME,
+    rounding: str = DEFAULT_ROUNDING,
+    equalized: bool = False,
 ) -> PostTrainingNetwork:
     """A model quantized after training: in a second or two, and no training.
 
@@ -98,6 +101,8 @@ def quantize(
         match: how outputs are compared, as in `Study`.
         calibration_examples: that ranges are fitted to.
         scheme: name of the quantization scheme.
+        rounding: how codes of weights are found; `compensated` pays at few bits, and takes longer.
+        equalized: rescale the channels between two layers first, where only a ReLU or nothing is between.
 
     Raises:
         NetworkError: the model cannot be captured.
@@ -110,7 +115,7 @@ def quantize(
     calibration = examples.take(torch.linspace(0, len(examples) - 1, count).round().long())[0]
     check_kept(plain, [], keep_float)
     bits = Bits(weight=weight_bits, activation=activation_bits, keep_float=tuple(keep_float))
-    policy = Policy(fixed=bits, scheme=scheme)
+    policy = Policy(fixed=bits, scheme=scheme, recipe=Recipe(rounding=rounding, equalized=equalized))
     network = quantized(plain, rows(calibration, slice(0, 2)), policy)
     with torch.no_grad():
         call(plain, rows(calibration, slice(0, 1)))

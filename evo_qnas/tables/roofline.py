@@ -15,7 +15,7 @@ KernelWork = Sequence[int]
 
 
 class DeviceCard(Card):
-    """A card of `devices/`: what the model needs to know of a device.
+    """A card of `devices/`: what the model needs to know of a device, and its limits for a search.
 
     Attributes:
         description: one line.
@@ -23,12 +23,20 @@ class DeviceCard(Card):
             its weights and activations.
         bytes_per_second: to and from memory.
         start_us: time that each kernel takes before it computes.
+        flash_bytes: for weights and what runs them, in bytes; None without a limit.
+        ram_bytes: for tensors, in bytes; None without a limit.
+        compiler: runtime by whose account flash counts, see `[compiled]`; "" counts packed tensors.
+        schemes: quantization schemes that its kernels take; any where empty.
     """
 
     description: str
     macs_per_second: dict[str, Positive]
     bytes_per_second: Positive
     start_us: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    flash_bytes: Annotated[int, Field(ge=1, lt=2**53)] | None = None
+    ram_bytes: Annotated[int, Field(ge=1, lt=2**53)] | None = None
+    compiler: str = ""
+    schemes: list[str] = []
 
     @field_validator("macs_per_second")
     @classmethod

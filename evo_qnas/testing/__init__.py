@@ -1,8 +1,8 @@
 """Contracts that parts of your own must meet, as test classes to inherit from.
 
 - `ProblemContract`, `AlgorithmContract`: for every `Problem` and search `Algorithm`.
-- `TaskContract`, `DataSourceContract`, `OperatorContract`, `SchemeContract`, `OperationContract`, `RuntimeContract`:
-  for the parts that networks are made with.
+- `TaskContract`, `DataSourceContract`, `OperatorContract`, `SchemeContract`, `RoundingContract`, `OperationContract`,
+  `RuntimeContract`: for the parts that networks are made with.
 - `StageContract`: for every stage of a run.
 
 Those of networks and runs load torch, and are imported when they are asked for.
@@ -21,6 +21,7 @@ _LATER = {
             "DataSourceContract",
             "OperationContract",
             "OperatorContract",
+            "RoundingContract",
             "RuntimeContract",
             "SchemeContract",
             "TaskContract",
@@ -36,6 +37,7 @@ __all__ = [
     "OperationContract",
     "OperatorContract",
     "ProblemContract",
+    "RoundingContract",
     "RuntimeContract",
     "SchemeContract",
     "StageContract",

@@ -21,6 +21,7 @@ ENTRIES = {
     "runtimes": ("onnx", "ONNX files"),
     "tasks": ("segmentation", "one label per pixel"),
     "schemes": ("per_channel", "a scale per output channel"),
+    "roundings": ("compensated", "for each one's rounding"),
     "operations": ("conv1d", "convolution; runtimes: onnx"),
     "stages": ("teacher", "the float network"),
 }
@@ -66,7 +67,7 @@ def test_operations_name_the_runtimes_that_translate_them() -> None:
 def test_an_unknown_kind_is_one_sentence() -> None:
     result = CliRunner().invoke(app, ["list", "runtime"])
     assert isinstance(result.exception, CardError)
-    assert str(result.exception) == "there is no kind 'runtime' to list; the nearest are: runtimes"
+    assert str(result.exception) == "there is no kind 'runtime' to list; the nearest are: runtimes, roundings"
 
 
 def test_kinds_of_the_engine_need_no_torch() -> None:

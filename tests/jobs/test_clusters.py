@@ -15,7 +15,7 @@ from evo_qnas.archive import Archive
 from evo_qnas.compare import compare
 from evo_qnas.errors import JobError
 from evo_qnas.jobs import connected, spread
-from evo_qnas.search import search
+from evo_qnas.search import search, unbroken_replay
 from tests.jobs.clusters import dask_cluster, problem
 
 pytest.importorskip("distributed", reason="needs the extra dask: pip install 'evo-qnas[dask]'")
@@ -66,6 +66,32 @@ def test_a_search_on_two_workers_gives_the_archive_of_one_process(
     assert same(alone, Archive.load(tmp_path / "there.h5"))
     workers = {int(path.name.partition("-")[0]) for path in marks.glob("*-*")}
     assert set(pids) <= workers
+    lost = [record.getMessage() for record in caplog.records if "Dask lost its worker" in record.getMessage()]
+    assert len(lost) == kill
+    assert all("at work on network [" in text for text in lost)
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_an_asynchronous_search_on_two_workers_is_the_unbroken_replay(
+    cluster: Workers, tmp_path: Path, kill: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, pids = cluster
+    marks = tmp_path / "cluster"
+    if kill:
+        killed_when(lambda: len(list(marks.glob(f"{pids[0]}-*"))) >= 10, pids[0])
+
+    def search_on(path: Path, evaluations: int) -> Archive:
+        settings = {"evaluations": evaluations, "population": 15, "asynchronous": True, "path": path}
+        return search(problem(), cluster=address, **settings)
+
+    with caplog.at_level(logging.WARNING, "evo_qnas"):
+        search_on(tmp_path / "there.h5", 40)
+        archive = search_on(tmp_path / "there.h5", 60)
+    replayed = unbroken_replay(problem(), archive)
+    assert same(archive, replayed)
+    assert np.array_equal(archive.asks, replayed.asks)
+    assert not archive.evaluations.state.any()
+    assert set(pids) <= {int(path.name.partition("-")[0]) for path in marks.glob("*-*")}
     lost = [record.getMessage() for record in caplog.records if "Dask lost its worker" in record.getMessage()]
     assert len(lost) == kill
     assert all("at work on network [" in text for text in lost)

@@ -15,7 +15,7 @@ from evo_qnas.networks.export.common.latency import Latency
 from evo_qnas.networks.integer.memory import peak_memory
 from evo_qnas.networks.quantization.quantize import Policy, quantize
 from evo_qnas.pipeline import load_card, run_card
-from evo_qnas.pipeline.cards.problem import LatencyCard
+from evo_qnas.pipeline.cards.latency import LatencyCard
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.latency import check_measurable, export_blocks, measure_tables
 from evo_qnas.pipeline.latency.calibration import random_genomes

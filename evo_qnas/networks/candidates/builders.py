@@ -6,10 +6,17 @@ from collections.abc import Callable
 from torch import nn
 
 from evo_qnas.networks.candidates.blocks import BlockShape
-from evo_qnas.networks.candidates.hidden import hidden_channels
+from evo_qnas.networks.candidates.factorising import factorised
 from evo_qnas.networks.candidates.low_rank import low_rank
 from evo_qnas.networks.candidates.misfit import Misfit
-from evo_qnas.networks.candidates.pruning import pruned
+from evo_qnas.networks.candidates.pruning import families, pruned
+from evo_qnas.networks.candidates.removing import (
+    REPLACEMENTS,
+    attentions,
+    layers_with_shortcut,
+    without_attention,
+    without_layers,
+)
 from evo_qnas.networks.models.deeplab import AtrousPyramid
 from evo_qnas.networks.models.layers import (
     ChannelsSecond,
@@ -66,10 +73,8 @@ def _pruned(
     narrow = pruned(block, keep, multiple, skip_sensitive=bool(skip_sensitive), inputs=shape.inputs)
     if narrow is not None:
         return narrow
-    if not hidden_channels(block, shape.inputs) and not any(
-        isinstance(part, AtrousPyramid) for part in block.modules()
-    ):
-        return Misfit("the block has neither inverted residuals nor an atrous pyramid, whose channels could go")
+    if not families(block, shape.inputs):
+        return Misfit("the block has no channels inside it that could go: all are tied to what it takes or gives")
     return Misfit(f"nothing of the block would go at keep = {keep} in multiples of {multiple}")
 
 
@@ -82,6 +87,40 @@ def _low_rank(shape: BlockShape, *, block: nn.Module, keep: int, multiple: int, 
     if made is None:
         return Misfit("the block has no atrous pyramid with wide branches that a reduction would narrow")
     return made
+
+
+def _factorised(shape: BlockShape, *, block: nn.Module, keep: int, multiple: int) -> nn.Module | Misfit:
+    """A copy of the teacher's block with its layers as products of lower rank."""
+    _check_width(keep, multiple)
+    made = factorised(block, keep, multiple, inputs=shape.inputs)
+    return (
+        Misfit(f"no layer of the block becomes smaller at keep = {keep} in multiples of {multiple}")
+        if made is None
+        else made
+    )
+
+
+def _fewer_layers(shape: BlockShape, *, block: nn.Module, drop: int) -> nn.Module | Misfit:
+    """A copy of the teacher's block without its last layers with a shortcut."""
+    if drop < 1:
+        raise ValueError(f"drop is a number of layers of at least 1, got {drop}")
+    made = without_layers(block, drop, shape.inputs)
+    if made is not None:
+        return made
+    count = len(layers_with_shortcut(block, shape.inputs))
+    return Misfit(f"{drop} of its layers would go, and {count} can: those that add to their own input, beside others")
+
+
+def _attention(replacement: str) -> Builder:
+    """A builder of the teacher's block with something else in place of its attention."""
+
+    def build(shape: BlockShape, *, block: nn.Module) -> nn.Module | Misfit:
+        if not attentions(block, shape.inputs):
+            return Misfit("the block has no attention of one tensor in and one of the same shape out")
+        made = without_attention(block, replacement, shape.inputs)
+        return Misfit("the block reads more of its attention than what that gives") if made is None else made
+
+    return build
 
 
 def _check_width(keep: int, multiple: int) -> None:
@@ -124,5 +163,8 @@ BUILDERS: dict[str, Builder] = {
     "separable_pyramid": _separable_pyramid,
     "pruned": _pruned,
     "low_rank": _low_rank,
+    "factorised": _factorised,
+    "fewer_layers": _fewer_layers,
+    **{f"attention_{replacement}": _attention(replacement) for replacement in REPLACEMENTS},
     "identity": _identity,
 }

@@ -5,7 +5,8 @@ import copy
 import torch
 from torch import nn
 
-from evo_qnas.networks.candidates.pruning import kept_channels, pruned
+from evo_qnas.networks.candidates.channels.families import kept_channels
+from evo_qnas.networks.candidates.pruning import pruned
 from evo_qnas.networks.models.deeplab import AtrousPyramid
 
 

@@ -17,7 +17,7 @@ from evo_qnas.networks.checking.census import census
 from evo_qnas.networks.checking.gradients import own_gradients
 from evo_qnas.networks.checking.lines import line_of_error
 from evo_qnas.networks.checking.report import NOT_AT_ALL, LeftOut, OperationRow, QuantizabilityReport, Refusal
-from evo_qnas.networks.checking.structure import structure_of
+from evo_qnas.networks.checking.structure import parts_of, structure_of
 from evo_qnas.networks.checking.trial import WAYS, Distance, Trial, quiet, try_network
 from evo_qnas.networks.export import RUNTIMES, Runtime
 from evo_qnas.networks.quantization.policy import FLOAT_ACTIVATION_BITS
@@ -60,8 +60,12 @@ class DryRun:
 
     @cached_property
     def runtimes(self) -> dict[str, Runtime]:
-        """The runtimes that are installed, by name."""
-        return {name: runtime for name, runtime in RUNTIMES.items() if not runtime.missing()}
+        """The runtimes that are installed, by name; of those made from another's files only the ones asked for."""
+        return {name: runtime for name, runtime in self._known.items() if not runtime.missing()}
+
+    @property
+    def _known(self) -> dict[str, Runtime]:
+        return {name: runtime for name, runtime in RUNTIMES.items() if not runtime.made_from or name in self.binding}
 
     def report(self) -> QuantizabilityReport:
         """The report; nothing is raised for what does not go through."""
@@ -88,7 +92,7 @@ class DryRun:
             rows=rows,
             runtimes=tuple(self.runtimes),
             binding=self._asked,
-            missing=tuple(name for name, runtime in RUNTIMES.items() if name not in self.runtimes),
+            missing=tuple(name for name in self._known if name not in self.runtimes),
             networks=tried,
             refusals=tuple(refusals),
             left_out=tuple(left_out),
@@ -191,7 +195,7 @@ def reason_of(refusal: Refusal) -> str:
 
 @final
 class _Candidates:
-    """The candidates of all blocks, those of one structure tried once.
+    """The candidates of all blocks, those of one structure tried once; stacks of layers that went through are not.
 
     Attributes:
         left_out: those that cannot go through.
@@ -203,6 +207,7 @@ class _Candidates:
         self.left_out: list[LeftOut] = []
         self.remarks: list[str] = []
         self._verdicts: dict[Any, tuple[str, list[str]]] = {}
+        self._sound: set[Any] = set()
         self._dry_run, self._folder = dry_run, folder
         names = [shape.name for shape in dry_run.shapes]
         with torch.no_grad(), recording(dry_run.teacher, names) as recorded:
@@ -243,6 +248,9 @@ class _Candidates:
         if not list(module.parameters()):
             return "", []  # nothing of it is quantized or written
         key = (structure_of(module, shape), bits.in_floats)
+        parts = {(part, bits.in_floats) for part in parts_of(module)}
+        if key not in self._verdicts and parts and parts <= self._sound:
+            return "", []
         if key not in self._verdicts:
             how = " in floats" if bits.in_floats else ""
             dry_run, name = self._dry_run, f"operator {label!r} of block {shape.name!r}{how}"
@@ -251,4 +259,6 @@ class _Candidates:
             trial = try_network(name, module, inputs, policy, runtimes=dry_run.runtimes, folder=self._folder)
             refusals += dry_run._binding_refusals(trial)
             self._verdicts[key] = (reason_of(refusals[0]) if refusals else "", dry_run._remarks(trial))
+            if self._verdicts[key] == ("", []):
+                self._sound |= parts
         return self._verdicts[key]

@@ -23,12 +23,33 @@ def structure_of(module: nn.Module, shape: BlockShape) -> tuple[Any, ...]:
     every layer is one of torch's that does the same to any of them, else as they are.
     """
     parts = [(name, _settings(part)) for name, part in module.named_modules()]
-    free = all(isinstance(part, _ANY_SIZE) or not _holds_tensors(part) for part in module.modules())
-    known = all(isinstance(part, _ANY_SIZE) or _ours(part) for part in module.modules())
     sizes = _sizes(shape.inputs, shape.channel_axis), _sizes(shape.outputs, shape.channel_axis)
-    if free and known:
+    if _takes_any_size(module):
         sizes = tuple(tuple(min(size, 2) for size in part) for part in sizes)  # type: ignore[assignment]
     return (tuple(parts), sizes, shape.channel_axis, shape.inputs == shape.outputs)
+
+
+def parts_of(module: nn.Module) -> frozenset[Any]:
+    """Keys of the layers of a stack; none where one may depend on its neighbours, or on the size of maps.
+
+    A layer that begins with a convolution reads codes, whatever gave them, so that a stack of such goes through where
+    each of them does.
+    """
+    layers = list(module) if type(module) is nn.Sequential else []
+    if not all(_begins_with_convolution(layer) for layer in layers) or not _takes_any_size(module):
+        return frozenset()
+    return frozenset(tuple((name, _settings(part)) for name, part in layer.named_modules()) for layer in layers)
+
+
+def _begins_with_convolution(layer: nn.Module) -> bool:
+    """True for what is made of several, the first of which is a convolution."""
+    leaves = [part for part in layer.modules() if not list(part.children())]
+    return leaves[0] is not layer and isinstance(leaves[0], (nn.Conv1d, nn.Conv2d))
+
+
+def _takes_any_size(module: nn.Module) -> bool:
+    """True where every layer is one of torch's that does the same to maps of any size, or made of such by us."""
+    return all(isinstance(part, _ANY_SIZE) or (_ours(part) and not _holds_tensors(part)) for part in module.modules())
 
 
 def _settings(module: nn.Module) -> tuple[Any, ...]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from evo_qnas.data.nests import rows
 from evo_qnas.networks.capture.graph import CONVOLUTIONS
-from evo_qnas.networks.export.common.latency import Timing
-from evo_qnas.networks.export.common.parity import arrays_of, compare, sample_inputs
+from evo_qnas.networks.export.common.latency import Latency, Timing
+from evo_qnas.networks.export.common.parity import Parity, arrays_of, compare, sample_inputs
 from evo_qnas.networks.export.common.walk import Walk, has_islands, of_batch, walk
-from evo_qnas.networks.export.findings import CheckSettings, Tolerance
+from evo_qnas.networks.export.findings import CheckSettings, Kernels, Tolerance
 from evo_qnas.networks.export.runtime import Runtime
 from evo_qnas.networks.quantization.costs import costs_of
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
@@ -31,8 +31,30 @@ def check_file(runtime: Runtime, network: QuantizedNetwork, path: Path, settings
     """
     parity = compare(network, partial(runtime.run, runtime.open(path)), settings.images, task=settings.task)
     steps = walk_of(runtime, network, path, settings)
-    content, used = path.read_bytes(), runtime.kernels(path)
     time = runtime.measure({"": path}, Timing(seed=settings.seed))[""] if settings.latency else None
+    used = runtime.kernels(path)
+    return entry_of(network, path.read_bytes(), parity=parity, used=used, time=time, steps=steps)
+
+
+def entry_of(
+    network: QuantizedNetwork,
+    content: bytes,
+    *,
+    parity: Parity,
+    used: Kernels,
+    time: Latency | None,
+    steps: Walk | None = None,
+) -> dict[str, Any]:
+    """The entry of `check_file` from what was found.
+
+    Args:
+        network: that the file holds.
+        content: of the file.
+        parity: with torch in integers.
+        used: kernels of the file.
+        time: of one image, None where not measured.
+        steps: of the walk through the file, None where there was none.
+    """
     return {
         "metric": parity.metric,
         "max_abs_diff": parity.max_abs_diff,

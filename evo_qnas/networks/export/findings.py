@@ -20,6 +20,24 @@ class Kernels:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """A compiler's account of a network or block.
+
+    Attributes:
+        milliseconds: of one image, its estimate; 0 of a compiler without one.
+        flash_bytes: what it adds to a compiled file: weights as they are stored there, and what runs them.
+        file_bytes: of its compiled file.
+        outside: number of operators that its device leaves to another processor, whose time is not in the estimate.
+    """
+
+    milliseconds: float
+    flash_bytes: int
+    file_bytes: int
+    outside: int
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
     """Largest distances of a file from torch in integers with which it passes its checks.
 

@@ -47,7 +47,7 @@ def meaning_of(operation: Operation) -> str:
 
 def operations_table() -> str:
     """The page in Markdown."""
-    runtimes = [RUNTIMES.get(name) for name in RUNTIMES.ours]
+    runtimes = [runtime for runtime in map(RUNTIMES.get, RUNTIMES.ours) if not runtime.made_from]
     titles = [runtime.title for runtime in runtimes]
     lines = [f"| operation | role | computed in | {' | '.join(titles)} | of `torch.ops` |"]
     lines.append("|---" * (len(titles) + 4) + "|")

@@ -49,6 +49,8 @@ class Runtime(ABC):
         install: what pip is asked for to get them.
         tolerance: of its checks.
         runs: its files can be opened and run here.
+        made_from: name of the runtime from whose files its own are made, "" where they are not; a dry run, and the
+            table of operations, ask that one instead.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Runtime(ABC):
     install: str
     tolerance: Tolerance
     runs: bool = True
+    made_from: str = ""
 
     @abstractmethod
     def write(self, network: QuantizedNetwork, path: Path, *, upsample: bool = False) -> None:
@@ -231,6 +234,12 @@ RUNTIMES: Registry[Runtime] = Registry(
     {
         "onnx": "evo_qnas.networks.export.onnx.runtime:OnnxRuntime",
         "tflite": "evo_qnas.networks.export.tflite.runtime:TfliteRuntime",
+        "ethos-u55-128": "evo_qnas.networks.export.ethos_u.runtime:U55_128",
+        "ethos-u55-256": "evo_qnas.networks.export.ethos_u.runtime:U55_256",
+        "ethos-u65-256": "evo_qnas.networks.export.ethos_u.runtime:U65_256",
+        "ethos-u65-512": "evo_qnas.networks.export.ethos_u.runtime:U65_512",
+        "openvino": "evo_qnas.networks.export.openvino.runtime:OpenVinoRuntime",
+        "tflite-micro": "evo_qnas.networks.export.micro.runtime:MicroRuntime",
     },
     error=NetworkError,
 )

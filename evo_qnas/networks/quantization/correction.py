@@ -39,7 +39,7 @@ class LayerStatistics:
     mean: Float[torch.Tensor, " out"]
 
 
-def _run_hooked(network: nn.Module, batch: Example, hooks: Sequence[tuple[QuantizedLayer, Callable[..., Any]]]) -> None:
+def run_hooked(network: nn.Module, batch: Example, hooks: Sequence[tuple[QuantizedLayer, Callable[..., Any]]]) -> None:
     """Runs the network once with forward hooks on layers, which are removed again."""
     handles = [layer.register_forward_hook(hook) for layer, hook in hooks]
     try:
@@ -68,7 +68,7 @@ def observe(network: nn.Module, layers: Sequence[QuantizedLayer], batch: Example
 
         return hook
 
-    _run_hooked(network, batch, [(layer, note(layer)) for layer in layers])
+    run_hooked(network, batch, [(layer, note(layer)) for layer in layers])
     return [results[id(layer)] for layer in layers]
 
 
@@ -85,15 +85,13 @@ def correct_biases(
         def hook(_module: nn.Module, _arguments: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
             shift = target - _per_channel(output, layer)
             layer.correct(shift)
-            shape = [1] * output.ndim
-            shape[layer.channel_axis(output.ndim)] = -1
-            return output + shift.view(shape)
+            return shifted(layer, output, shift)
 
         return hook
 
     both = zip(layers, statistics, strict=True)
     pairs = [(layer, floats) for layer, floats in both if layer.bias is not None and layer.calls == 1]
-    _run_hooked(network, batch, [(layer, correcting(layer, floats.mean)) for layer, floats in pairs])
+    run_hooked(network, batch, [(layer, correcting(layer, floats.mean)) for layer, floats in pairs])
 
 
 Moments = tuple[Float[torch.Tensor, " out"], Float[torch.Tensor, " out"]]
@@ -107,7 +105,7 @@ def moments(network: nn.Module, layers: Sequence[QuantizedLayer], batch: Example
     def note(layer: QuantizedLayer, _arguments: object, output: torch.Tensor) -> None:
         results[id(layer)] = _moments(output, layer)
 
-    _run_hooked(network, batch, [(layer, note) for layer in layers])
+    run_hooked(network, batch, [(layer, note) for layer in layers])
     return [results[id(layer)] for layer in layers]
 
 
@@ -125,29 +123,44 @@ def matched_moments(layers: Sequence[QuantizedLayer], *, for_good: bool) -> Iter
     """
 
     def match(layer: QuantizedLayer, _arguments: object, output: torch.Tensor) -> torch.Tensor:
-        mean, deviation = _moments(output, layer)
-        target = layer.kept or (mean, deviation)
-        least = _LEAST_SHARE * target[1].mean()
-        share = ((target[1] + least) / (deviation + least)).clamp(1.0 / _MOST, _MOST)
-        if not layer.scales_channels:
-            share = torch.ones_like(share)
-        shift = target[0] - mean * share
-        if for_good:
-            layer.rescale(share, shift)
-        shape = [1] * output.ndim
-        shape[layer.channel_axis(output.ndim)] = -1
-        return output * share.view(shape) + shift.view(shape)
+        return matched(layer, output, for_good=for_good)
 
-    handles = [
-        layer.register_forward_hook(match)
-        for layer in layers
-        if layer.kept is not None and layer.bias is not None and layer.calls == 1
-    ]
+    handles = [layer.register_forward_hook(match) for layer in layers if layer.kept is not None]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def matched(layer: QuantizedLayer, output: torch.Tensor, *, for_good: bool) -> torch.Tensor:
+    """The output of a refined layer with the moments that it had, see `matched_moments`."""
+    if layer.bias is None or layer.calls > 1:
+        return output
+    mean, deviation = _moments(output, layer)
+    target = layer.kept or (mean, deviation)
+    least = _LEAST_SHARE * target[1].mean()
+    share = ((target[1] + least) / (deviation + least)).clamp(1.0 / _MOST, _MOST)
+    if not layer.scales_channels:
+        share = torch.ones_like(share)
+    shift = target[0] - mean * share
+    if for_good:
+        layer.rescale(share, shift)
+    shape = [1] * output.ndim
+    shape[layer.channel_axis(output.ndim)] = -1
+    return output * share.view(shape) + shift.view(shape)
+
+
+def shift_of(layer: QuantizedLayer, target: torch.Tensor, output: torch.Tensor) -> Float[torch.Tensor, " channels"]:
+    """What the mean of each channel of an output lacks of the target's."""
+    return _per_channel(target, layer) - _per_channel(output, layer)
+
+
+def shifted(layer: QuantizedLayer, output: torch.Tensor, shift: Float[torch.Tensor, " channels"]) -> torch.Tensor:
+    """An output plus a shift per channel."""
+    shape = [1] * output.ndim
+    shape[layer.channel_axis(output.ndim)] = -1
+    return output + shift.view(shape)
 
 
 def _summed(before: LayerStatistics | None, present: LayerStatistics) -> LayerStatistics:

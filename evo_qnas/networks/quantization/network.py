@@ -11,11 +11,11 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.networks.capture.exporting import Example, batch_size
 from evo_qnas.networks.capture.graph import float_part_name, static_batch, value
 from evo_qnas.networks.capture.pieces import in_pieces, run_on
-from evo_qnas.networks.quantization.correction import correct_biases, matched_moments, observe
 from evo_qnas.networks.quantization.floats import HALF, bits_of_product, rounded_to_half
 from evo_qnas.networks.quantization.fusing import clone, fuse
 from evo_qnas.networks.quantization.policy import Bits
 from evo_qnas.networks.quantization.quantizers import ActivationQuantizer, QuantizedLayer
+from evo_qnas.networks.quantization.recipe import DEFAULT_ROUNDING, PLAIN, ROUNDINGS, Recipe
 
 
 @final
@@ -46,13 +46,12 @@ class QuantizedNetwork(nn.Module):
         products: products of two activations, and of weights that stay in floats.
         float_blocks: by name of each float part the block that reads it, "" for the fixed part.
         halves: names of the float parts that are stored at 16 bits.
-        weighted_scales: calibration weights errors of weights by their inputs' mean square.
-        corrected_biases: calibration moves biases by the mean error that quantized weights leave.
+        recipe: how calibration finds the codes of weights.
     """
 
-    def __init__(self, graph: fx.GraphModule) -> None:
+    def __init__(self, graph: fx.GraphModule, *, recipe: Recipe = PLAIN) -> None:
         super().__init__()
-        self.graph = graph
+        self.graph, self.recipe = graph, recipe
         targets = dict.fromkeys(str(n.target) for n in graph.graph.nodes if n.op == "call_module")
         modules = [graph.get_submodule(target) for target in targets]
         self.layers = tuple(m for m in modules if isinstance(m, QuantizedLayer))
@@ -69,7 +68,6 @@ class QuantizedNetwork(nn.Module):
         self.halves = frozenset(
             float_part_name(n) for n in graph.graph.nodes if n.meta.get(HALF) and value(graph, n) is not None
         )
-        self.weighted_scales, self.corrected_biases = True, True
         self._running = fuse(graph)
 
     @property
@@ -85,9 +83,7 @@ class QuantizedNetwork(nn.Module):
 
     def clone(self) -> "QuantizedNetwork":
         """An independent copy, in the same state."""
-        copied = QuantizedNetwork(clone(self.graph))
-        copied.weighted_scales, copied.corrected_biases = self.weighted_scales, self.corrected_biases
-        return copied
+        return QuantizedNetwork(clone(self.graph), recipe=self.recipe)
 
     def forward(self, *arguments: Any, **keywords: Any) -> Any:
         """What the captured network gives, in the same nesting of tuples, lists and dicts; float32."""
@@ -114,27 +110,21 @@ class QuantizedNetwork(nn.Module):
 
     @torch.no_grad()
     def calibrate_weights(self, batches: Iterable[Example]) -> None:
-        """Fits the weights' scales, then watches activations (unquantized) on `batches` for `calibrate_activations`.
+        """Finds the weights' codes, then watches activations (unquantized) on `batches` for `calibrate_activations`.
 
-        Errors of weights count by their inputs' mean square, and biases take up the mean error that is left, both
-        measured on the first batch. Refined layers keep their codes and count as the target, see
-        `matched_moments`.
+        How codes are found, and biases with them, is the recipe's. Refined layers keep their codes and count as the
+        target, see `matched_moments`.
         """
         parts = list(batches)
         for layer in self.layers:
             layer.active = layer.kept is not None
             layer.correct(None)
+            layer.replace(None)
         for quantizer in self.quantizers:
             quantizer.active, quantizer.watching, quantizer.observed = False, False, []
-        free = [layer for layer in self.layers if layer.kept is None]
-        with matched_moments(self.layers, for_good=False):
-            statistics = observe(self, free, parts[0])
-        for layer, of_layer in zip(free, statistics, strict=True):
-            layer.fit(of_layer.squares if self.weighted_scales else None)
-        if not self.corrected_biases:
-            free, statistics = [], []
-        with matched_moments(self.layers, for_good=True):
-            correct_biases(self, free, statistics, parts[0])
+        # Pieces of a fixed number of examples would not be those that a rounding asks for.
+        name = self.recipe.rounding if static_batch(self.graph) is None else DEFAULT_ROUNDING
+        ROUNDINGS.get(name).fit(self, self.layers, parts, self.recipe)
         for quantizer in self.quantizers:
             quantizer.watching = True
         for batch in parts:

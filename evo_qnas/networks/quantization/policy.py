@@ -10,6 +10,7 @@ from torch import fx, nn
 from evo_qnas.cards import nearest
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.quantization.quantizers import MAX_BITS, MIN_BITS
+from evo_qnas.networks.quantization.recipe import PLAIN, Recipe
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES
 
 __all__ = ["FLOAT_ACTIVATION_BITS", "FLOAT_WEIGHT_BITS", "Bits", "Policy", "check_kept", "matches"]
@@ -57,12 +58,14 @@ class Policy:
         blocks: per block its bits.
         image_bits: activation bits of the network's input.
         scheme: name of an entry of `SCHEMES`.
+        recipe: how calibration finds the codes of weights.
     """
 
     fixed: Bits
     blocks: Mapping[str, Bits] = field(default_factory=dict)
     image_bits: int = 8
     scheme: str = DEFAULT_SCHEME
+    recipe: Recipe = PLAIN
 
     def __post_init__(self) -> None:
         SCHEMES.require(self.scheme)

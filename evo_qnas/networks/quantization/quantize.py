@@ -12,6 +12,7 @@ from evo_qnas.networks.capture.multiplications import multiplications
 from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.capture.operations.registry import stays_in_floats
 from evo_qnas.networks.capture.tensors import drop_unread, own_float_parts
+from evo_qnas.networks.quantization.equalization import equalize
 from evo_qnas.networks.quantization.floats import mark_floats
 from evo_qnas.networks.quantization.layers import (
     insert_layers,
@@ -51,6 +52,8 @@ def quantize(network: nn.Module, example: Example, policy: Policy) -> QuantizedN
         NetworkError: the network cannot be captured.
     """
     graph, scheme = capture(network, example), SCHEMES.get(policy.scheme)
+    if policy.recipe.equalized:
+        equalize(graph, policy)
     _quantize_inputs(graph, policy, scheme)
     insert_layers(graph, policy, scheme)
     last = last_upsampling(graph)
@@ -72,7 +75,7 @@ def quantize(network: nn.Module, example: Example, policy: Policy) -> QuantizedN
             node.meta |= {"block": policy.block_of(node), "macs": multiplications(node)}
     mark_floats(graph, policy, producer_of)
     graph.recompile()
-    network = QuantizedNetwork(graph)
+    network = QuantizedNetwork(graph, recipe=policy.recipe)
     network.round_halves()
     return network
 

@@ -90,6 +90,7 @@ class QuantizedLayer(nn.Module):
         self.active = False
         self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
         self.corrected = torch.zeros(self.channels)
+        self._replaced: tuple[torch.Tensor, torch.Tensor] | None = None
         self.geometry = geometry_of(operation, arguments)
         # In a list, so that the producer's quantizer is not registered here a second time.
         self.source: list[ActivationQuantizer] = []
@@ -136,7 +137,7 @@ class QuantizedLayer(nn.Module):
         if self.owner is self:
             self.scale.set(scale)
             self.zeros = torch.zeros_like(self.zeros) if zero_point is None else zero_point.to(self.zeros)
-        self.active, self.kept = True, kept
+        self.active, self.kept, self._replaced = True, kept, None
         self.corrected = torch.zeros_like(self.corrected)
 
     @property
@@ -164,6 +165,17 @@ class QuantizedLayer(nn.Module):
         else:
             self.bias.add_(shift)
             self.corrected = self.corrected + shift
+
+    @torch.no_grad()
+    def replace(self, weight: torch.Tensor | None) -> None:
+        """Takes other weights in place of the float ones; None takes them back, moved by what was learnt since."""
+        if self._replaced is not None:
+            floats, given = self._replaced
+            self.weight.copy_(torch.where(self.weight == given, floats, floats + self.weight - given))
+            self._replaced = None
+        if weight is not None:
+            self._replaced = self.weight.detach().clone(), weight
+            self.weight.copy_(weight)
 
     def fit_bias(self) -> None:
         """Widens the scales of channels whose weights are so small beside their bias that it would not fit 32 bits."""
@@ -227,6 +239,7 @@ class QuantizedLayer(nn.Module):
             RuntimeError: a tensor is of a layer of another shape.
         """
         self._check_sizes(tensors)
+        self._replaced = None
         if self.owner is self:
             scale = tensors[f"{self.name}.scale"]
             codes = unpack(tensors[f"{self.name}.codes"], self.bits, tuple(self.weight.shape))

@@ -12,6 +12,7 @@ from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm, estimat
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
+from evo_qnas.networks.quantization.recipe import PLAIN, Recipe
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.scoring.calibrated import calibrated, calibrated_in_floats
 from evo_qnas.networks.tasks.base import Task, evaluation_batch
@@ -43,6 +44,7 @@ def score_in_context(
     measure: str,
     refined: Mapping[int, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    recipe: Recipe = PLAIN,
     borrowed: bool = False,
     float_bits: Sequence[int] = (),
 ) -> list[tuple[float, float]]:
@@ -66,6 +68,7 @@ def score_in_context(
             rises over the teacher's.
         refined: weights that were refined for these weight bits, see `refine_operator`.
         scheme: name of the quantization scheme.
+        recipe: how calibration finds the codes of weights.
         borrowed: the teacher was not trained by us: statistics change only behind the block, and where that helps, see
             `estimate_where_it_helps`.
         float_bits: widths of the parameters at which it is scored in floats.
@@ -78,7 +81,7 @@ def score_in_context(
         estimate_where_it_helps(replaced, teacher, batches, replaced=[block])
     elif operator != TEACHER:
         estimate_batch_norm(replaced, batches)
-    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=scheme)
+    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=scheme, recipe=recipe)
     own = replaced.get_submodule(block)
     plain = quantize(own, features[:2], policy)
     if not plain.layers and not plain.float_parts and not plain.products:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import final
 
@@ -17,6 +17,7 @@ from evo_qnas.networks.quantization.correction import matched_moments
 from evo_qnas.networks.quantization.costs import Costs, costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
+from evo_qnas.networks.quantization.recipe import PLAIN, Recipe
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.scoring.calibrated import calibrated, calibrated_in_floats
 from evo_qnas.networks.scoring.fisher import foretold_distance
@@ -70,6 +71,7 @@ def score_operator(
     input_bits: int = 8,
     refined: Mapping[int, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    recipe: Recipe = PLAIN,
     float_bits: Sequence[int] = (),
     gradients: Float[torch.Tensor, "few draws ..."] | None = None,
 ) -> list[ChoiceScore]:
@@ -90,12 +92,12 @@ def score_operator(
         input_bits: bits of the block's input, which belongs to whatever comes before it.
         refined: weights that were refined for these weight bits, see `refine_operator`.
         scheme: name of the quantization scheme.
+        recipe: how calibration finds the codes of weights.
         float_bits: widths of the parameters at which it is scored in floats.
         gradients: at the block's output, of the first search images, see `output_gradients`; None for no `fisher`.
     """
-    plain = quantize(
-        module, calibration[:2], Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme)
-    )
+    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=input_bits, scheme=scheme, recipe=recipe)
+    plain = quantize(module, calibration[:2], policy)
     if not plain.layers and not plain.float_parts and not plain.products:
         measured = _measured(module, inputs, targets, variance, channel_axis=channel_axis, gradients=gradients)
         none = Costs(size_bytes=0, macs=0, bit_operations=0)
@@ -166,6 +168,7 @@ def assemble_quantized(
     *,
     refined: Mapping[str, Refined] | None = None,
     scheme: str = DEFAULT_SCHEME,
+    recipe: Recipe = PLAIN,
     borrowed: bool = False,
 ) -> QuantizedNetwork:
     """A network of the teacher's fixed part and the chosen modules, quantized and calibrated on train images.
@@ -182,19 +185,21 @@ def assemble_quantized(
         calibration: train images.
         refined: per block the weights that were refined for its bits; blocks without are quantized as they are.
         scheme: name of the quantization scheme.
+        recipe: how calibration finds the codes of weights.
         borrowed: the teacher was not trained by us.
     """
     assembled, batches = assemble(teacher, modules), parts(calibration, evaluation_batch(calibration))
     example = rows(calibration, slice(0, 2))
     kept = dict(refined or {})
+    policy = Policy(fixed=fixed, blocks=bits, scheme=scheme, recipe=recipe)
     replaced = {name for name, module in modules.items() if module is not teacher.get_submodule(name)} | set(kept)
     if replaced:
-        with _refined_blocks(assembled, bits, kept, example, scheme):
+        with _refined_blocks(assembled, example, kept, policy):
             if borrowed:
                 estimate_where_it_helps(assembled, teacher, batches, replaced=replaced)
             else:
                 estimate_batch_norm(assembled, batches)
-    network = quantize(assembled, example, Policy(fixed=fixed, blocks=bits, scheme=scheme))
+    network = quantize(assembled, example, policy)
     for block, tensors in kept.items():
         take_refined(network, tensors, block=block)
     network.calibrate(batches)
@@ -203,7 +208,7 @@ def assemble_quantized(
 
 @contextmanager
 def _refined_blocks(
-    network: nn.Module, bits: Mapping[str, Bits], refined: Mapping[str, Refined], example: Nest, scheme: str
+    network: nn.Module, example: Nest, refined: Mapping[str, Refined], policy: Policy
 ) -> Iterator[None]:
     """The blocks with refined weights replace the network's own, their activations in floats."""
     own = {name: network.get_submodule(name) for name in refined}
@@ -211,7 +216,7 @@ def _refined_blocks(
         call(network, example)
     layers: list[QuantizedLayer] = []
     for name, tensors in refined.items():
-        block = quantize(own[name], recorded[name][0], Policy(fixed=bits[name], scheme=scheme))
+        block = quantize(own[name], recorded[name][0], replace(policy, fixed=policy.blocks[name], blocks={}))
         take_refined(block, tensors)
         layers += block.layers
         network.set_submodule(name, block)

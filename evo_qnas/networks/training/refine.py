@@ -14,6 +14,7 @@ from evo_qnas.networks.acceleration.devices import channels_last, to_rest, to_tr
 from evo_qnas.networks.quantization.correction import moments
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
+from evo_qnas.networks.quantization.recipe import PLAIN, Recipe
 from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME
 from evo_qnas.networks.tasks.base import evaluation_batch
 from evo_qnas.networks.tasks.divergence import finite, first_divergent
@@ -202,6 +203,7 @@ def refine_operator(
     seed: int,
     device: str = "cpu",
     scheme: str = DEFAULT_SCHEME,
+    recipe: Recipe = PLAIN,
 ) -> dict[int, dict[str, torch.Tensor]]:
     """Refined weights of an operator, see `refined_tensors`, for each of the weight bits; none where it has no layers.
 
@@ -214,9 +216,11 @@ def refine_operator(
         seed: decides the batches.
         device: where to train.
         scheme: name of the quantization scheme.
+        recipe: how calibration finds the codes of weights that it starts from.
     """
     activation = settings.activation_bits or 8
-    plain = quantize(module, calibration[:2], Policy(fixed=Bits(weight=8, activation=activation), scheme=scheme))
+    policy = Policy(fixed=Bits(weight=8, activation=activation), scheme=scheme, recipe=recipe)
+    plain = quantize(module, calibration[:2], policy)
     if not plain.layers:
         return {}
     parts = calibration.split(evaluation_batch(calibration))

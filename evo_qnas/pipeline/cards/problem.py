@@ -1,32 +1,26 @@
 """Problem cards for networks: what a run trains, searches and validates."""
 
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     Field,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.data import DataCard
 from evo_qnas.errors import CardError
-from evo_qnas.networks.export import RUNTIMES
-from evo_qnas.networks.quantization.scheme import DEFAULT_SCHEME, SCHEMES
 from evo_qnas.networks.tasks.base import find_task, known_task
+from evo_qnas.pipeline.cards.latency import CompiledCard, LatencyCard
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
+from evo_qnas.pipeline.cards.quantization import QuantizationCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
 from evo_qnas.pipeline.cards.scores import FisherCard, InContextCard
 from evo_qnas.pipeline.cards.search import FurtherSearch, PredictorCard, SearchCard, Share
-
-WeightBits = Annotated[int, Field(ge=2, le=8)]
-ActivationBits = Annotated[int, Field(ge=4, le=8)]
-
 
 AUTO = "auto"
 
@@ -51,63 +45,6 @@ class BlocksCard(Card):
     def found(self) -> bool:
         """True where the blocks are yet to be found."""
         return self.names == [AUTO]
-
-
-class QuantizationCard(Card):
-    """`[quantization]`: the bit-widths of the search and of the fixed part.
-
-    Attributes:
-        scheme: how numbers become codes, one of `networks.quantization.SCHEMES`.
-        weight_bits: bit-widths of weights that the search may choose, in bits.
-        activation_bits: bit-widths of activations that the search may choose, in bits.
-        float_bits: 16, 32 or both: a block may be computed in floats too, its parameters stored at so many bits.
-        fixed_weight_bits: bit-width of the weights outside the blocks, in bits.
-        fixed_activation_bits: bit-width of the activations outside the blocks, in bits.
-        keep_float: names of submodules outside the blocks, with `*` for any text, that stay in floats.
-        calibration_images: train images from which ranges of activations are taken.
-    """
-
-    scheme: Annotated[str, AfterValidator(SCHEMES.require)] = DEFAULT_SCHEME
-    weight_bits: Annotated[list[WeightBits], Field(min_length=1)]
-    activation_bits: Annotated[list[ActivationBits], Field(min_length=1)]
-    fixed_weight_bits: WeightBits = 8
-    fixed_activation_bits: ActivationBits = 8
-    float_bits: list[Literal[16, 32]] = []
-    keep_float: list[str] = []
-    calibration_images: Annotated[int, Field(ge=2, le=10**9)] = 256
-
-    @field_validator("weight_bits", "activation_bits", "float_bits")
-    @classmethod
-    def _ordered(cls, bits: list[int]) -> list[int]:
-        return sorted(set(bits))
-
-    @model_serializer(mode="wrap")
-    def _with_floats(self, dumped: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """A run without choices of floats depends on nothing about them."""
-        content = dumped(self)
-        return content if self.float_bits else {key: value for key, value in content.items() if key != "float_bits"}
-
-
-class LatencyCard(Card):
-    """`[latency]`: measured between tables and search; without this section nothing is.
-
-    Attributes:
-        runtime: whose kernels are timed, one that writes blocks.
-        rounds: times everything is timed, each round in random order.
-        threads: threads of the runtime.
-        networks: whole networks that the block times are calibrated on.
-        held_out: further whole networks that the calibration is checked on.
-        float32: time the float networks as well, as the column `latency_fp32_ms`.
-        devices: device cards, each a roofline model as the column `latency_model_ms@NAME`.
-    """
-
-    runtime: Annotated[str, AfterValidator(RUNTIMES.require)] = "onnx"
-    rounds: Annotated[int, Field(ge=10, le=10**6)] = 200
-    threads: Count = 1
-    networks: Annotated[int, Field(ge=4, le=10**5)] = 48
-    held_out: Annotated[int, Field(ge=0, le=10**5)] = 12
-    float32: bool = False
-    devices: list[str] = []
 
 
 class ValidationCard(Card):
@@ -161,6 +98,7 @@ class Settings(Card):
         in_context: a second score; None for none.
         fisher: a score by gradients; None for none.
         latency: measured latency; None for none.
+        compiled: latency and flash by a compiler's account; None for none.
         predictor: what proposes networks of further rounds; None for its defaults.
         search: the search.
         searches: further searches over the same tables, by name.
@@ -178,6 +116,7 @@ class Settings(Card):
     in_context: InContextCard | None = None
     fisher: FisherCard | None = None
     latency: LatencyCard | None = None
+    compiled: CompiledCard | None = None
     predictor: PredictorCard | None = None
     search: SearchCard = SearchCard()
     searches: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], FurtherSearch] = {}

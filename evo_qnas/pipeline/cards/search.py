@@ -46,6 +46,7 @@ class SearchCard(Card):
     Attributes:
         objectives: what is minimised: columns of the tables, or `module:function`.
         constraints: limits such as `latency_ms <= 4`.
+        device: name or path of a device card whose flash and RAM are limits too; "" for none.
         pins: per block, or `*` for all, the values that `operator`, `weight_bits` or `activation_bits` must have.
         ties: groups of blocks that share one choice.
         algorithm: a name of `evo-qnas list algorithms`.
@@ -56,6 +57,7 @@ class SearchCard(Card):
 
     objectives: Annotated[list[str], Field(min_length=1)] = ["score", "size_bytes"]
     constraints: list[str] = []
+    device: str = ""
     pins: dict[str, dict[str, Any]] = {}
     ties: list[list[str]] = []
     algorithm: str = "nsga2"

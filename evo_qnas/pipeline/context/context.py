@@ -166,7 +166,7 @@ class RunContext:
             [[name, operator.label, dict(operator.parameters)] for operator in offers.offered(name)]
             for name in self.card.blocks.names
         ]
-        settings = self.card.model_dump(mode="json", include={"blocks", "quantization", "latency"})
+        settings = self.card.model_dump(mode="json", include={"blocks", "quantization", "latency", "compiled"})
         return digest(
             "dry run",
             self.workload.fingerprint,

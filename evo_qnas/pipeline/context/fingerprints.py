@@ -1,10 +1,12 @@
 """Fingerprints: what each file of a run depends on."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
+from evo_qnas.networks.quantization.recipe import PLAIN
 from evo_qnas.networks.scoring.fisher import FISHER
 from evo_qnas.networks.scoring.local import SCORING
 from evo_qnas.pipeline.cards.problem import Settings
@@ -51,7 +53,9 @@ class Fingerprints:
             card.distillation.features.dtype,
             card.quantization.calibration_images,
         )
-        return digest("refined", source, block, operator, bits, settings, learning)
+        recipe = card.quantization.recipe
+        started = [] if recipe == PLAIN else [dataclasses.asdict(recipe)]
+        return digest("refined", source, block, operator, bits, settings, learning, *started)
 
     @cached_property
     def blocks(self) -> str:

@@ -93,6 +93,11 @@ class RunPaths:
         """Files and rounds of a latency measurement."""
         return self.folder / "latency"
 
+    @property
+    def compiled(self) -> Path:
+        """Compilers' accounts of blocks and networks."""
+        return self.folder / "compiled"
+
     def archive(self, search: str = "") -> Path:
         """The archive of the main search, or of a further one."""
         return self.folder / (f"archive-{search}.h5" if search else "archive.h5")

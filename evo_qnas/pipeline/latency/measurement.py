@@ -14,7 +14,7 @@ from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.export import Latency, Timing, block_runtime
 from evo_qnas.networks.export.common.latency import processor
-from evo_qnas.pipeline.cards.problem import LatencyCard
+from evo_qnas.pipeline.cards.latency import LatencyCard
 from evo_qnas.pipeline.context import RunContext, digest, read_json, seed_of, to_json
 from evo_qnas.pipeline.jobs import in_jobs
 from evo_qnas.pipeline.latency.calibration import agreements, number_or_none, random_genomes

@@ -150,6 +150,7 @@ class _InContext:
             task=context.task,
             measure=measure,
             scheme=context.card.quantization.scheme,
+            recipe=context.card.quantization.recipe,
             borrowed=context.borrowed,
             refined=refined_weights(context, block, operator),
             float_bits=context.candidates.offers.float_bits(block, operator),

@@ -17,6 +17,7 @@ REGISTRY: Registry[Stage] = Registry(
         "fisher": f"{_HERE}.fisher:FisherStage",
         "in_context": f"{_HERE}.in_context:InContextStage",
         "latency": f"{_HERE}.latency:LatencyStage",
+        "compiled": f"{_HERE}.compiled:CompiledStage",
         "search": f"{_HERE}.search:SearchStage",
         "networks": f"{_HERE}.networks:NetworksStage",
         "rounds": f"{_HERE}.rounds:RoundsStage",

@@ -29,7 +29,14 @@ class SearchStage(Stage):
     def fingerprint(self, context: RunContext) -> str:
         """That of the tables with all their columns, and of the searches."""
         card = context.card
-        sections = (card.search, *card.searches.values(), card.latency, card.in_context, card.fisher)
+        sections = (
+            card.search,
+            *card.searches.values(),
+            card.latency,
+            card.compiled,
+            card.in_context,
+            card.fisher,
+        )
         settings = [None if section is None else section.model_dump(mode="json") for section in sections]
         return digest("search", context.fingerprints.tables, settings, list(card.searches), card.seed)
 

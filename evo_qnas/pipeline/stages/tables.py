@@ -111,6 +111,7 @@ class Scoring:
                 variance=features.variance,
                 channel_axis=context.shape(block).channel_axis,
                 scheme=quantization.scheme,
+                recipe=quantization.recipe,
                 refined=refined_weights(context, block, operator),
                 float_bits=context.candidates.offers.float_bits(block, operator),
                 gradients=features.gradients,

@@ -43,5 +43,6 @@ def build_network(context: RunContext, choices: Sequence[BlockChoice]) -> Quanti
         context.calibration,
         refined=refined_choices(context, choices),
         scheme=context.card.quantization.scheme,
+        recipe=context.card.quantization.recipe,
         borrowed=context.borrowed,
     )

@@ -12,11 +12,11 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Float, Int
 
-from evo_qnas.archive import Archive, Evaluations, Recorder
+from evo_qnas.archive import Archive, Recorder
 from evo_qnas.archive.outside import checked_genomes, checked_values, told_evaluations
-from evo_qnas.errors import ArchiveError
 from evo_qnas.problem import Problem
 from evo_qnas.search.ask_tell.course import Course
+from evo_qnas.search.ask_tell.replaying import replay
 from evo_qnas.search.setup import check_settings, prepared, problem_of
 from evo_qnas.search.variation import Recipe
 
@@ -36,37 +36,9 @@ class AskTellOptimizer:
         self._course = course
         self._recorder = recorder
         self._lock = threading.RLock()
-        known = recorder.recorded
+        known = replay(course, recorder)
         self._start = time.perf_counter() - float(known.seconds.max(initial=0.0))
-        self._replay(known)
         weakref.finalize(self, _closed, recorder, os.getpid())
-
-    def _replay(self, known: Evaluations) -> None:
-        """Goes through an earlier run: the same asks between the same answers."""
-        at, allowed = 0, 0
-        for count, networks in [*self._recorder.asks.tolist(), [len(known), None]]:
-            for row in range(at, min(int(count), len(known))):
-                key = known.genomes[row].astype(np.int64).tobytes()
-                if row >= allowed and not self._course.is_pending(key):
-                    raise ArchiveError(
-                        f"the archive cannot be continued: evaluation {row} is of a network that is not asked for now "
-                        "(other versions of evo_qnas, numpy or pymoo than those recorded?); use another path, or start "
-                        "anew (resume=False)"
-                    )
-                self._course.answer(key, known.objectives[row], known.constraints[row])
-            at = int(count)
-            if networks is None:
-                break
-            if networks > 0:
-                self._course.ask(networks)
-            elif networks == 0:
-                self._course.reopen()
-            else:
-                allowed = at - networks
-        self._recorder.append(known)
-        if len(self._course.pending):
-            self._recorder.ask(0)
-            self._course.reopen()
 
     def ask(self, n: int = 1) -> Int[np.ndarray, "got blocks"]:
         """Up to `n` genomes to evaluate, none of them handed out before; see `Course` for what is asked for when.

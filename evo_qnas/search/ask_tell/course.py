@@ -14,6 +14,7 @@ from evo_qnas.search.values import limit_scale, violation_of
 
 # Tells the generator of filled-in networks from that of the algorithm, which must not see how often it was used.
 _FILL = 0xF111
+_ORDER = 0x0DE5
 
 
 @final
@@ -26,11 +27,17 @@ class Course:
     (`Optimizer.takes_others`). Before that, random networks that were not tried yet fill in. Answered before more is
     asked for, in whatever order, a generation is told whole: then the course is that of `search`.
 
+    An asynchronous search is `steady`: as soon as all of a generation is handed out the next one begins, where the
+    algorithm takes late answers, and a generation is handed out in a random order, so that what is late of it is no
+    particular part of it.
+
     All of it is a function of the algorithm, the seed, and the order of asks and answers; a course is gone through
     again by the same calls.
     """
 
-    def __init__(self, optimizer: Optimizer, context: SearchContext, *, budget: int | None, fills: bool) -> None:
+    def __init__(
+        self, optimizer: Optimizer, context: SearchContext, *, budget: int | None, fills: bool, steady: bool = False
+    ) -> None:
         """Starts before the first ask.
 
         Args:
@@ -38,7 +45,10 @@ class Course:
             context: new.
             budget: networks that are handed out or answered at most; None for no end.
             fills: random networks may fill in.
+            steady: no generation waits for its last answers.
         """
+        self._steady = steady
+        self._order = np.random.default_rng([context.seed, _ORDER])
         self._inner = optimizer
         self._space = context.space
         self._visited = context.visited
@@ -119,7 +129,7 @@ class Course:
 
     def _refill(self, n: int) -> bool:
         """Puts networks into the queue; False where there are none now."""
-        if 2 * len(self._waiting) > len(self._keys):
+        if self._must_wait():
             return self._fill(n)
         while not self.stop_reason or self.stop_reason == "budget":
             if self._genes is not None:
@@ -131,11 +141,17 @@ class Course:
             self._open(genes)
             if self._queue:
                 return True
-            if 2 * len(self._waiting) > len(self._keys):
+            if self._must_wait():
                 return self._fill(n)
             if self._visited.full or self._idle >= IDLE_ASKS:
                 self.stop_reason = "exhausted" if self._visited.full else "nothing new"
         return False
+
+    def _must_wait(self) -> bool:
+        """True where too few of the generation were answered for the next one to begin."""
+        if self._steady and self._inner.takes_others and self._scale is not None:
+            return 0 < len(self._waiting) == len(self._keys)
+        return 2 * len(self._waiting) > len(self._keys)
 
     def _fill(self, n: int) -> bool:
         """Random networks that were not tried yet."""
@@ -153,6 +169,8 @@ class Course:
         self._genes, self._keys = genes, self._keys_of(genes)
         fresh = [key for key in dict.fromkeys(self._keys) if key not in self._answers and key not in self._pending]
         self._waiting = {key for key in self._keys if key not in self._answers}
+        if self._steady:
+            fresh = [fresh[at] for at in self._order.permutation(len(fresh))]
         self._queue.extend(fresh)
         self._idle = 0 if fresh else self._idle + 1
         if fresh:

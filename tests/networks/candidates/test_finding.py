@@ -142,7 +142,7 @@ def test_the_list_has_shapes_costs_and_reasons() -> None:
         1
     )
     assert {"inverted_residual", "identity"} <= set(stage.fitting)
-    assert stage.operators["pruned"].startswith("the block has neither inverted residuals")
+    assert stage.operators["pruned"] == "nothing of the block would go at keep = 50 in multiples of 8"
     assert rows["stem"].operators["identity"] == "the block gives another shape than it takes"
     frame = found.to_dataframe()
     assert list(frame["name"]) == list(rows)

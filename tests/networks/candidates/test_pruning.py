@@ -7,9 +7,8 @@ from torch import nn
 
 from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.candidates.blocks import BlockShape
-from evo_qnas.networks.candidates.hidden import hidden_channels
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
-from evo_qnas.networks.candidates.pruning import importance, inherit, pruned
+from evo_qnas.networks.candidates.pruning import families, inherit, pruned
 from evo_qnas.networks.models.deeplab import AtrousPyramid
 from evo_qnas.networks.models.layers import Residual, conv_bn, inverted_residual
 
@@ -33,21 +32,26 @@ def pixels() -> torch.Tensor:
     return torch.randn(3, 8, 6, 6, generator=torch.Generator().manual_seed(0))
 
 
+def widths_of(block: nn.Module) -> list[int]:
+    return [family.width for family in families(block)]
+
+
 def test_the_widths_of_inverted_residuals_are_found() -> None:
-    assert [hidden.width for hidden in hidden_channels(stack(3))] == [32, 32, 32]
-    assert [len(hidden.norms) for hidden in hidden_channels(stack(1))] == [2]
-    assert hidden_channels(inverted_residual(8, 8, kernel=3, expansion=1)) == ()
-    assert hidden_channels(nn.Sequential(conv_bn(8, 8), conv_bn(8, 8, kernel=3), conv_bn(8, 8))) == ()
+    assert widths_of(stack(3)) == [32, 32, 32]
+    (family,) = families(stack(1))
+    assert family.layers == ("0.body.0.0.weight", "0.body.1.0.weight")
+    assert (family.channels, family.joined, family.residual, family.window) == (1, False, True, 3)
+    assert families(inverted_residual(8, 8, kernel=3, expansion=1)) == ()
+    assert widths_of(nn.Sequential(conv_bn(8, 16), conv_bn(16, 12, kernel=3), conv_bn(12, 8))) == [16, 12]
 
 
 def test_channels_that_do_nothing_go_first_and_the_rest_computes_the_same() -> None:
     block = stack(1)
-    (hidden,) = hidden_channels(block)
     idle = torch.tensor([0, 3, 4, 9, 17, 18, 30, 31])
-    hidden.projecting.weight.data[:, idle] = 0.0
+    block[0].body[2][0].weight.data[:, idle] = 0.0
     narrow = pruned(block, 75)
     assert narrow is not None
-    assert [hidden.width for hidden in hidden_channels(narrow)] == [24]
+    assert widths_of(narrow) == [24]
     assert torch.allclose(narrow(pixels()), block(pixels()), atol=1e-5)
     assert sum(p.numel() for p in narrow.parameters()) < sum(p.numel() for p in block.parameters())
 
@@ -56,7 +60,7 @@ def test_widths_are_multiples_that_a_device_likes() -> None:
     widths = {}
     for multiple in (1, 8, 16, 32):
         narrow = pruned(stack(1), 60, multiple)
-        widths[multiple] = None if narrow is None else hidden_channels(narrow)[0].width
+        widths[multiple] = None if narrow is None else widths_of(narrow)[0]
     assert widths == {1: 19, 8: 16, 16: 16, 32: None}
     pyramid = pruned(AtrousPyramid(8, 48, rates=[1]).eval(), 60, 16)
     assert pyramid is not None
@@ -64,22 +68,24 @@ def test_widths_are_multiples_that_a_device_likes() -> None:
 
 
 def test_channels_that_hardly_vary_go_before_those_that_do() -> None:
-    (hidden,) = hidden_channels(stack(1))
-    norm = hidden.norms[-1]
+    block = stack(1)
+    norm = block[0].body[1][1]
     norm.weight.data[5] = 1e-3  # a constant, however large, is left to biases
     norm.bias.data[5] = 3.0
     norm.bias.data[6] = -50.0  # always cut to 0
-    assert set(torch.topk(importance(hidden), 2, largest=False).indices.tolist()) == {5, 6}
+    (family,) = families(block)
+    assert set(torch.topk(family.importance, 2, largest=False).indices.tolist()) == {5, 6}
 
 
 def test_the_spread_behind_relu6_is_that_of_samples() -> None:
-    (hidden,) = hidden_channels(stack(1))
-    norm = hidden.norms[-1]
+    block = stack(1)
+    norm, projecting = block[0].body[1][1], block[0].body[2][0]
     rng = np.random.default_rng(0)
     drawn = rng.standard_normal((200_000, 1)) * norm.weight.detach().abs().numpy() + norm.bias.detach().numpy()
-    wanted = np.clip(drawn, 0.0, 6.0).std(axis=0) * hidden.projecting.weight.detach().flatten(1).norm(dim=0).numpy()
+    wanted = np.clip(drawn, 0.0, 6.0).std(axis=0) * projecting.weight.detach().flatten(1).norm(dim=0).numpy()
     # The error of a standard deviation of 200,000 samples is about 0.2 %, the grid's ends add as much.
-    assert importance(hidden).numpy() == pytest.approx(wanted, rel=0.02)
+    (family,) = families(block)
+    assert family.importance.numpy() == pytest.approx(wanted, rel=0.02)
 
 
 def test_without_batch_norm_norms_of_weights_decide() -> None:
@@ -113,13 +119,14 @@ def test_layers_without_a_shortcut_are_skipped() -> None:
     halving = inverted_residual(12, 12, kernel=3, expansion=4, stride=2)
     repeating = inverted_residual(12, 12, kernel=3, expansion=4)
     block = nn.Sequential(changing, halving, repeating).eval()
-    assert [hidden.residual for hidden in hidden_channels(block)] == [False, False, True]
+    assert [family.residual for family in families(block)] == [False, False, False, True]
+    assert widths_of(block) == [32, 12, 48, 48]
     narrow = pruned(block, 50, skip_sensitive=True)
     assert narrow is not None
-    assert [hidden.width for hidden in hidden_channels(narrow)] == [32, 48, 24]
+    assert widths_of(narrow) == [32, 12, 48, 24]
     everything = pruned(block, 50)
     assert everything is not None
-    assert [hidden.width for hidden in hidden_channels(everything)] == [16, 24, 24]
+    assert widths_of(everything) == [16, 8, 24, 24]
     assert torch.equal(narrow[0](pixels()), changing.eval()(pixels()))
     assert pruned(nn.Sequential(changing, halving).eval(), 50, skip_sensitive=True) is None
 
@@ -189,7 +196,7 @@ def test_cards_offer_pruned_blocks_where_there_is_a_teacher() -> None:
     block = nn.Sequential(inverted_residual(8, 8, kernel=3, expansion=4, stride=1), *stack(1)).eval()
     made = build_candidate(residual, SHAPE, seed=0, block=block)
     assert made is not None
-    assert [hidden.width for hidden in hidden_channels(made)] == [16, 16]
+    assert widths_of(made) == [16, 16]
     with pytest.raises(
         CardError, match=r"'pruned_50' would name several combinations of parameters.*'pruned_\{keep\}'"
     ):

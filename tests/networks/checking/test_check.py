@@ -15,7 +15,7 @@ from evo_qnas.networks.checking import DryRun, QuantizabilityReport, check
 from evo_qnas.networks.checking.census import census
 from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.quantization.costs import costs_of
-from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
+from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from tests.networks.checking import stubborn
 
 EXAMPLE = torch.linspace(-2.0, 2.0, 128).view(2, 1, 8, 8)
@@ -198,3 +198,23 @@ def _wide(width: int, dilation: int = 1) -> nn.Module:
 
 def _more(dilation: int) -> list[nn.Module]:
     return [] if dilation == 1 else [nn.Conv2d(4, 4, 3, padding=dilation, dilation=dilation)]
+
+
+def test_a_deeper_stack_of_layers_that_went_through_is_not_tried_again() -> None:
+    operators = load_operators("inverted_residual", {"kernel": [3], "expansion": [2], "depth": [1, 2, 3]})
+    assert check(stubborn.Plain(), EXAMPLE, blocks=["body"], operators=operators).networks == 3
+    with_another_layer = load_operators("inverted_residual", {"kernel": [3], "expansion": [1, 2], "depth": [1, 2]})
+    assert check(stubborn.Plain(), EXAMPLE, blocks=["body"], operators=with_another_layer).networks == 4
+
+
+def test_stacks_of_layers_that_do_not_go_through_are_each_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse_sums(_runtime: object, network: QuantizedNetwork, path: Path) -> None:
+        if any(node.target is torch.ops.aten.add.Tensor for node in network.graph.graph.nodes):
+            raise NetworkError("no sums")
+
+    name = next(name for name, runtime in RUNTIMES.items() if not runtime.missing())
+    monkeypatch.setattr(type(RUNTIMES.get(name)), "write", refuse_sums)
+    monkeypatch.setattr(type(RUNTIMES.get(name)), "runs", False)
+    operators = load_operators("inverted_residual", {"kernel": [3], "expansion": [2], "depth": [1, 2]})
+    report = check(stubborn.Plain(), EXAMPLE, blocks=["body"], operators=operators, runtimes=[name])
+    assert [each.operator for each in report.left_out] == ["ir_k3_e2_d1", "ir_k3_e2_d2"]

@@ -42,6 +42,9 @@ from tests.plugin.squares_plugin.plain_runtime import PlainRuntime
 
 __all__ = ["network", "validated"]
 
+_NPUS = ("ethos-u55-128", "ethos-u55-256", "ethos-u65-256", "ethos-u65-512")
+OURS = ("onnx", "tflite", *_NPUS, "openvino", "tflite-micro")
+
 
 class TestOnnxRuntime(RuntimeContract):
     def make_runtime(self) -> Runtime:
@@ -106,7 +109,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_runtime_of_another_package_is_found_by_ending_or_name(
     validated: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    assert RUNTIMES.names() == ("onnx", "tflite", "estimator", "plain")
+    assert RUNTIMES.names() == (*OURS, "estimator", "plain")
     assert type(find_runtime(Path("m.XYZ"))) is PlainRuntime
     assert find_runtime(Path("m.tflite")).name == "tflite"
     assert find_runtime(Path("m.tflite"), "estimator").name == "estimator"
@@ -157,12 +160,13 @@ def test_a_compiler_runs_nothing(tmp_path: Path) -> None:
 def test_listing_imports_no_runtime() -> None:
     code = (
         "import sys; from evo_qnas.networks.export import RUNTIMES; n = RUNTIMES.names(); a = dict(RUNTIMES.items());"
-        "print([m for m in ('onnx', 'onnxruntime', 'ai_edge_litert', 'flatbuffers') if m in sys.modules])"
+        "known = ('onnx', 'onnxruntime', 'ai_edge_litert', 'flatbuffers', 'tflite_micro', 'ethosu', 'openvino');"
+        "print([m for m in known if m in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
     result = CliRunner().invoke(app, ["list", "runtimes"])
-    assert [line.split()[0] for line in result.output.splitlines()] == ["onnx", "tflite"]
+    assert [line.split()[0] for line in result.output.splitlines()] == list(OURS)
 
 
 def test_parts_written_and_composed_are_the_whole_network(network: QuantizedNetwork, tmp_path: Path) -> None:

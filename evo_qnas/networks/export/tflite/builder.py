@@ -45,7 +45,7 @@ _NUMPY = {"float32": "FLOAT32", "int32": "INT32", "bool": "BOOL", "int8": "INT8"
 
 @final
 @dataclass(frozen=True, slots=True)
-class _Content:
+class Content:
     """A buffer of the file: bytes at an address that any processor can read numbers from."""
 
     content: bytes
@@ -75,7 +75,7 @@ class TfliteBuilder:
         self.tensors: list[Any] = []
         self.operators: list[Any] = []
         self._codes: list[tuple[int, int]] = []
-        self._buffers = [_Content(b"")]
+        self._buffers = [Content(b"")]
         # What operators before may have made already: named constants, and the floats of codes.
         self.named: dict[str, Any] = {}
         self.floats: dict[int, int] = {}
@@ -111,7 +111,7 @@ class TfliteBuilder:
         buffer = 0
         if content:
             buffer = len(self._buffers)
-            self._buffers.append(_Content(content))
+            self._buffers.append(Content(content))
         made = self.schema.TensorT(
             shape=np.asarray(shape, dtype=np.int32),
             type=getattr(self.schema.TensorType, kind),
@@ -160,8 +160,6 @@ class TfliteBuilder:
 
     def content(self, *, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> bytes:
         """The file, with one signature; inputs and outputs are tensors by their names."""
-        import flatbuffers
-
         schema = self.schema
         maps = [[schema.TensorMapT(name=n, tensorIndex=i) for n, i in named.items()] for named in (inputs, outputs)]
         # Readers of files older than 2020 look for small numbers of operators in a field of their own.
@@ -185,6 +183,13 @@ class TfliteBuilder:
             buffers=self._buffers,
             signatureDefs=[signature],
         )
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-        return bytes(builder.Output())
+        return packed(model)
+
+
+def packed(model: Any) -> bytes:
+    """The file of a model of the schema's classes."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())

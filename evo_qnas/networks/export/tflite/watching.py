@@ -10,6 +10,7 @@ from jaxtyping import Shaped
 from torch import fx
 
 from evo_qnas.networks.export.common.walk import output_key
+from evo_qnas.networks.export.tflite.builder import packed
 from evo_qnas.networks.export.tflite.interpreters import feed, in_torch_order, interpreter_of
 from evo_qnas.networks.export.tflite.values import Tensor
 
@@ -120,13 +121,10 @@ class _Kept(fx.Interpreter):
 
 def with_outputs(content: bytes, tensors: Sequence[int]) -> bytes:
     """The file with more tensors among its outputs."""
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     graph = model.subgraphs[0]
     graph.outputs = [*graph.outputs, *tensors]
     model.signatureDefs = []
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return packed(model)

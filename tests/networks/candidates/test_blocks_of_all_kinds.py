@@ -1,13 +1,12 @@
-"""Hidden channels follow what a block computes, not the order in which its layers are registered."""
+"""Which channels go together is read off what a block computes, not off the order in which layers are registered."""
 
 import pytest
 import torch
 from torch import nn
 
 from evo_qnas.networks.candidates.blocks import BlockShape
-from evo_qnas.networks.candidates.hidden import hidden_channels
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators, misfits
-from evo_qnas.networks.candidates.pruning import pruned
+from evo_qnas.networks.candidates.pruning import families, pruned
 
 MAPS = torch.randn(2, 8, 6, 6, generator=torch.Generator().manual_seed(0))
 
@@ -43,11 +42,9 @@ def filled(module: nn.Module) -> nn.Module:
 
 def test_squeeze_and_excitation_is_narrowed_with_the_channels_that_it_gates() -> None:
     block = filled(Gated())
-    (hidden,) = hidden_channels(block, (8, 6, 6))
-    assert (hidden.width, hidden.residual, len(hidden.norms)) == (32, True, 1)
-    assert hidden.expanding is block.get_submodule("expand")
-    assert hidden.pooled == (block.get_submodule("reduce"),)
-    assert hidden.gating == (block.get_submodule("widen"),)
+    inner, squeezed = families(block, (8, 6, 6))
+    assert inner.layers == ("expand.weight", "filter.weight", "widen.weight")
+    assert (inner.width, inner.residual, squeezed.layers, squeezed.width) == (32, True, ("reduce.weight",), 4)
     narrow = pruned(block, 50, inputs=(8, 6, 6))
     assert narrow is not None
     assert narrow(MAPS).shape == MAPS.shape
@@ -78,17 +75,19 @@ def test_channels_go_through_paddings() -> None:
         block = nn.Sequential(
             nn.Conv2d(8, 32, 1), nn.ReLU6(), pad, nn.Conv2d(32, 32, 3, groups=32), nn.Conv2d(32, 8, 1)
         )
-        assert [hidden.width for hidden in hidden_channels(block, (8, 6, 6))] == [32]
+        assert [family.width for family in families(block, (8, 6, 6))] == [32]
         narrow = pruned(block, 50, inputs=(8, 6, 6))
         assert narrow is not None
         assert narrow(MAPS).shape == block(MAPS).shape
     more = nn.ConstantPad3d((0, 0, 0, 0, 4, 4), 0.0)
     wider = nn.Sequential(nn.Conv2d(8, 24, 1), more, nn.Conv2d(32, 32, 3, groups=32), nn.Conv2d(32, 8, 1))
-    assert hidden_channels(wider, (8, 6, 6)) == (), "channels of zeros are none of the block's own"
+    assert [family.layers for family in families(wider, (8, 6, 6))] == [], (
+        "channels of zeros are none of the block's own"
+    )
 
 
 def test_channels_that_are_seen_elsewhere_stay() -> None:
-    assert hidden_channels(Gated(shared=True), (8, 6, 6)) == ()
+    assert [family.layers for family in families(Gated(shared=True), (8, 6, 6))] == [("reduce.weight",)]
     assert pruned(Gated(shared=True), 50, inputs=(8, 6, 6)) is None
 
 
@@ -114,25 +113,34 @@ class NextLike(nn.Module):
 @pytest.mark.parametrize("card", ["pruned", "low_rank", "pruned_residual"])
 def test_an_operator_that_does_not_fit_says_so(card: str) -> None:
     shape = BlockShape(name="b", inputs=(8, 6, 6), outputs=(8, 6, 6))
-    found = misfits(load_operators(card, {}), shape, block=NextLike())
+    block = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU())
+    found = misfits(load_operators(card, {}), shape, block=block)
     for misfit in found.values():
         assert misfit is not None
         assert not misfit.broken
-        assert misfit.reason.startswith("the block has n")
-    assert build_candidate(load_operators(card, {})[0], shape, seed=0, block=NextLike()) is None
+        assert misfit.reason.startswith("the block has no")
+    assert build_candidate(load_operators(card, {})[0], shape, seed=0, block=block) is None
     # The gated block fits what narrows it, without values too.
     fitting = misfits(load_operators("pruned", {}), shape, block=Gated())
     assert set(fitting.values()) == {None}
 
 
+def test_a_perceptron_on_channels_last_is_narrowed() -> None:
+    block = filled(NextLike())
+    narrow = pruned(block, 50, inputs=(8, 6, 6))
+    assert isinstance(narrow, NextLike)
+    assert (narrow.wide.out_features, narrow.narrow.in_features, narrow.one.out_channels) == (16, 16, 8)
+    assert narrow(MAPS).shape == MAPS.shape
+
+
 def test_following_a_block_changes_nothing_in_it() -> None:
     block = Gated().train()
     before = {name: value.clone() for name, value in block.state_dict().items()}
-    hidden_channels(block, (8, 6, 6))
+    families(block, (8, 6, 6))
     assert all(module.training for module in block.modules())
     assert all(torch.equal(value, before[name]) for name, value in block.state_dict().items())
 
 
-def test_a_block_that_does_not_run_has_no_hidden_channels() -> None:
-    assert hidden_channels(Gated(), (9, 6, 6)) == ()
-    assert hidden_channels(nn.Sequential(nn.ReLU())) == ()
+def test_a_block_that_does_not_run_has_no_families() -> None:
+    assert families(Gated(), (9, 6, 6)) == ()
+    assert families(nn.Sequential(nn.ReLU())) == ()
