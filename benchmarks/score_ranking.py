@@ -60,7 +60,7 @@ def networks_of(
 ) -> Iterator[tuple[Any, nn.Module]]:
     """Label and module of each choice of an operator, quantized and calibrated."""
     module, card = context.candidates.trained(block, operator), context.card.quantization
-    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=card.scheme)
+    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=card.scheme, recipe=card.recipe)
     plain = quantize(module, calibration[:2], policy)
     if not plain.layers and not plain.float_parts and not plain.products:
         yield (operator, 0, 0), module
