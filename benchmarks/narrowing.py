@@ -1,9 +1,10 @@
-"""Which blocks of public networks the operator `pruned` narrows.
+"""Which blocks of public networks the operator `pruned` narrows, and which of the others `factorised` lowers.
 
     python benchmarks/narrowing.py results/reference/narrowing [--only NAME ..] [--keep 50] [--check]
 
 For each network of the zoo (see `zoo.py` for the libraries that it needs) the blocks of `blocks = "auto"` are found,
-and each is narrowed to `--keep` percent. A narrowed block must give the shape of the block and have fewer parameters.
+and each is narrowed to `--keep` percent; where nothing inside it can go, its layers are factorised to a third of the
+rank. What is made must give the shape of the block, on batches of one and three, and have fewer parameters.
 Blocks are run with the weights of their libraries' initialisation; what is asked is whether they can be narrowed, not
 what is lost. Writes a row for each network to `narrowing.csv` and the table to `README.md`; a network that is in the
 file is not tried again. `--check` ends with 1 where fewer than 5 of 6 networks have at least half of their blocks
@@ -30,7 +31,7 @@ from evo_qnas.networks.candidates.finding import auto_blocks
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
 
 console = Console()
-COLUMNS = ("network", "library", "blocks", "narrowed", "parameters", "left", "seconds", "others")
+COLUMNS = ("network", "library", "blocks", "narrowed", "factorised", "parameters", "left", "seconds", "others")
 # The share of networks of which at least half of the blocks are to be narrowed: 38 of 45.
 _ENOUGH = 38 / 45
 
@@ -67,10 +68,12 @@ def _tried(entry: Any, keep: int) -> dict[str, Any]:
     """A row."""
     from zoo_stages import build
 
-    row: dict[str, Any] = {"network": entry.name, "library": entry.library, "blocks": 0, "narrowed": 0, "others": ""}
+    row: dict[str, Any] = {"network": entry.name, "library": entry.library, "blocks": 0, "narrowed": 0}
+    row |= {"factorised": 0, "others": ""}
     started = time.perf_counter()
     (operator,) = load_operators("pruned", {"keep": [keep]})
-    others, before, after = [], 0, 0
+    (lower,) = load_operators("factorised", {"keep": [33]})
+    others, before, after, lowered = [], 0, 0, 0
     try:
         network, examples = build(entry)
         shapes = find_blocks(network, auto_blocks(network, examples[:2]), examples[:2])
@@ -84,10 +87,12 @@ def _tried(entry: Any, keep: int) -> dict[str, Any]:
         after += _parameters(block if narrow is None else narrow)
         if narrow is None:
             others.append(f"{shape.name} ({type(block).__name__})")
-        else:
+            narrow = build_candidate(lower, shape, seed=0, block=block)
+            lowered += narrow is not None
+        if narrow is not None:
             _hold(narrow, block, shape)
     seconds = round(time.perf_counter() - started, 1)
-    counts = {"blocks": len(shapes), "narrowed": len(shapes) - len(others)}
+    counts = {"blocks": len(shapes), "narrowed": len(shapes) - len(others), "factorised": lowered}
     return row | counts | {"parameters": before, "left": after, "seconds": seconds, "others": ", ".join(others)}
 
 
@@ -139,13 +144,22 @@ def _write_page(page: Path, rows: Mapping[str, Mapping[str, Any]], keep: int) ->
         f"those of all blocks, before and after {keep} percent of the channels inside them were kept. Seconds are",
         "those of narrowing.",
         "",
-        "| network | library | narrowed | parameters | left | s | not narrowed |",
-        "|---|---|--:|--:|--:|--:|---|",
+        "| network | library | narrowed | factorised | parameters | left | s | not narrowed |",
+        "|---|---|--:|--:|--:|--:|--:|---|",
     ]
     for name, row in rows.items():
         share = f"{100 * int(row['left']) / max(1, int(row['parameters'])):.0f} %"
         counts = f"{row['narrowed']} of {row['blocks']}"
-        cells = (name, row["library"], counts, row["parameters"], share, row["seconds"], row["others"])
+        cells = (
+            name,
+            row["library"],
+            counts,
+            row["factorised"],
+            row["parameters"],
+            share,
+            row["seconds"],
+            row["others"],
+        )
         lines.append(f"| {' | '.join(map(str, cells))} |")
     write_text(page, "\n".join(lines) + "\n")
 

@@ -48,9 +48,10 @@ ROOMS = {
     ],
     "pipeline": [
         ["cards"],
-        ["context"],
+        ["context", "limits"],
         ["features", "jobs", "problems"],
-        ["refinement", "latency"],
+        ["refinement"],
+        ["latency"],
         ["validation"],
         ["stored", "dry_run", "found_blocks"],
         ["stages"],

@@ -12,7 +12,7 @@ from evo_qnas.pipeline.cards.latency import CompiledCard, LatencyCard
 from evo_qnas.pipeline.cards.search import SearchCard
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.context.candidates import Offers
-from evo_qnas.pipeline.latency.limits import device_limits
+from evo_qnas.pipeline.limits import device_limits
 from evo_qnas.problem import CustomObjective, TableProblem
 from evo_qnas.tables import Block, Tables
 from evo_qnas.tables.roofline import device_label, load_device, speed_at

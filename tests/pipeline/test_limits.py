@@ -9,7 +9,7 @@ from evo_qnas.errors import CardError
 from evo_qnas.networks.quantization.scheme import SCHEMES
 from evo_qnas.pipeline import load_card
 from evo_qnas.pipeline.context import RunContext
-from evo_qnas.pipeline.latency.limits import device_limits
+from evo_qnas.pipeline.limits import device_limits
 from evo_qnas.pipeline.problems import expected_tables, problem_of
 from evo_qnas.tables import Tables
 from evo_qnas.tables.roofline import load_device

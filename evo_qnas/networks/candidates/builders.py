@@ -6,6 +6,7 @@ from collections.abc import Callable
 from torch import nn
 
 from evo_qnas.networks.candidates.blocks import BlockShape
+from evo_qnas.networks.candidates.channels.tracing import trace
 from evo_qnas.networks.candidates.factorising import factorised
 from evo_qnas.networks.candidates.low_rank import low_rank
 from evo_qnas.networks.candidates.misfit import Misfit
@@ -73,6 +74,8 @@ def _pruned(
     narrow = pruned(block, keep, multiple, skip_sensitive=bool(skip_sensitive), inputs=shape.inputs)
     if narrow is not None:
         return narrow
+    if trace(block, shape.inputs) is None:
+        return Misfit("what the block computes cannot be followed: it takes more than its tensor, or asks for values")
     if not families(block, shape.inputs):
         return Misfit("the block has no channels inside it that could go: all are tied to what it takes or gives")
     return Misfit(f"nothing of the block would go at keep = {keep} in multiples of {multiple}")

@@ -9,8 +9,6 @@ from torch import nn
 from evo_qnas.networks.candidates.channels.families import kept_channels
 from evo_qnas.networks.candidates.removing import names_of_called
 
-__all__ = ["factorised"]
-
 
 @torch.no_grad()
 def factorised(

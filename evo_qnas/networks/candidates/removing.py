@@ -12,8 +12,6 @@ from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
 from evo_qnas.networks.candidates.channels.tracing import name_of, trace
 from evo_qnas.networks.candidates.submodules import Submodule, submodules
 
-__all__ = ["attentions", "layers_with_shortcut", "names_of_called", "without_attention", "without_layers"]
-
 # What stands in the place of an attention.
 REPLACEMENTS: Final = ("none", "linear", "mean")
 # Operations that leave a shortcut what it is.

@@ -144,3 +144,22 @@ def test_following_a_block_changes_nothing_in_it() -> None:
 def test_a_block_that_does_not_run_has_no_families() -> None:
     assert families(Gated(), (9, 6, 6)) == ()
     assert families(nn.Sequential(nn.ReLU())) == ()
+
+
+class Sized(nn.Module):
+    """Is given a size beside its one tensor, as blocks of some libraries are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.narrow = nn.Conv2d(8, 32, 1), nn.Conv2d(32, 8, 1)
+
+    def forward(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        y: torch.Tensor = self.narrow(torch.relu(self.wide(x)))
+        return y[..., : size[0], : size[1]]
+
+
+def test_a_block_that_cannot_be_followed_says_so() -> None:
+    shape = BlockShape(name="b", inputs=(8, 6, 6), outputs=(8, 6, 6))
+    (found,) = misfits(load_operators("pruned", {"keep": [50]}), shape, block=Sized()).values()
+    assert found is not None
+    assert found.reason.startswith("what the block computes cannot be followed: it takes more than its tensor")

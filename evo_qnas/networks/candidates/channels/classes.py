@@ -8,8 +8,6 @@ from jaxtyping import Int
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["STAYS", "Classes", "distinct"]
-
 # The class of what never goes: inputs, outputs, and whatever is tied to them.
 STAYS = 0
 

@@ -12,8 +12,6 @@ from evo_qnas.networks.candidates.channels.classes import STAYS, Classes
 from evo_qnas.networks.candidates.channels.labelling import Labelling, Made, Read
 from evo_qnas.networks.candidates.channels.tracing import name_of
 
-__all__ = ["Family", "families_of", "kept_channels", "kept_classes"]
-
 # Operations on each channel alone, and changes of shape, between a layer and the sum with a shortcut.
 _BESIDE_SUMS = frozenset(
     [

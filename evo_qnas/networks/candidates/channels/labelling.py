@@ -12,8 +12,6 @@ from torch import fx
 from evo_qnas.networks.candidates.channels.classes import STAYS, Classes
 from evo_qnas.networks.candidates.channels.tracing import Trace, name_of
 
-__all__ = ["Labelling", "Made", "Read", "Rule", "labelled", "tensors_of"]
-
 Labels = Int[torch.Tensor, "*shape"]
 # From a node to the labels of what it gives: a tensor, or a tuple of tensors.
 Rule = Callable[["Labelling", fx.Node], Any]

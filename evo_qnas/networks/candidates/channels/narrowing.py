@@ -12,8 +12,6 @@ from evo_qnas.networks.candidates.channels.rewriting import Cut, Kept, Rewritten
 from evo_qnas.networks.candidates.channels.rules.layers import groups_position
 from evo_qnas.networks.candidates.channels.tracing import Trace, trace
 
-__all__ = ["narrowed"]
-
 
 def narrowed(
     block: nn.Module, cut: Cut, another: Callable[[], Cut | None], inputs: tuple[int, ...]

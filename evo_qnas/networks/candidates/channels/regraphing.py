@@ -9,8 +9,6 @@ from torch import fx, nn
 
 from evo_qnas.networks.candidates.channels.rewriting import Cut, Rewritten, Uneven
 
-__all__ = ["regraphed"]
-
 ATEN = torch.ops.aten
 # Layers whose module computes what the operation does: the operation of each, and how many of its arguments are the
 # module's own parameters and buffers.

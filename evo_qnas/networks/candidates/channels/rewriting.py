@@ -15,8 +15,6 @@ from evo_qnas.networks.candidates.channels.rules.moves import RULES as MOVES
 from evo_qnas.networks.candidates.channels.rules.moves import indices_of, run_on_labels
 from evo_qnas.networks.candidates.channels.tracing import name_of
 
-__all__ = ["Cut", "Rewritten", "Uneven", "kept_of_parameters", "rewritten"]
-
 ATEN = torch.ops.aten
 # By axis the places of a tensor that stay, None for all of them.
 Kept = tuple[Int[torch.Tensor, " count"] | None, ...]

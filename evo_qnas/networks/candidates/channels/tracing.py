@@ -11,8 +11,6 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from evo_qnas.networks.capture.exporting import without_warnings
 
-__all__ = ["Trace", "name_of", "trace"]
-
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)

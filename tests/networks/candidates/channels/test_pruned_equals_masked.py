@@ -2,10 +2,12 @@
 
 import copy
 
+import cloudpickle
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
+from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.candidates.channels.families import families_of, kept_classes
 from evo_qnas.networks.candidates.channels.labelling import labelled
 from evo_qnas.networks.candidates.channels.rewriting import Cut, Uneven, kept_of_parameters
@@ -13,6 +15,7 @@ from evo_qnas.networks.candidates.channels.rules import RULES
 from evo_qnas.networks.candidates.channels.tracing import trace
 from evo_qnas.networks.candidates.pruning import families, pruned
 from evo_qnas.networks.models.layers import inverted_residual
+from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from tests.networks.candidates.channels.random_blocks import Attention, random_block
 
 
@@ -119,3 +122,27 @@ def test_mobilenet_v2_blocks_keep_the_channels_of_the_formula(keep: int, stride:
     made = [module.weight for module in narrow.modules() if isinstance(module, nn.Conv2d)]
     for weight, (name, other) in zip(made, wanted.items(), strict=True):
         assert torch.equal(weight, other), name
+
+
+@torch.no_grad()
+def test_a_narrowed_attention_is_carried_pickled_and_quantized() -> None:
+    """It is a graph of operations with the block's own layers, under their own names."""
+    block = Attention(8, 4, scaled=True).eval()
+    narrow = pruned(block, 50, 1, inputs=(8, 5, 6))
+    again = pruned(block, 25, 1, inputs=(8, 5, 6))
+    assert isinstance(narrow, fx.GraphModule)
+    assert again is not None
+    maps = torch.randn(3, 8, 5, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(cloudpickle.loads(cloudpickle.dumps(narrow))(maps), narrow(maps))
+    assert set(narrow.state_dict()) == set(block.state_dict())
+    other = pruned(Attention(8, 4, scaled=True).eval(), 50, 1, inputs=(8, 5, 6))
+    assert other is not None
+    other.load_state_dict(narrow.state_dict())
+    assert torch.equal(other(maps), narrow(maps))
+    network = assemble(nn.Sequential(nn.Conv2d(3, 8, 1), block, nn.Conv2d(8, 2, 1)), {"1": narrow})
+    pixels = torch.randn(3, 3, 5, 6, generator=torch.Generator().manual_seed(1))
+    quantized = quantize(network, pixels, Policy(fixed=Bits(weight=8, activation=8)))
+    quantized.calibrate([pixels])
+    wanted = network(pixels)
+    assert 0.0 < float((quantized(pixels) - wanted).norm() / wanted.norm()) < 0.05
+    assert len(quantized.layers) == 4

@@ -9,8 +9,6 @@ from evo_qnas.networks.candidates.channels.classes import STAYS
 from evo_qnas.networks.candidates.channels.labelling import Labelling, Made, Read, Rule, grid
 from evo_qnas.networks.candidates.channels.rules.values import joined
 
-__all__ = ["RULES", "groups_position"]
-
 
 def groups_position(node: fx.Node) -> int | None:
     """Where the number of groups stands among the arguments of a convolution, None for other operations."""

@@ -7,8 +7,6 @@ from torch import fx
 
 from evo_qnas.networks.candidates.channels.labelling import Labelling, Rule
 
-__all__ = ["RULES", "indices_of", "run_on_labels"]
-
 
 def _moved(state: Labelling, node: fx.Node) -> Any:
     constants = indices_of(state, node)

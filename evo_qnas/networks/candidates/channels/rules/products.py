@@ -9,8 +9,6 @@ from evo_qnas.networks.candidates.channels.classes import STAYS
 from evo_qnas.networks.candidates.channels.labelling import Labelling, Rule
 from evo_qnas.networks.candidates.channels.rules.values import combined, joined
 
-__all__ = ["RULES"]
-
 
 def _product(state: Labelling, node: fx.Node) -> Any:
     left, right = (state.of(argument) for argument in node.args[:2])

@@ -8,8 +8,6 @@ from torch import fx
 from evo_qnas.networks.candidates.channels.classes import STAYS
 from evo_qnas.networks.candidates.channels.labelling import Labelling, Rule
 
-__all__ = ["RULES", "combined", "joined"]
-
 
 def _each_value(state: Labelling, node: fx.Node) -> Any:
     """A function of each value alone; behind a BatchNorm its values over the grid are followed."""
