@@ -39,7 +39,7 @@ from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.stored import open_run
 from evo_qnas.pipeline.validation import build_network, choices_of, validate_picks
 from evo_qnas.predict import Features, assess
-from evo_qnas.predict.rank import kendall
+from evo_qnas.predict.rank import kendall, resampled_taus
 from evo_qnas.problem import space_of
 from evo_qnas.spaces import Space, network_id
 from evo_qnas.tables import Block, Tables
@@ -60,7 +60,7 @@ def networks_of(
 ) -> Iterator[tuple[Any, nn.Module]]:
     """Label and module of each choice of an operator, quantized and calibrated."""
     module, card = context.candidates.trained(block, operator), context.card.quantization
-    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=card.scheme)
+    policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=card.scheme, recipe=card.recipe)
     plain = quantize(module, calibration[:2], policy)
     if not plain.layers and not plain.float_parts and not plain.products:
         yield (operator, 0, 0), module
@@ -219,17 +219,22 @@ def totals_of(tables: Tables, found: Mapping[str, Mapping[str, np.ndarray]]) -> 
 
 
 def show(totals: Totals, genomes: np.ndarray, metric: np.ndarray, what: str) -> None:
-    """Prints tau of every way, over all and over the half with the better scores."""
+    """Prints tau of every way, over all and over the half with the better scores, and its lead over the score's.
+
+    The lead's interval is the 2.5 % .. 97.5 % percentile of its bootstrap over networks, the same ones for both.
+    """
     print(f"\n{what}: {len(genomes)} networks, {metric.min():.4f} .. {metric.max():.4f}")
     better = np.argsort(totals["score"](genomes), kind="stable")[: len(genomes) // 2]
-    for name, total in totals.items():
-        rank = -total(genomes)
-        whole, half = (
-            kendall(rank[chosen], metric[chosen], rng=np.random.default_rng(0))
-            for chosen in (np.arange(len(rank)), better)
-        )
-        texts = [f"{one.tau:5.2f} ({one.low:5.2f} .. {one.high:4.2f})" for one in (whole, half)]
-        print(f"  {name:22} {texts[0]}   better half {texts[1]}")
+    ranks = np.stack([-total(genomes) for total in totals.values()])
+    texts: list[list[str]] = [[] for _ in totals]
+    for chosen in (np.arange(len(genomes)), better):
+        resampled = resampled_taus(ranks[:, chosen], metric[chosen], rng=np.random.default_rng(0))
+        leads = np.nanquantile(resampled - resampled[0], [0.025, 0.975], axis=1)
+        for text, rank, (low, high) in zip(texts, ranks, leads.T, strict=True):
+            tau = kendall(rank[chosen], metric[chosen], rng=np.random.default_rng(0))
+            text.append(f"{tau.tau:5.2f} ({tau.low:5.2f} .. {tau.high:4.2f}), lead {low:5.2f} .. {high:4.2f}")
+    for name, (whole, half) in zip(totals, texts, strict=True):
+        print(f"  {name:20} {whole}   better half {half}")
 
 
 def show_fitted(tables: Tables, genomes: np.ndarray, metric: np.ndarray) -> None:

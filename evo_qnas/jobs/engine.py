@@ -17,9 +17,9 @@ from evo_qnas.jobs.connection import active
 from evo_qnas.jobs.kept import call_kept
 from evo_qnas.jobs.workers import watched_workers
 
-# Workers of which one at most ends while this process hands over a call: it takes two milliseconds where all have the
-# processor, ten where it is shared (`benchmarks/asynchronous.py`: 0.05 s an evaluation).
-_WORKERS_PER_SPARE = 4
+# Workers for each call that waits beside those that run: this process has as long to hand over the next ones as half of
+# the workers take. At 32 workers more made fronts no better and no worse (`benchmarks/asynchronous.py quality`).
+_WORKERS_PER_SPARE = 2
 
 Done = Callable[[Any], None]
 

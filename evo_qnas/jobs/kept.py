@@ -1,6 +1,7 @@
 """A task that workers keep: its tables and functions travel once to each of them, afterwards only what it is given."""
 
 import contextlib
+import gc
 import hashlib
 import pickle
 from collections.abc import Callable
@@ -60,4 +61,6 @@ def call_kept(digest: str, content: bytes | None, item: Any, folder: str | None)
 def _task(digest: str, content: bytes | None) -> Callable[[Any], Any]:
     if digest not in _TASKS and content is not None:
         _TASKS[digest] = pickle.loads(content)
+        # loky's workers collect garbage every second where psutil is absent: 60 ms for modules and tables, which stay.
+        gc.freeze()
     return _TASKS[digest]

@@ -174,7 +174,7 @@ class _Loop:
                 seconds = time.perf_counter() - self._start
                 self._take(_evaluation(genome, outcome, self._course.generation, seconds))
             self._check_first()
-            if self._stopping.out_of_time or sum(map(len, self._unchecked)) >= self._batch:
+            if self._stopping.out_of_time or len(self._unchecked) >= self._batch:
                 reason = self._checked()
         return reason or "exhausted"
 

@@ -21,7 +21,7 @@ from evo_qnas.problem import TableProblem
 from evo_qnas.tables.generate import generate_tables
 from tests.plugin.squares_plugin.counting import CountStage
 
-OURS = ("teacher", "blocks", "tables", "latency", "search", "networks", "export", "summary")
+OURS = ("teacher", "blocks", "tables", "latency", "compiled", "search", "networks", "export", "summary")
 
 
 @final

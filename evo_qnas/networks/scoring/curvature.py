@@ -7,8 +7,8 @@ from jaxtyping import Float
 
 # Steps of Lanczos: exact for as many distinct eigenvalues. Curvatures of logits have one a class and position.
 _STEPS = 8
-# Of the first vector's length: what is left of a step below it is rounding.
-_LEAST = 1e-6
+# What is left of a step below this share of the largest eigenvalue is rounding: products are float32.
+_LEAST = 1e-5
 
 Product = Callable[[Float[torch.Tensor, "n k"]], Float[torch.Tensor, "n k"]]
 
@@ -23,31 +23,32 @@ def root_times(
         vectors: one a row.
         steps: of Lanczos, each a product.
 
-    Source: Golub & Van Loan 2013, Matrix computations, section 10.1, with full orthogonalization; Saad 1992 for
-    functions of matrices, `|v| Q f(T) e1`.
+    Source: Golub & Van Loan 2013, Matrix computations, section 10.1, without orthogonalization, which
+    so few steps do not need; Saad 1992 for functions of matrices, `|v| Q f(T) e1`.
     """
-    steps = min(steps, vectors.shape[1])
-    least = torch.finfo(torch.float64).tiny
-    size = vectors.double().norm(dim=1, keepdim=True)
-    basis, diagonal, beside = [vectors.double() / size.clamp_min(least)], [], []
-    for _ in range(steps):
-        following = product(basis[-1].to(vectors.dtype)).double()
-        diagonal.append((following * basis[-1]).sum(dim=1))
-        for _ in range(2):  # once leaves rounding of the first subtractions
-            for known in basis:
-                following = following - (following * known).sum(dim=1, keepdim=True) * known
+    steps, least = min(steps, vectors.shape[1]), torch.finfo(vectors.dtype).tiny
+    size = vectors.norm(dim=1, keepdim=True)
+    basis, diagonal, beside = [vectors / size.clamp_min(least)], list[torch.Tensor](), list[torch.Tensor]()
+    scale = torch.zeros_like(size[:, 0])
+    for step in range(steps):
+        following = product(basis[-1])
+        if step:
+            following = following - beside[-1][:, None] * basis[-2]
+        diagonal.append(torch.linalg.vecdot(following, basis[-1]))
+        following = following - diagonal[-1][:, None] * basis[-1]
         left = following.norm(dim=1)
-        scale = torch.stack(diagonal).abs().amax(dim=0)
+        scale = torch.maximum(scale, diagonal[-1].abs())
         ended = left <= _LEAST * scale
         beside.append(torch.where(ended, 0.0, left))
-        basis.append(
-            torch.where(ended[:, None], 0.0, following / left.clamp_min(torch.finfo(torch.float64).tiny)[:, None])
-        )
+        basis.append(following * torch.where(ended, 0.0, 1.0 / left.clamp_min(least))[:, None])
     matrix = torch.diag_embed(torch.stack(diagonal, dim=1))
     if steps > 1:
         off = torch.stack(beside[:-1], dim=1)
         matrix = matrix + torch.diag_embed(off, 1) + torch.diag_embed(off, -1)
-    values, directions = torch.linalg.eigh(matrix)
+    values, directions = torch.linalg.eigh(matrix.double())
     shares = (directions * values.clamp_min(0.0).sqrt()[:, None, :]) @ directions[:, 0, :, None]
-    made: torch.Tensor = torch.einsum("ns,snk->nk", shares[:, :, 0], torch.stack(basis[:steps])) * size
-    return made.to(vectors.dtype)
+    weights = shares[:, :, 0].to(vectors.dtype) * size
+    made = torch.zeros_like(vectors)
+    for step in range(steps):
+        made += weights[:, step, None] * basis[step]
+    return made

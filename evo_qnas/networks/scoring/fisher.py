@@ -1,6 +1,6 @@
 """Gradients at the ends of a teacher's blocks, and what an error there makes of the teacher's outputs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.data import Examples
-from evo_qnas.data.nests import Nest, Structure, call, leaves, length
+from evo_qnas.data.nests import Nest, Structure, call, leaves, length, parts
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.scoring.curvature import root_times
 from evo_qnas.networks.tasks.base import Task, evaluation_batch
@@ -16,8 +16,8 @@ from evo_qnas.networks.tasks.base import Task, evaluation_batch
 # Raised where the same errors get another score than before.
 FISHER = 1
 
-# Examples at once: a graph for the gradients keeps every layer's output, some ten times the memory of a plain run.
-_MOST_EXAMPLES = 32
+# Examples in one graph, and the share of a plain run's batch, as a graph keeps every layer's output. Chosen.
+_MOST_EXAMPLES, _SHARE = 16, 4
 
 
 def output_gradients(
@@ -41,7 +41,8 @@ def output_gradients(
     Args:
         teacher: in evaluation mode; stays unchanged.
         blocks: names of its submodules.
-        examples: what it runs on; the gradients of each example do not depend on the others, save by rounding.
+        examples: what it runs on; the gradients of each example do not depend on the others, save by rounding and by a
+            distance that does, such as `mse`.
         task: whose distance from the teacher counts.
         draws: of each example.
         seed: of the draws.
@@ -55,13 +56,16 @@ def output_gradients(
     """
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, list[torch.Tensor]] = {block: [] for block in blocks}
-    count = len(examples) if most is None else min(most, len(examples))
-    size = min(_MOST_EXAMPLES, evaluation_batch(examples.sample))
+    count, size = len(examples) if most is None else min(most, len(examples)), evaluation_batch(examples.sample)
     for start in range(0, count, size):
         inputs, _ = examples.take(slice(start, min(start + size, count)))
-        with torch.enable_grad(), _ends(teacher.eval(), blocks) as ends:
-            outputs = call(teacher, inputs)
-            for block, gradient in _gradients(outputs, ends, task, draws, generator).items():
+        with torch.no_grad():
+            outputs = call(teacher.eval(), inputs)
+        directions = _directions(outputs, task, draws, generator)
+        # The distance of a batch may depend on all of it, such as on its variance: graphs of parts follow.
+        few = min(_MOST_EXAMPLES, max(1, size // _SHARE))
+        for part, some in zip(parts(inputs, few), directions.split(few), strict=True):
+            for block, gradient in _gradients(teacher, blocks, part, some).items():
                 found[block].append(gradient)
     gradients = {block: torch.cat(each) for block, each in found.items()}
     if not any(bool(each.any()) for each in gradients.values()):
@@ -106,29 +110,48 @@ def _ends(teacher: nn.Module, blocks: Sequence[str]) -> Iterator[dict[str, torch
             handle.remove()
 
 
-def _gradients(
-    outputs: Nest, ends: Mapping[str, torch.Tensor], task: Task, draws: int, generator: torch.Generator
-) -> dict[str, Float[torch.Tensor, "n draws ..."]]:
-    """The gradients of a few examples."""
-    floats = [leaf for leaf in leaves(outputs) if leaf.is_floating_point()]
-    points = [leaf for leaf in floats if leaf.requires_grad]
-    product, sizes = _curvature(outputs, task), [leaf[0].numel() for leaf in floats]
+def _directions(outputs: Nest, task: Task, draws: int, generator: torch.Generator) -> Float[torch.Tensor, "n draws k"]:
+    """Random signs times the root of each example's curvature, over the values of all its outputs."""
+    sizes = [leaf[0].numel() for leaf in _floats(outputs)]
     # Example by example: what is drawn for one does not depend on how the examples are split.
-    signs = torch.stack([torch.randint(0, 2, (draws, sum(sizes)), generator=generator) for _ in range(length(outputs))])
-    each: list[tuple[torch.Tensor, ...]] = []
-    for draw in range(draws):
-        drawn = root_times(product, signs[:, draw].float() * 2.0 - 1.0)
-        directions = [
+    signs = [torch.randint(0, 2, (draws, sum(sizes)), generator=generator) for _ in range(length(outputs))]
+    with torch.enable_grad():
+        product = _curvature(outputs, task)
+        each = [root_times(product, torch.stack([one[draw] for one in signs]) * 2.0 - 1.0) for draw in range(draws)]
+    return torch.stack(each, dim=1)
+
+
+def _gradients(
+    teacher: nn.Module, blocks: Sequence[str], inputs: Nest, directions: Float[torch.Tensor, "n draws k"]
+) -> dict[str, Float[torch.Tensor, "n draws ..."]]:
+    """Gradients of a few examples' outputs along directions."""
+    with torch.enable_grad(), _ends(teacher, blocks) as ends:
+        leaves_of = _floats(call(teacher, inputs))
+    points = [leaf for leaf in leaves_of if leaf.requires_grad]
+    if not points:  # cut off, such as by rounding
+        return {
+            name: torch.zeros_like(end)[:, None].expand(-1, directions.shape[1], *end.shape[1:])
+            for name, end in ends.items()
+        }
+    sizes = [leaf[0].numel() for leaf in leaves_of]
+    found: list[tuple[torch.Tensor, ...]] = []
+    for draw in directions.unbind(dim=1):
+        along = [
             part.reshape(leaf.shape)
-            for part, leaf in zip(drawn.split(sizes, dim=1), floats, strict=True)
+            for part, leaf in zip(draw.split(sizes, dim=1), leaves_of, strict=True)
             if leaf.requires_grad
         ]
-        each.append(
+        found.append(
             torch.autograd.grad(
-                points, list(ends.values()), directions, retain_graph=True, allow_unused=True, materialize_grads=True
+                points, list(ends.values()), along, retain_graph=True, allow_unused=True, materialize_grads=True
             )
         )
-    return {name: torch.stack([draw[index] for draw in each], dim=1) for index, name in enumerate(ends)}
+    return {name: torch.stack([one[index] for one in found], dim=1) for index, name in enumerate(ends)}
+
+
+def _floats(outputs: Nest) -> list[torch.Tensor]:
+    """The tensors of floats in a nest."""
+    return [leaf for leaf in leaves(outputs) if leaf.is_floating_point()]
 
 
 def _curvature(outputs: Nest, task: Task) -> Callable[[Float[torch.Tensor, "n k"]], Float[torch.Tensor, "n k"]]:

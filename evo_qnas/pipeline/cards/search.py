@@ -26,7 +26,7 @@ class PredictorCard(Card):
 
     Attributes:
         kind: a predictor of `evo_qnas.predict.PREDICTORS`, or `auto` for the simplest that cross-validates as well.
-        score: column of the score; None takes `score_fisher`, `score_in_context` and `score` as far as they are there.
+        score: column of the score; None takes `score_in_context`, `score` and `score_fisher` as far as they are there.
         measure: learn from networks after fine-tuning, or as assembled and calibrated.
         batch: networks per round.
     """

@@ -33,7 +33,7 @@ from evo_qnas.tables import Tables
 
 logger = logging.getLogger(__name__)
 
-_SCORES = ("score", COLUMN, BY_GRADIENTS)
+_SCORES = (BY_GRADIENTS, "score", COLUMN)
 _SAMPLE = 256
 
 

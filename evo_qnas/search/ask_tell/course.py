@@ -107,9 +107,13 @@ class Course:
         if key in self._answers:
             return
         self._answers[key] = objectives, excess
+        handed_out = key in self._pending
         self._pending.pop(key, None)
         if key in self._waiting:
             self._waiting.discard(key)
+            return
+        if handed_out:
+            self._late.append(key)
             return
         genes = self._encoded(key)
         if genes is not None:

@@ -83,6 +83,14 @@ def test_the_gradients_of_an_example_do_not_depend_on_how_examples_are_split(mon
     assert not torch.allclose(other, whole)
 
 
+class Rounded(nn.Module):
+    """Numbers that have no derivative."""
+
+    @torch.no_grad()
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.round()
+
+
 class Weighted(nn.Module):
     """Channels that the output reads, and one that it does not."""
 
@@ -161,7 +169,7 @@ def test_gradients_of_fewer_examples_than_are_scored() -> None:
 
 
 def test_a_distance_of_the_users_weighs_as_it_says() -> None:
-    """Twice the squared difference is twice the score; of absolute differences there is no curvature."""
+    """Twice the squared difference is twice the score; absolute differences and rounded outputs have no curvature."""
     teacher, images = linear(1), images_of(8, 1, 3, 3)
     error = torch.ones(8, 4, 3, 3)
 
@@ -174,5 +182,8 @@ def test_a_distance_of_the_users_weighs_as_it_says() -> None:
     np.testing.assert_allclose(twice, 2.0 * once, rtol=1e-4)
     weight = teacher[2].weight[0].detach()
     np.testing.assert_allclose(once, float(weight.sum()) ** 2, rtol=1e-4)
+    cut = nn.Sequential(teacher[0], Rounded(), *teacher[1:])
+    with pytest.raises(NetworkError, match=r"no gradient at the end of any block"):
+        output_gradients(cut, ["0"], images, task_of("mse"), draws=1, seed=0)
     with pytest.raises(NetworkError, match=r"no gradient at the end of any block: .*take \[in_context\]"):
         found(lambda output, target: (output - target).abs())
