@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import nn
 
 from evo_qnas.networks.candidates.channels.families import kept_channels
@@ -66,14 +67,30 @@ def _pair(layer: nn.Module, keep: int, multiple: int) -> nn.Sequential | None:
         return None
     first, second = _layers(layer, rank)
     if not rows.is_meta:
-        left, strength, right = torch.linalg.svd(rows.double(), full_matrices=False)
-        # Both factors get the root of each strength: neither leaves its quantizer channels of very unlike range.
-        root = strength[:rank].sqrt()
-        first.weight.copy_((root[:, None] * right[:rank]).reshape(first.weight.shape))
-        second.weight.copy_((left[:, :rank] * root).reshape(second.weight.shape))
+        left, right = _factors(rows.double(), rank)
+        first.weight.copy_(right.reshape(first.weight.shape))
+        second.weight.copy_(left.reshape(second.weight.shape))
         if layer.bias is not None:
             second.bias.copy_(layer.bias)
     return nn.Sequential(first, second)
+
+
+def _factors(
+    rows: Float[torch.Tensor, "out columns"], rank: int
+) -> tuple[Float[torch.Tensor, "out rank"], Float[torch.Tensor, "rank columns"]]:
+    """The nearest product of a rank, by eigenvectors of the smaller square: a layer of thousands of inputs is quick.
+
+    Both factors get the root of each strength: neither leaves its quantizer channels of very unlike range.
+    """
+    wide = rows.shape[1] >= rows.shape[0]
+    matrix = rows if wide else rows.t()
+    squares, vectors = torch.linalg.eigh(matrix @ matrix.t())
+    kept = vectors[:, -rank:].flip(1)
+    # Strengths of nothing but rounding are taken for a 10^10th of the largest, so that no factor grows without bound.
+    least = max(float(squares[-1]) * 1e-20, torch.finfo(torch.float32).tiny)
+    root = squares[-rank:].flip(0).clamp(min=least) ** 0.25
+    one, other = kept * root, kept.t() @ matrix / root[:, None]
+    return (one, other) if wide else (other.t(), one.t())
 
 
 def _layers(layer: nn.Linear | nn.Conv1d | nn.Conv2d, rank: int) -> tuple[Any, Any]:

@@ -16,6 +16,11 @@ def test_weights_of_low_rank_are_kept_exactly() -> None:
     x = torch.randn(2, 6, 32, generator=generator)
     assert torch.allclose(made(x), block(x), atol=1e-3)
     assert [tuple(layer.weight.shape) for layer in made[0]] == [(8, 32), (32, 8)]
+    block[0].weight.data = torch.outer(torch.ones(32), torch.arange(32.0))
+    poorer = factorised(block, 25)
+    assert poorer is not None, "of rank 1, where 8 are kept"
+    assert torch.allclose(poorer[0](x), block[0](x), rtol=1e-3, atol=1e-2)
+    assert max(float(layer.weight.abs().max()) for layer in poorer[0]) < 1e3
     assert isinstance(made[2], nn.Conv1d), "it would not become smaller"
 
 

@@ -249,6 +249,7 @@ def test_without_the_package_the_way_out_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, validated: tuple[Path, dict[str, Any]]
 ) -> None:
     monkeypatch.setattr(packages, "find_spec", lambda _name: None)
+    monkeypatch.setattr(packages, "_is_installed", lambda _name: False)
     command = ["export", str(validated[0]), "--network", IDENTITY, "-o", str(tmp_path / "model.tflite")]
     result = CliRunner().invoke(app, command)
     assert isinstance(result.exception, NetworkError)
