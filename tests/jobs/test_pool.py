@@ -29,7 +29,7 @@ class Worker(Engine):
         self.contents: list[bytes | None] = []
 
     def submit(self, name: str, call: Callable[[], Any], done: Done) -> None:
-        self.contents.append(call.args[1])  # type: ignore[attr-defined]
+        self.contents.append(call.args[1])  # type: ignore[attr-defined]  # a partial of the pool
         done(call())
 
     def renew(self) -> None:
@@ -52,12 +52,12 @@ class Mortal(Engine):
         self.together: list[list[Any]] = []
 
     def submit(self, name: str, call: Callable[[], Any], done: Done) -> None:
-        item = call.args[0]  # type: ignore[attr-defined]
+        item = call.args[0]  # type: ignore[attr-defined]  # a partial of the pool
         self.held.append((call, done))
         if item % 2 == 0 and not self.renewed:
             return
         held, self.held = self.held, []
-        self.together.append([each.args[0] for each, _ in held])  # type: ignore[attr-defined]
+        self.together.append([each.args[0] for each, _ in held])  # type: ignore[attr-defined]  # a partial of the pool
         for each, end in held:
             end(Died("exit codes of the workers are {SIGKILL(-9)}") if item == 13 else each())
 

@@ -74,9 +74,11 @@ def _pruned(
     narrow = pruned(block, keep, multiple, skip_sensitive=bool(skip_sensitive), inputs=shape.inputs)
     if narrow is not None:
         return narrow
-    if trace(block, shape.inputs) is None:
-        return Misfit("what the block computes cannot be followed: it takes more than its tensor, or asks for values")
     if not families(block, shape.inputs):
+        if trace(block, shape.inputs) is None:
+            return Misfit(
+                "what the block computes cannot be followed: it takes more than its tensor, or asks for values"
+            )
         return Misfit("the block has no channels inside it that could go: all are tied to what it takes or gives")
     return Misfit(f"nothing of the block would go at keep = {keep} in multiples of {multiple}")
 

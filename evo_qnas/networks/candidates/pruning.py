@@ -8,7 +8,7 @@ from torch import nn
 from evo_qnas.networks.candidates.channels.families import Family, families_of, kept_classes
 from evo_qnas.networks.candidates.channels.labelling import Labelling, labelled
 from evo_qnas.networks.candidates.channels.narrowing import narrowed
-from evo_qnas.networks.candidates.channels.rewriting import Cut, Uneven, kept_of_parameters, rewritten
+from evo_qnas.networks.candidates.channels.rewriting import Cut, Ragged, kept_of_parameters, rewritten
 from evo_qnas.networks.candidates.channels.rules import RULES
 from evo_qnas.networks.candidates.channels.tracing import trace
 
@@ -78,7 +78,7 @@ def pruned(
         return None
     try:
         return narrowed(block, cut, lambda: _with_another_batch(block, inputs, cut), inputs)
-    except Uneven:
+    except Ragged:
         return None
 
 
@@ -127,7 +127,7 @@ def _is_even(cut: Cut) -> bool:
     try:
         kept_of_parameters(cut)
         list(rewritten(cut))
-    except Uneven:
+    except Ragged:
         return False
     return True
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import fx, nn
 
 from evo_qnas.errors import NetworkError
-from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
+from evo_qnas.networks.candidates.blocks import find_blocks
 from evo_qnas.networks.candidates.channels.tracing import name_of, trace
 from evo_qnas.networks.candidates.submodules import Submodule, submodules
 
@@ -107,7 +107,7 @@ def without_attention(block: nn.Module, replacement: str, inputs: tuple[int, ...
             made = _InPlaceOfMultihead(_replacement(replacement, part.embed_dim, axis=-1), part.batch_first)
         else:
             shape = find_blocks(copy.deepcopy(block), [name], example)[0]
-            made = _replacement(replacement, _width(shape), axis=shape.channel_axis)
+            made = _replacement(replacement, shape.channels[0], axis=shape.channel_axis)
         changed.set_submodule(name, made.to(_device(block)), strict=True)
     try:
         with torch.no_grad():
@@ -119,10 +119,6 @@ def without_attention(block: nn.Module, replacement: str, inputs: tuple[int, ...
 
 def _device(block: nn.Module) -> torch.device:
     return next((parameter.device for parameter in block.parameters()), torch.device("cpu"))
-
-
-def _width(shape: BlockShape) -> int:
-    return shape.channels[0]
 
 
 def names_of_called(block: nn.Module, inputs: tuple[int, ...]) -> frozenset[str]:

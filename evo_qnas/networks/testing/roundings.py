@@ -3,10 +3,10 @@
 from abc import ABC, abstractmethod
 
 import torch
-from torch import nn
 
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
 from evo_qnas.networks.quantization.recipe import ROUNDINGS, Recipe, Rounding
+from evo_qnas.networks.testing.schemes import small_module
 
 
 class RoundingContract(ABC):
@@ -31,20 +31,9 @@ class RoundingContract(ABC):
 
     def make_network(self) -> tuple[QuantizedNetwork, torch.Tensor]:
         """A network of convolutions (one of them depthwise) and a linear layer, not calibrated, and its images."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(1)
-            module = nn.Sequential(
-                nn.Conv2d(3, 6, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False),
-                nn.ReLU6(),
-                nn.AdaptiveAvgPool2d(1),
-                nn.Flatten(),
-                nn.Linear(6, 4),
-            )
         images = torch.randn(32, 3, 6, 6, generator=torch.Generator().manual_seed(0))
         policy = Policy(fixed=Bits(weight=4, activation=8), recipe=Recipe(rounding=self.name))
-        return quantize(module, images[:2], policy), images
+        return quantize(small_module(), images[:2], policy), images
 
     def test_it_is_described_in_a_line(self) -> None:
         """Listings have one line for it."""

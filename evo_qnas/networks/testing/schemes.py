@@ -16,11 +16,11 @@ from evo_qnas.networks.quantization.scheme import SCHEMES, Scheme
 _BITS = (2, 3, 5, 8)
 
 
-@cache
-def _uncalibrated(scheme: str) -> QuantizedNetwork:
+def small_module() -> nn.Module:
+    """Convolutions (one of them depthwise) and a linear layer, with seeded weights, for images (3, 6, 6)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        module = nn.Sequential(
+        return nn.Sequential(
             nn.Conv2d(3, 6, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False),
@@ -29,6 +29,11 @@ def _uncalibrated(scheme: str) -> QuantizedNetwork:
             nn.Flatten(),
             nn.Linear(6, 4),
         )
+
+
+@cache
+def _uncalibrated(scheme: str) -> QuantizedNetwork:
+    module = small_module()
     return quantize(module, torch.zeros(2, 3, 6, 6), Policy(fixed=Bits(weight=8, activation=8), scheme=scheme))
 
 

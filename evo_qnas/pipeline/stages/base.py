@@ -7,12 +7,23 @@ from typing import Any, TypeVar, final
 
 from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
+from evo_qnas.networks.export import Runtime
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.problem import TableProblem
 from evo_qnas.summary import RankCorrelation, RunSummary, ValidatedNetwork
 from evo_qnas.tables import Tables
 
 Result = TypeVar("Result")
+
+
+def refuse_without_packages(section: str, runtime: Runtime) -> None:
+    """Raises `CardError` where the packages of a section's runtime are missing."""
+    missing = runtime.missing()
+    if missing:
+        raise CardError(
+            f"{section} of the card needs {' and '.join(missing)}, not installed here: "
+            f"pip install '{runtime.install}', or remove the section"
+        )
 
 
 @final

@@ -2,11 +2,10 @@
 
 from typing import final
 
-from evo_qnas.errors import CardError
 from evo_qnas.networks.export import compiling_runtime
 from evo_qnas.pipeline.context import RunContext, digest
 from evo_qnas.pipeline.latency.compiled import compile_tables
-from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
+from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, refuse_without_packages, required
 
 
 @final
@@ -23,13 +22,7 @@ class CompiledStage(Stage):
     def check(self, context: RunContext) -> None:
         """Refuses `[compiled]` where a runtime compiles nothing or its packages are missing."""
         for name in required(context.card.compiled, "[compiled] section").runtimes:
-            runtime = compiling_runtime(name)
-            missing = runtime.missing()
-            if missing:
-                raise CardError(
-                    f"[compiled] of the card needs {' and '.join(missing)}, not installed here: "
-                    f"pip install '{runtime.install}', or remove the section"
-                )
+            refuse_without_packages("[compiled]", compiling_runtime(name))
 
     def fingerprint(self, context: RunContext) -> str:
         """That of the tables and of the section."""

@@ -2,11 +2,10 @@
 
 from typing import final
 
-from evo_qnas.errors import CardError
 from evo_qnas.networks.export import block_runtime
 from evo_qnas.pipeline.context import RunContext, digest
 from evo_qnas.pipeline.latency import measure_tables
-from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, required
+from evo_qnas.pipeline.stages.base import Resources, RunState, Stage, refuse_without_packages, required
 
 
 @final
@@ -22,13 +21,7 @@ class LatencyStage(Stage):
 
     def check(self, context: RunContext) -> None:
         """Refuses `[latency]` where the runtime's packages are missing."""
-        runtime = block_runtime(required(context.card.latency, "[latency] section").runtime)
-        missing = runtime.missing()
-        if missing:
-            raise CardError(
-                f"[latency] of the card needs {' and '.join(missing)}, not installed here: "
-                f"pip install '{runtime.install}', or remove the section"
-            )
+        refuse_without_packages("[latency]", block_runtime(required(context.card.latency, "[latency] section").runtime))
 
     def fingerprint(self, context: RunContext) -> str:
         """That of the tables and of the section."""

@@ -1,6 +1,5 @@
 """Labels of all values of a block: which channel each of their elements belongs to."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -74,6 +73,7 @@ class Labelling:
         filters: by label the places that a filter of its channel alone has seen.
         spreads: by label the spread of the values that the channel has last been seen to have.
         curves: of BatchNorm and functions behind it the values of each channel over the grid.
+        attributes: by name of a parameter or buffer its attribute in the graph.
     """
 
     trace: Trace
@@ -86,6 +86,10 @@ class Labelling:
     filters: dict[int, int] = field(default_factory=dict)
     spreads: Float[torch.Tensor, " labels"] = field(default_factory=lambda: torch.zeros(1, device="cpu"))
     curves: dict[fx.Node, Float[torch.Tensor, "width grid"]] = field(default_factory=dict)
+    attributes: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.attributes = {name: attribute for attribute, name in self.trace.names.items()}
 
     def of(self, argument: Any) -> Labels:
         """Labels of a tensor that an operation reads, one for each element."""
@@ -102,8 +106,7 @@ class Labelling:
 
     def tensor(self, name: str) -> torch.Tensor:
         """The values of a parameter or buffer."""
-        attribute = next(attribute for attribute, known in self.trace.names.items() if known == name)
-        found: torch.Tensor = getattr(self.trace.graph, attribute)
+        found: torch.Tensor = getattr(self.trace.graph, self.attributes[name])
         return found.detach()
 
     def tie(self, name: str, axis: int, labels: Labels | None = None) -> Labels:
@@ -210,5 +213,4 @@ def _staying(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return tuple(_staying(part) for part in value)
     shape = tuple(value.shape) if isinstance(value, torch.Tensor) else ()
-    assert math.prod(shape) >= 0  # sizes are numbers here, never symbols
     return torch.full((), STAYS, device="cpu").expand(shape)

@@ -30,7 +30,7 @@ def narrowed(
         inputs: shape of the block's input without the batch.
 
     Raises:
-        Uneven: what would be left is no network.
+        Ragged: what would be left is no network.
     """
     operations = list(rewritten(cut))
     narrow = copy.deepcopy(block).eval()

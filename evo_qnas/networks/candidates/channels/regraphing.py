@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from evo_qnas.networks.candidates.channels.rewriting import Cut, Rewritten, Uneven
+from evo_qnas.networks.candidates.channels.rewriting import Cut, Ragged, Rewritten
 
 ATEN = torch.ops.aten
 # Layers whose module computes what the operation does: the operation of each, and how many of its arguments are the
@@ -37,10 +37,10 @@ def regraphed(
         cuts: of both.
 
     Raises:
-        Uneven: numbers do not grow with the batch, or the operations differ by its size.
+        Ragged: numbers do not grow with the batch, or the operations differ by its size.
     """
     if [operation.target for operation in operations] != [operation.target for operation in others]:
-        raise Uneven
+        raise Ragged
     traces = [cut.state.trace for cut in cuts]
     graph = fx.Graph()
     source = graph.placeholder("x")
@@ -69,7 +69,7 @@ def regraphed(
             return one
         factor, rest = divmod(one, traces[0].batch)
         if rest or factor * traces[1].batch != other:
-            raise Uneven
+            raise Ragged
         return count if factor == 1 else graph.call_function(operator.mul, (count, factor))
 
     for operation, other in zip(operations, others, strict=True):

@@ -20,7 +20,7 @@ ATEN = torch.ops.aten
 Kept = tuple[Int[torch.Tensor, " count"] | None, ...]
 
 
-class Uneven(Exception):  # noqa: N818  # no error of a user: an answer that callers take
+class Ragged(Exception):  # noqa: N818  # no error of a user: an answer that callers take
     """What is left of a tensor is no tensor: places of one axis stay at some places of another alone."""
 
 
@@ -41,7 +41,7 @@ class Cut:
         """The places of a tensor that stay.
 
         Raises:
-            Uneven: they make no tensor.
+            Ragged: they make no tensor.
         """
         small = distinct(labels)
         left = self.stays[self.state.classes.roots(small)]
@@ -56,7 +56,7 @@ class Cut:
             total *= len(places)
             axes.append(None if len(places) == len(along) else places)
         if total != int(left.sum()) or total == 0:
-            raise Uneven
+            raise Ragged
         return tuple(axes)
 
     def compressed(self, labels: Int[torch.Tensor, "*shape"]) -> Int[torch.Tensor, "*smaller"]:
@@ -96,7 +96,7 @@ def kept_of_parameters(cut: Cut) -> dict[str, Kept]:
     """By name the places of each parameter and buffer that stay, for those that lose some.
 
     Raises:
-        Uneven: what is left of one is no tensor.
+        Ragged: what is left of one is no tensor.
     """
     found: dict[str, Kept] = {}
     for name, axes in cut.state.axes.items():
@@ -110,7 +110,7 @@ def rewritten(cut: Cut) -> Iterator[Rewritten]:
     """The block's operations with numbers for fewer channels, in order.
 
     Raises:
-        Uneven: an operation cannot be given such numbers.
+        Ragged: an operation cannot be given such numbers.
     """
     for node in cut.state.trace.graph.graph.nodes:
         value = cut.state.values.get(node)
@@ -124,7 +124,7 @@ def rewritten(cut: Cut) -> Iterator[Rewritten]:
 
 
 def _check(cut: Cut, node: fx.Node, value: Any, called: tuple[Any, Any, Any]) -> None:
-    """Raises `Uneven` where an operation that moves values does not move those that stay to their places."""
+    """Raises `Ragged` where an operation that moves values does not move those that stay to their places."""
     target, args, kwargs = called
     wanted = value if isinstance(value, tuple) else (value,)
     if all(places is None for labels in wanted for places in cut.kept(labels)):
@@ -138,13 +138,13 @@ def _check(cut: Cut, node: fx.Node, value: Any, called: tuple[Any, Any, Any]) ->
     try:
         made = run_on_labels(target, args, kwargs, {**sources, **constants})
     except (RuntimeError, IndexError) as error:
-        raise Uneven from error
+        raise Ragged from error
     results = made if isinstance(made, tuple) else (made,)
     for labels, result in zip(wanted, results, strict=True):
         expected = cut.compressed(labels)
         roots = cut.state.classes.roots
         if expected.shape != result.shape or not torch.equal(roots(expected), roots(result)):
-            raise Uneven
+            raise Ragged
 
 
 def _arguments(cut: Cut, node: fx.Node, value: Any) -> tuple[Any, Any, Any]:
@@ -210,7 +210,7 @@ def _sliced(cut: Cut, node: fx.Node, args: list[Any], _value: Any) -> tuple[Any,
     if kept is None or len(args) < 3:
         return node.target, args
     if len(args) > 4 and args[4] != 1:
-        raise Uneven
+        raise Ragged
     first = _bound(args[2] if args[2] is not None else 0, size)
     end = _bound(args[3] if len(args) > 3 and args[3] is not None else size, size)
     new = [args[0], axis, int((kept < first).sum())]
@@ -236,7 +236,7 @@ def _selected(cut: Cut, node: fx.Node, args: list[Any], _value: Any) -> tuple[An
         return node.target, args
     place = args[2] % size
     if place not in kept.tolist():
-        raise Uneven
+        raise Ragged
     return node.target, [args[0], args[1], int((kept < place).sum())]
 
 

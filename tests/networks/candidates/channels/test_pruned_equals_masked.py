@@ -10,7 +10,7 @@ from torch import fx, nn
 from evo_qnas.networks.candidates.blocks import assemble
 from evo_qnas.networks.candidates.channels.families import families_of, kept_classes
 from evo_qnas.networks.candidates.channels.labelling import labelled
-from evo_qnas.networks.candidates.channels.rewriting import Cut, Uneven, kept_of_parameters
+from evo_qnas.networks.candidates.channels.rewriting import Cut, Ragged, kept_of_parameters
 from evo_qnas.networks.candidates.channels.rules import RULES
 from evo_qnas.networks.candidates.channels.tracing import trace
 from evo_qnas.networks.candidates.pruning import families, pruned
@@ -33,7 +33,7 @@ def masked(block: nn.Module, narrow: nn.Module, keep: int, multiple: int) -> nn.
         alone[family.classes] = torch.isin(family.classes, family.classes if kept is None else kept)
         try:
             changed = kept_of_parameters(Cut(state=state, stays=alone))
-        except Uneven:
+        except Ragged:
             continue
         whole = dict(block.named_parameters())
         if all(name in sizes and sizes[name] != whole[name].shape for name in changed if name in whole):

@@ -87,7 +87,7 @@ def _reduced(state: Labelling, node: fx.Node) -> Any:
     if not isinstance(result, torch.Tensor) or result.ndim == 0:
         return state.stays(node)
     labels = state.of(node.args[0])
-    position = 2 if name_takes_order(node) else 1
+    position = 2 if _takes_order(node) else 1
     axes = _axes(_argument(node, position, None), labels.ndim)
     first = joined(state, labels, axes)
     if result.ndim == labels.ndim:
@@ -97,7 +97,7 @@ def _reduced(state: Labelling, node: fx.Node) -> Any:
     return first if first.shape == result.shape else state.stays(node)
 
 
-def name_takes_order(node: fx.Node) -> bool:
+def _takes_order(node: fx.Node) -> bool:
     """True for norms, whose second argument is their order."""
     return "norm" in str(node.target)
 
@@ -143,7 +143,7 @@ _EACH_VALUE = (
     "relu relu6 hardtanh clamp clamp_min clamp_max clip silu hardswish hardsigmoid sigmoid tanh gelu leaky_relu elu "
     "selu celu mish softplus softsign log_sigmoid hardshrink softshrink threshold exp expm1 log log1p log2 log10 abs "
     "neg negative reciprocal sin cos tan atan erf sign floor ceil round trunc sqrt rsqrt square dropout alpha_dropout "
-    "feature_dropout contiguous clone alias detach to _to_copy type_as lift_fresh_copy rrelu square exp2 asin acos "
+    "feature_dropout contiguous clone alias detach to _to_copy type_as lift_fresh_copy rrelu exp2 asin acos "
     "sinh cosh asinh acosh atanh logical_not bitwise_not nan_to_num"
 )
 _SEVERAL = (
@@ -163,7 +163,6 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(_REDUCED.split(), _reduced),
     **dict.fromkeys(_MAPS.split(), _map),
     **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum"), _along(1)),
-    "glu": Labelling.stays,
     **dict.fromkeys(
         ("constant_pad_nd", "pad", "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d"),
         _padded,
