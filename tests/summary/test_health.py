@@ -1,4 +1,4 @@
-"""Health checks of a run: each answers good, note and bad where it should, and says nothing of what was not measured."""
+"""Health checks of a run: each answers good, note and bad where it should, nothing of what was not measured."""
 
 from pathlib import Path
 from typing import Any
