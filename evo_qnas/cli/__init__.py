@@ -33,6 +33,7 @@ VERBS: tuple[str, ...] = (
     "schema",
     "export",
     "export_blocks",
+    "blame",
     "report",
     "compare",
 )
