@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.cli.verdict import hand_on_verdict, show_verdict, verdict_of
+from evo_qnas.summary import State
 from evo_qnas.terminal import hand_on, make_console
 
 _HELP = """Tries a card in seconds, before anything is trained.
@@ -18,6 +20,9 @@ there are, their share of multiplications and of bytes, and how each runtime tak
 quantized tensors, or not at all and why. Exit code 2, with the operation, its line of code and the way out, where a run
 could not end. evo-qnas run does the same first.
 
+Of the folder of a finished run it gives the verdict: the best network, and what the health checks found.
+Exit code 1 where one of them is bad.
+
 Examples:
 
   evo-qnas check digits
@@ -25,6 +30,8 @@ Examples:
   evo-qnas check my_card.toml --set teacher.architecture=my_module:network
 
   evo-qnas check digits --json > check.json
+
+  evo-qnas check results/digits
 """
 
 
@@ -34,13 +41,16 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    card: Annotated[str, typer.Argument(help="name of a problem card, or path of a TOML file")],
+    card: Annotated[str, typer.Argument(help="name of a card, path of a TOML file, or folder of a finished run")],
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="A.B=C", help="change a value of the card; repeatable")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
 ) -> None:
-    """Tries a card."""
+    """Tries a card, or judges a finished run."""
+    if Path(card).is_dir():
+        _judge(Path(card), as_json=as_json)
+        return
     with needs_extra("evo-qnas check", "train"):
         from evo_qnas.pipeline import load_card
         from evo_qnas.pipeline.check import try_card
@@ -55,3 +65,14 @@ def check(
     else:
         show_check(make_console(markup=False), name, report)
     report.require()
+
+
+def _judge(folder: Path, *, as_json: bool) -> None:
+    """The verdict of a run folder."""
+    summary, verdict = verdict_of(folder)
+    if as_json:
+        hand_on_verdict(verdict)
+    else:
+        show_verdict(make_console(width=None), summary, folder)
+    if any(finding.state is State.BAD for finding in verdict.findings):
+        raise typer.Exit(1)

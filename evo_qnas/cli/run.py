@@ -1,7 +1,7 @@
 """`evo-qnas run`: the whole pipeline of a card."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -9,7 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from evo_qnas.cli.extras import needs_extra
-from evo_qnas.summary import Metric
+from evo_qnas.cli.verdict import show_verdict
+from evo_qnas.summary import Int8Teacher, RunSummary, ValidatedNetwork, percent, significant
+from evo_qnas.summary.best import is_worse, lead_of
 from evo_qnas.terminal import make_console
 
 _HELP = """Trains or loads the teacher, distils and scores the candidates of every block, searches, fine-tunes and
@@ -55,7 +57,8 @@ def run(
     folder = output or Path("results") / study.context.name
     console = make_console(width=None)
     if study.is_finished:
-        _show(console, study.summary.to_dict())
+        _show(console, study.summary)
+        show_verdict(console, study.summary, folder)
         console.print(
             f"\nEverything lies in {escape(str(folder))}: summary.json, front.csv, front.png, report.html, networks/"
         )
@@ -63,81 +66,71 @@ def run(
         console.print(f"{escape(str(folder))} is ready up to the stage {until}.")
 
 
-def _latency(entry: dict[str, Any], int8: dict[str, Any]) -> list[str]:
-    """A network's latency and how much faster than the INT8 teacher it is."""
-    if entry["latency_ms"] is None:
-        return ["", ""]
-    return [f"{entry['latency_ms']:.2f}", f"{1 - entry['latency_ms'] / int8['latency_ms']:.0%}"]
-
-
-def _show(console: Console, summary: dict[str, Any]) -> None:
-    """The table a run ends with."""
-    metric = Metric.of(summary["metric"])
-    images, card, measured = summary["images"], escape(summary["card"]), escape(metric.name)
+def _show(console: Console, summary: RunSummary) -> None:
+    """The table a run ends with, and what was searched."""
+    metric = summary.metric
+    card, measured = escape(summary.card), escape(metric.name)
     console.print(
-        f"\n[bold]{card}[/bold], seed {summary['seed']}: {measured} on {images['test']} test images; "
-        f"teacher in float {metric.format(summary['teacher_float']['metric'])}"
+        f"\n[bold]{card}[/bold], seed {summary.seed}: {measured} on {summary.images['test']} test images; "
+        f"teacher in float {metric.format(summary.teacher_float.metric)}"
     )
-    console.print(_networks(summary, metric))
-    console.print("score: predicted; before, after: fine-tuning, the same budget for every row")
-    console.print(f"green: not {'below' if metric.maximize else 'above'} the INT8 teacher")
-    console.print("standing: on the front of metric and size as measured, or beaten by whom; ties are in the report")
-    for name, other in summary["searches"].items():
+    console.print(_networks(summary))
+    console.print("after fine-tuning, the same budget for every row; minus INT8: paired by image; ±: standard error")
+    console.print(f"green: not {'below' if metric.maximize else 'above'} the INT8 teacher beyond noise")
+    console.print("standing: on the front of metric and size as measured, beaten by whom, or within noise of whom")
+    for name, other in summary.searches.items():
         console.print(
-            f"search {name}: {' and '.join(other['objectives'])}, {other['evaluations']:,} evaluations, "
-            f"{other['front']} networks on the front, picks by {other['pick_by']}"
+            f"search {name}: {' and '.join(other.objectives)}, {other.evaluations:,} evaluations, "
+            f"{other.front} networks on the front, picks by {other.pick_by}"
         )
-    search = summary["search"]
+    search = summary.search
     console.print(
-        f"search: {search['algorithm']}, {search['evaluations']:,} evaluations, "
-        f"{search['front']} networks on the front, {search['certificate']}"
+        f"search: {search.algorithm}, {search.evaluations:,} evaluations, "
+        f"{search.front} networks on the front, {search.certificate}"
     )
-    tau = summary["rank_correlation"]
-    if tau is not None and tau["kendall_tau"] is not None:
-        console.print(
-            f"score against {measured} before fine-tuning: Kendall tau {tau['kendall_tau']:.2f} "
-            f"(95 % {tau['low']:.2f} .. {tau['high']:.2f}, {tau['networks']} random networks, search images)"
-        )
-    for text in summary.get("warnings", ()):
+    for text in summary.warnings:
         console.print(f"warning: {text}", style="yellow", markup=False)
-    console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary["seconds"].items()))
+    console.print("seconds: " + ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary.seconds.items()))
 
 
-def _networks(summary: dict[str, Any], metric: Metric) -> Table:
+def _networks(summary: RunSummary) -> Table:
     """A row for each network; 80 columns are enough where a name or a standing takes two lines, no number is cut."""
-    from evo_qnas.report.validated import standing
-
-    int8 = summary["teacher_int8"]
+    int8, metric = summary.teacher_int8, summary.metric
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-    timed = int8 is not None and int8["latency_ms"] is not None
-    columns = ["network", "bytes", "saving", *(["ms", "faster"] if timed else []), "score"]
-    for title in (*columns, "before", "after", "standing"):
-        text = title in {"network", "standing"}
-        table.add_column(title, justify="left" if title == "network" else "right", no_wrap=not text)
+    timed = int8 is not None and int8.latency_ms is not None
+    judged = ["minus INT8"] if int8 is not None else []
+    for title in ("network", "bytes", "saving", *(["ms", "faster"] if timed else []), metric.name, *judged, "standing"):
+        text = title in {"network", "minus INT8", "standing"}
+        table.add_column(escape(title), justify="left" if title == "network" else "right", no_wrap=not text)
     if int8 is not None:
         table.add_row(
             "teacher INT8",
-            f"{int8['size_bytes']:,}",
+            f"{int8.size_bytes:,}",
             "",
-            *([f"{int8['latency_ms']:.2f}", ""] if timed else []),
+            *([significant(int8.latency_ms), ""] if int8.latency_ms else []),
+            metric.format(int8.metric),
             "",
-            metric.format(int8["metric_before_finetune"]),
-            metric.format(int8["metric"]),
             "",
             style="yellow",
         )
-    for entry in summary["networks"]:
-        better = int8 is not None and not metric.is_worse(entry["metric"], int8["metric"])
-        saving = "" if int8 is None else f"{1 - entry['size_bytes'] / int8['size_bytes']:.0%}"
+    for network in summary.networks:
+        lead = lead_of(network, summary)
+        good = lead is not None and not is_worse(lead, summary)
         table.add_row(
-            escape(entry["id"]),
-            f"{entry['size_bytes']:,}",
-            saving,
-            *(_latency(entry, int8) if timed else []),
-            f"{entry['predicted']['score']:.3f}",
-            metric.format(entry["metric_before_finetune"]),
-            metric.format(entry["metric"]),
-            escape(standing(entry) or ""),
-            style="green" if better else None,
+            escape(network.id),
+            f"{network.size_bytes:,}",
+            "" if int8 is None else percent(1 - network.size_bytes / int8.size_bytes),
+            *(_latency(network, int8) if timed else []),
+            metric.format(network.metric, network.metric_stderr),
+            *([] if lead is None else [metric.difference(lead.metric, lead.stderr)]),
+            escape(network.standing),
+            style="green" if good else None,
         )
     return table
+
+
+def _latency(network: ValidatedNetwork, int8: Int8Teacher | None) -> list[str]:
+    """A network's latency and how much faster than the INT8 teacher it is."""
+    if network.latency_ms is None or int8 is None or not int8.latency_ms:
+        return ["", ""]
+    return [significant(network.latency_ms), percent(1 - network.latency_ms / int8.latency_ms)]
