@@ -3,11 +3,13 @@
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.cli.groups import NETWORKS
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.options import AsJson, CardName, Changes, Quiet, Verbose
 from evo_qnas.terminal import hand_on, make_console
 
 _HELP = """Tries a card in seconds, before anything is trained.
@@ -30,15 +32,11 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("check", help=_HELP)(check)
+    app.command("check", help=_HELP, cls=Verb, rich_help_panel=NETWORKS)(check)
 
 
 def check(
-    card: Annotated[str, typer.Argument(help="name of a problem card, or path of a TOML file")],
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="change a value of the card; repeatable")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+    card: CardName, changes: Changes = None, as_json: AsJson = False, _verbose: Verbose = False, _quiet: Quiet = False
 ) -> None:
     """Tries a card."""
     with needs_extra("evo-qnas check", "train"):

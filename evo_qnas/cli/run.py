@@ -1,5 +1,7 @@
 """`evo-qnas run`: the whole pipeline of a card."""
 
+import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,12 +10,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from evo_qnas.cli import completion
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.cli.groups import NETWORKS
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.options import PROCESSORS, AsJson, CardName, Changes, Cluster, Quiet, Verbose
 from evo_qnas.summary import Metric
-from evo_qnas.terminal import make_console
+from evo_qnas.terminal import hand_on, make_console
 
-_HELP = """Trains or loads the teacher, distils and scores the candidates of every block, searches, fine-tunes and
-validates picks of the front. Resumes what is there.
+_HELP = """Runs a card: from a teacher to validated networks and their files.
+
+It trains or loads the teacher, distils and scores the candidates of every block, searches, fine-tunes and validates
+picks of the front. The same command resumes what is there.
 
 Examples:
 
@@ -27,32 +35,59 @@ Examples:
 """
 
 
+class Device(StrEnum):
+    """Where networks are trained."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("run", help=_HELP)(run)
+    app.command("run", help=_HELP, cls=Verb, rich_help_panel=NETWORKS)(run)
 
 
 def run(
-    card: Annotated[str, typer.Argument(help="name of a problem card, or path of a TOML file")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="run folder [results/<card>]")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="change a value of the card; repeatable")
+    card: CardName,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="run folder [default: results/CARD]")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="worker processes [all cores, or all of the cluster]; changes no result")
+    changes: Changes = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="seed of teacher, candidates, search and fine-tuning")
     ] = None,
-    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="workers of dask://host:port")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="seed of teacher, candidates, search and fine-tuning")] = None,
-    until: Annotated[str, typer.Option(metavar="STAGE", help="last stage to run")] = "summary",
+    until: Annotated[
+        str, typer.Option(metavar="STAGE", help="last stage to run", autocompletion=completion.stages)
+    ] = "summary",
     anew: Annotated[bool, typer.Option("--anew", help="replace a run of another card in this folder")] = False,
+    device: Annotated[
+        Device, typer.Option(metavar="auto|cpu|cuda", help="where to train", rich_help_panel=PROCESSORS)
+    ] = Device.auto,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="worker processes; changes no result [default: all cores, or all of the cluster]",
+            rich_help_panel=PROCESSORS,
+        ),
+    ] = None,
+    cluster: Cluster = None,
+    as_json: AsJson = False,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Runs a card."""
     with needs_extra("evo-qnas run", "train"):
         from evo_qnas.study import Study
-    study = Study.from_card(card, changes=changes or (), folder=output, seed=seed, device=device)
+    study = Study.from_card(card, changes=changes or (), folder=output, seed=seed, device=device.value)
     study.run(until, jobs=jobs, cluster=cluster, anew=anew)
     folder = output or Path("results") / study.context.name
+    if as_json:
+        made = study.summary.to_dict() if study.is_finished else {"folder": str(folder), "until": until}
+        hand_on(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+        return
     console = make_console(width=None)
     if study.is_finished:
         _show(console, study.summary.to_dict())
