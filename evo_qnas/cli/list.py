@@ -96,6 +96,12 @@ def _stages() -> Rows:
     return {stage.name: stage.about for stage in ordered_stages()}
 
 
+def _checks() -> Rows:
+    from evo_qnas.summary.health import HEALTH_CHECKS
+
+    return {name: check.about for name, check in HEALTH_CHECKS.items()}
+
+
 # Kinds by name. Each imports what it lists when it is asked for, so that kinds without torch need no extra.
 KINDS: Mapping[str, Callable[[], Rows]] = MappingProxyType(
     {
@@ -111,6 +117,7 @@ KINDS: Mapping[str, Callable[[], Rows]] = MappingProxyType(
         "roundings": _roundings,
         "operations": _operations,
         "stages": _stages,
+        "checks": _checks,
     }
 )
 

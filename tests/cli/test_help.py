@@ -16,7 +16,7 @@ FOLDER = Path(evo_qnas.cli.__file__).parent
 # What a verb's module may import before the verb runs, so that help is there at once.
 LIGHT = {"cli", "errors", "terminal", "progress"}
 # Modules that help does not load.
-INSIDE = {"reference.py", "showing.py", "verdict.py"}
+INSIDE = {"reference.py", "run_table.py", "showing.py", "verdict.py"}
 
 
 def verbs() -> Iterator[tuple[list[str], Any]]:
