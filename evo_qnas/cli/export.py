@@ -11,6 +11,7 @@ from evo_qnas.cli.extras import needs_extra
 from evo_qnas.cli.groups import NETWORKS
 from evo_qnas.cli.help_pages import Verb
 from evo_qnas.cli.options import AsJson, Quiet, RunDir, Trust, Verbose
+from evo_qnas.errors import CardError
 from evo_qnas.terminal import hand_on, make_console
 
 _HELP = """Writes a validated network of a run as a file for a runtime.
@@ -19,6 +20,8 @@ The file is opened in its runtime and checked there against torch in integers, b
 where a check fails.
 
 Examples:
+
+  evo-qnas export results/digits -o best.onnx
 
   evo-qnas export results/digits --network 1a2b3c4d -o model.onnx
 
@@ -43,16 +46,16 @@ def register(app: typer.Typer) -> None:
 
 def export(
     folder: RunDir,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="file to write")],
     network: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--network",
             metavar="ID",
-            help="id in summary.json, or teacher_int8",
+            help="id in summary.json, or teacher_int8 [default: the best one, as in the run's verdict]",
             autocompletion=completion.networks,
         ),
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="file to write")],
+    ] = None,
     runtime: Annotated[
         str | None,
         typer.Option(
@@ -77,7 +80,7 @@ def export(
     target = find_runtime(output, runtime)
     target.require("evo-qnas export")
     entry = export_stored(
-        folder, network, output, runtime=runtime, upsample=upsample, raw_inputs=raw_inputs, trust=trust
+        folder, network or _best(folder), output, runtime=runtime, upsample=upsample, raw_inputs=raw_inputs, trust=trust
     )
     if as_json:
         hand_on(json.dumps(entry, indent=1, ensure_ascii=False, default=str) + "\n")
@@ -90,6 +93,20 @@ def export(
         for sentence in entry["failures"]:
             console.print(f"failed: {sentence}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1)
+
+
+def _best(folder: Path) -> str:
+    """The network that the verdict names.
+
+    Raises:
+        CardError: it names none.
+    """
+    from evo_qnas.cli.verdict import verdict_of
+
+    found = verdict_of(folder)[1].network
+    if found is None:
+        raise CardError(f"{folder}: the verdict names no best network; give one of its summary.json with --network")
+    return found
 
 
 def _show(console: Any, output: Path, rows: list[tuple[str, str]]) -> None:
