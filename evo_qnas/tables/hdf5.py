@@ -124,7 +124,9 @@ def _checked(reader: SafeReader, group: h5py.Group, origin: str) -> Content:
         if schema > SCHEMA:
             raise TableError(f"{origin} has the schema {schema}, this version reads {SCHEMA}: update evo_qnas")
         if schema < SCHEMA:
-            raise TableError(f"{origin} has the schema {schema} of an earlier version, this one reads {SCHEMA}: {_ANEW}")
+            raise TableError(
+                f"{origin} has the schema {schema} of an earlier version, this one reads {SCHEMA}: {_ANEW}"
+            )
         return _read(reader, group)
     raise AssertionError("the block returns or raises")
 
