@@ -1,5 +1,6 @@
 """`evo-qnas list`: what there is."""
 
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -118,15 +119,53 @@ def register(app: typer.Typer) -> None:
 
 def run(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.", metavar="KIND", show_default=False)],
+    card: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="CARD", help="which operators fit which block of this card's teacher, or why not"
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="change a value of that card; repeatable")
+    ] = None,
 ) -> None:
     """Names of all entries of a kind, those of other packages too, with one line each."""
     if kind not in KINDS:
         raise CardError(f"there is no kind {kind!r} to list; {nearest(kind, list(KINDS))}")
+    if card is None and changes:
+        raise CardError("--set changes the card of --for, which is missing")
+    if card is not None and kind != "operators":
+        raise CardError(f"--for asks which operators fit a card, and {kind} are listed: evo-qnas list operators --for")
+    if card is not None:
+        _say_fitting(card, changes)
+        return
     with needs_extra(f"evo-qnas list {kind}", "train"):
         rows = dict(KINDS[kind]())
     width = max((len(name) for name in rows), default=0)
     for name, text in rows.items():
         say(f"{name.ljust(width)}  {text}".rstrip())
+
+
+def _say_fitting(card: str, changes: list[str] | None) -> None:
+    """Says of each operator card the blocks that it fits, and under it why it does not fit others."""
+    with needs_extra("evo-qnas list operators --for", "train"):
+        from evo_qnas.pipeline import load_card
+        from evo_qnas.pipeline.context import RunContext
+        from evo_qnas.pipeline.found_blocks import fitting_operators
+
+    name, content = load_card(card, changes=changes)
+    with tempfile.TemporaryDirectory() as folder:
+        found = fitting_operators(RunContext(name=name, card=content, folder=Path(folder).resolve()))
+    width = max(map(len, found.operators), default=0)
+    for operator, reasons in found.operators.items():
+        fitting = [block for block, reason in reasons.items() if not reason]
+        say(f"{operator.ljust(width)}  {', '.join(fitting) or 'fits no block'}")
+        others: dict[str, list[str]] = {}
+        for block, reason in reasons.items():
+            if reason:
+                others.setdefault(reason, []).append(block)
+        for reason, blocks in others.items():
+            say(f"{' ' * width}  not {', '.join(blocks)}: {reason}")
 
 
 def _cards(kind: Kind) -> Rows:
