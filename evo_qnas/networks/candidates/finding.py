@@ -5,12 +5,13 @@ head and is left out, unless it has more than half of all multiplications: then 
 So is what cannot be a block, since it is called more than once, or takes or gives more than one tensor; constants
 beside it and a container around it do not count.
 
-Blocks are to have an inside, channels between layers of theirs that may go. Single layers that follow each other in a
-`Sequential` become blocks of two, see `spans`. Where fewer than 3 blocks have an inside, stems and heads give those of
-their parts that have one. While there are fewer than 3 blocks, the one with the most multiplications is
-replaced by its parts; so is one that has more than half of those of all blocks, where no more than 12 blocks come of
-it; in both cases where all of its parts have an inside. Blocks with less than 2 % of the multiplications are left out,
-and blocks of vectors where there are others; of more than 12 the 12 with the most stay.
+Blocks are to have an inside, channels between layers of theirs that may go. Single layers of a module that follow each
+other become blocks of two, see `spans`. Where fewer than 3 blocks have an inside, stems and heads give those of their
+parts that have one. While there are fewer than 3 blocks, the one with the most multiplications is replaced by its
+parts; so is one that has more than half of those of all blocks, where no more than 12 blocks come of it; in both cases
+where several of its parts have an inside, with more than half of their multiplications. Blocks with less than 2 % of
+the multiplications are left out, and blocks of vectors where there are others; of more than 12 the 12 with the most
+stay.
 """
 
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ def auto_blocks(model: nn.Module, example: Nest) -> tuple[str, ...]:
     Raises:
         NetworkError: there is none.
     """
-    found = chosen_blocks(model, {part.name: part for part in submodules(model, example)})
+    found = chosen_blocks(model, {part.name: part for part in submodules(model, example)}, example)
     if not found:
         raise NetworkError(
             f'blocks.names = "auto" finds no block in {type(model).__name__}: name its submodules, see evo-qnas blocks'
@@ -43,17 +44,17 @@ def auto_blocks(model: nn.Module, example: Nest) -> tuple[str, ...]:
     return tuple(found)
 
 
-def chosen_blocks(model: nn.Module, parts: Mapping[str, Submodule]) -> dict[str, Submodule]:
+def chosen_blocks(model: nn.Module, parts: Mapping[str, Submodule], example: Nest) -> dict[str, Submodule]:
     """The blocks that the rule chooses of a network's submodules, by name; layers that were joined are among them."""
-    return _Choice(model, parts).blocks()
+    return _Choice(model, parts, example).blocks()
 
 
 @final
 class _Choice:
     """The blocks so far."""
 
-    def __init__(self, model: nn.Module, parts: Mapping[str, Submodule]) -> None:
-        self._model, self._chains = model, Chains(model, parts)
+    def __init__(self, model: nn.Module, parts: Mapping[str, Submodule], example: Nest) -> None:
+        self._model, self._chains = model, Chains(model, parts, example)
         self._order = list(parts)
         self._whole = sum(parts[name].macs for name in self._called_by(""))
 
@@ -86,7 +87,8 @@ class _Choice:
 
     def _inner(self, name: str, *, ends: bool = False) -> list[str]:
         """The blocks inside a module, single layers joined."""
-        return self._chains.joined(name, self._usable(self._called_by(name), ends=ends), MOST)
+        called = self._called_by(name)
+        return self._chains.joined(self._usable(called, ends=ends), called, MOST)
 
     def _usable(self, names: list[str], *, ends: bool) -> list[str]:
         """Those that can be blocks; others are replaced by what they call, stems and heads where `ends` says so."""
@@ -119,8 +121,9 @@ class _Choice:
         ):
             few, heavy = len(blocks) < FEWEST, 2 * parts[name].macs > total
             inner = self._inner(name) if few or heavy else []
-            whole = all(map(self._has_inside, inner))
-            if len(inner) > 1 and whole and (few or len(blocks) + len(inner) - 1 <= MOST):
+            whole = [part for part in inner if self._has_inside(part)]
+            most = 2 * sum(parts[part].macs for part in whole) > sum(parts[part].macs for part in inner)
+            if len(whole) > 1 and most and (few or len(blocks) + len(inner) - 1 <= MOST):
                 place = blocks.index(name)
                 return [*blocks[:place], *inner, *blocks[place + 1 :]]
         return None

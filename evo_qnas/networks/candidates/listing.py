@@ -124,7 +124,7 @@ def possible_blocks(
     inputs = rows(example, slice(0, 2))
     parts = {part.name: part for part in submodules(model, inputs)}
     offered = _shipped() if operators is None else operators
-    chosen = chosen_blocks(model, parts)
+    chosen = chosen_blocks(model, parts, inputs)
     total = max(1, sum(part.macs for part in parts.values() if not _inside(part.name, parts)))
     possible = _wanted(model, parts | chosen, list(chosen) if names == "auto" else names)
     shapes = _shapes(model, possible, inputs)

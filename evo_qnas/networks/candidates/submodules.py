@@ -29,6 +29,8 @@ class Submodule:
         gives_output: it gives what comes out of the network.
         why_not: why it cannot be a block, "" where it can.
         signature: what its call has beside the tensors, None where it cannot be a block.
+        takes: which tensor of the run goes in, 0 where it cannot be a block.
+        gives: which one comes out.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Submodule:
     gives_output: bool
     why_not: str
     signature: Signature | None = None
+    takes: int = 0
+    gives: int = 0
 
     @property
     def possible(self) -> bool:
@@ -110,4 +114,6 @@ def _seen(
         gives_output=any(id(leaf) in ends[1] for leaf in given),
         why_not=single if isinstance(single, str) else "",
         signature=known.signature if known else None,
+        takes=id(known.before) if known else 0,
+        gives=id(known.after) if known else 0,
     )
