@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from evo_qnas.cli import completion
 from evo_qnas.cli.extras import needs_extra
-from evo_qnas.cli.verdict import hand_on_verdict, show_verdict, verdict_of
-from evo_qnas.summary import State
+from evo_qnas.cli.groups import NETWORKS
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.options import AsJson, Changes, Quiet, Verbose
 from evo_qnas.terminal import hand_on, make_console
 
 _HELP = """Tries a card in seconds, before anything is trained.
@@ -37,15 +39,22 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("check", help=_HELP)(check)
+    app.command("check", help=_HELP, cls=Verb, rich_help_panel=NETWORKS)(check)
 
 
 def check(
-    card: Annotated[str, typer.Argument(help="name of a card, path of a TOML file, or folder of a finished run")],
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="change a value of the card; repeatable")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+    card: Annotated[
+        str,
+        typer.Argument(
+            metavar="CARD",
+            help="problem card: its name, or a TOML file; or DIR, the folder of a finished run",
+            autocompletion=completion.problem_cards,
+        ),
+    ],
+    changes: Changes = None,
+    as_json: AsJson = False,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Tries a card, or judges a finished run."""
     if Path(card).is_dir():
@@ -69,6 +78,9 @@ def check(
 
 def _judge(folder: Path, *, as_json: bool) -> None:
     """The verdict of a run folder."""
+    from evo_qnas.cli.verdict import hand_on_verdict, show_verdict, verdict_of
+    from evo_qnas.summary import State
+
     summary, verdict = verdict_of(folder)
     if as_json:
         hand_on_verdict(verdict)

@@ -8,7 +8,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from evo_qnas.cli import app
-from evo_qnas.cli.run import _show
+from evo_qnas.cli.run_table import show_run
 from evo_qnas.summary import RunSummary
 from evo_qnas.terminal import make_console
 
@@ -28,7 +28,7 @@ def narrow() -> Console:
 def test_the_table_fits_80_columns_with_errors_and_no_minus_zero(folder: Path) -> None:
     console = narrow()
     with console.capture() as captured:
-        _show(console, summary_of(folder))
+        show_run(console, summary_of(folder))
     lines = captured.get().splitlines()
     rows = [line for line in lines if "±" in line and "%" in line]
     assert len(rows) == len(summary_of(folder).networks)
@@ -41,7 +41,7 @@ def test_a_network_one_image_behind_is_within_noise() -> None:
     """99.11 against 99.33 % of 450 images: one image."""
     console = narrow()
     with console.capture() as captured:
-        _show(console, summary_of(DIGITS))
+        show_run(console, summary_of(DIGITS))
     row = next(line for line in captured.get().splitlines() if "954927b2" in line)
     assert ("noise" in row, "beaten" in row) == (True, False)
     assert "99.1 ± 0.4 %" in captured.get()
