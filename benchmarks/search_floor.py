@@ -55,7 +55,9 @@ def floor(tables: Tables, columns: list[str], evaluations: int, population: int,
     with h5py.File(path, "w", libver="latest") as file:
         file["genome"] = genomes.astype(np.uint8)
         file["objectives"] = objectives
-        file["generation"] = np.repeat(np.arange(evaluations // population + 1, dtype=np.int32), population)[:evaluations]
+        file["generation"] = np.repeat(np.arange(evaluations // population + 1, dtype=np.int32), population)[
+            :evaluations
+        ]
         file["seconds"] = np.zeros(evaluations)
         file["state"] = np.zeros(evaluations, dtype=np.uint8)
     _spent.append(time.process_time() - start)
@@ -68,8 +70,8 @@ def _without_history(evaluations: Any) -> tuple[np.ndarray, History]:
     """A stand-in for what traces a search: its front alone."""
     nothing, m = np.empty(0, dtype=np.int64), evaluations.objectives.shape[1]
     none, corner = np.empty(0), np.full(m, np.nan)
-    history = History(generation=nothing, evaluations=nothing, feasible=nothing, hypervolume=none, ideal=corner, nadir=corner)
-    return front_rows(evaluations), history
+    counts = dict.fromkeys(("generation", "evaluations", "feasible"), nothing)
+    return front_rows(evaluations), History(**counts, hypervolume=none, error=none, ideal=corner, nadir=corner)
 
 
 def measure(blocks: int, m: int, *, evaluations: int, population: int, turns: int) -> Times:
