@@ -1,4 +1,4 @@
-"""Every block of code on the site and in the README: run here or elsewhere, parsed, or marked with why it cannot be run.
+"""Every block of code on the site and in the README is run, or parsed, or marked with why it cannot be run.
 
 A mark is a comment before the block, `<!-- not run: REASON -->`.
 """
@@ -111,14 +111,13 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     quick = {**FAST, "validation": {"random_networks": 0, "least_picks": 2, "size_shares": [0.9, 0.55]}}
     monkeypatch.setattr(eq, "Study", functools.partial(eq.Study, **quick), raising=False)
     torch.manual_seed(0)
-    layers = torch.nn
+    layers: Any = torch.nn
 
     def stage() -> Any:
-        return layers.Sequential(
-            layers.Conv2d(16, 16, 3, padding=1), layers.ReLU(), layers.Conv2d(16, 16, 3, padding=1)
-        )
+        convolutions = [layers.Conv2d(16, 16, 3, padding=1) for _ in range(2)]
+        return layers.Sequential(convolutions[0], layers.ReLU(), convolutions[1])
 
-    class Model(layers.Module):
+    class Model(layers.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.stem = layers.Sequential(layers.Conv2d(1, 16, 3, padding=1), layers.ReLU())

@@ -27,6 +27,7 @@ VERBS: tuple[str, ...] = (
     "blocks",
     "export",
     "export_blocks",
+    "blame",
     "search",
     "front",
     "profile",
