@@ -28,7 +28,9 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
 from evo_qnas.networks.candidates.finding import auto_blocks
+from evo_qnas.networks.candidates.framing import block_of
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
+from evo_qnas.networks.candidates.spans import with_blocks
 
 console = Console()
 COLUMNS = ("network", "library", "blocks", "narrowed", "factorised", "parameters", "left", "seconds", "others")
@@ -76,12 +78,14 @@ def _tried(entry: Any, keep: int) -> dict[str, Any]:
     others, before, after, lowered = [], 0, 0, 0
     try:
         network, examples = build(entry)
-        shapes = find_blocks(network, auto_blocks(network, examples[:2]), examples[:2])
+        names = auto_blocks(network, examples[:2])
+        network = with_blocks(network, names, examples[:2])
+        shapes = find_blocks(network, names, examples[:2])
     except (NetworkError, RuntimeError, ValueError) as error:
         return row | {"others": str(error).splitlines()[0][:160], "parameters": 0, "left": 0, "seconds": 0}
     started = time.perf_counter()
     for shape in shapes:
-        block = network.get_submodule(shape.name)
+        block = block_of(network, shape.name)
         narrow = build_candidate(operator, shape, seed=0, block=block)
         before += _parameters(block)
         after += _parameters(block if narrow is None else narrow)

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
+from evo_qnas.cli import completion
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.cli.groups import LOOKING
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.options import AsJson, Quiet, RunDir, Trust, Verbose
 from evo_qnas.terminal import hand_on, make_console, say
 
-_HELP = """Which layer of a validated network is to blame for what quantization costs: the noise that the weights of
-each layer and each activation add, in their block and at the outputs, and what more bits or floats would take away.
+_HELP = """Says which layers of a validated network make the noise of quantization.
+
+The noise that the weights of each layer and each activation add, in their block and at the outputs, and what more bits
+or floats would take away.
 
 Noise is squared error over the variance of the outputs in floats. It is that of the network as quantized, before
 fine-tuning, unless --finetuned is given. Writes a picture of the worst parts and a CSV file of all: w4 are weights of 4
@@ -21,7 +25,7 @@ bits, a8 activations of 8.
 
 Examples:
 
-  evo-qnas blame results/digits --network 1a2b3c4d
+  evo-qnas blame results/digits
 
   evo-qnas blame results/digits --network teacher_int8 --examples 200 -o blame.svg
 
@@ -31,42 +35,63 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("blame", help=_HELP)(blame)
+    app.command("blame", help=_HELP, cls=Verb, rich_help_panel=LOOKING)(blame)
 
 
 def blame(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder of evo-qnas run")],
-    network: Annotated[str, typer.Option("--network", metavar="ID", help="id in summary.json, or teacher_int8")],
+    folder: RunDir,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network",
+            metavar="ID",
+            help="id in summary.json, or teacher_int8 [default: the best one, as in the run's verdict]",
+            autocompletion=completion.networks,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help=".png, .svg or .pdf; .csv beside it [DIR/networks/ID/blame.png]"),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help=".png, .svg or .pdf; .csv beside it [default: DIR/networks/ID/blame.png]",
+        ),
     ] = None,
     finetuned: Annotated[
         bool, typer.Option("--finetuned", help="the network as validated, with all that fine-tuning moved")
     ] = False,
     examples: Annotated[int, typer.Option(min=2, help="examples of the search part to measure noise on")] = 64,
     top: Annotated[int, typer.Option(min=1, help="how many parts are printed, with all their gains")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="all parts and blocks as JSON, and no files")] = False,
-    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
+    trust: Trust = False,
+    as_json: AsJson = False,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Blames layers."""
+    from evo_qnas.cli.verdict import best_network
+
     with needs_extra("evo-qnas blame", "train"):
         from evo_qnas.pipeline.blame import blame_stored, write_blame
     from evo_qnas.plots.canvas import check_format
 
-    picture = output or folder / "networks" / network / "blame.png"
+    identity = network or best_network(folder)
+    picture = output or folder / "networks" / identity / "blame.png"
     check_format(picture)
-    found = blame_stored(folder, network, finetuned=finetuned, examples=examples, detailed=top, trust=trust)
+    found = blame_stored(folder, identity, finetuned=finetuned, examples=examples, detailed=top, trust=trust)
     if as_json:
         hand_on(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
         return
     _show(found, top)
-    table = write_blame(found, picture, title=f"{folder.resolve().name}, network {network}: noise by layer")
+    table = write_blame(found, picture, title=f"{folder.resolve().name}, network {identity}: noise by layer")
     say(f"{picture}: the worst parts", f"{table}: all parts")
 
 
 def _show(found: Any, top: int) -> None:
     """Blocks, then the worst parts: w4 are weights of 4 bits, a8 activations of 8."""
+    from rich.table import Table
+    from rich.text import Text
+
     from evo_qnas.networks.scoring.blame import ANEW, FLOATS
     from evo_qnas.networks.scoring.trials import WEIGHTS
 
