@@ -26,7 +26,7 @@ def panel_of(figure: Figure, points: np.ndarray) -> Axes:
 
 
 def test_error_bars_are_those_of_the_paired_difference_where_it_is_known() -> None:
-    panel = new_figure(6, 4, "").subplots()
+    panel = new_figure(6.0, 4.0, "").subplots()
     draw_measured(panel, numbers_of(CAMVID, "latency_ms"), CAMVID, SHARE)
     errors, words = errors_of(CAMVID)
     assert words == " of the difference from INT8"
@@ -51,7 +51,7 @@ def test_without_paired_errors_those_of_the_metric_alone_or_none_are_drawn() -> 
 def test_names_cover_no_point_bar_or_other_name() -> None:
     points = np.array([[1.0, 1.0], [1.2, 1.0], [1.4, 1.0], [3.0, 3.0], [np.nan, 1.0]])
     bars, others = np.full(5, 0.4), np.array([[3.4, 3.0]])
-    figure = new_figure(6, 4, "")
+    figure = new_figure(6.0, 4.0, "")
     panel = panel_of(figure, points[:4])
     label_points(panel, points, ["abcdefgh"] * 5, bars=bars, others=others)
     figure.draw_without_rendering()
@@ -67,7 +67,7 @@ def test_a_name_without_room_is_left_out() -> None:
     figure = new_figure(0.6, 0.6, "")
     panel = panel_of(figure, points)
     label_points(panel, points, ["a name that is far too long for this"])
-    assert panel.texts == []
+    assert not panel.texts
 
 
 @pytest.mark.parametrize(
