@@ -61,7 +61,9 @@ def blame(
     finetuned: Annotated[
         bool, typer.Option("--finetuned", help="the network as validated, with all that fine-tuning moved")
     ] = False,
-    examples: Annotated[int, typer.Option(metavar="N", min=2, help="examples of the search part to measure noise on")] = 64,
+    examples: Annotated[
+        int, typer.Option(metavar="N", min=2, help="examples of the search part to measure noise on")
+    ] = 64,
     top: Annotated[int, typer.Option(metavar="N", min=1, help="how many parts are printed, with all their gains")] = 10,
     trust: Trust = False,
     as_json: AsJson = False,
