@@ -8,10 +8,12 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evo_qnas.plots import plot_run
 from evo_qnas.plots.canvas import baseline_marker, new_figure
 from evo_qnas.plots.labels import label_points
 from evo_qnas.plots.measured import draw_measured, errors_of, numbers_of
 from evo_qnas.summary import Metric
+from evo_qnas.tables import Tables
 
 REFERENCE = Path(__file__).resolve().parent.parent.parent / "results" / "reference"
 SHARE = Metric(name="accuracy", maximize=True, unit="%")
@@ -75,3 +77,13 @@ def test_a_name_without_room_is_left_out() -> None:
 )
 def test_a_baseline_keeps_its_marker_whatever_the_order(names: list[str]) -> None:
     assert [baseline_marker(name, names) for name in ("teacher_int8", "teacher_int4", "a", "b")] == ["s", "D", "^", "v"]
+
+
+def test_the_picture_of_a_run_has_search_size_and_latency(tmp_path: Path) -> None:
+    summary = json.loads((REFERENCE / "camvid" / "summary.json").read_text(encoding="utf-8"))
+    tables = Tables.load(REFERENCE / "camvid" / "tables.h5")
+    front = np.array([network["genome"] for network in CAMVID])
+    plot_run(summary, tables, front, tmp_path / "timed.svg")
+    untimed = summary | {"networks": [network | {"latency_ms": None} for network in CAMVID], "teacher_int8": None}
+    plot_run(untimed, tables, front, tmp_path / "untimed.svg")
+    assert (tmp_path / "untimed.svg").stat().st_size < (tmp_path / "timed.svg").stat().st_size
