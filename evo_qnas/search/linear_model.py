@@ -55,7 +55,7 @@ class LinearModelTuning:
     sparse_first: float = 0.15
     sparse_growth: float = 1.6
     sparse_few: int = 8
-    sparse_steps: int = 60
+    sparse_steps: int = 30
     sparse_work: int = 80_000_000
     explored: float = 1.6
     judged: float = 0.8
