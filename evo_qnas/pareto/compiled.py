@@ -12,9 +12,10 @@ from inspect import unwrap
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from evo_qnas.pareto.filters import Screen
+from evo_qnas.pareto.order import lexical_order
 
 # Sums gone through at once: what passes takes 8 MB in three dimensions.
 _CHUNK = 1 << 18
@@ -79,11 +80,27 @@ def passing(sums: Sums, screen: Screen) -> Iterator[tuple[np.ndarray, np.ndarray
         yield values[:, :found].copy(), rows[:found] + start * n
 
 
+def minima(points: Float[np.ndarray, "3 n"]) -> Int[np.ndarray, " k"]:
+    """Positions of the points that no other is below or equal to in all three coordinates; of equal ones the first.
+
+    Source: Kung, Luccio and Preparata 1975: by the first coordinate, with the smallest third of all lower second ones
+    in a tree of prefixes (Fenwick 1994).
+    """
+    order = np.argsort(points[1])
+    risen = np.diff(points[1, order], prepend=points[1, order[:1]]) > 0
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.cumsum(risen) + 1
+    keep = np.zeros(len(order), dtype=np.bool_)
+    tree = np.full(int(rank.max(initial=0)) + 1, np.inf)
+    _kernels()[2](lexical_order(points.T), rank, np.ascontiguousarray(points[2]), tree, keep)
+    return np.flatnonzero(keep)
+
+
 @cache
-def _kernels() -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _kernels() -> tuple[Callable[..., Any], ...]:
     """The compiled functions, as they were written: a checker of arguments around them cannot be compiled."""
     numba = import_module("numba")
-    return numba.njit(unwrap(_enter)), numba.njit(unwrap(_passing))
+    return tuple(numba.njit(unwrap(function)) for function in (_enter, _passing, _sweep))
 
 
 def _enter(parts: Any, grid: Any) -> None:
@@ -123,3 +140,18 @@ def _passing(parts: Any, grid: Any, found: Any) -> int:
                     rows[count] = r * len(l0) + n
                     count += 1
     return count
+
+
+def _sweep(order: Any, rank: Any, third: Any, tree: Any, keep: Any) -> None:
+    """`minima`, in what numba compiles; writes to `keep`."""
+    for at in order:
+        least, place = np.inf, rank[at]
+        while place > 0 and least > third[at]:
+            least = min(least, tree[place])
+            place -= place & -place
+        if least > third[at]:
+            keep[at] = True
+            place = rank[at]
+            while place < len(tree):
+                tree[place] = min(tree[place], third[at])
+                place += place & -place

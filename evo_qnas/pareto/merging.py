@@ -15,6 +15,8 @@ from evo_qnas.pareto.lattice import Lattice
 _CHUNK = 1 << 15
 # Fewer sums than this are compared directly, without a screen. Chosen, not measured.
 _FEW_SUMS = 4096
+# A point to be filtered takes as long as so many sums: from 40,000 points on machine code pays.
+_POINTS_AS_SUMS = 50
 
 
 @final
@@ -205,7 +207,8 @@ def _collected(
 def _best(values: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Minima of several chunks, with their positions."""
     together, positions = np.concatenate(values, axis=1), np.concatenate(rows)
-    best = minima(together)
+    fast = compiled.pays(len(together), len(together), _POINTS_AS_SUMS * len(positions))
+    best = compiled.minima(together) if fast else minima(together)
     return together[:, best], positions[best]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evo_qnas.pareto import compiled, exact_front
+from evo_qnas.pareto.filters import minima
 from evo_qnas.problem import TableProblem
 from evo_qnas.tables.generate import generate_tables
 
@@ -33,10 +34,17 @@ def test_what_is_compiled_is_right_as_python_too(m: int, limits: list[str], monk
     plain = exact_front(problem)
     monkeypatch.setattr(compiled, "_FEW_SUMS", 0)
     monkeypatch.setattr(compiled, "installed", lambda: True)
-    monkeypatch.setattr(compiled, "_kernels", lambda: (compiled._enter, compiled._passing))
+    monkeypatch.setattr(compiled, "_kernels", lambda: (compiled._enter, compiled._passing, compiled._sweep))
     python = exact_front(problem)
     np.testing.assert_array_equal(python.objectives, plain.objectives)
     np.testing.assert_array_equal(python.genomes, plain.genomes)
+
+
+@pytest.mark.parametrize("levels", [3, 20, 10**9])
+def test_minima_are_those_of_the_plain_filter(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_kernels", lambda: (compiled._enter, compiled._passing, compiled._sweep))
+    points = np.random.default_rng(levels).integers(0, levels, size=(3, 400)).astype(np.float64)
+    assert compiled.minima(points).tolist() == np.sort(minima(points)).tolist()
 
 
 def test_other_dimensions_and_few_sums_stay_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
