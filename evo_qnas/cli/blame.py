@@ -9,15 +9,15 @@ import typer
 
 from evo_qnas.cli import completion
 from evo_qnas.cli.extras import needs_extra
-from evo_qnas.cli.groups import NETWORKS
+from evo_qnas.cli.groups import LOOKING
 from evo_qnas.cli.help_pages import Verb
 from evo_qnas.cli.options import AsJson, Quiet, RunDir, Trust, Verbose
 from evo_qnas.terminal import hand_on, make_console, say
 
-_HELP = """Says which layers are to blame for what quantization costs.
+_HELP = """Says which layers of a validated network make the noise of quantization.
 
-Of a validated network: the noise that the weights of each layer and each activation add, in their block and at the
-outputs, and what more bits or floats would take away.
+The noise that the weights of each layer and each activation add, in their block and at the outputs, and what more bits
+or floats would take away.
 
 Noise is squared error over the variance of the outputs in floats. It is that of the network as quantized, before
 fine-tuning, unless --finetuned is given. Writes a picture of the worst parts and a CSV file of all: w4 are weights of 4
@@ -25,7 +25,7 @@ bits, a8 activations of 8.
 
 Examples:
 
-  evo-qnas blame results/digits --network 1a2b3c4d
+  evo-qnas blame results/digits
 
   evo-qnas blame results/digits --network teacher_int8 --examples 200 -o blame.svg
 
@@ -35,17 +35,20 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("blame", help=_HELP, cls=Verb, rich_help_panel=NETWORKS)(blame)
+    app.command("blame", help=_HELP, cls=Verb, rich_help_panel=LOOKING)(blame)
 
 
 def blame(
     folder: RunDir,
     network: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--network", metavar="ID", help="id in summary.json, or teacher_int8", autocompletion=completion.networks
+            "--network",
+            metavar="ID",
+            help="id in summary.json, or teacher_int8 [default: the best one, as in the run's verdict]",
+            autocompletion=completion.networks,
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -68,18 +71,21 @@ def blame(
     _quiet: Quiet = False,
 ) -> None:
     """Blames layers."""
+    from evo_qnas.cli.verdict import best_network
+
     with needs_extra("evo-qnas blame", "train"):
         from evo_qnas.pipeline.blame import blame_stored, write_blame
     from evo_qnas.plots.canvas import check_format
 
-    picture = output or folder / "networks" / network / "blame.png"
+    identity = network or best_network(folder)
+    picture = output or folder / "networks" / identity / "blame.png"
     check_format(picture)
-    found = blame_stored(folder, network, finetuned=finetuned, examples=examples, detailed=top, trust=trust)
+    found = blame_stored(folder, identity, finetuned=finetuned, examples=examples, detailed=top, trust=trust)
     if as_json:
         hand_on(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
         return
     _show(found, top)
-    table = write_blame(found, picture, title=f"{folder.resolve().name}, network {network}: noise by layer")
+    table = write_blame(found, picture, title=f"{folder.resolve().name}, network {identity}: noise by layer")
     say(f"{picture}: the worst parts", f"{table}: all parts")
 
 

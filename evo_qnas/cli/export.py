@@ -11,7 +11,6 @@ from evo_qnas.cli.extras import needs_extra
 from evo_qnas.cli.groups import NETWORKS
 from evo_qnas.cli.help_pages import Verb
 from evo_qnas.cli.options import AsJson, Quiet, RunDir, Trust, Verbose
-from evo_qnas.errors import CardError
 from evo_qnas.terminal import hand_on, make_console
 
 _HELP = """Writes a validated network of a run as a file for a runtime.
@@ -73,6 +72,8 @@ def export(
     _quiet: Quiet = False,
 ) -> None:
     """Exports a network."""
+    from evo_qnas.cli.verdict import best_network
+
     with needs_extra("evo-qnas export", "train,onnx"):
         from evo_qnas.networks.export import find_runtime, rows_of
         from evo_qnas.networks.tasks.base import metric_value
@@ -80,7 +81,13 @@ def export(
     target = find_runtime(output, runtime)
     target.require("evo-qnas export")
     entry = export_stored(
-        folder, network or _best(folder), output, runtime=runtime, upsample=upsample, raw_inputs=raw_inputs, trust=trust
+        folder,
+        network or best_network(folder),
+        output,
+        runtime=runtime,
+        upsample=upsample,
+        raw_inputs=raw_inputs,
+        trust=trust,
     )
     if as_json:
         hand_on(json.dumps(entry, indent=1, ensure_ascii=False, default=str) + "\n")
@@ -93,20 +100,6 @@ def export(
         for sentence in entry["failures"]:
             console.print(f"failed: {sentence}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1)
-
-
-def _best(folder: Path) -> str:
-    """The network that the verdict names.
-
-    Raises:
-        CardError: it names none.
-    """
-    from evo_qnas.cli.verdict import verdict_of
-
-    found = verdict_of(folder)[1].network
-    if found is None:
-        raise CardError(f"{folder}: the verdict names no best network; give one of its summary.json with --network")
-    return found
 
 
 def _show(console: Any, output: Path, rows: list[tuple[str, str]]) -> None:

@@ -1,6 +1,7 @@
 """`evo-qnas list`: what there is."""
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from evo_qnas.cli import completion
 from evo_qnas.cli.extras import needs_extra
 from evo_qnas.cli.groups import LOOKING
 from evo_qnas.cli.help_pages import Verb
-from evo_qnas.cli.options import AsJson
+from evo_qnas.cli.options import AsJson, Changes
 from evo_qnas.errors import CardError
 from evo_qnas.terminal import hand_on, say
 
@@ -144,6 +145,16 @@ def run(
         str,
         typer.Argument(help=f"one of {', '.join(KINDS)}", metavar="KIND", autocompletion=completion.of(KINDS)),
     ],
+    card: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="CARD",
+            help="operators: which fit which block of this card's teacher, or why not",
+            autocompletion=completion.problem_cards,
+        ),
+    ] = None,
+    changes: Changes = None,
     as_json: AsJson = False,
 ) -> None:
     """Lists a kind."""
@@ -151,6 +162,13 @@ def run(
 
     if kind not in KINDS:
         raise CardError(f"there is no kind {kind!r} to list; {nearest(kind, list(KINDS))}")
+    if card is None and changes:
+        raise CardError("--set changes the card of --for, which is missing")
+    if card is not None and kind != "operators":
+        raise CardError(f"--for asks which operators fit a card, and {kind} are listed: evo-qnas list operators --for")
+    if card is not None:
+        _say_fitting(card, changes, as_json=as_json)
+        return
     with needs_extra(f"evo-qnas list {kind}", "train"):
         rows = dict(KINDS[kind]())
     if as_json:
@@ -159,6 +177,31 @@ def run(
     width = max((len(name) for name in rows), default=0)
     for name, text in rows.items():
         say(f"{name.ljust(width)}  {text}".rstrip())
+
+
+def _say_fitting(card: str, changes: list[str] | None, *, as_json: bool) -> None:
+    """Says of each operator card the blocks that it fits, and under it why it does not fit others."""
+    with needs_extra("evo-qnas list operators --for", "train"):
+        from evo_qnas.pipeline import load_card
+        from evo_qnas.pipeline.context import RunContext
+        from evo_qnas.pipeline.found_blocks import fitting_operators
+
+    name, content = load_card(card, changes=changes)
+    with tempfile.TemporaryDirectory() as folder:
+        found = fitting_operators(RunContext(name=name, card=content, folder=Path(folder).resolve()))
+    if as_json:
+        hand_on(json.dumps(found.operators, indent=1, ensure_ascii=False, default=dict) + "\n")
+        return
+    width = max(map(len, found.operators), default=0)
+    for operator, reasons in found.operators.items():
+        fitting = [block for block, reason in reasons.items() if not reason]
+        say(f"{operator.ljust(width)}  {', '.join(fitting) or 'fits no block'}")
+        others: dict[str, list[str]] = {}
+        for block, reason in reasons.items():
+            if reason:
+                others.setdefault(reason, []).append(block)
+        for reason, blocks in others.items():
+            say(f"{' ' * width}  not {', '.join(blocks)}: {reason}")
 
 
 def _cards(kind: Literal["problems", "operators/blocks", "operators/variation", "devices"]) -> Rows:

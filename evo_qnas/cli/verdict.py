@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evo_qnas.errors import PictureError
+from evo_qnas.errors import CardError, PictureError
 from evo_qnas.summary import RunSummary, State, Verdict, read_summary
 from evo_qnas.summary.health import judge
 from evo_qnas.terminal import hand_on
@@ -26,6 +26,19 @@ def verdict_of(folder: Path) -> tuple[RunSummary, Verdict]:
     if summary is None:
         raise PictureError(f"{folder} holds no summary.json: give a problem card, or the folder of a finished run")
     return summary, judge(summary)
+
+
+def best_network(folder: Path) -> str:
+    """The network that the verdict of a run folder names.
+
+    Raises:
+        CardError: it names none.
+        PictureError: there is no summary.
+    """
+    found = verdict_of(folder)[1].network
+    if found is None:
+        raise CardError(f"{folder}: the verdict names no best network; give one of its summary.json with --network")
+    return found
 
 
 def show_verdict(console: Console, summary: RunSummary, folder: Path) -> None:

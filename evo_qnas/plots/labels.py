@@ -91,7 +91,8 @@ def _write(
 
 def _box(centre: Float[np.ndarray, " 2"], half: Float[np.ndarray, " 2"]) -> Box:
     """Left, lower, right and upper end."""
-    return (*(float(v) for v in centre - half), *(float(v) for v in centre + half))
+    (left, lower), (right, upper) = (centre - half).tolist(), (centre + half).tolist()
+    return left, lower, right, upper
 
 
 def _overlap(one: Box, other: Box) -> bool:

@@ -43,8 +43,10 @@ def _draw(subject: Subject, summary: Mapping[str, Any], networks: Sequence[Mappi
         look = {"s": 14, "color": "#A8A8A8", "marker": "x", "linewidths": 0.9}
         left.scatter(subject.random[:, 0], values, label=label, **look)
     int8 = summary.get("teacher_int8")
-    at = {} if int8 is None else {left: _int8_score(subject), right: int8["size_bytes"] / KIB}
-    teacher = {panel: (x, float(int8["metric"])) for panel, x in at.items() if x is not None}
+    teacher = {}
+    if int8 is not None:
+        at = {left: _int8_score(subject), right: int8["size_bytes"] / KIB}
+        teacher = {panel: (x, float(int8["metric"])) for panel, x in at.items() if x is not None}
     for panel, x in ((left, score), (right, size)):
         draw_measured(panel, x, networks, metric, int8=teacher.get(panel))
         panel.set_ylabel(plain(metric.label(f"test {metric.name}")))

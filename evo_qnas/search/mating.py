@@ -105,7 +105,8 @@ class MatingPool:
             apart += difference
         inside = np.flatnonzero(own < apart.shape[1])
         apart[inside, own[inside]] = np.inf
-        return apart.argmin(axis=1)
+        nearest: np.ndarray = apart.argmin(axis=1)
+        return nearest
 
     def tournaments(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, " n"]:
         """Winners of `n` binary tournaments: the lower rank, then the larger crowding distance, then the first.
