@@ -110,7 +110,9 @@ class LandscapeSource(CorrelatedSource):
     def instance(self) -> Landscape:
         """Contributions uniform on 0 .. 1, correlated between the objectives."""
         rng = np.random.default_rng(self.seed)
-        others = [rng.choice(np.delete(np.arange(self.bits), bit), self.links, replace=False) for bit in range(self.bits)]
+        others = [
+            rng.choice(np.delete(np.arange(self.bits), bit), self.links, replace=False) for bit in range(self.bits)
+        ]
         links = np.concatenate([np.arange(self.bits)[:, None], np.array(others, dtype=np.int64)], axis=1)
         return Landscape(links=links, tables=self.uniform(rng, (self.bits, 2 ** (self.links + 1))))
 

@@ -70,7 +70,9 @@ class GeneratedSource(Card):
         return self
 
 
-Source = FileSource | MacroSource | GeneratedSource | KnapsackSource | QuadraticSource | LandscapeSource | CoveringSource
+Source = (
+    FileSource | MacroSource | GeneratedSource | KnapsackSource | QuadraticSource | LandscapeSource | CoveringSource
+)
 
 
 class FrontCard(Card):
