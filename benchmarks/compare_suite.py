@@ -1,4 +1,4 @@
-"""The reference comparison: our algorithms and other libraries' on the suite, 10 seeds, in under 20 minutes on two cores.
+"""The reference comparison: our algorithms and others on the suite, 10 seeds, in under 20 minutes on two cores.
 
     python -m benchmarks.compare_suite [--seeds 10] [--evaluations 5000] [--jobs 2] [--only PATTERN ..] [--keep]
 
