@@ -5,7 +5,8 @@
 `--keep` replaces the small files in `results/reference/suite/` by those of the result; its README is written by hand.
 The run folder `results/suite/` holds the archives; delete it first to measure the time, else finished runs are reused.
 pygmo's algorithms are left out where it is not installed, and the summary says so. `--algorithms` limits the comparison
-to some names, to go on with all of them later.
+to some names, to go on with all of them later. `--ablation` compares `nsga2` with itself without its linear model and
+without seeds instead, and keeps its `summary.txt` as `ablation.txt`.
 """
 
 import argparse
@@ -20,15 +21,21 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rivals import PYGMO, two_point
+from benchmarks.rivals import PYGMO, WithoutModel, two_point
 from evo_qnas.compare import compare, summary_text
 from evo_qnas.compare.suite import Suite, load_suite
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "results" / "suite"
+ABLATION = ROOT / "results" / "suite-ablation"
 KEPT = ROOT / "results" / "reference" / "suite"
 SMALL = ("medians.csv", "statistics.csv", "ranks.csv", "summary.txt", "*.png")
 MOST_MINUTES = 20.0
+PARTS: dict[str, Any] = {
+    "nsga2": "nsga2",
+    "without-model": WithoutModel(),
+    "without-seeds": {"algorithm": "nsga2", "seeding": False, "reduce": False},
+}
 
 
 def main() -> int:
@@ -38,19 +45,21 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--algorithms", nargs="*", default=[])
+    parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    fresh = not FOLDER.exists()
+    folder = ABLATION if options.ablation else FOLDER
+    fresh = not folder.exists()
     start = time.perf_counter()
     suite = load_suite(only=options.only)
-    algorithms, missing = compared(suite)
+    algorithms, missing = (PARTS, {}) if options.ablation else compared(suite)
     comparison = compare(
         suite.cases,
         {name: algorithms[name] for name in options.algorithms or algorithms},
         seeds=options.seeds,
         evaluations=options.evaluations,
-        path=FOLDER,
+        path=folder,
         jobs=options.jobs,
         against=suite.against,
         skipped={**suite.skipped, **missing},
@@ -62,7 +71,7 @@ def main() -> int:
     print("measured from nothing" if fresh else "finished runs were reused")
     print(f"commit {commit()}, {platform.machine()}, Python {platform.python_version()}")
     if options.keep:
-        keep()
+        keep(ablation=options.ablation)
     return int(fresh and minutes > MOST_MINUTES)
 
 
@@ -86,9 +95,12 @@ def commit() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def keep() -> None:
+def keep(*, ablation: bool) -> None:
     """Copies the small files."""
     KEPT.mkdir(parents=True, exist_ok=True)
+    if ablation:
+        shutil.copyfile(ABLATION / "summary.txt", KEPT / "ablation.txt")
+        return
     for pattern in SMALL:
         for path in [*KEPT.glob(pattern)]:
             path.unlink()

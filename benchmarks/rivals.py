@@ -1,6 +1,7 @@
 """Algorithms of other libraries as people use them, for `benchmarks/compare_suite.py`.
 
 - `two_point`: pymoo's NSGA-II with two-point crossover and uniform mutation of one gene in each child on average.
+- `WithoutModel`: our `nsga2` without its linear model.
 - `PYGMO`: nsga2, moead and nspso of pygmo (`pip install pygmo`), through the interface for algorithms of one's own.
   Only nsga2 takes integers; the two others search real numbers, which are rounded.
 """
@@ -18,6 +19,9 @@ from pymoo.operators.crossover.pntx import TwoPointCrossover
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
 
 import evo_qnas as eq
+from evo_qnas.search import nsga2
+from evo_qnas.search.algorithm import Algorithm
+from evo_qnas.search.context import SearchContext
 
 # Generations after which a pygmo run ends by itself; a search ends earlier by its budget.
 _MOST_GENERATIONS = 100_000
@@ -46,6 +50,23 @@ def two_point() -> NSGA2:
         mutation=UniformMutation(),
         eliminate_duplicates=True,
     )
+
+
+class WithoutModel(Algorithm):
+    """`nsga2` that learns nothing, with the seeds that it has otherwise where not all objectives are sums."""
+
+    about = "nsga2 without its linear model"
+    label = "nsga2-without-model"
+
+    def make(self, context: SearchContext) -> nsga2.NSGA2:
+        return nsga2.NSGA2(
+            context.variation,
+            population=context.population,
+            rng=context.rng,
+            seeds=context.seeds(),
+            learn=False,
+            visited=context.visited,
+        )
 
 
 class PygmoAlgorithm:
