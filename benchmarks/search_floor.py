@@ -70,10 +70,8 @@ def _without_history(evaluations: Any) -> tuple[np.ndarray, History]:
     """A stand-in for what traces a search: its front alone."""
     nothing, m = np.empty(0, dtype=np.int64), evaluations.objectives.shape[1]
     none, corner = np.empty(0), np.full(m, np.nan)
-    history = History(
-        generation=nothing, evaluations=nothing, feasible=nothing, hypervolume=none, ideal=corner, nadir=corner
-    )
-    return front_rows(evaluations), history
+    counts = dict.fromkeys(("generation", "evaluations", "feasible"), nothing)
+    return front_rows(evaluations), History(**counts, hypervolume=none, error=none, ideal=corner, nadir=corner)
 
 
 def measure(blocks: int, m: int, *, evaluations: int, population: int, turns: int) -> Times:

@@ -61,8 +61,10 @@ def blame(
     finetuned: Annotated[
         bool, typer.Option("--finetuned", help="the network as validated, with all that fine-tuning moved")
     ] = False,
-    examples: Annotated[int, typer.Option(min=2, help="examples of the search part to measure noise on")] = 64,
-    top: Annotated[int, typer.Option(min=1, help="how many parts are printed, with all their gains")] = 10,
+    examples: Annotated[
+        int, typer.Option(metavar="N", min=2, help="examples of the search part to measure noise on")
+    ] = 64,
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="how many parts are printed, with all their gains")] = 10,
     trust: Trust = False,
     as_json: AsJson = False,
     _verbose: Verbose = False,

@@ -105,7 +105,7 @@ class MatingPool:
             apart += difference
         inside = np.flatnonzero(own < apart.shape[1])
         apart[inside, own[inside]] = np.inf
-        nearest: Int[np.ndarray, " n"] = apart.argmin(axis=1)
+        nearest: np.ndarray = apart.argmin(axis=1)
         return nearest
 
     def tournaments(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, " n"]:

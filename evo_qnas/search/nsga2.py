@@ -135,7 +135,7 @@ class NSGA2(Optimizer):
             if missing <= 0 or not len(self._members):
                 break
             # As many more as lately turned out to be duplicates, so that one round does.
-            made = int(np.ceil(missing * min(_TUNING.most_surplus, 1.1 / self._yield)))
+            made = int(np.ceil(missing * min(_TUNING.most_surplus, 1.02 / self._yield)))
             neighbourhood = self._variation.recipe.mating_neighbourhood
             first, second = self._pool.pairs(self._rng, made, neighbourhood=neighbourhood)
             children = self._variation.children(

@@ -21,7 +21,7 @@ FORMAT = "evo_qnas.tables"
 # Letters of the longest message: a line or three on a terminal.
 _LONGEST = 400
 SCHEMA = 2
-_ANEW = "measure or import the tables anew, or export them as CSV with the version that wrote them"
+_ANEW = "make the tables anew, or export them as CSV with the version that wrote them"
 # What a column says of itself in words.
 _STATED = ("name", "unit", "direction", "source", "combine")
 
@@ -124,9 +124,7 @@ def _checked(reader: SafeReader, group: h5py.Group, origin: str) -> Content:
         if schema > SCHEMA:
             raise TableError(f"{origin} has the schema {schema}, this version reads {SCHEMA}: update evo_qnas")
         if schema < SCHEMA:
-            raise TableError(
-                f"{origin} has the schema {schema} of an earlier version, this one reads {SCHEMA}: {_ANEW}"
-            )
+            raise TableError(f"{origin} has the schema {schema} of an earlier version, this one has {SCHEMA}: {_ANEW}")
         return _read(reader, group)
     raise AssertionError("the block returns or raises")
 

@@ -153,7 +153,7 @@ DAMAGE: list[tuple[Callable[[h5py.File], object], str]] = [
     (lambda f: written(f, "block", ["b0", "b1", "b0", "b3"]), "block names must differ: 'b0'"),
     (lambda f: f.__delitem__("fixed"), "has no 'fixed'"),
     (lambda f: f.attrs.__setitem__("schema", 3), "has the schema 3, this version reads 2: update evo_qnas"),
-    (lambda f: f.attrs.__setitem__("schema", 1), "has the schema 1 of an earlier version, this one reads 2"),
+    (lambda f: f.attrs.__setitem__("schema", 1), "has the schema 1 of an earlier version, this one has 2: make"),
     (lambda f: f.attrs.__setitem__("schema", np.arange(3)), "must be a single value"),
     (lambda f: f.attrs.__setitem__("schema", "1"), "'schema' of / must be an integer"),
     (lambda f: f.attrs.__setitem__("format", "evo_qnas.archive"), "its format is 'evo_qnas.archive'"),

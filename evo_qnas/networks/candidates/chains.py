@@ -59,11 +59,11 @@ class Chains:
         """
         made = {name: name for name in found}
         for run in self._runs(called, set(found)):
-            layers = [place for place, name in enumerate(run) if name in made]
+            layers = [place for place, name in enumerate(run) if self._mixes(name)]
             count = max(1, min(most, len(layers) // _LAYERS))
             cuts = [layers[index * len(layers) // count] for index in range(count)] + [len(run)]
             for start, end in pairwise(cuts):
-                span = self._span(run[start:end]) if sum(name in made for name in run[start:end]) > 1 else None
+                span = self._span(run[start:end]) if sum(map(self._mixes, run[start:end])) > 1 else None
                 made |= {} if span is None else {name: span for name in run[start:end] if name in made}
         return list(dict.fromkeys(made[name] for name in found))
 
@@ -80,7 +80,10 @@ class Chains:
                 runs[-1].append(name)
             elif runs[-1]:
                 runs.append([])
-        return [run for run in runs if sum(name in found for name in run) > 1]
+        return [run for run in runs if sum(map(self._mixes, run)) > 1]
+
+    def _mixes(self, name: str) -> bool:
+        return mixing_layers(self._model.get_submodule(name)) > 0
 
     def _follows(self, part: Submodule, before: Submodule) -> bool:
         """True where a part takes what the other one gives, and stands beside it."""

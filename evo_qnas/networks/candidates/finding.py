@@ -10,8 +10,8 @@ other become blocks of two, see `spans`. Where fewer than 3 blocks have an insid
 parts that have one. While there are fewer than 3 blocks, the one with the most multiplications is replaced by its
 parts; so is one that has more than half of those of all blocks, where no more than 12 blocks come of it; in both cases
 where several of its parts have an inside, with more than half of their multiplications. Blocks with less than 2 % of
-the multiplications are left out, and blocks of vectors where there are others; of more than 12 the 12 with the most
-stay.
+the multiplications are left out, and blocks of vectors where others have at least half; of more than 12 the 12 with the
+most stay.
 """
 
 from collections.abc import Mapping
@@ -70,7 +70,9 @@ class _Choice:
         total = sum(parts[name].macs for name in blocks)
         blocks = [name for name in blocks if parts[name].macs >= LEAST_SHARE * total]
         with_axes = [name for name in blocks if len(parts[name].outputs) > 1]
-        largest = sorted(with_axes or blocks, key=lambda name: -parts[name].macs)[:MOST]
+        if 2 * sum(parts[name].macs for name in with_axes) >= sum(parts[name].macs for name in blocks):
+            blocks = with_axes
+        largest = sorted(blocks, key=lambda name: -parts[name].macs)[:MOST]
         return {name: parts[name] for name in sorted(largest, key=self._place)}
 
     def _place(self, name: str) -> int:
@@ -112,6 +114,15 @@ class _Choice:
     def _has_inside(self, name: str) -> bool:
         return name in self._chains.first or has_inside(self._model.get_submodule(name))
 
+    def _several(self, name: str) -> list[str]:
+        """The blocks inside a module; where one alone has an inside, as the body of a stage has, its blocks for it."""
+        inner = self._inner(name)
+        (only, *others) = [part for part in inner if self._has_inside(part)] or [""]
+        if not only or others or only in self._chains.first:
+            return inner
+        place = inner.index(only)
+        return [*inner[:place], *self._inner(only), *inner[place + 1 :]]
+
     def _split(self, blocks: list[str]) -> list[str] | None:
         """The blocks with one of them replaced by its parts, None where that is enough."""
         parts = self._chains.parts
@@ -120,7 +131,7 @@ class _Choice:
             (name for name in blocks if name not in self._chains.first), key=lambda name: -parts[name].macs
         ):
             few, heavy = len(blocks) < FEWEST, 2 * parts[name].macs > total
-            inner = self._inner(name) if few or heavy else []
+            inner = self._several(name) if few or heavy else []
             whole = [part for part in inner if self._has_inside(part)]
             most = 2 * sum(parts[part].macs for part in whole) > sum(parts[part].macs for part in inner)
             if len(whole) > 1 and most and (few or len(blocks) + len(inner) - 1 <= MOST):

@@ -62,7 +62,7 @@ def test_a_stored_network_is_exported_with_its_accuracy(validated: tuple[Path, d
     path = tmp_path / "m.onnx"
     result = CliRunner().invoke(app, ["export", str(folder), "--network", IDENTITY, "-o", str(path)])
     assert result.exit_code == 0, result.output
-    assert f"{entry['metric']:.2%}" in result.output
+    assert f"{100 * entry['metric']:.2f} %" in result.output
     assert f"{entry['size_bytes']:,} B" in result.output
     assert "bit for bit" in result.output
     assert path.is_file()
