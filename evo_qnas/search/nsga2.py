@@ -12,6 +12,7 @@ from evo_qnas.search.capacity import Capacity
 from evo_qnas.search.context import SearchContext
 from evo_qnas.search.linear_model import LinearModel
 from evo_qnas.search.mating import MatingPool
+from evo_qnas.search.model_gate import ModelGate
 from evo_qnas.search.population import Population
 from evo_qnas.search.ranking import constrained_ranks, crowding, first_rank
 from evo_qnas.search.variation import Variation
@@ -57,8 +58,8 @@ class NSGA2(Optimizer):
     evaluated before is replaced by a new one; the ends of the front are parents in every generation; and the population
     grows, to 50 times its size at most, while children hardly beat the front any more but still fill its gaps, and
     shrinks again where they do (`Capacity`). Where `learn` is set, a linear model of all evaluations (`LinearModel`)
-    makes a share of the children, optima and near-optima of random weighted sums under it; the share follows how
-    many of them survive beside the bred ones, between 0.05 and 0.8.
+    makes a share of the children, optima and near-optima of random weighted sums under it, once it predicts the bred
+    ones (`ModelGate`); the share follows how many of them survive beside the bred ones, between 0.05 and 0.8.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class NSGA2(Optimizer):
         self._capacity = Capacity(population)
         self._yield = 1.0
         self._model = LinearModel(variation.space) if learn else None
+        self._gate = ModelGate(population)
         self._model_share = 0.5
         self._from_model = self._not_bred = 0
 
@@ -127,7 +129,7 @@ class NSGA2(Optimizer):
 
     def _predicted(self, most: int) -> Int[np.ndarray, "n genes"]:
         """Up to `most` children that the model takes for the best, and that were not visited."""
-        if self._model is None:
+        if self._model is None or not self._gate.is_open(len(self._visited)):
             return self._members.genes[:0]
         new = self._visited.filter_new(self._model.children(self._rng, most))
         return new[np.sort(self._rng.permutation(len(new))[:most])]
@@ -162,6 +164,9 @@ class NSGA2(Optimizer):
         """Keeps the best of the population and its children."""
         self._visited.mark(genes)
         if self._model is not None:
+            if self._model.additive is not None:
+                bred = slice(self._from_model, None)
+                self._gate.judge(self._model.additive.sums(genes[bred])[0], objectives[bred])
             self._model.add(genes, objectives)
         before = self._pool.ranks == 0
         union = self._members.joined(genes, objectives, violation)
