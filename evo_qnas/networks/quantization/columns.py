@@ -1,5 +1,6 @@
 """What each weight of an output multiplies: the inputs of a layer as columns of a linear layer."""
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch.nn import functional
 from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
-__all__ = ["columns_of", "has_columns"]
+__all__ = ["columns_of", "convolved_columns", "has_columns", "linear_columns"]
 
 _CONVOLUTIONS: dict[object, int] = {torch.ops.aten.conv1d.default: 1, torch.ops.aten.conv2d.default: 2}
 # Stride, padding, dilation and groups of a convolution where its call leaves them out.
@@ -32,24 +33,41 @@ def columns_of(
         x: its input.
     """
     if layer.role is Role.LINEAR:
-        return x.flatten(0, -2).T[None]
+        return linear_columns(x)
     given: list[Any] = [*layer.arguments, *_DEFAULTS[len(layer.arguments) :]]
     rank = _CONVOLUTIONS[layer.operation]
-    stride, padding, dilation = (_pair(part, rank, fill) for part, fill in zip(given[:3], (1, 0, 1), strict=True))
-    kernel, groups = tuple(layer.weight.shape[2:]), int(given[3])
-    if rank == 1:
-        x, kernel = x.unsqueeze(2), (1, *kernel)
+    stride, padding, dilation = (_per_axis(part, rank) for part in given[:3])
+    kernel = tuple(layer.weight.shape[2:])
+    return convolved_columns(x, kernel, stride=stride, padding=padding, dilation=dilation, groups=int(given[3]))
+
+
+def linear_columns(x: Float[torch.Tensor, "*shape inputs"]) -> Float[torch.Tensor, "1 inputs samples"]:
+    """`columns_of` for a linear layer; samples are all places before the last axis."""
+    return x.flatten(0, -2).T[None]
+
+
+def convolved_columns(
+    x: Float[torch.Tensor, "n c *shape"],
+    kernel: Sequence[int],
+    *,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Float[torch.Tensor, "groups columns samples"]:
+    """`columns_of` for a convolution of one or two dimensions; samples are the places of the first example, then on."""
+    if len(kernel) == 1:  # one row
+        x, kernel, stride, padding, dilation = x.unsqueeze(2), (1, *kernel), (1, *stride), (0, *padding), (1, *dilation)
     if prod(kernel) * prod(stride) == 1 and not any(padding):
         found = x.flatten(2)
     else:
-        found = functional.unfold(x, kernel, dilation=dilation, padding=padding, stride=stride)
-    # (n, columns of all groups, positions)
+        found = functional.unfold(x, tuple(kernel), tuple(dilation), tuple(padding), tuple(stride))
+    # (n, columns of all groups, places)
     columns: torch.Tensor = found.transpose(0, 1).flatten(1).unflatten(0, (groups, -1))
     return columns
 
 
-def _pair(setting: Any, rank: int, fill: int) -> tuple[int, int]:
-    """A setting for rows and columns; a convolution of one dimension has one row."""
+def _per_axis(setting: Any, rank: int) -> tuple[int, ...]:
+    """A setting for each axis of a map."""
     values = list(setting) if isinstance(setting, (list, tuple)) else [setting]
-    values = values * rank if len(values) < rank else values
-    return (fill, int(values[0])) if rank == 1 else (int(values[0]), int(values[1]))
+    return tuple(int(value) for value in (values * rank if len(values) < rank else values))

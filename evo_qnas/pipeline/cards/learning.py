@@ -181,6 +181,7 @@ class DistillationCard(Card):
         weight_decay: of AdamW, decoupled.
         precision: number format of the products, `auto` for bfloat16 where the hardware multiplies it.
         inherit: candidates start from the teacher's weights where name and shape are the same, see `networks.pruning`.
+        correct: layers are fitted to the teacher's by least squares first, see `networks.training.correction`.
         features: how the teacher's feature maps are kept.
     """
 
@@ -190,6 +191,7 @@ class DistillationCard(Card):
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-4
     precision: Precision = "float32"
     inherit: bool = False
+    correct: bool = False
     features: FeaturesCard = FeaturesCard()
 
 

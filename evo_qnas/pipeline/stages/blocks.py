@@ -11,6 +11,7 @@ from torch import nn
 
 from evo_qnas.errors import DivergenceError
 from evo_qnas.networks.models.weights import save_weights
+from evo_qnas.networks.training.correction import correct
 from evo_qnas.networks.training.distill import candidate_steps, distill
 from evo_qnas.pipeline.context import RunContext, made_from, seed_of
 from evo_qnas.pipeline.features import features_of, map_features
@@ -92,6 +93,10 @@ class _Distillation:
         context, settings = self.context, self.context.card.distillation
         candidates = context.candidates.build(block, only=_missing(context, block))
         features = features_of(context, block)
+        if settings.correct:
+            own = context.candidates.taught(block)
+            for module in candidates.values():
+                correct(module, own, features, device=context.device)
         with progress_bar(
             f"{block}", candidate_steps(list(candidates.values()), settings.steps), show=False
         ) as advance:
@@ -99,7 +104,7 @@ class _Distillation:
                 losses = distill(
                     candidates,
                     features,
-                    **settings.model_dump(exclude={"features", "inherit"}),
+                    **settings.model_dump(exclude={"features", "inherit", "correct"}),
                     seed=seed_of("distillation", context.card.seed, block),
                     device=context.device,
                     advance=advance,
