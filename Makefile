@@ -12,24 +12,30 @@ COVERAGE ?=
 PARALLEL := -n 2 --dist worksteal
 
 PAGES := docs/reference
+# Three picks and twelve random networks instead of seven and 24.
+DEMO := --set "validation.size_shares=[0.67, 0.5, 0.4]" --set validation.random_networks=12
 
 .PHONY: demo test test-all check check-wheel names pages docs install install-dev clean
 
 $(VENV)/.run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q "torch>=2.9,<2.14"
-	$(BIN)/pip install -q -e ".[train]"
+	$(BIN)/pip install -q --no-compile "torch>=2.9,<2.14"
+	$(BIN)/pip install -q --no-compile -e ".[train,onnx]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install -q -e ".[$(EXTRAS)]"
 	touch $@
 
-install: $(VENV)/.run           ## the library and its training extra
+install: $(VENV)/.run           ## the library with what trains networks and makes ONNX files
 install-dev: $(VENV)/.dev       ## and what tests and checks need
 
-demo: $(VENV)/.run              ## the whole method on real images, a few minutes
-	$(BIN)/evo-qnas run digits
+demo: $(VENV)/.run              ## the whole method on real images to an ONNX file, with fewer networks than the card has
+	$(BIN)/evo-qnas run digits -o results/demo $(DEMO)
+	$(BIN)/evo-qnas export results/demo -o results/demo/best.onnx
+	@echo
+	@echo "The best network is results/demo/best.onnx. Open results/demo/report.html in a browser."
+	@echo "Next, a model of your own: $(BIN)/python examples/your_own_model.py results/mine"
 
 test: $(VENV)/.dev              ## fast tests, in parallel
 	$(BIN)/pytest -q $(PARALLEL)

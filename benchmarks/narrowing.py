@@ -28,7 +28,9 @@ from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_text
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
 from evo_qnas.networks.candidates.finding import auto_blocks
+from evo_qnas.networks.candidates.framing import block_of
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators
+from evo_qnas.networks.candidates.spans import with_blocks
 
 console = Console()
 COLUMNS = ("network", "library", "blocks", "narrowed", "factorised", "parameters", "left", "seconds", "others")
@@ -76,12 +78,14 @@ def _tried(entry: Any, keep: int) -> dict[str, Any]:
     others, before, after, lowered = [], 0, 0, 0
     try:
         network, examples = build(entry)
-        shapes = find_blocks(network, auto_blocks(network, examples[:2]), examples[:2])
+        names = auto_blocks(network, examples[:2])
+        network = with_blocks(network, names, examples[:2])
+        shapes = find_blocks(network, names, examples[:2])
     except (NetworkError, RuntimeError, ValueError) as error:
         return row | {"others": str(error).splitlines()[0][:160], "parameters": 0, "left": 0, "seconds": 0}
     started = time.perf_counter()
     for shape in shapes:
-        block = network.get_submodule(shape.name)
+        block = block_of(network, shape.name)
         narrow = build_candidate(operator, shape, seed=0, block=block)
         before += _parameters(block)
         after += _parameters(block if narrow is None else narrow)
@@ -144,13 +148,12 @@ def _write_page(page: Path, rows: Mapping[str, Mapping[str, Any]], keep: int) ->
         f"`python benchmarks/narrowing.py results/reference/narrowing --keep {keep}`: at least half of the blocks of",
         f"**{good} of {len(rows)} networks**, and of {smaller} where `factorised` counts too. Blocks are those of",
         '`blocks = "auto"`; parameters are those of all blocks, before and after. Seconds were taken beside',
-        "other work.",
+        "other work. A network that has a row is not tried again: rows are of the commit at which the blocks of their",
+        "networks last changed.",
         "",
-        "What is not narrowed is mostly a single layer, which has no channels inside it: `auto` takes such where",
-        "the modules around it take or give more than one tensor, as the layers of many transformers do, or were",
-        "more than half of the network. Others: weights that are computed from weights (eca_nfnet, tcn), means",
-        "over channels (convnextv2, gmlp), shortcuts around every layer (repvgg, mobileone), a size beside the",
-        "tensor (coat).",
+        "What is not narrowed is mostly a single layer, which has no channels inside it, between others that do not",
+        "follow it directly: functions stand between (crepe, open_unmix), or a shortcut. Others: means over channels",
+        "(convnextv2, gmlp), shortcuts around every layer (repvgg, mobileone), a second tensor that comes out (tcn).",
         "",
         "| network | library | narrowed | factorised | parameters | left | s | not narrowed |",
         "|---|---|--:|--:|--:|--:|--:|---|",

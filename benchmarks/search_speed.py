@@ -2,7 +2,9 @@
 
 Every way gets the same number of evaluations and a population of 100, and is credited with the front of everything it
 evaluated. The share is the hypervolume as part of the exact front's (or of a proven upper bound, then marked `>=`).
-`evo_qnas` times include writing the archive file. Peers that are not installed are left out.
+`evo_qnas` times include writing the archive file, of a first search (of tables that nothing has written yet) and of a
+repeated one alike. Beside them stands the floor of `search_floor.py`: the least work of any generational search. Peers
+that are not installed are left out.
 
     OMP_NUM_THREADS=1 python benchmarks/search_speed.py --check
 """
@@ -18,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from peers import PEERS, SLOW
+from search_floor import Times
+from search_floor import measure as floor_times
 
 from evo_qnas import Networks, TableProblem, objective, search
 from evo_qnas.errors import EvoQnasError
@@ -29,6 +33,8 @@ OBJECTIVES = {2: ["score", "size_bytes"], 3: ["score", "size_bytes", "latency_ms
 POPULATION = 100
 # Acceptance on 20 blocks: least share over the seeds, by objectives, seeded and not.
 WANTED = {(2, True): 0.9998, (3, True): 0.999, (2, False): 0.995, (3, False): 0.986}
+# Acceptance of the time: a first search in two objectives beside its floor, and four beside the same without history.
+MOST_FLOORS, MOST_OF_HISTORY = 5.0, 3.0
 LARGEST_EXACT = 100_000
 # The three-objective front of 20 x 120 (693,492 points) is worth its 15 seconds: the figures wanted are shares of it.
 LARGEST_EXACT_OF_20 = 1_000_000
@@ -180,6 +186,18 @@ def coupled_case(blocks: int, options: argparse.Namespace) -> bool:
     return all(volume(points) > base for points in found["evo_qnas"])
 
 
+def floor_case(blocks: int, m: int, options: argparse.Namespace) -> Times:
+    """Prints the processor times of a search beside their floor."""
+    times = floor_times(blocks, m, evaluations=options.evaluations, population=POPULATION, turns=options.seeds)
+    print(
+        f"\n{blocks} blocks x 120 choices, {m} objectives, processor seconds: floor {times.floor:.4f}, first search "
+        f"{times.first:.4f} ({times.first / times.floor:.1f} times), repeated {times.repeated:.4f} "
+        f"({times.repeated / times.floor:.1f}), without history {times.no_history:.4f}",
+        flush=True,
+    )
+    return times
+
+
 def verdict(text: str, met: bool, failures: list[str]) -> None:
     print(f"  {'met   ' if met else 'MISSED'}  {text}")
     if not met:
@@ -188,8 +206,9 @@ def verdict(text: str, met: bool, failures: list[str]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--blocks", type=int, nargs="+", default=[8, 20, 50])
+    parser.add_argument("--blocks", type=int, nargs="*", default=[8, 20, 50])
     parser.add_argument("--objectives", type=int, nargs="+", default=[2, 3], choices=[2, 3])
+    parser.add_argument("--floor", type=int, nargs="*", default=[2, 3, 4], choices=[2, 3, 4, 5], help="objectives")
     parser.add_argument("--evaluations", type=int, default=20_000)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--fast", action="store_true", help="leave out the peers that take longer than 5 s a run")
@@ -201,9 +220,22 @@ def main() -> int:
     missing = [name for name in ("pygmo", "jmetal", "deap", "optuna") if find_spec(name) is None]
     print(f"not installed, left out: {', '.join(missing) or 'none'}")
     results = {(b, m): additive_case(b, m, options) for b in options.blocks for m in options.objectives}
+    floors = {m: floor_case(20, m, options) for m in options.floor}
     above = coupled_case(20, options)
     print("\nAcceptance")
     failures: list[str] = []
+    for m, times in floors.items():
+        if m == 2:
+            ratio = times.first / times.floor
+            verdict(
+                f"first search, two objectives: {ratio:.1f} <= {MOST_FLOORS:g} times the floor",
+                ratio <= MOST_FLOORS,
+                failures,
+            )
+        if m == 4:
+            ratio = times.first / times.no_history
+            text = f"four objectives: {ratio:.1f} <= {MOST_OF_HISTORY:g} times the same search without history"
+            verdict(text, ratio <= MOST_OF_HISTORY, failures)
     for (m, seeded), least in WANTED.items():
         if (20, m) in results:
             row = results[20, m]["evo_qnas" if seeded else "evo_qnas, no seeds"]

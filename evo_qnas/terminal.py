@@ -49,9 +49,9 @@ def say(*lines: str, error: bool = False) -> None:
     print(*map(plain, lines), sep="\n", file=sys.stderr if error else sys.stdout, flush=error)
 
 
-def say_text(text: str) -> None:
-    """Prints a text of several lines on stdout."""
-    print(plain(text, lines=True))
+def say_text(text: str, *, error: bool = False) -> None:
+    """Prints a text of several lines, on stdout or stderr."""
+    print(plain(text, lines=True), file=sys.stderr if error else sys.stdout)
 
 
 def hand_on(data: str) -> None:

@@ -55,7 +55,7 @@ ROOMS = {
         ["validation"],
         ["stored", "dry_run", "found_blocks"],
         ["stages"],
-        ["check", "testing"],
+        ["blame", "check", "testing"],
         ["run"],
         ["__init__"],
     ],

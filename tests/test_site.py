@@ -113,6 +113,7 @@ def python_blocks() -> Iterator[tuple[str, str]]:
 def test_code_on_pages_is_run_or_checked_or_is_output() -> None:
     """Commands and Python are on pages that `tests/test_documents.py` runs, or whose calls are checked here."""
     guides = {
+        "index.md",
         "slow_objectives.md",
         "engine.md",
         "extending.md",

@@ -35,7 +35,7 @@ def tables_digest(tables: Tables | None) -> str:
     if known is None or known[0]() is not tables:
         mark = hashlib.sha256()
         for block in tables.blocks:
-            mark.update(json.dumps([block.name, block.labels]).encode())
+            mark.update(block.stamp)
         for column in tables.columns.values():
             mark.update(json.dumps([column.name, column.unit, column.direction, column.combine]).encode())
             mark.update(np.array([column.fixed, *np.concatenate(column.values)]).tobytes())

@@ -11,13 +11,11 @@ from jaxtyping import Bool, Float, Int
 from evo_qnas.archive.evaluations import Evaluations
 from evo_qnas.archive.front import front_among
 from evo_qnas.pareto.fronts import reference_coordinate, undominated
+from evo_qnas.pareto.polar import Fan, is_exact
 
 # Rows of a history: a picture's width; hypervolumes of three and more objectives take longer.
 MOST_ROWS = 500
 MOST_ROWS_MANY = 16
-# Objectives up to which the hypervolume is computed exactly; beyond it is sampled, to about one percent.
-MOST_EXACT = 4
-SAMPLES = 16_384
 # Steps and rows that are worked on together, for the processor's cache.
 STEPS_AT_ONCE = 100
 ROWS_AT_ONCE = 20_000
@@ -35,7 +33,8 @@ class History:
         generation: (rows,) int64.
         evaluations: (rows,) int64, evaluations up to and including the generation.
         feasible: (rows,) int64, how many of them are feasible.
-        hypervolume: (rows,) float64.
+        hypervolume: (rows,) float64; estimated for many points of four and more objectives (`evo_qnas.pareto.polar`).
+        error: (rows,) float64, half the width of its 95 % interval; 0 where it is exact.
         ideal: (m,) float64, smallest value of the final front; NaN where nothing is feasible.
         nadir: (m,) float64, largest value of the final front (of all feasible networks where the front has no range).
         reference: the reference point's coordinate in every scaled objective, see `reference_coordinate`.
@@ -45,6 +44,7 @@ class History:
     evaluations: Int[np.ndarray, " rows"]
     feasible: Int[np.ndarray, " rows"]
     hypervolume: Float[np.ndarray, " rows"]
+    error: Float[np.ndarray, " rows"]
     ideal: Float[np.ndarray, " m"]
     nadir: Float[np.ndarray, " m"]
     reference: float = 1.0
@@ -66,28 +66,34 @@ def traced(evaluations: Evaluations) -> Traced:
         last = last[np.unique(np.linspace(0, len(last) - 1, most).round().astype(np.int64))]
     rows = np.flatnonzero(feasible)
     fronts: list[np.ndarray] = []
+    estimated = False
+    if m > 3:
+        best = front_among(evaluations.objectives, rows)
+        estimated = not is_exact(len(best), m)
     if m == 2:
         rows = _ever_best(evaluations.objectives, rows, np.searchsorted(last, rows))
         best = front_among(evaluations.objectives, rows)
-    else:
+    elif not estimated:
         fronts = _fronts(evaluations.objectives, rows, np.searchsorted(last, rows), len(last))
         best = front_among(evaluations.objectives, np.sort(fronts[-1] if fronts else rows))
     ideal = nadir = np.full(m, np.nan)
-    volumes, reference = np.zeros(len(last)), 1.0
+    volumes, errors, reference = np.zeros(len(last)), np.zeros(len(last)), 1.0
     if len(best):
         ideal, nadir = _range(evaluations.objectives, best, feasible)
         span = np.where(nadir > ideal, nadir - ideal, 1.0)
         scaled = [(evaluations.objectives[part] - ideal) / span for part in fronts or [rows]]
         step = np.searchsorted(last, rows)
-        volumes = _volumes(scaled, step, len(last), reference)
+        course = _estimates if estimated else _volumes
+        volumes, errors = course(scaled, step, len(last), reference)
         reference = reference_coordinate(volumes[-1])
         if reference != 1.0:
-            volumes = _volumes(scaled, step, len(last), reference)
+            volumes, errors = course(scaled, step, len(last), reference)
     return best, History(
         generation=evaluations.generation[last].astype(np.int64),
         evaluations=(last + 1).astype(np.int64),
         feasible=np.cumsum(feasible, dtype=np.int64)[last],
         hypervolume=volumes,
+        error=errors,
         ideal=ideal,
         nadir=nadir,
         reference=reference,
@@ -96,11 +102,24 @@ def traced(evaluations: Evaluations) -> Traced:
 
 def _volumes(
     scaled: list[np.ndarray], step: Int[np.ndarray, " _"], steps: int, reference: float
-) -> Float[np.ndarray, " steps"]:
-    """Hypervolume of every step: of all points ever best in two objectives, else of each step's front."""
+) -> tuple[Float[np.ndarray, " steps"], Float[np.ndarray, " steps"]]:
+    """Hypervolume of every step and its error: of all points ever best in two objectives, else of each step's front."""
     if len(scaled) == 1 and scaled[0].shape[1] == 2:
-        return _areas(scaled[0], step, steps, reference)
-    return np.array([_volume(points, reference) for points in scaled])
+        return _areas(scaled[0], step, steps, reference), np.zeros(steps)
+    return np.array([_volume(points, reference) for points in scaled]), np.zeros(steps)
+
+
+def _estimates(
+    scaled: list[np.ndarray], step: Int[np.ndarray, " _"], steps: int, reference: float
+) -> tuple[Float[np.ndarray, " steps"], Float[np.ndarray, " steps"]]:
+    """The same along directions, step after step, of all feasible points."""
+    corner, fan = np.full(scaled[0].shape[1], reference), Fan.of(scaled[0].shape[1])
+    reached, course = None, []
+    for points in np.split(scaled[0], np.searchsorted(step, np.arange(1, steps))):
+        reached = fan.reach(points, corner, reached)
+        course.append(fan.volume(reached))
+    volumes, errors = np.array(course).T
+    return volumes, errors
 
 
 def _range(
@@ -189,13 +208,11 @@ def _fronts(
 
 
 def _volume(front: Float[np.ndarray, "n m"], reference: float) -> float:
-    """The hypervolume of one scaled front: exact up to four objectives, sampled with a fixed seed above."""
+    """The hypervolume of one scaled front."""
     m = front.shape[1]
     front = front[(front < reference).all(axis=1)]
     if not len(front):
         return 0.0
     if m == 1:
         return float(reference - front.min())
-    if m <= MOST_EXACT:
-        return float(moocore.hypervolume(front, ref=np.full(m, reference)))
-    return float(moocore.hv_approx(front, ref=np.full(m, reference), nsamples=SAMPLES, seed=0, method="DZ2019-HW"))
+    return float(moocore.hypervolume(front, ref=np.full(m, reference)))

@@ -30,7 +30,7 @@ from evo_qnas.tables.fast_hdf5 import attribute, put, put_group, put_texts
 from evo_qnas.tables.hdf5 import write_content
 
 FORMAT = "evo_qnas.archive"
-SCHEMA = 1
+SCHEMA = 2
 RAW = ("genome", "objectives", "constraints", "generation", "seconds", "state")
 _DIMENSIONS = {
     "genome": ("network", "block"),
@@ -205,7 +205,7 @@ def _write_evaluations(
 
 def _write_history(history: History, root: h5py.h5g.GroupID) -> None:
     group = put_group(root, "history")
-    for name in ("generation", "evaluations", "feasible", "hypervolume"):
+    for name in ("generation", "evaluations", "feasible", "hypervolume", "error"):
         put(group, name, getattr(history, name))
     for name in ("ideal", "nadir"):
         attribute(group, name, getattr(history, name))

@@ -113,7 +113,7 @@ class StoredFile:
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
             raise ValueError("the front names evaluations that are not there")
         history, m = self.history, len(header.objectives)
-        lengths = {len(part) for part in (history.generation, history.evaluations, history.feasible)}
+        lengths = {len(part) for part in (history.generation, history.evaluations, history.feasible, history.error)}
         if lengths != {len(history.hypervolume)} or history.ideal.shape != (m,) or history.nadir.shape != (m,):
             raise ValueError("the history has shapes that do not fit each other")
 
@@ -228,7 +228,12 @@ def check_kind(path: Path, file: h5py.File) -> None:
     if not isinstance(schema, (int, np.integer)) or schema < 1:
         raise ArchiveError(f"{path} is a damaged archive: its schema is {str(schema)[:60]!r}")
     if schema > SCHEMA:
-        raise ArchiveError(f"{path} has the schema {schema}, this version reads up to {SCHEMA}: update evo_qnas")
+        raise ArchiveError(f"{path} has the schema {schema}, this version reads {SCHEMA}: update evo_qnas")
+    if schema < SCHEMA:
+        raise ArchiveError(
+            f"{path} has the schema {schema} of an earlier version, this one reads {SCHEMA}: search anew, or export it "
+            "with the version that wrote it"
+        )
 
 
 def _header(file: h5py.File, reader: SafeReader) -> Header:
@@ -255,6 +260,7 @@ def _history(group: h5py.Group) -> History:
         evaluations=array(group, "evaluations", "i", 1),
         feasible=array(group, "feasible", "i", 1),
         hypervolume=array(group, "hypervolume", "f", 1),
+        error=array(group, "error", "f", 1),
         ideal=np.asarray(group.attrs["ideal"]),
         nadir=np.asarray(group.attrs["nadir"]),
         reference=float(group.attrs["reference"]),

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module, metadata
@@ -16,32 +17,34 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from evo_qnas.cli.help_pages import Verbs
 from evo_qnas.errors import EvoQnasError, sentence
-from evo_qnas.terminal import PlainFormatter, say, sentence_of
+from evo_qnas.terminal import PlainFormatter, say, say_text, sentence_of
 
 VERBS: tuple[str, ...] = (
     "run",
     "check",
     "blocks",
-    "tables",
-    "profile",
-    "search",
-    "front",
-    "watch",
-    "plot",
-    "list",
-    "schema",
     "export",
     "export_blocks",
-    "report",
+    "blame",
+    "search",
+    "front",
+    "profile",
     "compare",
+    "tables",
+    "report",
+    "plot",
+    "watch",
+    "list",
+    "schema",
 )
 
 app = typer.Typer(
     name="evo-qnas",
-    help="Pareto-optimal mixed-precision networks by multi-objective evolutionary search.",
+    cls=Verbs,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _verb in VERBS:
@@ -62,7 +65,11 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """Pareto-optimal mixed-precision networks by multi-objective evolutionary search."""
+    """Pareto-optimal mixed-precision networks by multi-objective evolutionary search.
+
+    FILE is one file, DIR the run folder of evo-qnas run. Where FILE may be DIR, it means the folder's tables or its
+    archive.
+    """
 
 
 _stopping: set[int] = set()  # the signal that asked this process to end
@@ -131,7 +138,7 @@ def _run() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(None if sys.argv[1:] else ["--help"])
+        app(None if sys.argv[1:] else ["--help"], prog_name="evo-qnas")
     finally:
         try:
             sys.stdout.flush()
@@ -149,6 +156,8 @@ def main() -> None:
     try:
         _run()
     except EvoQnasError as error:
+        if {"-v", "--verbose"} & set(sys.argv[1:]):
+            say_text("".join(traceback.format_exception(error)), error=True)
         _say(str(error))
         sys.exit(2)
     except BrokenPipeError:

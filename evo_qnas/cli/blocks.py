@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.cli.groups import NETWORKS
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.options import AsJson, CardName, Changes, Quiet, Verbose
 from evo_qnas.terminal import hand_on, make_console
 
-_HELP = """Lists every submodule of a card's teacher that could be a block.
+_HELP = """Lists the parts of a network that may be replaced.
 
 Shapes that go in and out, parameters, share of the multiplications, and which operators of the card fit; below, why
 others do not. A * marks the blocks that blocks.names = "auto" takes. --layers lists single layers too; JSON has all.
@@ -27,16 +30,16 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("blocks", help=_HELP)(blocks)
+    app.command("blocks", help=_HELP, cls=Verb, rich_help_panel=NETWORKS)(blocks)
 
 
 def blocks(
-    card: Annotated[str, typer.Argument(help="name of a problem card, or path of a TOML file")],
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="change a value of the card; repeatable")
-    ] = None,
+    card: CardName,
+    changes: Changes = None,
     layers: Annotated[bool, typer.Option("--layers", help="single layers too")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="the list as JSON")] = False,
+    as_json: AsJson = False,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Lists blocks."""
     with needs_extra("evo-qnas blocks", "train"):

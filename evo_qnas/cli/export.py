@@ -1,21 +1,30 @@
 """`evo-qnas export`: a validated network as a file of a runtime."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
+from evo_qnas.cli import completion
 from evo_qnas.cli.extras import needs_extra
-from evo_qnas.terminal import make_console
+from evo_qnas.cli.groups import NETWORKS
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.options import AsJson, Quiet, RunDir, Trust, Verbose
+from evo_qnas.terminal import hand_on, make_console
 
-_HELP = """Writes a validated network of a run as a file of a runtime, and checks it there against torch in integers, by
-size, kernels and latency. Exit code 1 where a check fails.
+_HELP = """Writes a validated network of a run as a file for a runtime.
 
-Example:
+The file is opened in its runtime and checked there against torch in integers, by size, kernels and latency. Exit code 1
+where a check fails.
+
+Examples:
+
+  evo-qnas export results/digits -o best.onnx
 
   evo-qnas export results/digits --network 1a2b3c4d -o model.onnx
+
+  evo-qnas export results/digits --network teacher_int8 -o teacher.tflite
 
 The ending of the file's name gives the runtime, unless --runtime names it: .onnx is ONNX Runtime (extra onnx), which
 agrees with an integer reference bit for bit; .tflite is TFLite (extra tflite), which rounds sums and means in its own
@@ -31,21 +40,40 @@ printed run the file.
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("export", help=_HELP)(export)
+    app.command("export", help=_HELP, cls=Verb, rich_help_panel=NETWORKS)(export)
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder of evo-qnas run")],
-    network: Annotated[str, typer.Option("--network", metavar="ID", help="id in summary.json, or teacher_int8")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="file to write")],
+    folder: RunDir,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="file to write")],
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network",
+            metavar="ID",
+            help="id in summary.json, or teacher_int8 [default: the best one, as in the run's verdict]",
+            autocompletion=completion.networks,
+        ),
+    ] = None,
     runtime: Annotated[
-        str | None, typer.Option("--runtime", metavar="NAME", help="as in evo-qnas list runtimes [by the ending of -o]")
+        str | None,
+        typer.Option(
+            "--runtime",
+            metavar="NAME",
+            help="as in evo-qnas list runtimes [default: by the ending of -o]",
+            autocompletion=completion.runtimes,
+        ),
     ] = None,
     upsample: Annotated[bool, typer.Option("--upsample", help="logits of a segmentation network in full size")] = False,
     raw_inputs: Annotated[bool, typer.Option("--raw-inputs", help="take raw pixels, uint8, channels last")] = False,
-    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
+    trust: Trust = False,
+    as_json: AsJson = False,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Exports a network."""
+    from evo_qnas.cli.verdict import best_network
+
     with needs_extra("evo-qnas export", "train,onnx"):
         from evo_qnas.networks.export import find_runtime, rows_of
         from evo_qnas.networks.tasks.base import metric_value
@@ -53,20 +81,32 @@ def export(
     target = find_runtime(output, runtime)
     target.require("evo-qnas export")
     entry = export_stored(
-        folder, network, output, runtime=runtime, upsample=upsample, raw_inputs=raw_inputs, trust=trust
+        folder,
+        network or best_network(folder),
+        output,
+        runtime=runtime,
+        upsample=upsample,
+        raw_inputs=raw_inputs,
+        trust=trust,
     )
+    if as_json:
+        hand_on(json.dumps(entry, indent=1, ensure_ascii=False, default=str) + "\n")
+        raise typer.Exit(1 if entry["failures"] else 0)
     console, context = make_console(), open_run(folder, trust=trust)
     _show(console, output, rows_of(target, entry, metric_value(context.task)))
     for line in target.usage(output, context.facts):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if entry["failures"]:
         for sentence in entry["failures"]:
-            console.print(f"[red]failed:[/red] {escape(sentence)}")
+            console.print(f"failed: {sentence}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1)
 
 
 def _show(console: Any, output: Path, rows: list[tuple[str, str]]) -> None:
     """The table an export ends with."""
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, text in rows:
         table.add_row(escape(name), escape(text))

@@ -6,8 +6,13 @@ from typing import Annotated
 import typer
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.cli.groups import NETWORKS
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.options import Quiet, RunDir, Trust, Verbose
 
-_HELP = """Writes every choice's block of a run as ONNX, with a script that measures them on the device it is copied to.
+_HELP = """Writes the blocks of a run as ONNX, to measure on your device.
+
+A script that measures them lies beside them; copy the folder to the device.
 
 Example: evo-qnas export-blocks results/digits -o blocks
 
@@ -19,14 +24,18 @@ And here again: evo-qnas tables join results/digits/tables.h5 pi4.csv -o results
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("export-blocks", help=_HELP)(export_blocks)
+    app.command("export-blocks", help=_HELP, cls=Verb, rich_help_panel=NETWORKS)(export_blocks)
 
 
 def export_blocks(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder with trained blocks and tables.h5")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="folder to write")],
-    jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
-    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
+    folder: RunDir,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="folder to write")],
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="processes that write ONNX files [default: all cores]")
+    ] = None,
+    trust: Trust = False,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Exports blocks."""
     with needs_extra("evo-qnas export-blocks", "train,onnx"):

@@ -2,17 +2,20 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from evo_qnas.archive import Archive, Front
+from evo_qnas.cli.groups import SEARCHES
+from evo_qnas.cli.help_pages import OUTPUT, Verb
+from evo_qnas.cli.options import AsJson
+from evo_qnas.cli.paths import ARCHIVE, in_folder
 from evo_qnas.errors import ArchiveError
 from evo_qnas.terminal import hand_on, make_console, say
 
-_HELP = """The front of an archive: the networks that no other evaluated one beats, sorted by the first objective.
+_HELP = """Prints the front of a search, or chooses a network of it.
+
+The front is the networks that no other evaluated one beats, sorted by the first objective.
 
 Examples:
 
@@ -36,12 +39,11 @@ class Format(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("front", help=_HELP)(front)
+    app.command("front", help=_HELP, cls=Verb, rich_help_panel=SEARCHES)(front)
 
 
 def front(
-    file: Annotated[Path, typer.Argument(help="an archive, or a run folder")],
-    form: Annotated[Format, typer.Option("--format", help="a table to read, CSV, or JSON with genomes")] = Format.table,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="an archive, or DIR")],
     constraint: Annotated[
         list[str] | None,
         typer.Option(metavar="LIMIT", help="'size_bytes <= 30000', of an objective or any column; repeatable"),
@@ -57,18 +59,35 @@ def front(
     knee: Annotated[
         bool, typer.Option("--knee", help="one network: where a bit more of one costs much of another")
     ] = False,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            metavar="table|csv|json",
+            help="a table to read, CSV, or JSON with genomes",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Format.table,
+    as_json: AsJson = False,
     formulas: Annotated[
-        bool, typer.Option("--formulas", help="CSV: leave texts that spreadsheets would run, instead of marking them")
+        bool,
+        typer.Option(
+            "--formulas",
+            help="CSV: leave texts that spreadsheets would run, instead of marking them",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
 ) -> None:
     """Prints a front."""
-    archive = Archive.load(file / "archive.h5" if file.is_dir() else file)
+    from evo_qnas.archive import Archive
+
+    archive = Archive.load(in_folder(file, ARCHIVE))
     chosen = archive.select(*constraint) if constraint else archive.front
     if prefer or trade_off or knee:
         chosen = chosen.choose(_point(prefer) if prefer else None, trade_offs=trade_off or ())
-    if form is Format.csv:
+    if form is Format.csv and not as_json:
         hand_on(chosen.to_csv(formulas=formulas))
-    elif form is Format.json:
+    elif as_json or form is Format.json:
         hand_on(chosen.to_json())
     else:
         _show(archive, chosen)
@@ -88,7 +107,7 @@ def _point(texts: list[str]) -> dict[str, float]:
     return point
 
 
-def _show(archive: Archive, chosen: Front) -> None:
+def _show(archive: Any, chosen: Any) -> None:
     """A table of evaluation, objectives, excess over limits and genome; what it is of goes to stderr."""
     words = f"{len(chosen)} networks of {len(archive)} evaluated with {archive.header.algorithm}"
     if not archive.finished:
@@ -98,6 +117,9 @@ def _show(archive: Archive, chosen: Front) -> None:
     say(words, error=True)
     if not len(chosen):
         return
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table("evaluation", box=None)
     header = archive.header
     for info in header.objectives:

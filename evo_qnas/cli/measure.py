@@ -5,14 +5,17 @@ from typing import Annotated
 
 import typer
 
+from evo_qnas.cli import completion
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.options import Quiet, RunDir, Trust, Verbose
 from evo_qnas.terminal import say
 
-_HELP = """Measures every choice's block of a run in ONNX Runtime and adds the column latency_ms to its tables.
+_HELP = """Measures the blocks of a run here and adds latency_ms to its tables.
 
-Blocks are timed in INT8 with codes in and out, in rounds of random order; whole random networks are timed beside
-them, and the column is calibrated on those, so that a network's sum is its latency: "latency_ms <= 4" means the whole
-network. A killed measurement goes on where it was.
+Blocks are timed in ONNX Runtime, in INT8 with codes in and out, in rounds of random order; whole random networks are
+timed beside them, and the column is calibrated on those, so that a network's sum is its latency: "latency_ms <= 4"
+means the whole network. A killed measurement goes on where it was.
 
 Example: evo-qnas tables measure results/digits
 """
@@ -20,23 +23,39 @@ Example: evo-qnas tables measure results/digits
 
 def register(app: typer.Typer) -> None:
     """Adds the verb to `evo-qnas tables`."""
-    app.command("measure", help=_HELP)(measure)
+    app.command("measure", help=_HELP, cls=Verb)(measure)
 
 
 def measure(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="run folder with trained blocks and tables.h5")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="tables to write [DIR/tables.h5]")] = None,
-    rounds: Annotated[int | None, typer.Option(min=10, help="times everything is measured [200]")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="threads of a run [1]")] = None,
-    networks: Annotated[int | None, typer.Option(min=4, help="whole networks to calibrate on [48]")] = None,
-    held_out: Annotated[int | None, typer.Option(min=0, help="more networks to check the calibration on [12]")] = None,
+    folder: RunDir,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="tables to write [default: DIR/tables.h5]")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(metavar="N", min=10, help="times everything is measured [default: 200]")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="threads of a run [default: 1]")] = None,
+    networks: Annotated[
+        int | None, typer.Option(metavar="N", min=4, help="whole networks to calibrate on [default: 48]")
+    ] = None,
+    held_out: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="more networks to check the calibration on [default: 12]")
+    ] = None,
     float32: Annotated[bool, typer.Option("--fp32", help="latency_fp32_ms of the float networks as well")] = False,
     device: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="device card: a roofline model of it as latency_model_ms@NAME; repeat"),
+        typer.Option(
+            metavar="NAME",
+            help="device card: a roofline model of it as latency_model_ms@NAME; repeatable",
+            autocompletion=completion.device_cards,
+        ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="processes that write ONNX files [all cores]")] = None,
-    trust: Annotated[bool, typer.Option("--trust", help="run the Python code that the folder's card names")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="processes that write ONNX files [default: all cores]")
+    ] = None,
+    trust: Trust = False,
+    _verbose: Verbose = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Measures tables."""
     with needs_extra("evo-qnas tables measure", "train,onnx"):

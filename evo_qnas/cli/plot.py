@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-_HELP = """Draws one picture of an archive or a run folder; the output's ending (.png, .svg, .pdf) is the format.
+from evo_qnas.cli import completion
+from evo_qnas.cli.groups import LOOKING
+from evo_qnas.cli.help_pages import Verb
+
+_HELP = """Draws one picture of a search or a run.
+
+The output's ending (.png, .svg, .pdf) is the format.
 
 Kinds: front (2 or 3 objectives, with baselines and exact front), parallel (2 and more), blocks (operator and bits of
 each block along the front), gain (what each block's next step buys), convergence, validation (run folder).
@@ -20,17 +26,29 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("plot", help=_HELP)(plot)
+    app.command("plot", help=_HELP, cls=Verb, rich_help_panel=LOOKING)(plot)
 
 
 def plot(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="an archive, or a run folder")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="an archive, or DIR")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help=".png, .svg or .pdf [SOURCE/KIND.png, SOURCE.png]")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help=".png, .svg or .pdf [default: beside FILE, or DIR/KIND.png]"
+        ),
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="what to draw [front; parallel for more than 3 objectives]")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="what to draw [default: front; parallel for more than 3 objectives]",
+            autocompletion=completion.of(completion.PICTURES),
+        ),
+    ] = None,
     exact: Annotated[bool, typer.Option(help="draw the exact front where it is known and cheap")] = True,
-    at: Annotated[int | None, typer.Option(min=0, help="gain: row of the front to work from [the knee]")] = None,
+    at: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="gain: row of the front to work from [default: the knee]")
+    ] = None,
 ) -> None:
     """Draws one picture."""
     from evo_qnas.plots import plot as draw

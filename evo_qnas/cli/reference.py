@@ -3,8 +3,6 @@
 `python -m evo_qnas.cli.reference docs/reference` writes `commands.md` and `lists.md`.
 """
 
-import inspect
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import typer
 
 from evo_qnas.cli import app
+from evo_qnas.cli.help_pages import default_of, names_of, paragraphs
 from evo_qnas.cli.list import KINDS
 
 _COMMANDS = """# Commands
@@ -51,8 +50,6 @@ def _command(command: Any, name: str) -> Iterator[str]:
     if not inner:
         yield f"## {name}\n"
         yield from _text(command.help or "")
-        if command.epilog:
-            yield from _text(command.epilog)
         yield from _parameters(command)
     for key, sub in inner.items():
         yield from _command(sub, f"{name} {key}")
@@ -60,14 +57,8 @@ def _command(command: Any, name: str) -> Iterator[str]:
 
 def _text(text: str) -> Iterator[str]:
     """Help as paragraphs, its examples as one block of code."""
-    examples = []
-    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text)):
-        plain = " ".join(paragraph.split())
-        example = plain.removeprefix("Example: ")
-        if plain.startswith("evo-qnas ") or example != plain:
-            examples.append(example)
-        elif plain != "Examples:":
-            yield f"{plain}\n"
+    prose, examples = paragraphs(text)
+    yield from (f"{_cell(paragraph)}\n" for paragraph in prose)
     if examples:
         yield "\n".join(["```text", *examples, "```\n"])
 
@@ -77,23 +68,11 @@ def _parameters(command: Any) -> Iterator[str]:
     yield "| argument or option | what | default |"
     yield "|---|---|---|"
     for parameter in command.params:
-        option = parameter.param_type_name == "option"
-        names = (
-            [*parameter.opts, *parameter.secondary_opts] if option else [parameter.metavar or parameter.name.upper()]
-        )
-        default = parameter.default
-        shown = (
-            ""
-            if default is None or default is False or callable(default) or parameter.required
-            else f"`{_plain(default)}`"
-        )
-        needed = " (must be given)" if parameter.required and option else ""
-        yield f"| {' '.join(f'`{name}`' for name in names)} | {_cell(parameter.help or '')}{needed} | {shown} |"
+        needed = " (must be given)" if parameter.required and parameter.param_type_name == "option" else ""
+        default = default_of(parameter)
+        shown = f"`{default}`" if default else ""
+        yield f"| `{_cell(names_of(parameter))}` | {_cell(parameter.help or '')}{needed} | {shown} |"
     yield ""
-
-
-def _plain(value: Any) -> str:
-    return str(getattr(value, "value", value))
 
 
 def _cell(text: str) -> str:

@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
-_HELP = """Writes one HTML page of a run folder, an archive or a comparison folder.
+from evo_qnas.cli.groups import LOOKING
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.paths import must_end
+
+_HELP = """Writes one HTML page of a run, a search or a comparison.
+
 It opens from disk, without a network.
 
 Examples:
@@ -18,13 +23,14 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("report", help=_HELP)(report)
+    app.command("report", help=_HELP, cls=Verb, rich_help_panel=LOOKING)(report)
 
 
 def report(
-    source: Annotated[Path, typer.Argument(metavar="FILE-or-DIR", help="archive, run folder or comparison folder")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="an archive, DIR, or the folder of a comparison")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="HTML", help="the page [SOURCE/report.html, SOURCE.html]")
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="the page [default: beside FILE, or DIR/report.html]"),
     ] = None,
 ) -> None:
     """Writes the page."""
@@ -32,5 +38,5 @@ def report(
     from evo_qnas.terminal import say
 
     beside = source / "report.html" if source.is_dir() else source.with_suffix(".html")
-    made = write_report(source, output or beside)
+    made = write_report(source, must_end(output or beside, "the report is an HTML page", ".html", ".htm"))
     say(f"{made}: {made.stat().st_size / 2**20:.1f} MiB")

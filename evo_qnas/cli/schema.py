@@ -5,9 +5,13 @@ import json
 import typer
 
 from evo_qnas.cli.extras import needs_extra
+from evo_qnas.cli.groups import LOOKING
+from evo_qnas.cli.help_pages import Verb
 from evo_qnas.terminal import hand_on
 
-_HELP = """Prints the JSON schema of problem cards, for editors that complete and check keys.
+_HELP = """Prints the JSON schema of cards, for editors.
+
+With it an editor completes and checks keys.
 
 Example: evo-qnas schema > card.schema.json
 
@@ -17,7 +21,7 @@ The first line of a card names it: #:schema card.schema.json
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("schema", help=_HELP)(schema)
+    app.command("schema", help=_HELP, cls=Verb, rich_help_panel=LOOKING)(schema)
 
 
 def schema() -> None:

@@ -6,38 +6,39 @@ from typing import Annotated
 
 import typer
 
-from evo_qnas.cli import measure
-from evo_qnas.cli.extras import must_be_hdf5
+from evo_qnas.cli import completion, measure
+from evo_qnas.cli.groups import SEARCHES
+from evo_qnas.cli.help_pages import Verb, Verbs
+from evo_qnas.cli.options import AsJson
+from evo_qnas.cli.paths import load_tables, must_be_hdf5, must_end
 from evo_qnas.errors import TableError
-from evo_qnas.tables import Direction, Tables
-from evo_qnas.tables.importers import KINDS, detect_kind, import_haq, import_tables
 from evo_qnas.terminal import say, say_text
 
-_verbs = typer.Typer(help="Check, import and export tables of scores and costs.", no_args_is_help=True)
+_verbs = typer.Typer(
+    help="Checks, imports, measures, joins and exports tables of scores and costs.",
+    cls=Verbs,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_FILE = typer.Argument(metavar="FILE", help="tables (HDF5, CSV), or DIR")
+_OUTPUT = typer.Option("-o", "--output", metavar="FILE", help="tables to write (HDF5)")
 
 
 def register(app: typer.Typer) -> None:
     """Adds the verbs to the command line."""
     measure.register(_verbs)
-    app.add_typer(_verbs, name="tables")
+    app.add_typer(_verbs, name="tables", rich_help_panel=SEARCHES)
 
 
-def load(path: Path) -> Tables:
-    """Tables of an HDF5 or CSV file.
+@_verbs.command(cls=Verb)
+def check(file: Annotated[Path, _FILE], as_json: AsJson = False) -> None:
+    """Names what is odd about tables.
 
-    Raises:
-        TableError: the file breaks a rule.
+    Exit code 1 where a finding is an error.
+
+    Example: evo-qnas tables check tables.h5
     """
-    return Tables.from_csv(path) if path.suffix == ".csv" else Tables.load(path)
-
-
-@_verbs.command(epilog="Example: evo-qnas tables check tables.h5")
-def check(
-    file: Annotated[Path, typer.Argument(help="Tables, HDF5 or CSV.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
-) -> None:
-    """Names what is odd about FILE; exit code 1 where a finding is an error."""
-    tables = load(file)
+    tables = load_tables(file)
     findings = tables.check()
     if as_json:
         say_text(json.dumps([{"severity": f.severity, "rule": f.rule, "text": f.text} for f in findings], indent=1))
@@ -54,21 +55,36 @@ def check(
         raise typer.Exit(1)
 
 
-@_verbs.command(name="import", epilog="Example: evo-qnas tables import measured.csv -o tables.h5")
+@_verbs.command("import", cls=Verb)
 def import_(
-    source: Annotated[Path, typer.Argument(help="CSV, or a published table.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Tables to write (HDF5).", show_default=False)],
-    kind: Annotated[str | None, typer.Option(help=f"One of {', '.join(KINDS)}; told from the file otherwise.")] = None,
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, or a published table")],
+    output: Annotated[Path, _OUTPUT],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help=f"{', '.join(completion.TABLE_KINDS)} [default: found in the file]",
+            autocompletion=completion.of(completion.TABLE_KINDS),
+        ),
+    ] = None,
     maximize: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="Column of which more is better (CSV).")
+        list[str] | None, typer.Option(metavar="COLUMN", help="column of which more is better (CSV); repeatable")
     ] = None,
     unit: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN=UNIT", help="Unit of a column as column=unit (CSV).")
+        list[str] | None, typer.Option(metavar="COLUMN=UNIT", help="unit of a column (CSV); repeatable")
     ] = None,
-    policy: Annotated[Path | None, typer.Option(help="Published policies beside a HAQ array (JSON).")] = None,
-    drop_nan: Annotated[bool, typer.Option(help="Leave out choices with a NaN.")] = False,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="published policies beside a HAQ array (JSON)")
+    ] = None,
+    drop_nan: Annotated[bool, typer.Option("--drop-nan", help="leave out choices with a NaN")] = False,
 ) -> None:
-    """Turns SOURCE into tables."""
+    """Turns a CSV file or a published table into tables.
+
+    Example: evo-qnas tables import measured.csv -o tables.h5
+    """
+    from evo_qnas.tables import Direction, Tables
+    from evo_qnas.tables.importers import detect_kind, import_haq, import_tables
+
     chosen = detect_kind(source) if kind is None else kind
     if chosen != "csv" and (maximize or unit):
         raise TableError(f"--maximize and --unit are for CSV; {source} is of the kind {chosen}")
@@ -96,30 +112,37 @@ def _units(texts: list[str]) -> dict[str, str]:
     return found
 
 
-@_verbs.command(epilog="Example: evo-qnas tables join tables.h5 pi4.csv -o with_pi4.h5")
+@_verbs.command(cls=Verb)
 def join(
-    file: Annotated[Path, typer.Argument(help="Tables (HDF5).", show_default=False)],
-    measured: Annotated[Path, typer.Argument(help="CSV of measurements, for example of measure_blocks.py.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Tables to write (HDF5).", show_default=False)],
+    file: Annotated[Path, _FILE],
+    measured: Annotated[Path, typer.Argument(metavar="CSV", help="measurements, for example of measure_blocks.py")],
+    output: Annotated[Path, _OUTPUT],
 ) -> None:
-    """Joins measurements of other devices into FILE.
+    """Joins measurements of other devices into tables.
 
     Rows are block,operator,weight_bits,activation_bits,mean,spread,device. Each device becomes a column such as
     latency_ms@pi4; worst:latency_ms is a network's slowest device. Cells metric,unit give energy_mj@pi4 and the like.
+
+    Example: evo-qnas tables join tables.h5 pi4.csv -o with_pi4.h5
     """
     from evo_qnas.tables.measured import join_measured
 
-    tables, names = join_measured(load(file), measured)
+    tables, names = join_measured(load_tables(file), measured)
     tables.save(must_be_hdf5(output, "tables"))
     say(f"{output}: {', '.join(names)}")
 
 
-@_verbs.command(epilog="Example: evo-qnas tables export tables.h5 -o tables.csv")
+@_verbs.command(cls=Verb)
 def export(
-    file: Annotated[Path, typer.Argument(help="Tables (HDF5).", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="CSV to write.", show_default=False)],
-    formulas: Annotated[bool, typer.Option("--formulas", help="Leave names that spreadsheets would run.")] = False,
+    file: Annotated[Path, _FILE],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="CSV to write")],
+    formulas: Annotated[bool, typer.Option("--formulas", help="leave names that spreadsheets would run")] = False,
 ) -> None:
-    """Writes FILE as long CSV, one row per choice; names that begin as formulas are marked with an apostrophe."""
-    load(file).to_csv(output, formulas=formulas)
+    """Writes tables as CSV, one row a choice.
+
+    Names that begin as formulas are marked with an apostrophe.
+
+    Example: evo-qnas tables export tables.h5 -o tables.csv
+    """
+    load_tables(file).to_csv(must_end(output, "this writes CSV", ".csv"), formulas=formulas)
     say(str(output))

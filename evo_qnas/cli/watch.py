@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.live import Live
-from rich.text import Text
 
-from evo_qnas.archive import Archive
-from evo_qnas.plots.terminal import archive_text
+from evo_qnas.cli.groups import LOOKING
+from evo_qnas.cli.help_pages import Verb
+from evo_qnas.cli.paths import ARCHIVE, in_folder
 from evo_qnas.terminal import make_console, say_text
 
-_HELP = """The front and the course of a search in the terminal, while another process makes it; ends when that has.
+_HELP = """Shows a search in the terminal, while another process makes it.
+
+Its front and its course; it ends when the search has ended.
 
 Examples:
 
@@ -24,16 +25,22 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("watch", help=_HELP)(watch)
+    app.command("watch", help=_HELP, cls=Verb, rich_help_panel=LOOKING)(watch)
 
 
 def watch(
-    file: Annotated[Path, typer.Argument(help="an archive, or a run folder", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="an archive, or DIR")],
     once: Annotated[bool, typer.Option("--once", help="print what there is and end, for scripts")] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="seconds between two looks")] = 2.0,
+    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="seconds between two looks")] = 2.0,
 ) -> None:
     """Shows a running search."""
-    path = file / "archive.h5" if file.is_dir() else file
+    from rich.live import Live
+    from rich.text import Text
+
+    from evo_qnas.archive import Archive
+    from evo_qnas.plots.terminal import archive_text
+
+    path = in_folder(file, ARCHIVE)
     console = make_console()
     width = min(max(console.width - 4, 40), 100)
     archive = Archive.load(path)

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from evo_qnas.cards import Card, find_card, nearest, read_toml, validate
 from evo_qnas.compare.case import Case, KnownFront, enumerated_front, grouped_front, summed_front
+from evo_qnas.compare.drawn import CoveringSource, DrawnSource, KnapsackSource, LandscapeSource, QuadraticSource
 from evo_qnas.compare.hard import GROUP
 from evo_qnas.errors import CardError
 from evo_qnas.problem import Problem, TableProblem, nas_bench_macro
@@ -69,6 +70,11 @@ class GeneratedSource(Card):
         return self
 
 
+Source = (
+    FileSource | MacroSource | GeneratedSource | KnapsackSource | QuadraticSource | LandscapeSource | CoveringSource
+)
+
+
 class FrontCard(Card):
     """`front`: how the true front is found, and what was found when the suite was made."""
 
@@ -83,10 +89,16 @@ class CaseCard(Card):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     about: str
-    source: Annotated[FileSource | MacroSource | GeneratedSource, Field(discriminator="kind")]
+    source: Annotated[Source, Field(discriminator="kind")]
     judged_by: list[str] | None = None
     evaluations: Count | None = None
     front: FrontCard
+
+    @model_validator(mode="after")
+    def _known_objectives(self) -> "CaseCard":
+        if isinstance(self.source, DrawnSource) and self.judged_by is not None:
+            raise ValueError(f"judged_by names objectives of tables, and {self.source.kind} has none")
+        return self
 
 
 class SuiteCard(Card):
@@ -185,7 +197,7 @@ def _file(name: str, card: Path) -> Path:
 
 def _missing(case: CaseCard, card: Path) -> str | None:
     """Why a problem's data is not there, None where it is or none is needed."""
-    if isinstance(case.source, GeneratedSource) or _file(case.source.file, card).is_file():
+    if not isinstance(case.source, FileSource | MacroSource) or _file(case.source.file, card).is_file():
         return None
     return f"{case.source.file} is not in the folder of real data; set EVO_QNAS_DATA to where it lies"
 
@@ -211,6 +223,8 @@ def make_case(case: CaseCard, card: Path) -> Case:
 
 def _problem(case: CaseCard, card: Path, objectives: Sequence[str]) -> Problem:
     source = case.source
+    if isinstance(source, DrawnSource):
+        return source.problem()
     if isinstance(source, MacroSource):
         return nas_bench_macro(_file(source.file, card), tuple(objectives))
     if isinstance(source, FileSource):

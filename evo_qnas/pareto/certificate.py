@@ -1,6 +1,7 @@
 """The share of the best possible hypervolume that a result reaches, by the exact front or a proven bound."""
 
 from dataclasses import dataclass, replace
+from math import comb
 from typing import Literal, final
 
 import numpy as np
@@ -11,6 +12,7 @@ from evo_qnas.errors import ProblemError
 from evo_qnas.pareto.exact import ExactFront, true_front
 from evo_qnas.pareto.fronts import hypervolume, hypervolume_share, reference_coordinate
 from evo_qnas.pareto.lattice import lattice
+from evo_qnas.pareto.polar import Fan, is_exact, volume
 from evo_qnas.pareto.reach import Reachable, require_feasible, smallest_reachable
 from evo_qnas.pareto.single import relaxed_minimum, smallest_sum
 from evo_qnas.pareto.sweep import weight_sweep
@@ -19,8 +21,10 @@ from evo_qnas.spaces import ROUNDING, Additive
 
 # Equal steps of the sweep of weights by the number of objectives: 201, 231 and 120 planes, chosen, not measured.
 _DIVISIONS = {1: 1, 2: 200, 3: 20, 4: 7}
-# Qhull's time grows steeply with the dimension.
+# Qhull's time grows steeply with the dimension: beyond, volumes are estimated.
 _MOST_DIMENSIONS = 4
+# Weights of the sweep beyond: the most equal steps that give no more of them.
+_MOST_WEIGHTS = 500
 # An objective that varies by less than this share of its size does not vary.
 _FLAT = 1e-12
 # Moves each plane outwards by far more than the linear programs' tolerance, so that the bound stays one.
@@ -39,14 +43,18 @@ class Certificate:
     scaled to the largest value any network has. The reference point is 1.0 in every objective, or 1.1 where the exact
     front has no volume below 1.0.
 
+    Of many points of four and more objectives, and of more than four, volumes are estimated along directions.
+
     Attributes:
-        share: 0 .. 1; the true share where `method` is `exact`, at least this much where it is `bound`.
+        share: 0 .. 1; the true share where `method` is `exact`, at least this much where it is `bound`; both within
+            `error` where volumes are estimated.
         method: `exact` against the exact front, `bound` against a proven upper bound.
         reference: (m,) float64, reference point after scaling.
         ideal: (m,) float64, in the objectives' units, minimised.
         nadir: (m,) float64, in the objectives' units, minimised.
         best: the hypervolume of the exact front, or its bound, after scaling.
         points: number of points of the exact front, 0 where it is out of reach.
+        error: half the width of the share's 95 % interval; 0 where nothing was estimated.
     """
 
     share: float
@@ -56,14 +64,20 @@ class Certificate:
     nadir: Float[np.ndarray, " m"]
     best: float
     points: int
+    error: float = 0.0
 
     def __str__(self) -> str:
         against = f"exact front of {self.points:,} points" if self.method == "exact" else "a proven upper bound"
         least = "at least " if self.method == "bound" else ""
         return (
-            f"{least}{share_text(self.share)} of the optimum (hypervolume, {against}, "
+            f"{least}{share_text(self.share)}{self._interval} of the optimum (hypervolume, {against}, "
             f"objectives scaled from {_numbers(self.ideal)} to {_numbers(self.nadir)}, reference {self.reference[0]:g})"
         )
+
+    @property
+    def _interval(self) -> str:
+        """The error in words, nothing where there is none."""
+        return f" ± {self.error:.2g} (95 %)" if self.error else ""
 
 
 def share_text(share: float) -> str:
@@ -97,7 +111,7 @@ def certificate(
             against a bound, see `upper_bound`.
 
     Raises:
-        ProblemError: the problem has no additive form, or its exact front is out of reach with more than 4 objectives.
+        ProblemError: the problem has no additive form.
         InfeasibleError: no network meets the limits.
 
     Example:
@@ -124,16 +138,25 @@ def _against_front(
     ideal, nadir = front.min(axis=0), front.max(axis=0)
     nadir = _widened(ideal, nadir, reach)
     scaled, true = (objectives - ideal) / (nadir - ideal), (front - ideal) / (nadir - ideal)
-    reference = np.full(len(ideal), reference_coordinate(hypervolume(true, np.ones(len(ideal)))))
-    best = hypervolume(true, reference)
+    m = len(ideal)
+    reference = np.full(m, reference_coordinate(volume(true, np.ones(m))[0]))
+    if is_exact(max(len(true), len(scaled)), m):
+        best, error = hypervolume(true, reference), 0.0
+        share = hypervolume_share(hypervolume(scaled, reference), best)
+    else:
+        fan = Fan.of(m)
+        whole = fan.reach(true, reference)
+        best = fan.volume(whole)[0]
+        share, error = fan.share(fan.reach(scaled, reference), whole)
     return Certificate(
-        share=min(hypervolume_share(hypervolume(scaled, reference), best), 1.0),
+        share=min(share, 1.0),
         method="exact",
         reference=reference,
         ideal=ideal,
         nadir=nadir,
         best=best,
         points=len(front),
+        error=error,
     )
 
 
@@ -150,27 +173,30 @@ def _widened(
 def _against_bound(objectives: Float[np.ndarray, "n m"], problem: Problem, additive: Additive) -> Certificate:
     """The share of a proven upper bound of the hypervolume."""
     m = len(additive.offset)
-    if m > _MOST_DIMENSIONS:
-        raise ProblemError(
-            f"the exact front is out of reach and bounds are for up to {_MOST_DIMENSIONS} objectives: got {m}"
-        )
     require_feasible(additive)
     whole = lattice(additive, slack=ROUNDING)
     corners = np.concatenate([smallest_sum(whole, objective=index) for index in range(m)])
     values = problem.evaluate(problem.space.decode(corners))[0]
     ideal = values.min(axis=0)
     nadir = _widened(ideal, values.max(axis=0), smallest_reachable(additive))
-    best = upper_bound(additive, ideal=ideal, nadir=nadir)
-    reference = np.ones(m)
-    reached = hypervolume((objectives - ideal) / (nadir - ideal), reference)
+    scaled, reference = (objectives - ideal) / (nadir - ideal), np.ones(m)
+    if m <= _MOST_DIMENSIONS and is_exact(len(scaled), m):
+        best, error = upper_bound(additive, ideal=ideal, nadir=nadir), 0.0
+        share = hypervolume(scaled, reference) / best if best > 0.0 else 1.0
+    else:
+        fan = Fan.of(m)
+        under = fan.reach_of_planes(*_planes(additive, ideal, nadir))
+        best = fan.volume(under)[0]
+        share, error = fan.share(fan.reach(scaled, reference), under) if best > 0.0 else (1.0, 0.0)
     return Certificate(
-        share=min(reached / best, 1.0) if best > 0.0 else 1.0,
+        share=min(share, 1.0),
         method="bound",
         reference=reference,
         ideal=ideal,
         nadir=nadir,
         best=best,
         points=0,
+        error=error,
     )
 
 
@@ -189,15 +215,9 @@ def upper_bound(additive: Additive, *, ideal: Float[np.ndarray, " m"], nadir: Fl
     Source: Das and Dennis 1998 (weights); Barber, Dobkin and Huhdanpaa 1996 (Qhull), through scipy.
     """
     m = len(ideal)
-    weights = weight_sweep(m, _DIVISIONS[m])
-    scaled = replace(
-        additive,
-        objectives=tuple(part / (nadir - ideal) for part in additive.objectives),
-        offset=(additive.offset - ideal) / (nadir - ideal),
-    )
-    least = np.array([relaxed_minimum(scaled, row) for row in weights])
+    weights, least = _planes(additive, ideal, nadir)
     # Rows a, b of half-spaces a x + b <= 0: above every plane, and within the cube.
-    planes = np.column_stack([-weights, least - _SAFETY])
+    planes = np.column_stack([-weights, least])
     cube = np.column_stack([np.vstack([np.eye(m), -np.eye(m)]), np.repeat([-1.0, 0.0], m)])
     halves = np.vstack([planes, cube])
     centre = _centre(halves)
@@ -205,6 +225,21 @@ def upper_bound(additive: Additive, *, ideal: Float[np.ndarray, " m"], nadir: Fl
         return 0.0
     corners = scipy.spatial.HalfspaceIntersection(halves, centre).intersections
     return float(min(scipy.spatial.ConvexHull(corners).volume, 1.0))
+
+
+def _planes(
+    additive: Additive, ideal: Float[np.ndarray, " m"], nadir: Float[np.ndarray, " m"]
+) -> tuple[Float[np.ndarray, "p m"], Float[np.ndarray, " p"]]:
+    """Weights of scaled objectives, and what the weighted sum of every network is not below."""
+    m = len(ideal)
+    divisions = _DIVISIONS.get(m) or max(d for d in range(1, 8) if d == 1 or comb(d + m - 1, d) <= _MOST_WEIGHTS)
+    weights = weight_sweep(m, divisions)
+    scaled = replace(
+        additive,
+        objectives=tuple(part / (nadir - ideal) for part in additive.objectives),
+        offset=(additive.offset - ideal) / (nadir - ideal),
+    )
+    return weights, np.array([relaxed_minimum(scaled, row) for row in weights]) - _SAFETY
 
 
 def _centre(halves: Float[np.ndarray, "h m1"]) -> Float[np.ndarray, " m"] | None:

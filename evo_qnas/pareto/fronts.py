@@ -11,6 +11,8 @@ from evo_qnas.spaces import ROUNDING
 # From so many points on, in up to so many dimensions, sorting them first makes moocore faster by more than it takes.
 _MANY = 2000
 _FEW_DIMENSIONS = 3
+# From so many points in two objectives on, numpy's vectorised sort is faster than moocore's.
+_MANY_OF_TWO = 200
 # What float64 may have lost of a sum whose parts cancel, as a share of the other points' numbers.
 _LOST = 2.0**-50
 # A front whose volume is below this has none: its points lie on the edges of the scaled range.
@@ -91,6 +93,14 @@ def undominated(points: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
 
 def _unbeaten(points: Float[np.ndarray, "n m"], *, equals: bool) -> Bool[np.ndarray, " n"]:
     """Moocore's answer; of equal points the first, or with `equals` all."""
+    if points.shape[1] == 2 and len(points) >= _MANY_OF_TWO:
+        order = np.argsort(points[:, 0])
+        first, second = points[order, 0], points[order, 1]
+        # Without ties in the first objective one running minimum of the second one decides.
+        if (first[1:] != first[:-1]).all():
+            keep = np.ones(len(points), dtype=bool)
+            keep[order[1:]] = second[1:] < np.minimum.accumulate(second)[:-1]
+            return keep
     if len(points) < _MANY or not 1 < points.shape[1] <= _FEW_DIMENSIONS:
         mask: np.ndarray = moocore.is_nondominated(points, keep_weakly=equals)
         return mask

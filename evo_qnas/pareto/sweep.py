@@ -1,12 +1,16 @@
 """Weighted sums: their optima over an additive problem, and even sweeps of weights."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.spaces import Additive
 
 
-def weighted_sum_optima(additive: Additive, weights: Float[np.ndarray, "w m"]) -> Int[np.ndarray, "w genes"]:
+def weighted_sum_optima(
+    additive: Additive, weights: Float[np.ndarray, "w m"], *, among: Sequence[Int[np.ndarray, " _"]] | None = None
+) -> Int[np.ndarray, "w genes"]:
     """Gene values that minimise each weighted sum of the objectives, limits left aside; `(w, genes)` int64.
 
     The sum falls apart into one choice per gene, so each optimum is exact. Of equal options the first is taken; one
@@ -15,12 +19,15 @@ def weighted_sum_optima(additive: Additive, weights: Float[np.ndarray, "w m"]) -
     Args:
         additive: the sums.
         weights: (w, m) float64, one row per weighted sum.
+        among: per gene the options that may be taken; None for all.
     """
     genes = np.empty((len(weights), len(additive.objectives)), dtype=np.int64)
-    for index, values in enumerate(additive.objectives):
+    for index, every in enumerate(additive.objectives):
+        values = every if among is None else every[among[index]]
         usable = np.isfinite(values).all(axis=1)
         scores = np.where(usable[:, None], np.where(usable[:, None], values, 0.0) @ weights.T, np.inf)
-        genes[:, index] = scores.argmin(axis=0)
+        best = scores.argmin(axis=0)
+        genes[:, index] = best if among is None else among[index][best]
     return genes
 
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.files import write_text
+from evo_qnas.networks.candidates.framing import block_of
 from evo_qnas.networks.candidates.operators import Operator, build_candidate, misfits
 from evo_qnas.networks.checking import DryRun, LeftOut, QuantizabilityReport
 from evo_qnas.networks.export import RUNTIMES
@@ -51,7 +52,7 @@ def _made(context: RunContext) -> QuantizabilityReport:
     unfit: dict[str, list[LeftOut]] = {}
     offers = context.candidates.offers
     for shape in context.shapes:
-        operators, own = offers.offered(shape.name), context.untrained.get_submodule(shape.name)
+        operators, own = offers.offered(shape.name), block_of(context.untrained, shape.name)
         found = misfits(operators, shape, block=own)
         for label, misfit in found.items():
             if misfit is not None:
@@ -94,7 +95,7 @@ def _built(context: RunContext, block: str, operators: Sequence[Operator]) -> di
     modules = {}
     for operator in operators:
         seed = seed_of("candidate", context.card.seed, block, operator.label)
-        own = context.untrained.get_submodule(block)
+        own = block_of(context.untrained, block)
         module = build_candidate(operator, context.shape(block), seed=seed, block=own)
         if module is not None:
             modules[operator.label] = module

@@ -18,6 +18,7 @@ from evo_qnas.pipeline.check import check_card
 from evo_qnas.pipeline.context import RunContext, to_json
 from evo_qnas.pipeline.jobs import default_jobs
 from evo_qnas.pipeline.stages import Resources, RunState, Stage, stages_until
+from evo_qnas.progress import announce, duration
 
 LAST = "summary"
 _LOOKED_UP = 2.0  # seconds; a stage that took less was only looked up, and keeps the time it once took
@@ -74,6 +75,7 @@ def run_stages(
     """
     stages = stages_until(until)
     with sole_writer(context.folder, CardError) as still_there:
+        announce("what this card needs is tried before anything is trained")
         context = check_card(context, anew=anew)
         with connected(cluster) as workers:
             clock = _Clock(context.paths.seconds, still_there)
@@ -85,10 +87,13 @@ def run_stages(
 def _run(context: RunContext, stages: tuple[Stage, ...], resources: Resources) -> RunState:
     """The state after these stages."""
     state = RunState()
-    for stage in stages:
-        if stage.asked_for(context):
-            work = functools.partial(stage.run, context, state, resources)
-            state = work() if stage.name == LAST else resources.time(stage.name, work)
+    asked = [stage for stage in stages if stage.asked_for(context)]
+    for number, stage in enumerate(asked, start=1):
+        announce(f"stage {number} of {len(asked)}: {stage.name}")
+        start = time.perf_counter()
+        work = functools.partial(stage.run, context, state, resources)
+        state = work() if stage.name == LAST else resources.time(stage.name, work)
+        announce(f"{stage.name}: took {duration(time.perf_counter() - start)}", detail=True)
     return state
 
 

@@ -1,5 +1,6 @@
 """The parts that all pictures share: canvas, colours, axis labels, files."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -15,7 +16,9 @@ from evo_qnas.tables.units import BYTES
 # Okabe & Ito 2008: distinct to colour-blind readers, and by lightness and marker in grey.
 BLUE, ORANGE, GREEN, GREY, SKY, BLACK = "#0072B2", "#D55E00", "#009E73", "#6B6B6B", "#56B4E9", "#1A1A1A"
 FORMATS = ("png", "svg", "pdf")
-MARKERS = ("s", "D", "^", "v", "P", "X")
+# Of baselines, in every picture and page; others than these two teachers take the rest in alphabetical order.
+_TEACHERS = {"teacher_int8": "s", "teacher_int4": "D"}
+_OTHERS = ("^", "v", "P", "X")
 # Points of a line beyond which no eye sees more.
 _MANY = 3000
 KIB = 1024
@@ -62,6 +65,34 @@ def _scale(unit: str, top: float) -> tuple[float, str]:
         if top >= 2 * divisor:
             return divisor, f"{word} of {shown}" if shown else word
     return 1.0, shown
+
+
+def baseline_marker(name: str, names: Iterable[str] = ()) -> str:
+    """The marker of a baseline, the same in all pictures.
+
+    Args:
+        name: of the baseline.
+        names: of all baselines.
+
+    Example:
+        >>> [baseline_marker(name, ["b", "teacher_int8", "a"]) for name in ("teacher_int8", "teacher_int4", "a", "b")]
+        ['s', 'D', '^', 'v']
+    """
+    if name in _TEACHERS:
+        return _TEACHERS[name]
+    others = sorted(set(names) - set(_TEACHERS) | {name})
+    return _OTHERS[others.index(name) % len(_OTHERS)]
+
+
+def baseline_name(name: str) -> str:
+    """The name of a baseline as pictures write it.
+
+    Example:
+        >>> baseline_name("teacher_int8"), baseline_name("my_point")
+        ('teacher INT8', 'my point')
+    """
+    words = plain(name.replace("_", " "))
+    return words.replace("teacher int", "teacher INT") if name in _TEACHERS else words
 
 
 def plain(text: str) -> str:

@@ -7,10 +7,24 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from evo_qnas.errors import PictureError
-from evo_qnas.plots.canvas import BLACK, BLUE, GREEN, GREY, MARKERS, ORANGE, Axis, new_figure, plain, thin, tidy
+from evo_qnas.plots.canvas import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    Axis,
+    baseline_marker,
+    baseline_name,
+    new_figure,
+    plain,
+    thin,
+    tidy,
+)
 from evo_qnas.plots.subject import Subject, rows_of
 
-_PAIRS = ((0, 1), (0, 2), (1, 2))
+# Costs across, the first objective up, as in every picture of a front.
+_PAIRS = ((1, 0), (2, 0), (2, 1))
 # From a ratio of largest to smallest value of two decades on, an axis is logarithmic.
 _DECADES = 100
 
@@ -38,7 +52,7 @@ def draw_front(subject: Subject, *, exact: bool = True) -> Any:
     title = f"{plain(subject.name)}: {len(front):,} networks on the front of {len(archive):,} evaluations"
     if len(infos) == 2:
         figure = new_figure(7.0, 4.6, title)
-        _draw_pair(figure.subplots(), subject, axes, (0, 1), true)
+        _draw_pair(figure.subplots(), subject, axes, (1, 0), true)
         return figure
     figure = new_figure(11.5, 4.6, title)
     for index, (panel, pair) in enumerate(zip(figure.subplots(1, 3), _PAIRS, strict=True)):
@@ -155,11 +169,11 @@ def _draw_known(panel: Any, subject: Subject, pair: tuple[int, int], scale: np.n
     if rows:
         picked = archive.front.objectives[rows][:, pair] / scale
         panel.scatter(*picked.T, s=52, facecolors="none", edgecolors=GREEN, linewidths=1.4, label="validated", zorder=4)
-    for index, (name, values) in enumerate(subject.baselines.items()):
+    for name, values in subject.baselines.items():
         point = values[list(pair)] / scale
         if np.isfinite(point).all():
-            marker = MARKERS[index % len(MARKERS)]
-            label = plain(name.replace("_", " "))
+            marker = baseline_marker(name, subject.baselines)
+            label = baseline_name(name)
             panel.scatter(
                 *point[:, None],
                 s=52,

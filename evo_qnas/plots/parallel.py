@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evo_qnas.errors import PictureError
-from evo_qnas.plots.canvas import BLACK, ORANGE, new_figure, plain, thin
+from evo_qnas.plots.canvas import BLACK, ORANGE, baseline_name, new_figure, plain, thin
 from evo_qnas.plots.front import axes_of, nonempty_front
 from evo_qnas.plots.subject import Subject
 
@@ -38,7 +38,7 @@ def draw_parallel(subject: Subject) -> Any:
     _draw_lines(panel, (shown - low) / (high - low))
     for index, (name, values) in enumerate(known.items()):
         style = _DASHES[index % len(_DASHES)]
-        label = plain(name.replace("_", " "))
+        label = baseline_name(name)
         panel.plot((values - low) / (high - low), color=ORANGE, linewidth=2.2, linestyle=style, label=label, zorder=4)
     _label(panel, subject, low, high)
     if known:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from evo_qnas.errors import PictureError
-from evo_qnas.plots.canvas import BLUE, GREEN, GREY, KIB, ORANGE, new_figure, plain, tidy
+from evo_qnas.plots.canvas import KIB, new_figure, plain, tidy
+from evo_qnas.plots.measured import draw_measured, legend_below, name_networks
 from evo_qnas.plots.subject import Subject
 from evo_qnas.summary import Metric
 
@@ -34,67 +35,39 @@ def _draw(subject: Subject, summary: Mapping[str, Any], networks: Sequence[Mappi
     metric = Metric.of(summary["metric"])
     score = np.array([entry["predicted"]["score"] for entry in networks], dtype=np.float64)
     size = np.array([entry["size_bytes"] for entry in networks], dtype=np.float64) / KIB
-    before, after = (metric.factor * _numbers(networks, key) for key in ("metric_before_finetune", "metric"))
-    figure = new_figure(10.0, 4.4, f"{plain(subject.name)}: predicted and validated")
+    figure = new_figure(10.0, 4.6, f"{plain(subject.name)}: predicted and validated")
     left, right = figure.subplots(1, 2)
     if len(subject.random):
-        left.scatter(
-            subject.random[:, 0],
-            metric.factor * subject.random[:, 1],
-            s=14,
-            color="#A8A8A8",
-            marker="x",
-            linewidths=0.9,
-            label=f"random networks on search images ({len(subject.random)})",
-        )
-    _draw_pairs(left, score, before, after)
-    _draw_pairs(right, size, before, after)
+        values = metric.factor * subject.random[:, 1]
+        label = f"random networks, search images ({len(subject.random)})"
+        look = {"s": 14, "color": "#A8A8A8", "marker": "x", "linewidths": 0.9}
+        left.scatter(subject.random[:, 0], values, label=label, **look)
     int8 = summary.get("teacher_int8")
+    teacher = {}
     if int8 is not None:
-        _draw_int8(left, right, subject, int8, metric.factor * float(int8["metric"]))
-    left.set_xscale("log")
-    left.set_xlabel("predicted score (noise-to-signal ratio, less is better)")
-    right.set_xlabel("size of the packed network, KiB")
-    right.set_xlim(left=0)
-    for panel in (left, right):
-        panel.set_ylabel(plain(metric.label(metric.name)))
+        at = {left: _int8_score(subject), right: int8["size_bytes"] / KIB}
+        teacher = {panel: (x, float(int8["metric"])) for panel, x in at.items() if x is not None}
+    for panel, x in ((left, score), (right, size)):
+        draw_measured(panel, x, networks, metric, int8=teacher.get(panel))
+        panel.set_ylabel(plain(metric.label(f"test {metric.name}")))
         tidy(panel)
-    left.set_title(_correlation(summary.get("rank_correlation")), fontsize=9)
-    right.set_title(f"test {plain(metric.name)}", fontsize=9)
-    # Below the panels: inside, any corner may hold a network.
-    for panel in (left, right):
-        panel.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+        legend_below(panel)
+    left.set_xscale("log")
+    left.set_xlabel("score, predicted (less is better)")
+    right.set_xlabel("size, KiB (less is better)")
+    right.set_xlim(left=0)
+    left.set_title(_correlation(summary.get("rank_correlation")), fontsize=9, loc="left")
+    for panel, x in ((left, score), (right, size)):
+        name_networks(panel, x, networks, metric, int8=teacher.get(panel))
     return figure
 
 
-def _numbers(networks: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
-    """A metric, NaN where the run did not measure it."""
-    return np.array([np.nan if entry[key] is None else entry[key] for entry in networks], dtype=np.float64)
-
-
-def _draw_pairs(panel: Any, x: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
-    """Before and after fine-tuning, joined."""
-    panel.vlines(x, before, after, color=GREY, linewidth=0.8, alpha=0.6)
-    panel.scatter(x, before, s=30, facecolors="white", edgecolors=BLUE, label="picks before fine-tuning", zorder=3)
-    panel.scatter(x, after, s=38, color=GREEN, label="picks after fine-tuning", zorder=4)
-
-
-def _draw_int8(left: Any, right: Any, subject: Subject, int8: Mapping[str, Any], y: float) -> None:
-    """The INT8 teacher, fine-tuned under the same budget."""
-    right.axhline(y, color=ORANGE, linewidth=0.8, linestyle="--", alpha=0.7)
-    right.scatter(
-        [int8["size_bytes"] / KIB],
-        [y],
-        s=52,
-        marker="s",
-        color=ORANGE,
-        label="teacher INT8, same fine-tuning",
-        zorder=5,
-    )
+def _int8_score(subject: Subject) -> float | None:
+    """The predicted score of the INT8 teacher; None where the tables do not have it."""
     tables = subject.tables
-    if tables is not None and "teacher_int8" in tables.baselines and "score" in tables.columns:
-        predicted = tables.total("score", np.array([tables.baselines["teacher_int8"]]))
-        left.scatter(predicted, [y], s=52, marker="s", color=ORANGE, label="teacher INT8", zorder=5)
+    if tables is None or "teacher_int8" not in tables.baselines or "score" not in tables.columns:
+        return None
+    return float(tables.total("score", np.array([tables.baselines["teacher_int8"]]))[0])
 
 
 def _correlation(correlation: Mapping[str, Any] | None) -> str:

@@ -74,7 +74,8 @@ def fingerprint_of(description: Mapping[str, Any], items: Sequence[Objective | C
         if isinstance(item, CustomObjective):
             settings = {key: getattr(item, key) for key in _SETTINGS}
             mark.update(json.dumps([settings, item.digest]).encode())
-    mark.update(json.dumps([[block.name, block.labels] for block in tables.blocks]).encode())
+    for block in tables.blocks:
+        mark.update(block.stamp)
     for column in tables.columns.values():
         mark.update(f"{column.name} {column.direction} {column.fixed!r}".encode())
         mark.update(np.concatenate(column.values).tobytes())

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from evo_qnas.plots import Subject
 from evo_qnas.plots.canvas import Axis
 from evo_qnas.plots.gain import steps_of
 from evo_qnas.report.content import archive_content
-from evo_qnas.report.markup import fold, pairs, section, table
+from evo_qnas.report.markup import fold, pairs, section, table, text
 from evo_qnas.report.page import asset, build_page
 from evo_qnas.report.validated import validated_section
+from evo_qnas.report.verdict import verdict_section
+from evo_qnas.summary import RunSummary
 from evo_qnas.tables.parts import bits_in_words
 
 # Longer files are no cards. Chosen, not measured.
@@ -40,15 +42,23 @@ def _page(subject: Subject) -> str:
     """The page of a complete subject."""
     archive = subject.archive
     content = archive_content(subject)
-    parts = []
+    run = None if content["validation"] is None else RunSummary.model_validate(subject.summary)
+    lead, parts = _lead(subject, content), []
+    if run is not None:
+        parts += [verdict_section(run, subject.folder), validated_section(run), _searched(lead)]
+        lead = [
+            f"A run of the card {run.card}, seed {run.seed}: {run.metric.name} on {run.images.get('test', 0):,} test "
+            "examples."
+        ]
     if len(archive.front):
-        parts.append(asset("front.html"))
-        parts += _gain(subject)
-    if content["validation"] is not None and subject.summary is not None:
-        parts.append(validated_section(subject.summary))
-    parts.append(asset("history.html"))
-    parts.append(_provenance(subject))
-    return build_page(subject.name, _lead(subject, content), parts, content)
+        parts += [asset("front.html"), *_gain(subject)]
+    parts += [asset("history.html"), _provenance(subject)]
+    return build_page(subject.name, lead, parts, content)
+
+
+def _searched(lead: Sequence[str]) -> str:
+    """What the search came to, between what was validated and its front."""
+    return section("search", "The search", "".join(f"<p>{text(sentence)}</p>" for sentence in lead))
 
 
 def _lead(subject: Subject, content: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """The content of a page as plain JSON values: networks of the front, baselines, history, validated networks."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,23 @@ from evo_qnas.archive import Archive
 from evo_qnas.pareto import hypervolume_share
 from evo_qnas.plots import Subject
 from evo_qnas.plots.blocks import operators_by_weight
-from evo_qnas.plots.canvas import Axis, thin
+from evo_qnas.plots.canvas import Axis, baseline_marker, thin
 from evo_qnas.plots.convergence import exact_volume
+from evo_qnas.plots.measured import errors_of
 from evo_qnas.plots.subject import rows_of
 from evo_qnas.problem import ObjectiveInfo
-from evo_qnas.summary import Metric
+from evo_qnas.report.operators import explain
+from evo_qnas.report.verdict import export_command
+from evo_qnas.summary import RunSummary, ValidatedNetwork, significant
+from evo_qnas.summary.best import lead_of, lead_text
+from evo_qnas.summary.health import judge
 
 # Points that a page holds. Chosen, not measured.
 MOST_NETWORKS = 3000
 _MOST_EVALUATED = 1500
 _MOST_EXACT = 2000
+# Markers of the pictures, as the page's charts call them.
+_SYMBOLS = {"s": "square", "D": "diamond", "^": "triangle-up", "v": "triangle-down", "P": "cross", "X": "x"}
 
 
 def archive_content(subject: Subject) -> dict[str, Any]:
@@ -33,26 +41,29 @@ def archive_content(subject: Subject) -> dict[str, Any]:
     shown = shown_rows(subject, [knee] if knee is not None else [])
     true = subject.exact()
     ids = archive.front.ids
+    columns = _columns(subject, shown)
+    operators = [] if archive.tables is None else operators_by_weight(archive.tables)
     return {
         "name": subject.name,
         "total": len(archive.front),
         "knee": None if knee is None else int(np.searchsorted(shown, knee)),
         "objectives": len(archive.header.objectives),
-        "columns": _columns(subject, shown),
+        "columns": columns,
         "row": shown.tolist(),
         "id": [ids[row] for row in shown.tolist()],
         "evaluation": archive.front.rows[shown].tolist(),
         "genome": archive.front.genomes[shown].tolist(),
         "blocks": list(archive.header.blocks),
         "choices": _choices(archive),
-        "operators": [] if archive.tables is None else operators_by_weight(archive.tables),
+        "operators": operators,
+        "about": explain(operators),
         "ids": _ids(subject, shown),
         "baselines": _baselines(subject),
         "evaluated": _evaluated(archive),
         "exact": None if true is None else true[thin(len(true), _MOST_EXACT)].T.tolist(),
         "exact_points": None if true is None else len(true),
         "history": _history(subject),
-        "validation": _validation(subject),
+        "validation": _validation(subject, columns),
     }
 
 
@@ -138,7 +149,15 @@ def _baselines(subject: Subject) -> list[dict[str, Any]]:
         values = subject.baselines[name]
         genome = np.array([tables.baselines[name]])
         others = [float(tables.total(column, genome)[0]) for column in tables.columns if column not in known]
-        baselines.append({"name": name, "values": numbers(np.array([*values, *others])), "genome": genome[0].tolist()})
+        symbol = _SYMBOLS[baseline_marker(name, subject.baselines)]
+        baselines.append(
+            {
+                "name": name,
+                "symbol": symbol,
+                "values": numbers(np.array([*values, *others])),
+                "genome": genome[0].tolist(),
+            }
+        )
     return baselines
 
 
@@ -164,37 +183,70 @@ def _history(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _validation(subject: Subject) -> dict[str, Any] | None:
+def _validation(subject: Subject, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Networks that a run trained and measured; None where there are none."""
     summary = subject.summary
     if summary is None or not summary.get("networks"):
         return None
-    metric = Metric.of({"name": "metric", **_part(summary, "metric")})
+    run = RunSummary.model_validate(summary)
+    metric = run.metric
+    errors, kind = errors_of(summary["networks"])
+    bars: list[float | None] = [None] * len(run.networks) if errors is None else numbers(errors)
+    int8 = run.teacher_int8
     return {
+        "best": (run.verdict or judge(run)).network,
+        "metric": metric.name,
         "label": metric.label(metric.name),
         "unit": metric.unit,
         "factor": metric.factor,
         "format": metric.spec,
-        "networks": [_network(entry) for entry in summary["networks"]],
-        "int8": None if summary.get("teacher_int8") is None else _network(summary["teacher_int8"]),
-        "float": _part(summary, "teacher_float").get("metric"),
+        "error": f"± standard error{kind}" if errors is not None else "",
+        "networks": [
+            _network(network, bar, run, subject.folder, columns, fits=_fits(subject.archive, network.genome))
+            for network, bar in zip(run.networks, bars, strict=True)
+        ],
+        "int8": None if int8 is None else int8.to_dict() | {"after": int8.metric},
+        "float": run.teacher_float.metric,
         "random": subject.random.T.tolist(),
     }
 
 
-def _network(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a validated network that the page draws."""
-    predicted = entry.get("predicted") or {}
+def _fits(archive: Archive, genome: Sequence[int]) -> bool:
+    """True where a genome is one of the archive's space, as far as that is known."""
+    tables = archive.tables
+    known = len(genome) == len(archive.header.blocks)
+    return known and (tables is None or bool((np.array(genome) < tables.choices).all()))
+
+
+def _network(
+    network: ValidatedNetwork,
+    error: float | None,
+    run: RunSummary,
+    folder: Path | None,
+    columns: Sequence[Mapping[str, Any]],
+    *,
+    fits: bool,
+) -> dict[str, Any]:
+    """The values of a validated network that the page draws, and those that it writes; no genome of another space."""
+    lead = lead_of(network, run)
     return {
-        "id": entry.get("id"),
-        "score": predicted.get("score"),
-        "size_bytes": entry.get("size_bytes"),
-        "before": entry.get("metric_before_finetune"),
-        "after": entry.get("metric"),
+        "id": network.id,
+        "genome": list(network.genome) if fits else [],
+        "values": [network.predicted.get(column["name"]) for column in columns],
+        "score": network.predicted.get("score"),
+        "size_bytes": network.size_bytes,
+        "latency_ms": network.latency_ms,
+        "before": network.metric_before_finetune,
+        "after": network.metric,
+        "stderr": network.metric_stderr,
+        "error": error,
+        "facts": [
+            [f"test {run.metric.name}", run.metric.format(network.metric, network.metric_stderr)],
+            *([] if lead is None else [["difference", lead_text(lead, run)]]),
+            ["size as packed", f"{network.size_bytes:,} bytes"],
+            *([] if network.latency_ms is None else [["latency, measured", f"{significant(network.latency_ms)} ms"]]),
+            ["standing", network.standing],
+        ],
+        "files": f"networks/{network.id}/",
+        "command": export_command(run, folder, network.id),
     }
-
-
-def _part(summary: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A part of a summary, empty where the run did not write it."""
-    part = summary.get(name)
-    return part if isinstance(part, Mapping) else {}

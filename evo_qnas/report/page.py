@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -12,6 +13,10 @@ from evo_qnas.errors import PictureError
 from evo_qnas.report.markup import script_json, text
 
 _SCRIPTS = ("common.js", "front.js", "table.js", "prefer.js", "map.js", "run.js", "comparison.js")
+
+
+# Sections as `markup.section` and the assets write them.
+_TITLED = re.compile(r'<h2 id="([\w-]+)-title">(.*?)</h2>')
 
 
 def asset(name: str) -> str:
@@ -35,6 +40,7 @@ def build_page(title: str, lead: Sequence[str], sections: Sequence[str], data: M
         "img-src data: blob:; form-action 'none'; base-uri 'none'"
     )
     sentences = "".join(f"<p>{text(sentence)}</p>" for sentence in lead)
+    links = "".join(f'<a href="#{mark}">{title}</a>' for mark, title in _TITLED.findall("".join(sections)))
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -45,7 +51,7 @@ def build_page(title: str, lead: Sequence[str], sections: Sequence[str], data: M
             f"<style>{asset('page.css')}</style>\n</head>\n<body>",
             f"<header><h1>{text(title)}</h1>{sentences}",
             '<noscript><p class="error">The charts need JavaScript; the tables further down do not.</p></noscript>',
-            "</header>\n<main>",
+            f'<nav aria-label="Sections">{links}</nav>\n</header>\n<main>',
             *sections,
             "</main>",
             f'<script type="application/json" id="data">{script_json(data)}</script>',

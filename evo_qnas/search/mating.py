@@ -1,10 +1,12 @@
 """Parents of the next generation: tournaments, and partners that are near in the objectives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.lib.stride_tricks import sliding_window_view
 
 
 @final
@@ -63,25 +65,47 @@ class MatingPool:
             winners = self.tournaments(rng, 2 * n)
             return winners[:n], winners[n:]
         first = self.tournaments(rng, n)
-        # The nearest of some random members costs less than sorting all distances and is near enough.
-        some = min(_TUNING.most_candidates, max(2, members // neighbourhood))
-        candidates = rng.integers(0, members - 1, size=(n, some))
+        # The nearest of some random members costs less than sorting all distances and is near enough. They stand next
+        # to each other in one random order of all, which is read faster than members here and there.
+        some = min(_TUNING.most_candidates, max(2, members // neighbourhood), members - 1)
+        order = rng.permutation(members)
+        place = np.empty_like(order)
+        place[order] = np.arange(members)
+        start = rng.integers(0, members, size=n)
+        wrapped = np.concatenate([order, order[: some - 1]])
+        windows = [sliding_window_view(column.take(wrapped), some) for column in self.scaled.T]
         second = np.empty(n, dtype=np.int64)
-        for start in range(0, n, _TUNING.rows_at_once):
-            part = slice(start, start + _TUNING.rows_at_once)
-            second[part] = self._nearest(first[part], candidates[part])
+        for begin in range(0, n, _TUNING.rows_at_once):
+            part = slice(begin, begin + _TUNING.rows_at_once)
+            at = start[part]
+            nearest = self._nearest(first[part], windows, at, (place[first[part]] - at) % members)
+            second[part] = wrapped[at + nearest]
         return first, second
 
-    def _nearest(self, first: Int[np.ndarray, " n"], candidates: Int[np.ndarray, "n some"]) -> Int[np.ndarray, " n"]:
-        """Of the candidates, numbered without the first parent, the one that is nearest to it."""
-        others = candidates + (candidates >= first[:, None])
-        apart = np.zeros(others.shape)
-        for column in self.scaled.T:
-            difference = column.take(others)
+    def _nearest(
+        self,
+        first: Int[np.ndarray, " n"],
+        windows: Sequence[Float[np.ndarray, "members some"]],
+        start: Int[np.ndarray, " n"],
+        own: Int[np.ndarray, " n"],
+    ) -> Int[np.ndarray, " n"]:
+        """Which of each window's members is nearest to the first parent, itself left out.
+
+        Args:
+            first: the first parents.
+            windows: per objective the windows of the random order, by where they begin.
+            start: where each parent's window begins.
+            own: where in its window the first parent stands; beyond its end where it does not.
+        """
+        apart = np.zeros((len(first), windows[0].shape[1]))
+        for column, window in zip(self.scaled.T, windows, strict=True):
+            difference = window[start]
             difference -= column.take(first)[:, None]
             difference *= difference
             apart += difference
-        nearest: np.ndarray = others[np.arange(len(first)), apart.argmin(axis=1)]
+        inside = np.flatnonzero(own < apart.shape[1])
+        apart[inside, own[inside]] = np.inf
+        nearest: np.ndarray = apart.argmin(axis=1)
         return nearest
 
     def tournaments(self, rng: np.random.Generator, n: int) -> Int[np.ndarray, " n"]:

@@ -133,10 +133,12 @@ class NSGA2(Optimizer):
             if missing <= 0 or not len(self._members):
                 break
             # As many more as lately turned out to be duplicates, so that one round does.
-            made = int(np.ceil(missing * min(_TUNING.most_surplus, 1.1 / self._yield)))
+            made = int(np.ceil(missing * min(_TUNING.most_surplus, 1.02 / self._yield)))
             neighbourhood = self._variation.recipe.mating_neighbourhood
             first, second = self._pool.pairs(self._rng, made, neighbourhood=neighbourhood)
-            children = self._variation.children(self._rng, self._members.genes[first], self._members.genes[second])
+            children = self._variation.children(
+                self._rng, self._members.genes.take(first, axis=0), self._members.genes.take(second, axis=0)
+            )
             before = len(new)
             new = self._visited.filter_new(np.concatenate([new, children]))
             self._yield = max(0.1, 0.5 * self._yield + 0.5 * (len(new) - before) / made)

@@ -120,12 +120,12 @@ def _optima(
         bounds=np.zeros(0),
         limit_names=(),
     )
+    useful = useful_options(sums) if useful is None else useful
     if m > 2:
-        useful = useful_options(sums) if useful is None else useful
         near = near_optima(wide, useful, weights[m:], most=None if len(additive.bounds) else most)
         genes = np.concatenate([weighted_sum_optima(wide, weights[:m]).astype(near.dtype), near])
     else:
-        genes = weighted_sum_optima(wide, weights)
+        genes = weighted_sum_optima(wide, weights, among=useful)
     if not len(additive.bounds):
         return genes
     excess = additive.sums(genes)[1]

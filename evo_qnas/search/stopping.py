@@ -10,8 +10,9 @@ from jaxtyping import Float
 
 from evo_qnas.archive import Archive, Evaluations
 from evo_qnas.errors import ProblemError, SearchError
-from evo_qnas.pareto import certificate, front_mask, hypervolume, nondominated, reference_coordinate
+from evo_qnas.pareto import certificate, front_mask, nondominated, reference_coordinate
 from evo_qnas.pareto.certificate import Certificate
+from evo_qnas.pareto.polar import volume
 from evo_qnas.problem import Problem
 from evo_qnas.spaces import parse_limit
 from evo_qnas.spaces.limits import Limit
@@ -122,7 +123,7 @@ class Stopping:
         if best is not None:
             scaled = (self._front - best.ideal) / (best.nadir - best.ideal)
             # A share that is met but for rounding is met.
-            return np.array([hypervolume(scaled, best.reference) / best.best + 1e-12 if best.best > 0 else 0.0])
+            return np.array([volume(scaled, best.reference)[0] / best.best + 1e-12 if best.best > 0 else 0.0])
         names = [info.name for info in self._problem.objectives]
         if limit.name in names:
             at = names.index(limit.name)
@@ -139,6 +140,6 @@ class Stopping:
             return False
         low, high = self._front.min(axis=0), self._front.max(axis=0)
         scale = np.where(high > low, high - low, 1.0)
-        corner = np.full(len(low), reference_coordinate(hypervolume((self._front - low) / scale, np.ones(len(low)))))
-        now, then = (hypervolume((points - low) / scale, corner) for points in (self._front, old))
+        corner = np.full(len(low), reference_coordinate(volume((self._front - low) / scale, np.ones(len(low)))[0]))
+        now, then = (volume((points - low) / scale, corner)[0] for points in (self._front, old))
         return bool(now - then < PLATEAU_GAIN * now)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, final
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int, UInt8
 from pydantic import Field
 
 from evo_qnas.cards import Card, find_card, read_toml, validate
@@ -79,28 +79,33 @@ class Variation:
     ) -> Int[np.ndarray, "n genes"]:
         """One child of each pair: every gene from either parent, or stretches of genes between cuts."""
         n, genes = first.shape
-        draw = rng.random((3, n))
-        take = rng.random((n, genes)) < 0.5
+        draw = rng.random((2, n))
+        bits = np.unpackbits(np.frombuffer(rng.bytes((n * genes + 7) // 8), dtype=np.uint8), count=n * genes)
+        take = bits.reshape(n, genes)
         if self.recipe.uniform < 1.0:
-            cut = draw[1] >= self.recipe.uniform
-            take[cut] = self._stretches(rng, int(cut.sum()), genes)
-        take &= (draw[0] < self.recipe.crossover)[:, None]
-        child: np.ndarray = np.where(take, second, first)
+            cut = np.flatnonzero(draw[1] >= self.recipe.uniform)
+            take[cut] = self._stretches(rng, len(cut), genes)
+        take *= (draw[0] < self.recipe.crossover)[:, None]
+        # Bits of the second parent where the mask is all ones: a choice by numpy.where takes five times as long.
+        mask = -take.astype(first.dtype)
+        child: np.ndarray = first ^ ((first ^ second) & mask)
         return child
 
-    def _stretches(self, rng: np.random.Generator, n: int, genes: int) -> Bool[np.ndarray, "n genes"]:
-        """Masks that change sides at `points` random cuts."""
-        cuts = rng.integers(1, max(2, genes), size=(n, self.recipe.points))
-        flips = np.zeros((n, genes + 1), dtype=np.int64)
-        np.add.at(flips, (np.arange(n)[:, None], cuts), 1)
-        mask: np.ndarray = flips[:, :genes].cumsum(axis=1) % 2 == 1
+    def _stretches(self, rng: np.random.Generator, n: int, genes: int) -> UInt8[np.ndarray, "n genes"]:
+        """Masks of 0 and 1 that change sides at `points` random cuts."""
+        cuts = rng.integers(1, max(2, genes), size=(self.recipe.points, n, 1))
+        mask = np.zeros((n, genes), dtype=np.uint8)
+        places = np.arange(genes)
+        for cut in cuts:
+            mask ^= cut <= places
         return mask
 
     def mutate(self, rng: np.random.Generator, values: Int[np.ndarray, "n genes"]) -> Int[np.ndarray, "n genes"]:
         """A copy in which some genes took another option: any, one of another operator, or one of other bits."""
-        rows, columns = np.nonzero(rng.random((len(values), len(self._free))) < self._rate)
-        if not len(rows):
+        cells = _hits(rng, len(values) * len(self._free), self._rate)
+        if not len(cells):
             return values.copy()
+        rows, columns = np.divmod(cells, len(self._free))
         columns = self._free[columns]
         draw = rng.random((2, len(rows)))
         old = values[rows, columns]
@@ -130,3 +135,18 @@ class Variation:
         start = [np.concatenate([[0], np.cumsum(each)[:-1]]).astype(np.int64) for each in length]
         target = [np.concatenate([*targets, np.zeros(1, dtype=np.int64)]) for _, targets in lists]
         return start, length, target, offsets
+
+
+def _hits(rng: np.random.Generator, n: int, rate: float) -> Int[np.ndarray, " k"]:
+    """The rising numbers below `n` that are drawn where each is with the same chance, by the gaps between them."""
+    if not n or rate <= 0.0:
+        return np.empty(0, dtype=np.int64)
+    expected = n * rate
+    # Six standard deviations more than expected are nearly always enough.
+    more = int(expected + 6.0 * expected**0.5) + 8
+    last, drawn = -1, [np.empty(0, dtype=np.int64)]
+    while last < n:
+        drawn.append(last + np.cumsum(rng.geometric(rate, size=more)))
+        last = int(drawn[-1][-1])
+    hits = np.concatenate(drawn)
+    return hits[: np.searchsorted(hits, n)]

@@ -10,6 +10,8 @@ from torch import nn
 
 from evo_qnas.networks.integer.reference import InIntegers
 from evo_qnas.networks.quantization.quantize import QuantizedNetwork
+from evo_qnas.networks.scoring.blame import Blame
+from evo_qnas.pipeline.blame import EXAMPLES, blame_network
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.stored import find_network, restore_network
 from evo_qnas.study.exported import ExportedFile, export_file
@@ -95,6 +97,16 @@ class ChosenNetwork:
             seed=context.card.seed,
             raw_inputs=raw_inputs,
         )
+
+    def blame(self, *, finetuned: bool = False, examples: int = EXAMPLES) -> Blame:
+        """Which layer is to blame for what quantization costs, see `pipeline.blame.blame_network`.
+
+        Args:
+            finetuned: of the network as validated, with all that fine-tuning moved; else as quantized before it.
+            examples: of the search part, on how many noise is measured.
+        """
+        network = self.quantized if finetuned else None
+        return blame_network(self.context, self.blocks, finetuned=network, examples=examples)
 
     @property
     def minus_int8(self) -> Difference | None:

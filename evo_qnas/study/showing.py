@@ -18,7 +18,7 @@ def html_of(context: RunContext, summary: RunSummary | None) -> str:
         return f"<p>{title}; nothing is validated yet: .run()</p>"
     rows = "".join(
         f"<tr><td>{network.id}</td><td>{network.size_bytes:,}</td>"
-        f"<td>{escape(summary.metric.format(network.metric))}</td></tr>"
+        f"<td>{escape(summary.metric.format(network.metric, network.metric_stderr))}</td></tr>"
         for network in summary.networks
     )
     head = f"<tr><th>network</th><th>bytes</th><th>{escape(summary.metric.name)}</th></tr>"

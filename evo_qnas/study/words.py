@@ -1,6 +1,6 @@
 """What a run says of a network, in sentences."""
 
-from evo_qnas.summary import Difference, Metric, RunSummary, ValidatedNetwork
+from evo_qnas.summary import Difference, Metric, RunSummary, ValidatedNetwork, percent
 
 
 def sentences(network: ValidatedNetwork, summary: RunSummary) -> list[str]:
@@ -11,8 +11,8 @@ def sentences(network: ValidatedNetwork, summary: RunSummary) -> list[str]:
         summary: of the run.
     """
     metric, int8 = summary.metric, summary.teacher_int8
-    spread = "" if network.metric_stderr is None else f" +- {metric.factor * network.metric_stderr:{metric.spec}}"
-    found = [f"network {network.id}: {metric.name} {metric.format(network.metric)}{spread}, {_size(network, summary)}"]
+    measured = metric.format(network.metric, network.metric_stderr)
+    found = [f"network {network.id}: {metric.name} {measured}, {_size(network, summary)}"]
     if int8 is None or network.minus_teacher_int8 is None:
         return found
     models = f"the model: {metric.format(summary.teacher_float.metric)} in float, {metric.format(int8.metric)} in INT8"
@@ -35,9 +35,9 @@ def _less(share: float) -> str:
 
     Example:
         >>> _less(0.6), _less(1.25), _less(1.0)
-        (' (40% less than INT8)', ' (25% more than INT8)', '')
+        (' (40 % less than INT8)', ' (25 % more than INT8)', '')
     """
-    return "" if share == 1.0 else f" ({abs(share - 1.0):.0%} {'less' if share < 1.0 else 'more'} than INT8)"
+    return "" if share == 1.0 else f" ({percent(abs(share - 1.0))} {'less' if share < 1.0 else 'more'} than INT8)"
 
 
 def _lead(metric: Metric, apart: Difference) -> str:
@@ -46,11 +46,10 @@ def _lead(metric: Metric, apart: Difference) -> str:
     Example:
         >>> share = Metric(name="accuracy", maximize=True, unit="%")
         >>> _lead(share, Difference(metric=0.01, stderr=0.005))
-        "accuracy less INT8's: +1.00, 95 % interval +0.02 .. +1.98 (paired)"
+        "accuracy less INT8's: +1.0 ± 0.5, 95 % interval 0.0 .. +2.0 (paired)"
     """
-    sign = f"+{metric.spec}"
-    text = f"{metric.name} less INT8's: {metric.factor * apart.metric:{sign}}"
+    text = f"{metric.name} less INT8's: {metric.difference(apart.metric, apart.stderr)}"
     if apart.interval is None:
         return f"{text}, of which no standard error is known"
-    low, high = (metric.factor * end for end in apart.interval)
-    return f"{text}, 95 % interval {low:{sign}} .. {high:{sign}} (paired)"
+    low, high = (metric.difference(end, apart.stderr).partition(" ")[0] for end in apart.interval)
+    return f"{text}, 95 % interval {low} .. {high} (paired)"

@@ -97,6 +97,22 @@ class ValidatedNetwork(Value):
     tied_with: tuple[str, ...] = ()
     minus_teacher_int8: Difference | None = None
 
+    @property
+    def standing(self) -> str:
+        """`front` for a network on the front of metric and size, else its better, or that noise alone parts them.
+
+        Example:
+            >>> entry = {"id": "a", "genome": (), "blocks": (), "metric_before_finetune": 0.5, "metric": 0.5}
+            >>> entry |= {"metric_stderr": None, "metric_search_split": 0.5, "size_bytes": 9, "dominated_by": "b"}
+            >>> ValidatedNetwork(**entry).standing, ValidatedNetwork(**entry, tied_with=("b",)).standing
+            ('beaten by b', 'within noise of b')
+        """
+        better = self.dominated_by
+        found = (
+            "front" if better is None else f"{'within noise of' if better in self.tied_with else 'beaten by'} {better}"
+        )
+        return f"{found}, round {self.round}" if self.round else found
+
     def having(self, **changes: Any) -> "ValidatedNetwork":
         """A copy with some attributes replaced."""
         return self.model_copy(update=changes)

@@ -6,6 +6,8 @@ from typing import Any, final
 from pydantic import model_validator
 
 from evo_qnas.summary.network import ValidatedNetwork, Value
+from evo_qnas.summary.numbers import decimals_of, with_error, without_minus_zero
+from evo_qnas.summary.verdict import Verdict
 
 
 @final
@@ -52,17 +54,44 @@ class Metric(Value):
         """Format specification of such a number: two decimals of a percentage, else four digits."""
         return ".2f" if self.is_share else ".4g"
 
-    def format(self, value: float) -> str:
-        """A value with its unit.
+    def format(self, value: float, error: float | None = None) -> str:
+        """A value with its unit, and with its standard error and no more digits than that allows where it is known.
 
         Example:
-            >>> Metric(name="accuracy", maximize=True, unit="%").format(0.9712)
-            '97.12%'
+            >>> share = Metric(name="accuracy", maximize=True, unit="%")
+            >>> share.format(0.9712), share.format(0.9712, 0.004)
+            ('97.12 %', '97.1 ± 0.4 %')
             >>> Metric(name="RMSE", maximize=False, unit="mm").format(3.14159)
             '3.142 mm'
         """
-        unit = self.unit if self.is_share else f" {self.unit}".rstrip()
-        return f"{self.factor * value:{self.spec}}{unit}"
+        return f"{self.with_error(value, error)} {self.unit}".rstrip()
+
+    def with_error(self, value: float, error: float | None) -> str:
+        """A value and its standard error as people are shown them, without the unit.
+
+        Example:
+            >>> Metric(name="accuracy", maximize=True, unit="%").with_error(0.9712, 0.0123)
+            '97.1 ± 1.2'
+        """
+        return with_error(self.factor * value, _scaled(self.factor, error), spec=self.spec)
+
+    def difference(self, value: float, error: float | None) -> str:
+        """A difference of two values and its standard error, with its sign and without the unit.
+
+        Example:
+            >>> Metric(name="accuracy", maximize=True, unit="%").difference(-0.0009, 0.0012)
+            '-0.09 ± 0.12'
+        """
+        return with_error(self.factor * value, _scaled(self.factor, error), spec=self.spec, signed=True)
+
+    def number(self, value: float, error: float) -> str:
+        """A value alone, with the digits that a standard error above zero allows.
+
+        Example:
+            >>> Metric(name="accuracy", maximize=True, unit="%").number(0.98765, 0.004)
+            '98.8'
+        """
+        return without_minus_zero(f"{self.factor * value:.{decimals_of(self.factor * error)}f}")
 
     def label(self, words: str) -> str:
         """Words with the unit behind them, for an axis or the head of a column.
@@ -76,6 +105,10 @@ class Metric(Value):
     def is_worse(self, value: float, other: float) -> bool:
         """True where a value is strictly worse than another one."""
         return value < other if self.maximize else value > other
+
+
+def _scaled(factor: float, error: float | None) -> float | None:
+    return None if error is None else factor * error
 
 
 @final
@@ -192,6 +225,7 @@ class RunSummary(Value):
         hardware: what it ran on.
         seed: of the card.
         warnings: what the run did without, a sentence each.
+        verdict: the best network and what the health checks found.
     """
 
     card: str
@@ -210,3 +244,4 @@ class RunSummary(Value):
     hardware: dict[str, str | int]
     seed: int
     warnings: tuple[str, ...] = ()
+    verdict: Verdict | None = None

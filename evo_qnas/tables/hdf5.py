@@ -1,26 +1,29 @@
 """Content of tables to and from HDF5; readable with plain h5py, no pickle, layout in `results/README.md`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import h5py
 import numpy as np
+from jaxtyping import Float, Int
 
 from evo_qnas.errors import TableError
 from evo_qnas.files import Seal, check_seal, write_bytes
 from evo_qnas.tables.content import Content
-from evo_qnas.tables.fast_hdf5 import attribute, put, put_group, put_texts
-from evo_qnas.tables.parts import Block, Column, Direction
+from evo_qnas.tables.fast_hdf5 import attribute, put, put_texts
+from evo_qnas.tables.parts import Block, Column
 from evo_qnas.tables.safe_hdf5 import SafeReader
 
 FORMAT = "evo_qnas.tables"
 # Letters of the longest message: a line or three on a terminal.
 _LONGEST = 400
-SCHEMA = 1
-_OPTIONAL = {"combine": "sum", "details": "{}"}
+SCHEMA = 2
+_ANEW = "make the tables anew, or export them as CSV with the version that wrote them"
+# What a column says of itself in words.
+_STATED = ("name", "unit", "direction", "source", "combine")
 
 
 def save_content(content: Content, path: str | Path) -> None:
@@ -40,41 +43,38 @@ def content_image(content: Content) -> bytes:
 
 
 def write_content(content: Content, group: h5py.Group) -> None:
-    """Writes `content` into an open file or group."""
+    """Writes `content` into an open file or group: few arrays over all choices, as each HDF5 object costs its time."""
     root = group.id
     for name, value in (("format", FORMAT), ("schema", SCHEMA), ("created_by", "evo_qnas")):
         attribute(root, name, value)
-    # A dataset, not an attribute: attributes end at 64 KiB.
-    put_texts(root, "columns", list(content.columns))
-    fixed = put_group(root, "fixed")
-    for column in content.columns.values():
-        put(fixed, column.name, np.float64(column.fixed))
-    blocks = put_group(root, "blocks")
-    for index, block in enumerate(content.blocks):
-        _write_block(content, index, block, put_group(blocks, f"{index:03d}"))
-    baselines, ties = put_group(root, "baselines"), put_group(root, "ties")
-    for name, genome in content.baselines.items():
-        put(baselines, name, np.array(genome, dtype=np.int64))
-    for index, tie in enumerate(content.ties):
-        put_texts(ties, f"{index:03d}", tie)
+    operators = [operator for block in content.blocks for operator in block.operators]
+    codes = {name: code for code, name in enumerate(dict.fromkeys(operators))}
+    put_texts(root, "block", content.names)
+    put(root, "choices", content.choices)
+    put_texts(root, "operator_name", list(codes))
+    put(root, "operator", np.fromiter(map(codes.__getitem__, operators), dtype=np.int64, count=len(operators)))
+    for name in ("weight_bits", "activation_bits"):
+        put(root, name, np.concatenate([getattr(block, name) for block in content.blocks]).astype(np.int64))
+    columns = list(content.columns.values())
+    put_texts(root, "column", [_stated(column) for column in columns])
+    put(root, "fixed", np.array([column.fixed for column in columns], dtype=np.float64))
+    put(root, "values", _matrix([column.values for column in columns], len(operators)))
+    put(root, "stderr", _matrix([column.stderr for column in columns if column.stderr is not None], len(operators)))
+    put_texts(root, "baseline_name", list(content.baselines))
+    genomes = np.array(list(content.baselines.values()), dtype=np.int64)
+    put(root, "baseline", genomes.reshape(-1, len(content.blocks)))
+    put_texts(root, "tie", [json.dumps(list(tie)) for tie in content.ties])
 
 
-def _write_block(content: Content, index: int, block: Block, group: h5py.h5g.GroupID) -> None:
-    attribute(group, "name", block.name)
-    put_texts(group, "operator", block.operators)
-    put(group, "weight_bits", np.asarray(block.weight_bits, dtype=np.int64))
-    put(group, "activation_bits", np.asarray(block.activation_bits, dtype=np.int64))
-    columns = put_group(group, "columns")
-    for column in content.columns.values():
-        data = put(columns, column.name, column.values[index])
-        for name, value in (("unit", column.unit), ("direction", column.direction), ("source", column.source)):
-            attribute(data, name, value)
-        if column.combine != "sum":
-            attribute(data, "combine", column.combine)
-        if column.details:
-            attribute(data, "details", json.dumps(dict(column.details), sort_keys=True))
-        if column.stderr is not None:
-            put(columns, f"{column.name}_stderr", column.stderr[index])
+def _stated(column: Column) -> str:
+    """What a column says of itself, JSON."""
+    stated = {name: getattr(column, name) for name in _STATED}
+    return json.dumps({**stated, "details": dict(column.details), "stderr": column.stderr is not None}, sort_keys=True)
+
+
+def _matrix(columns: Sequence[Sequence[Float[np.ndarray, " _"]]], choices: int) -> Float[np.ndarray, "columns all"]:
+    """One row per column, its blocks one after another."""
+    return np.array([np.concatenate(values) for values in columns], dtype=np.float64).reshape(-1, choices)
 
 
 def load_content(path: str | Path) -> Content:
@@ -122,88 +122,103 @@ def _checked(reader: SafeReader, group: h5py.Group, origin: str) -> Content:
             raise TableError(f"{origin} is no tables file: its format is {kind!r}, expected {FORMAT!r}")
         schema = reader.integer_attribute(group, "schema")
         if schema > SCHEMA:
-            raise TableError(f"{origin} has the schema {schema}, this version reads up to {SCHEMA}: update evo_qnas")
+            raise TableError(f"{origin} has the schema {schema}, this version reads {SCHEMA}: update evo_qnas")
+        if schema < SCHEMA:
+            raise TableError(f"{origin} has the schema {schema} of an earlier version, this one has {SCHEMA}: {_ANEW}")
         return _read(reader, group)
     raise AssertionError("the block returns or raises")
 
 
 def _read(reader: SafeReader, group: h5py.Group) -> Content:
     """The content of a group whose format is known."""
-    listed = reader.group(group, "blocks")
-    groups = [reader.group(listed, key) for key in reader.keys(listed)]
-    blocks = tuple(_read_block(reader, group) for group in groups)
-    names = reader.texts(group, "columns")
-    if len(set(names)) < len(names):
-        raise TableError(f"{reader.origin} names a column twice")
-    parts = [reader.group(group, "columns") for group in groups]
-    fixed = reader.group(group, "fixed")
-    columns = {name: _read_column(reader, name, parts, reader.number(fixed, name)) for name in names}
-    baselines, ties = reader.group(group, "baselines"), reader.group(group, "ties")
+    blocks, starts = _blocks(reader, group)
+    names, genomes = reader.texts(group, "baseline_name"), reader.integers(group, "baseline", ndim=2)
+    if len(genomes) != len(names):
+        raise reader.fail(f"it has {len(genomes)} baselines and {len(names)} names of them")
     try:
         return Content(
             blocks=blocks,
-            columns=MappingProxyType(columns),
-            baselines=MappingProxyType(
-                {name: tuple(reader.integers(baselines, name).tolist()) for name in reader.keys(baselines)}
-            ),
-            ties=tuple(tuple(reader.texts(ties, key)) for key in reader.keys(ties)),
+            columns=MappingProxyType({column.name: column for column in _columns(reader, group, starts)}),
+            baselines=MappingProxyType({name: tuple(row) for name, row in zip(names, genomes.tolist(), strict=True)}),
+            ties=tuple(tuple(map(str, _json(reader, text, list, "a tie"))) for text in reader.texts(group, "tie")),
         )
     except TableError as error:
         raise TableError(f"{reader.origin}: {error}") from error
 
 
-def _read_block(reader: SafeReader, group: h5py.Group) -> Block:
+def _blocks(reader: SafeReader, group: h5py.Group) -> tuple[tuple[Block, ...], Int[np.ndarray, " inner"]]:
+    """The blocks, and where each but the first begins among all choices."""
+    names, choices = reader.texts(group, "block"), reader.integers(group, "choices")
+    operators, codes = reader.texts(group, "operator_name"), reader.integers(group, "operator")
+    bits = [reader.integers(group, name) for name in ("weight_bits", "activation_bits")]
+    if len(names) != len(choices) or (choices < 0).any():
+        raise reader.fail(f"it has {len(names)} blocks and the numbers of choices {choices[:10].tolist()}")
+    if any(len(part) != choices.sum() for part in (codes, *bits)):
+        raise reader.fail(f"its operators and bits are not one per choice of every block ({choices.sum()} in all)")
+    if len(codes) and not 0 <= codes.min() <= codes.max() < len(operators):
+        raise reader.fail("a choice has an operator that operator_name does not have")
+    starts = np.cumsum(choices)[:-1]
+    parts = zip(names, *(np.split(part, starts) for part in (codes, *bits)), strict=True)
     try:
-        return Block(
-            name=reader.text_attribute(group, "name"),
-            operators=tuple(reader.texts(group, "operator")),
-            weight_bits=reader.integers(group, "weight_bits"),
-            activation_bits=reader.integers(group, "activation_bits"),
-        )
+        return tuple(
+            Block(
+                name=name,
+                operators=tuple(operators[code] for code in chosen.tolist()),
+                weight_bits=weight,
+                activation_bits=activation,
+            )
+            for name, chosen, weight, activation in parts
+        ), starts
     except TableError as error:
         raise TableError(f"{reader.origin}: {error}") from error
 
 
-def _read_column(reader: SafeReader, name: str, groups: list[h5py.Group], fixed: float) -> Column:
-    """One column of all blocks; what it says of itself must be the same in every block."""
-    stated = [_stated(reader, group, name) for group in groups]
-    for index, one in enumerate(stated):
-        if one != stated[0]:
-            raise TableError(f"{reader.origin}: column {name!r} is {one} in block {index}, but {stated[0]} in block 0")
-    unit, direction, source, combine, details = stated[0]
-    errors = f"{name}_stderr"
-    known = all(errors in group for group in groups)
-    chosen: Direction = "maximize" if direction == "maximize" else "minimize"
-    if direction != chosen:
-        raise TableError(f"{reader.origin}: column {name!r} has the direction {direction!r}, not minimize or maximize")
-    if combine not in ("sum", "max"):
-        raise TableError(f"{reader.origin}: column {name!r} combines blocks by {combine!r}, not sum or max")
-    return Column(
-        name=name,
-        combine=combine,
-        details=_details(reader, name, details),
-        values=tuple(reader.numbers(group, name) for group in groups),
-        stderr=tuple(reader.numbers(group, errors) for group in groups) if known else None,
-        unit=unit,
-        direction=chosen,
-        source=source,
-        fixed=fixed,
-    )
+def _columns(reader: SafeReader, group: h5py.Group, starts: Int[np.ndarray, " inner"]) -> Iterator[Column]:
+    """The columns, each checked."""
+    stated = [_json(reader, text, dict, "a column") for text in reader.texts(group, "column")]
+    fixed, values = reader.numbers(group, "fixed"), reader.numbers(group, "values", ndim=2)
+    errors = reader.numbers(group, "stderr", ndim=2)
+    known = [column.get("stderr") is True for column in stated]
+    if (len(fixed), len(values), len(errors)) != (len(stated), len(stated), sum(known)):
+        raise reader.fail("its columns, their values, errors and fixed parts are not equally many")
+    words = [_words(reader, column) for column in stated]
+    if len({said["name"] for said in words}) < len(words):
+        raise TableError(f"{reader.origin} names a column twice")
+    rows = iter(errors)
+    for said, row, part, with_errors in zip(words, values, fixed.tolist(), known, strict=True):
+        yield Column(
+            **said,
+            values=tuple(np.split(row, starts)),
+            stderr=tuple(np.split(next(rows), starts)) if with_errors else None,
+            fixed=part,
+        )
 
 
-def _stated(reader: SafeReader, group: h5py.Group, name: str) -> tuple[Any, ...]:
-    """Unit, direction, source, combination and details of a column in one block."""
-    data = reader.dataset(group, name)
-    stated = tuple(reader.text_attribute(data, key) for key in ("unit", "direction", "source"))
-    return *stated, *(reader.text_attribute(data, key, default=default) for key, default in _OPTIONAL.items())
+def _words(reader: SafeReader, column: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a column that are no numbers.
 
-
-def _details(reader: SafeReader, name: str, text: str) -> Mapping[str, Any]:
-    """The details of a column from their JSON text."""
-    try:
-        details = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise TableError(f"{reader.origin}: the details of column {name!r} are no JSON: {error}") from error
+    Raises:
+        TableError: one is missing, of another kind, or says what no column can.
+    """
+    for name in _STATED:
+        if not isinstance(column.get(name), str):
+            raise reader.fail(f"the {name} of column {str(column.get('name'))[:60]!r} must be text")
+    details, name = column.get("details", {}), column["name"][:60]
     if not isinstance(details, dict):
-        raise TableError(f"{reader.origin}: the details of column {name!r} are no JSON object")
-    return MappingProxyType(details)
+        raise reader.fail(f"the details of column {name!r} are no JSON object")
+    if column["direction"] not in ("minimize", "maximize"):
+        raise TableError(f"column {name!r} has the direction {column['direction']!r}, not minimize or maximize")
+    if column["combine"] not in ("sum", "max"):
+        raise TableError(f"column {name!r} combines blocks by {column['combine']!r}, not sum or max")
+    return {**{name: column[name] for name in _STATED}, "details": MappingProxyType(details)}
+
+
+def _json(reader: SafeReader, text: str, kind: type[Any], what: str) -> Any:
+    """What a JSON text says, of the kind that it should be."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise reader.fail(f"{what} is no JSON: {error}") from error
+    if not isinstance(said, kind):
+        raise reader.fail(f"{what} is no JSON {'object' if kind is dict else 'list'}")
+    return said

@@ -1,5 +1,6 @@
 """The parts of tables: blocks with their choices, columns with their values."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -65,6 +66,12 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.operators)
+
+    @property
+    def stamp(self) -> bytes:
+        """Bytes that are equal for equal blocks only, for digests."""
+        bits = np.stack([self.weight_bits, self.activation_bits]).astype("<i8")
+        return json.dumps([self.name, self.operators]).encode() + bits.tobytes()
 
     @property
     def labels(self) -> list[tuple[str, int, int]]:

@@ -14,8 +14,6 @@ from evo_qnas.errors import EvoQnasError
 
 # Deflate packs at most about 1032 to 1.
 _MOST_PACKED = 1100
-# Far more blocks, columns or baselines than any search has.
-_MOST_MEMBERS = 100_000
 # Memory that a small file may make us take, though it declares more than it is large.
 _MOST_BYTES = 256 * 1024**2
 # A text longer than this is no name, unit or JSON of a column.
@@ -48,7 +46,7 @@ def damage_text(error: BaseException) -> str:
 @final
 @dataclass(slots=True, kw_only=True)
 class SafeReader:
-    """Reads groups, datasets and attributes of one file under a budget of memory.
+    """Reads datasets and attributes of one file under a budget of memory.
 
     Attributes:
         origin: the file, for messages.
@@ -83,12 +81,6 @@ class SafeReader:
         """The error to raise for a broken rule."""
         return self.error(f"{self.origin} is a damaged {self.what} file: {text}")
 
-    def keys(self, group: h5py.Group) -> list[str]:
-        """Names of the members of a group, sorted."""
-        if len(group) > _MOST_MEMBERS:
-            raise self.fail(f"{group.name} has {len(group)} members")
-        return sorted(group)
-
     def _member(self, group: h5py.Group, name: str) -> Any:
         """A member that lies in this very group; links elsewhere are not followed."""
         if "/" in name or name in {"", "."}:
@@ -99,13 +91,6 @@ class SafeReader:
         if not isinstance(link, h5py.HardLink):
             raise self.fail(f"{group.name}/{name} is a link to another place, which is not followed")
         return group[name]
-
-    def group(self, parent: h5py.Group, name: str) -> h5py.Group:
-        """The group `name` in `parent`."""
-        member = self._member(parent, name)
-        if not isinstance(member, h5py.Group):
-            raise self.fail(f"{parent.name}/{name} is no group")
-        return member
 
     def dataset(self, parent: h5py.Group, name: str) -> h5py.Dataset:
         """The dataset `name` in `parent`, known to lie in this file and to fit into it; its bytes count as read."""
@@ -124,26 +109,21 @@ class SafeReader:
             raise self.fail(f"{member.name} declares {declared} bytes, more than the file holds")
         return member
 
-    def numbers(self, parent: h5py.Group, name: str) -> Float[np.ndarray, " length"]:
-        """A one-dimensional dataset of numbers as float64."""
-        member = self.dataset(parent, name)
-        if member.dtype.kind not in "fiu" or member.dtype.itemsize > 8 or member.ndim != 1:
-            raise self.fail(f"{member.name} must hold one row of numbers, not {member.dtype} of shape {member.shape}")
-        return np.asarray(member[()], dtype=np.float64)
+    def numbers(self, parent: h5py.Group, name: str, *, ndim: int = 1) -> Float[np.ndarray, "..."]:
+        """A dataset of numbers as float64, one-dimensional unless `ndim` says otherwise."""
+        return self._plain(parent, name, kinds="fiu", ndim=ndim).astype(np.float64, copy=False)
 
-    def number(self, parent: h5py.Group, name: str) -> float:
-        """A single number."""
-        member = self.dataset(parent, name)
-        if member.dtype.kind not in "fiu" or member.dtype.itemsize > 8 or member.shape != ():
-            raise self.fail(f"{member.name} must hold one number, not {member.dtype} of shape {member.shape}")
-        return float(member[()])
+    def integers(self, parent: h5py.Group, name: str, *, ndim: int = 1) -> Int[np.ndarray, "..."]:
+        """A dataset of integers as int64, one-dimensional unless `ndim` says otherwise."""
+        return self._plain(parent, name, kinds="iu", ndim=ndim).astype(np.int64, copy=False)
 
-    def integers(self, parent: h5py.Group, name: str) -> Int[np.ndarray, " length"]:
-        """A one-dimensional dataset of integers as int64."""
+    def _plain(self, parent: h5py.Group, name: str, *, kinds: str, ndim: int) -> np.ndarray:
+        """A dataset of plain numbers."""
         member = self.dataset(parent, name)
-        if member.dtype.kind not in "iu" or member.ndim != 1:
-            raise self.fail(f"{member.name} must hold one row of integers, not {member.dtype} of shape {member.shape}")
-        return np.asarray(member[()], dtype=np.int64)
+        if member.dtype.kind not in kinds or member.dtype.itemsize > 8 or member.ndim != ndim:
+            what = f"{'rows' if ndim > 1 else 'one row'} of {'numbers' if 'f' in kinds else 'integers'}"
+            raise self.fail(f"{member.name} must hold {what}, not {member.dtype} of shape {member.shape}")
+        return np.asarray(member[()])
 
     def texts(self, parent: h5py.Group, name: str) -> list[str]:
         """A one-dimensional dataset of text."""

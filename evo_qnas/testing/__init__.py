@@ -3,7 +3,7 @@
 - `ProblemContract`, `AlgorithmContract`: for every `Problem` and search `Algorithm`.
 - `TaskContract`, `DataSourceContract`, `OperatorContract`, `SchemeContract`, `RoundingContract`, `OperationContract`,
   `RuntimeContract`: for the parts that networks are made with.
-- `StageContract`: for every stage of a run.
+- `StageContract`: for every stage of a run; `HealthCheckContract`: for every health check of one.
 
 Those of networks and runs load torch, and are imported when they are asked for.
 """
@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from evo_qnas.testing.algorithms import AlgorithmContract
+from evo_qnas.testing.health import HealthCheckContract
 from evo_qnas.testing.problems import ProblemContract
 
 # By name, so that the engine imports nothing of the network half.
@@ -34,6 +35,7 @@ _LATER = {
 __all__ = [
     "AlgorithmContract",
     "DataSourceContract",
+    "HealthCheckContract",
     "OperationContract",
     "OperatorContract",
     "ProblemContract",

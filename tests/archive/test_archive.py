@@ -276,7 +276,8 @@ def _attribute(name: str, value: object) -> Callable[[h5py.File], None]:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (_attribute("schema", 99), "has the schema 99, this version reads up to 1: update evo_qnas"),
+        (_attribute("schema", 99), "has the schema 99, this version reads 2: update evo_qnas"),
+        (_attribute("schema", 1), "has the schema 1 of an earlier version, this one reads 2: search anew"),
         (_attribute("format", "evo_qnas.tables"), "is no archive: its format is 'evo_qnas.tables'"),
         (_attribute("settings", "{"), "is a damaged archive"),
         (_link, "/front is a link, which is not followed"),

@@ -1,5 +1,7 @@
 """Short reprs, tables for notebooks, single networks of a front, figures."""
 
+from importlib.metadata import version
+
 import pytest
 
 import evo_qnas as eq
@@ -59,4 +61,4 @@ def test_plots_are_figures() -> None:
 
 
 def test_the_version_is_known() -> None:
-    assert eq.__version__ == "0.1.0"
+    assert eq.__version__ == version("evo_qnas")

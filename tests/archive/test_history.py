@@ -87,3 +87,18 @@ def test_the_final_front_has_all_of_its_hypervolume() -> None:
     assert known.share(points) == 1.0
     assert hypervolume_share(traced(rows)[1].hypervolume[-1], known.volume) == 1.0
     assert known.share(np.delete(points, 200, axis=0)) < 1.0
+
+
+def test_many_points_of_five_objectives_have_estimates_with_an_error() -> None:
+    rng = np.random.default_rng(4)
+    normal = np.abs(rng.normal(size=(600, 5)))
+    points = 1.0 - normal / np.linalg.norm(normal, axis=1, keepdims=True)
+    rows = Evaluations.ok(np.zeros((600, 1), np.int64), points, np.zeros((600, 0)))
+    rows = Evaluations(**{**{f: getattr(rows, f) for f in FIELDS}, "generation": np.arange(600, dtype=np.int32) // 100})
+    best, history = traced(rows)
+    assert np.array_equal(best, front_rows(rows))
+    assert (history.error > 0).all()
+    assert (np.diff(history.hypervolume) >= 0).all(), "the same directions at every step"
+    scaled = (points - history.ideal) / (history.nadir - history.ideal)
+    exact = [moocore.hypervolume(scaled[:stop], ref=np.full(5, history.reference)) for stop in (100, 200)]
+    assert (np.abs(history.hypervolume[:2] - exact) < 2.0 * history.error[:2]).all()

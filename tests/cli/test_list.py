@@ -24,8 +24,9 @@ ENTRIES = {
     "roundings": ("compensated", "for each one's rounding"),
     "operations": ("conv1d", "convolution; runtimes: onnx"),
     "stages": ("teacher", "the float network"),
+    "checks": ("baseline", "smaller than the INT8 teacher"),
 }
-WITHOUT_TORCH = ("problems", "operators", "algorithms", "objectives", "devices")
+WITHOUT_TORCH = ("problems", "operators", "algorithms", "objectives", "devices", "checks")
 
 _CODE = """
 import sys

@@ -87,9 +87,21 @@ def test_what_has_no_certificate_says_so() -> None:
     tables = generate_tables(5, operators=3)
     with pytest.raises(ProblemError, match="sums over blocks"):
         certificate(TableProblem(tables, objectives=["max:latency_ms"]), np.zeros((1, 1)))
-    many = TableProblem(tables, objectives=[*NAMES, "macs"])
-    with pytest.raises(ProblemError, match="bounds are for up to 4 objectives: got 5"):
-        certificate(many, np.zeros((1, 5)), max_points=10)
     never = TableProblem(tables, objectives=NAMES[:2], constraints=["latency_ms <= 0"])
     with pytest.raises(InfeasibleError, match="latency_ms <= 0 cannot be met"):
         certificate(never, np.zeros((1, 2)))
+
+
+def test_five_objectives_have_shares_with_an_error() -> None:
+    problem = TableProblem(generate_tables(4, operators=2), objectives=[*NAMES, "macs"])
+    front = exact_front(problem).objectives
+    part = front[:: len(front) // 40]
+    proof = certificate(problem, part)
+    true = scaled_volume(part, proof.ideal, proof.nadir) / scaled_volume(front, proof.ideal, proof.nadir)
+    assert proof.method == "exact"
+    assert abs(proof.share - true) < 2.0 * proof.error
+    assert f"{proof.error:.2g} (95 %) of the optimum" in str(proof)
+    bound = certificate(problem, part, max_points=20)
+    assert bound.method == "bound"
+    below = scaled_volume(part, bound.ideal, bound.nadir) / scaled_volume(front, bound.ideal, bound.nadir)
+    assert 0.3 * below < bound.share < below + 2.0 * bound.error

@@ -15,7 +15,7 @@ from evo_qnas.tables import Tables
 from evo_qnas.tables.roofline import load_device
 from tests.pipeline.conftest import SMALL
 
-SHIPPED = ("cortex_m4", "cortex_m7", "ethos_u55", "ethos_u65")
+SHIPPED = ("cortex_m0", "cortex_m4", "cortex_m7", "ethos_u55", "ethos_u65")
 
 
 def tables_of(*names: str) -> Tables:

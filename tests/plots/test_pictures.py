@@ -60,25 +60,25 @@ def test_every_kind_is_drawn_from_a_run_folder(run_folder: Path, tmp_path: Path)
 def test_two_objectives_show_front_baseline_exact_and_validated(run_folder: Path) -> None:
     subject = load_subject(run_folder)
     panel = draw_front(subject).axes[0]
-    front = subject.archive.front.objectives / [1.0, 1024.0]
+    front = subject.archive.front.objectives[:, ::-1] / [1024.0, 1.0]
     np.testing.assert_allclose(labelled(panel, "front (").get_offsets(), front)
     np.testing.assert_allclose(labelled(panel, "validated").get_offsets(), front[[0, len(front) // 2, len(front) - 1]])
     tables = subject.tables
     assert tables is not None
     genome = np.array([tables.baselines["teacher_int8"]])
-    expected = [tables.total("score", genome)[0], tables.total("size_bytes", genome)[0] / 1024]
-    np.testing.assert_allclose(labelled(panel, "teacher int8").get_offsets()[0], expected)
+    expected = [tables.total("size_bytes", genome)[0] / 1024, tables.total("score", genome)[0]]
+    np.testing.assert_allclose(labelled(panel, "teacher INT8").get_offsets()[0], expected)
     line = next(line for line in panel.lines if "exact" in str(line.get_label()))
     true = subject.exact()
     assert true is not None
-    np.testing.assert_allclose(line.get_xydata()[::2], true[np.argsort(true[:, 0])] / [1.0, 1024.0])
+    np.testing.assert_allclose(line.get_xydata()[::2], true[np.argsort(true[:, 1])][:, ::-1] / [1024.0, 1.0])
 
 
 def test_three_objectives_show_each_pair_once(archives: Archives) -> None:
     subject = load_subject(archives[3])
     panels = draw_front(subject).axes[:3]
     scale = np.array([1.0, 1024.0, 1.0])
-    for panel, pair, third in zip(panels, ([0, 1], [0, 2], [1, 2]), (2, 1, 0), strict=True):
+    for panel, pair, third in zip(panels, ([1, 0], [2, 0], [2, 1]), (2, 1, 0), strict=True):
         dots = next(dots for dots in panel.collections if dots.get_label() == "front")
         drawn = np.column_stack([dots.get_offsets(), dots.get_array()])
         values = (subject.archive.front.objectives / scale)[:, [*pair, third]]
@@ -151,7 +151,7 @@ def test_validation_shows_metric_before_and_after(run_folder: Path) -> None:
     sizes = [network["size_bytes"] / 1024 for network in networks]
     np.testing.assert_allclose(labelled(right, "after").get_offsets()[:, 0], sizes)
     np.testing.assert_allclose(labelled(left, "random").get_offsets()[:, 1], [50, 60, 55, 70, 65, 80])
-    assert "0.71" in left.get_title()
+    assert "0.71" in left.get_title(loc="left")
 
 
 def test_a_metric_that_is_no_share_is_drawn_as_it_is(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_metric_that_is_no_share_is_drawn_as_it_is(tmp_path: Path) -> None:
     after = [network["metric"] for network in summary["networks"]]
     np.testing.assert_allclose(labelled(left, "after").get_offsets()[:, 1], after)
     np.testing.assert_allclose(labelled(left, "random").get_offsets()[:, 1], [0.5, 0.6, 0.55, 0.7, 0.65, 0.8])
-    assert right.get_ylabel() == "RMSE, mm"
+    assert right.get_ylabel() == "test RMSE, mm"
 
 
 def test_drawing_leaves_no_global_figures(archives: Archives, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from evo_qnas.summary import Metric
 @pytest.mark.parametrize(
     ("unit", "value", "text", "label"),
     [
-        ("%", 0.97128, "97.13%", "after, %"),
-        ("%", 0.0, "0.00%", "after, %"),
+        ("%", 0.97128, "97.13 %", "after, %"),
+        ("%", 0.0, "0.00 %", "after, %"),
         ("dB", 28.3149, "28.31 dB", "after, dB"),
         ("", 0.0012345, "0.001234", "after"),
     ],

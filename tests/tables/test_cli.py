@@ -116,28 +116,7 @@ def test_profile_as_text_and_json(
     code, out, _ = run(monkeypatch, capsys, "profile", str(tables), "--constraint", "cost <= 100", "--samples", "50")
     assert code == 0
     assert "cost <= 100: can be met" in out
-    code, out, _ = run(monkeypatch, capsys, "profile", str(tables), "--format", "json")
+    code, out, _ = run(monkeypatch, capsys, "profile", str(tables), "--json")
     found = json.loads(out)
     assert [column["name"] for column in found["columns"]] == ["score", "cost", "good"]
     assert found["networks"] == int(Tables.load(tables).choices.prod())
-
-
-@pytest.mark.parametrize(
-    "verb",
-    [
-        ["tables", "check"],
-        ["tables", "import"],
-        ["tables", "export"],
-        ["tables", "join"],
-        ["tables", "measure"],
-        ["export-blocks"],
-        ["profile"],
-        ["list"],
-    ],
-)
-def test_help_has_an_example(
-    verb: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, _ = run(monkeypatch, capsys, *verb, "--help")
-    assert code == 0
-    assert "Example: evo-qnas" in out

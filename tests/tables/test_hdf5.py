@@ -46,9 +46,8 @@ def test_largest_columns_and_details_come_back(tmp_path: Path) -> None:
     given.save(tmp_path / "t.h5")
     equal(Tables.load(tmp_path / "t.h5"), given)
     with h5py.File(tmp_path / "t.h5") as file:
-        assert file["blocks/001/columns/peak"].attrs["combine"] == "max"
-        assert json.loads(file["blocks/001/columns/peak"].attrs["details"]) == {"rounds": 60, "device": "pi4"}
-        assert "combine" not in file["blocks/001/columns/cost"].attrs
+        peak = json.loads(file["column"].asstr()[-1])
+        assert (peak["name"], peak["combine"], peak["details"]) == ("peak", "max", {"rounds": 60, "device": "pi4"})
 
 
 def test_equal_tables_are_equal_files() -> None:
@@ -56,70 +55,106 @@ def test_equal_tables_are_equal_files() -> None:
 
 
 def test_plain_h5py_reads_it(tmp_path: Path) -> None:
-    full_tables().save(tmp_path / "t.h5")
+    tables = full_tables()
+    tables.save(tmp_path / "t.h5")
     with h5py.File(tmp_path / "t.h5") as file:
-        assert (file.attrs["format"], file.attrs["schema"]) == ("evo_qnas.tables", 1)
-        block = file["blocks/001"]
-        assert block.attrs["name"] == "b1"
-        assert block["operator"].asstr()[()].tolist() == list(full_tables().blocks[1].operators)
-        cost = block["columns/cost"]
-        assert (cost.attrs["unit"], cost.attrs["direction"], cost.attrs["source"]) == ("µs", "minimize", "measured")
-        assert np.array_equal(cost[()], full_tables().columns["cost"].values[1])
-        assert file["baselines/teacher_int8"][()].tolist() == [0, 1, 0, 1]
-        assert file["ties/000"].asstr()[()].tolist() == ["b0", "b3"]
+        assert (file.attrs["format"], file.attrs["schema"]) == ("evo_qnas.tables", 2)
+        assert file["block"].asstr()[()].tolist() == list(tables.names)
+        stop = np.cumsum(file["choices"][()])
+        second = slice(stop[0], stop[1])
+        operators = file["operator_name"].asstr()[()][file["operator"][second]]
+        assert operators.tolist() == list(tables.blocks[1].operators)
+        assert file["weight_bits"][second].tolist() == tables.blocks[1].weight_bits.tolist()
+        stated = [json.loads(text) for text in file["column"].asstr()[()]]
+        row = [column["name"] for column in stated].index("cost")
+        assert [stated[row][name] for name in ("unit", "direction", "source")] == ["µs", "minimize", "measured"]
+        assert np.array_equal(file["values"][row, second], tables.columns["cost"].values[1])
+        assert file["fixed"][row] == 2.5
+        assert (file["baseline_name"].asstr()[0], file["baseline"][0].tolist()) == ("teacher_int8", [0, 1, 0, 1])
+        assert json.loads(file["tie"].asstr()[0]) == ["b0", "b3"]
 
 
-COST = "blocks/000/columns/cost"
+def test_a_file_holds_few_objects_however_many_blocks(tmp_path: Path) -> None:
+    counts = []
+    for blocks in (2, 20):
+        made_tables(blocks, 3).save(tmp_path / "t.h5")
+        with h5py.File(tmp_path / "t.h5") as file:
+            counts.append(len(file))
+    assert counts == [13, 13]
 
 
 def replaced(file: h5py.File, name: str, **settings: object) -> None:
-    """Another dataset under the name of an old one, with its attributes."""
-    said = dict(file[name].attrs)
+    """Another dataset under the name of an old one."""
     del file[name]
-    file.create_dataset(name, **settings).attrs.update(said)
+    file.create_dataset(name, **settings)
 
 
 def external(file: h5py.File) -> None:
-    del file["blocks/000/weight_bits"]
-    file["blocks/000/weight_bits"] = h5py.ExternalLink("/etc/hostname", "/x")
+    del file["weight_bits"]
+    file["weight_bits"] = h5py.ExternalLink("/etc/hostname", "/x")
 
 
 def soft(file: h5py.File) -> None:
     del file["fixed"]
-    file["fixed"] = h5py.SoftLink("/blocks")
+    file["fixed"] = h5py.SoftLink("/operator")
 
 
 def virtual(file: h5py.File) -> None:
     layout = h5py.VirtualLayout(shape=(2,), dtype="f8")
     layout[:] = h5py.VirtualSource("other.h5", "x", shape=(2,))
-    del file["blocks/000/columns/cost"]
-    file.create_virtual_dataset("blocks/000/columns/cost", layout)
+    del file["values"]
+    file.create_virtual_dataset("values", layout)
 
 
-def duplicated(file: h5py.File) -> None:
-    replaced(file, "columns", data=np.array(["score", "score"], dtype=object), dtype=h5py.string_dtype())
+def said(file: h5py.File, row: int, **words: object) -> None:
+    """Other words of a column about itself."""
+    texts = file["column"].asstr()[()].tolist()
+    texts[row] = json.dumps({**json.loads(texts[row]), **words})
+    written(file, "column", texts)
+
+
+def written(file: h5py.File, name: str, texts: list[str]) -> None:
+    """Other texts under the name of old ones."""
+    replaced(file, name, data=np.array(texts, dtype=object), dtype=h5py.string_dtype())
+
+
+def with_value(file: h5py.File, name: str, value: float) -> None:
+    """An array with another first number."""
+    file[name][0] = value
 
 
 DAMAGE: list[tuple[Callable[[h5py.File], object], str]] = [
     (external, "is a link to another place, which is not followed"),
     (soft, "is a link to another place"),
     (virtual, "lies in another file"),
-    (lambda f: replaced(f, COST, shape=(10**12,), dtype="f8"), "declares 8000000000000 bytes"),
-    (lambda f: replaced(f, COST, shape=(10**9,), dtype="f8", chunks=(10**6,)), "declares 8000000000"),
-    (lambda f: replaced(f, COST, data=np.zeros((2, 2))), "must hold one row of numbers"),
-    (lambda f: replaced(f, COST, data=np.zeros(99)), "does not have one value per choice"),
-    (lambda f: replaced(f, COST, data=np.zeros(2, dtype=complex)), "must hold one row of numbers"),
-    (lambda f: replaced(f, "blocks/000/operator", data=np.zeros(2)), "must hold one row of text"),
-    (lambda f: replaced(f, "blocks/000/weight_bits", data=np.full(2, 8.5)), "must hold one row of integers"),
-    (lambda f: replaced(f, "blocks/000/weight_bits", data=np.full(len(f["blocks/000/operator"]), 99)), "from 0 to 64"),
-    (lambda f: replaced(f, "baselines/teacher_int8", data=np.full(4, 99)), "baseline 'teacher_int8' is no genome"),
-    (duplicated, "names a column twice"),
-    (lambda f: f["blocks/002/columns/cost"].attrs.__setitem__("unit", "ms"), "'cost' is .*'ms'.* in block 2, but"),
-    (lambda f: f["blocks/002"].attrs.__setitem__("name", "b0"), "block names must differ: 'b0'"),
-    (lambda f: f["blocks/002"].attrs.__delitem__("name"), "has no attribute 'name'"),
-    (lambda f: f["blocks/002"].attrs.__setitem__("name", np.arange(3)), "must be a single value"),
+    (lambda f: replaced(f, "values", shape=(10**6, 10**6), dtype="f8"), "declares 8000000000000 bytes"),
+    (lambda f: replaced(f, "values", shape=(1, 10**9), dtype="f8", chunks=(1, 10**6)), "declares 8000000000"),
+    (lambda f: replaced(f, "values", data=np.zeros(9)), "must hold rows of numbers"),
+    (lambda f: replaced(f, "fixed", data=np.zeros((2, 2))), "must hold one row of numbers"),
+    (lambda f: replaced(f, "values", data=np.zeros((1, 3))), "are not equally many"),
+    (lambda f: replaced(f, "values", data=np.zeros((len(f["column"]), 1))), "does not have one value per choice"),
+    (lambda f: replaced(f, "values", data=np.zeros((2, 2), dtype=complex)), "must hold rows of numbers"),
+    (lambda f: replaced(f, "operator_name", data=np.zeros(2)), "must hold one row of text"),
+    (lambda f: replaced(f, "weight_bits", data=np.full(2, 8.5)), "must hold one row of integers"),
+    (lambda f: replaced(f, "weight_bits", data=np.full(2, 8)), "are not one per choice of every block"),
+    (lambda f: with_value(f, "weight_bits", 99), "from 0 to 64"),
+    (lambda f: with_value(f, "operator", 99), "an operator that operator_name does not have"),
+    (lambda f: with_value(f, "choices", -1), "the numbers of choices"),
+    (lambda f: replaced(f, "baseline", data=np.full((1, 4), 99)), "baseline 'teacher_int8' is no genome"),
+    (lambda f: replaced(f, "baseline", data=np.zeros((2, 4), dtype=int)), "2 baselines and 1 names"),
+    (lambda f: said(f, 1, name=json.loads(f["column"].asstr()[0])["name"]), "names a column twice"),
+    (lambda f: said(f, 0, unit=3), "the unit of column .* must be text"),
+    (lambda f: said(f, 0, direction="up"), "has the direction 'up', not minimize or maximize"),
+    (lambda f: said(f, 0, combine="mean"), "combines blocks by 'mean', not sum or max"),
+    (lambda f: said(f, 0, details=[1]), "the details of column .* are no JSON object"),
+    (lambda f: said(f, 1, stderr=True), "are not equally many"),
+    (lambda f: written(f, "column", ["[" * 100_000] * len(f["column"])), "a column is no JSON"),
+    (lambda f: written(f, "tie", ["3"]), "a tie is no JSON list"),
+    (lambda f: written(f, "block", ["b0", "b1", "b0", "b3"]), "block names must differ: 'b0'"),
     (lambda f: f.__delitem__("fixed"), "has no 'fixed'"),
-    (lambda f: f.attrs.__setitem__("schema", 2), "has the schema 2, this version reads up to 1: update evo_qnas"),
+    (lambda f: f.attrs.__setitem__("schema", 3), "has the schema 3, this version reads 2: update evo_qnas"),
+    (lambda f: f.attrs.__setitem__("schema", 1), "has the schema 1 of an earlier version, this one has 2: make"),
+    (lambda f: f.attrs.__setitem__("schema", np.arange(3)), "must be a single value"),
     (lambda f: f.attrs.__setitem__("schema", "1"), "'schema' of / must be an integer"),
     (lambda f: f.attrs.__setitem__("format", "evo_qnas.archive"), "its format is 'evo_qnas.archive'"),
     (lambda f: f.attrs.__delitem__("format"), "is no tables file"),
@@ -185,7 +220,7 @@ def test_texts_longer_than_the_file_take_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "t.h5"
     path.write_bytes(content_image(full_tables().content))
     with h5py.File(path) as file:
-        offset = file["columns"].id.get_offset()
+        offset = file["column"].id.get_offset()
     damaged = bytearray(path.read_bytes())
     damaged[offset : offset + 4] = (0xFFFFFFF0).to_bytes(4, "little")
     path.write_bytes(damaged)

@@ -12,6 +12,7 @@ from torch import nn
 from evo_qnas.cards import nearest
 from evo_qnas.data.nests import Nest, call
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.candidates.framing import block_of, called, put_block
 
 
 @final
@@ -20,7 +21,7 @@ class BlockShape:
     """A block of a teacher: its name and the shapes that go in and out, without the batch.
 
     Attributes:
-        name: submodule name, as in `teacher.get_submodule(name)`.
+        name: submodule name, as in `block_of(teacher, name)`.
         inputs: (channels, height, width) or whatever the block takes.
         outputs: the same for what it gives.
         dilation: that of the block's convolutions with more than one tap, their median; 1 where it has none.
@@ -81,7 +82,7 @@ def find_blocks(teacher: nn.Module, names: Sequence[str], example: Nest) -> tupl
 
     Raises:
         NetworkError: a name is unknown (the nearest ones are listed), lies inside another block, or its submodule does
-            not take one tensor and give one, or is not called exactly once.
+            not take one tensor and give one, constants and containers aside, or is not called exactly once.
     """
     if not names:
         raise NetworkError("blocks.names is empty: name at least one submodule of the teacher")
@@ -173,19 +174,21 @@ def recording(teacher: nn.Module, names: Sequence[str]) -> Iterator[dict[str, tu
     calls: dict[str, int] = {}
 
     def note(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, arguments: tuple[object, ...], output: object) -> None:
-            entering = arguments[0] if len(arguments) == 1 else None
-            if not isinstance(entering, torch.Tensor) or not isinstance(output, torch.Tensor):
-                raise NetworkError(f"block {name!r} must take one tensor and give one tensor")
+        def hook(
+            _module: nn.Module, arguments: tuple[object, ...], keywords: Mapping[str, object], output: object
+        ) -> None:
+            found = called(arguments, keywords, output)
+            if isinstance(found, str):
+                raise NetworkError(f"block {name!r} must take one tensor and give one tensor: {found}")
             calls[name] = calls.get(name, 0) + 1
             if calls[name] > 1:
                 raise NetworkError(f"block {name!r} is called more than once in one run of the teacher")
-            recorded[name] = (entering, output)
+            recorded[name] = (found.before, found.after)
 
         return hook
 
     handles = [teacher.register_forward_hook(lambda *_: calls.clear())]
-    handles += [teacher.get_submodule(name).register_forward_hook(note(name)) for name in names]
+    handles += [block_of(teacher, name).register_forward_hook(note(name), with_kwargs=True) for name in names]
     try:
         yield recorded
     finally:
@@ -202,7 +205,7 @@ def assemble(teacher: nn.Module, replacements: Mapping[str, nn.Module]) -> nn.Mo
     network = copy.deepcopy(teacher)
     for name, module in replacements.items():
         try:
-            network.set_submodule(name, copy.deepcopy(module), strict=True)
+            put_block(network, name, copy.deepcopy(module))
         except AttributeError as error:
             raise NetworkError(f"the teacher has no submodule {name!r}") from error
     return network.eval()

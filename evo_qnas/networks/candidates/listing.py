@@ -6,13 +6,17 @@ from typing import Any, final
 
 from torch import nn
 
-from evo_qnas.cards import list_cards
+from evo_qnas.cards import list_cards, nearest
 from evo_qnas.data.nests import Nest, rows
+from evo_qnas.errors import NetworkError
 from evo_qnas.frames import DataFrame, data_frame
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
 from evo_qnas.networks.candidates.builders import BUILDERS
+from evo_qnas.networks.candidates.chains import joined_layers
 from evo_qnas.networks.candidates.finding import chosen_blocks
+from evo_qnas.networks.candidates.framing import alone
 from evo_qnas.networks.candidates.operators import Operator, load_operators, misfits
+from evo_qnas.networks.candidates.spans import joined_spans
 from evo_qnas.networks.candidates.submodules import Submodule, submodules
 
 
@@ -71,6 +75,12 @@ class PossibleBlocks:
         """The blocks that `blocks = "auto"` takes."""
         return tuple(row.name for row in self.rows if row.auto)
 
+    @property
+    def operators(self) -> dict[str, dict[str, str]]:
+        """By operator card and block why it does not fit, "" where it does."""
+        names = dict.fromkeys(name for row in self.rows for name in row.operators)
+        return {name: {row.name: row.operators[name] for row in self.rows if name in row.operators} for name in names}
+
     def to_dict(self) -> dict[str, Any]:
         """The content as JSON has it."""
         return asdict(self)
@@ -87,7 +97,11 @@ class PossibleBlocks:
 
 
 def possible_blocks(
-    model: nn.Module, example: Nest, *, operators: Mapping[str, Sequence[Operator]] | None = None
+    model: nn.Module,
+    example: Nest,
+    *,
+    operators: Mapping[str, Sequence[Operator]] | None = None,
+    names: Sequence[str] | str | None = None,
 ) -> PossibleBlocks:
     """Every submodule of a network that could be a block, with shapes, costs and the operators that fit.
 
@@ -96,6 +110,10 @@ def possible_blocks(
         example: inputs of at least one example; of more than two the first two.
         operators: by name of a card those it offers; None for every card that ships, with its own defaults. A card fits
             where one of its operators does.
+        names: of the blocks that are listed, `auto` for those that the rule finds; None for every possible one.
+
+    Raises:
+        NetworkError: a name is no possible block.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()), nn.Flatten())
@@ -106,9 +124,9 @@ def possible_blocks(
     inputs = rows(example, slice(0, 2))
     parts = {part.name: part for part in submodules(model, inputs)}
     offered = _shipped() if operators is None else operators
-    chosen = chosen_blocks(model, parts)
+    chosen = chosen_blocks(model, parts, inputs)
     total = max(1, sum(part.macs for part in parts.values() if not _inside(part.name, parts)))
-    possible = [part for part in parts.values() if part.possible]
+    possible = _wanted(model, parts | chosen, list(chosen) if names == "auto" else names)
     shapes = _shapes(model, possible, inputs)
     found, known = [], dict[tuple[Any, ...], str]()
     for part in possible:
@@ -125,11 +143,26 @@ def possible_blocks(
                 macs=part.macs,
                 macs_share=part.macs / total,
                 auto=part.name in chosen,
-                operators=_reasons(offered, shape, model.get_submodule(part.name), known),
+                operators=_reasons(offered, shape, _block(model, part), known),
             )
         )
     others = {part.name: part.why_not for part in parts.values() if part.macs > 0 and part.why_not}
     return PossibleBlocks(rows=tuple(found), others=others)
+
+
+def _wanted(model: nn.Module, parts: Mapping[str, Submodule], names: Sequence[str] | str | None) -> list[Submodule]:
+    """The possible blocks that are listed."""
+    if names is None:
+        return [part for part in parts.values() if part.possible]
+    found = []
+    for name in [names] if isinstance(names, str) else names:
+        part = parts.get(name) or joined_layers(model, parts, name)
+        if part is None:
+            raise NetworkError(f"the network calls no submodule {name!r}; {nearest(name, list(parts))}")
+        if part.why_not:
+            raise NetworkError(f"{name!r} cannot be a block: {part.why_not}")
+        found.append(part)
+    return found
 
 
 def _shipped() -> dict[str, tuple[Operator, ...]]:
@@ -143,12 +176,19 @@ def _inside(name: str, parts: Mapping[str, Submodule]) -> bool:
 
 
 def _shapes(model: nn.Module, parts: Sequence[Submodule], inputs: Nest) -> dict[str, BlockShape]:
-    """The shapes of submodules, some of which lie inside others: those of one depth at a time."""
-    by_depth: dict[int, list[str]] = {}
+    """The shapes of submodules and joined layers, some of which lie inside others: those of one depth at a time."""
+    by_depth: dict[tuple[int, bool], list[str]] = {}
+    known = {name for name, _ in model.named_modules()}
     for part in parts:
-        by_depth.setdefault(part.name.count("."), []).append(part.name)
-    found = [shape for names in by_depth.values() for shape in find_blocks(model, names, inputs)]
+        by_depth.setdefault((part.name.count("."), part.name in known), []).append(part.name)
+    found = [shape for names in by_depth.values() for shape in find_blocks(joined_spans(model, names), names, inputs)]
     return {shape.name: shape for shape in found}
+
+
+def _block(model: nn.Module, part: Submodule) -> nn.Module:
+    """A possible block as a module from tensor to tensor."""
+    assert part.signature is not None  # only what cannot be a block has none
+    return alone(joined_spans(model, [part.name]).get_submodule(part.name), part.signature)
 
 
 def _reasons(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from evo_qnas.networks.candidates.channels.baking import baked
 from evo_qnas.networks.candidates.channels.families import Family, families_of, kept_classes
 from evo_qnas.networks.candidates.channels.labelling import Labelling, labelled
 from evo_qnas.networks.candidates.channels.narrowing import narrowed
@@ -25,7 +26,8 @@ def families(block: nn.Module, inputs: tuple[int, ...] | None = None) -> tuple[F
         inputs: shape of its input without the batch; None takes maps, signals or tokens of as many channels as its
             first layer reads.
     """
-    state = _followed(block, inputs or _likely_inputs(block))
+    inputs = inputs or _likely_inputs(block)
+    state = _followed(baked(block, inputs), inputs)
     return () if state is None else families_of(state)
 
 
@@ -41,7 +43,7 @@ def pruned(
 
     Which channels go together is read off the block's operations: those of sums, filters, groups, gates and norms, of
     parts that are split and concatenated, and a head of attention as a whole. What is tied to the block's input or
-    output stays. None where nothing would go.
+    output stays. Layers that compute their weights from weights become plain ones. None where nothing would go.
 
     A channel's importance is the norm of the weights that read it times the spread of its values: behind a BatchNorm it
     is taken for normal, with mean beta and deviation |gamma|, and followed through the function behind it; its constant
@@ -69,6 +71,7 @@ def pruned(
         [16]
     """
     inputs = inputs or _likely_inputs(block)
+    block = baked(block, inputs)
     state = _followed(block, inputs)
     if state is None:
         return None

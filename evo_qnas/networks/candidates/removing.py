@@ -10,6 +10,7 @@ from torch import fx, nn
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.candidates.blocks import find_blocks
 from evo_qnas.networks.candidates.channels.tracing import name_of, trace
+from evo_qnas.networks.candidates.framing import Frame, OneTensor, alone
 from evo_qnas.networks.candidates.submodules import Submodule, submodules
 
 # What stands in the place of an attention.
@@ -29,14 +30,23 @@ def layers_with_shortcut(block: nn.Module, inputs: tuple[int, ...]) -> tuple[str
         block: stays as it is.
         inputs: shape of its input without the batch.
     """
-    found: list[str] = []
+    return tuple(part.name for part in _with_shortcut(block, inputs))
+
+
+def _with_shortcut(block: nn.Module, inputs: tuple[int, ...]) -> list[Submodule]:
+    found: list[Submodule] = []
     for part in _parts(block, inputs):
         module = block.get_submodule(part.name)
-        inside = any(part.name.startswith(f"{name}.") for name in found)
+        inside = any(part.name.startswith(f"{other.name}.") for other in found)
         several = isinstance(module, nn.Sequential) and len(module) > 1
-        if not inside and not several and part.inputs == part.outputs and _has_shortcut(module, part.inputs):
-            found.append(part.name)
-    return tuple(found)
+        if (
+            not inside
+            and not several
+            and part.inputs == part.outputs
+            and _has_shortcut(_alone(block, part), part.inputs)
+        ):
+            found.append(part)
+    return found
 
 
 def without_layers(block: nn.Module, drop: int, inputs: tuple[int, ...]) -> nn.Module | None:
@@ -52,12 +62,12 @@ def without_layers(block: nn.Module, drop: int, inputs: tuple[int, ...]) -> nn.M
 
     Source: Huang et al. 2016, Deep Networks with Stochastic Depth, for networks that survive the loss of such layers.
     """
-    names = layers_with_shortcut(block, inputs)
-    if not 0 < drop <= len(names):
+    layers = _with_shortcut(block, inputs)
+    if not 0 < drop <= len(layers):
         return None
     shorter = copy.deepcopy(block).eval()
-    for name in names[len(names) - drop :]:
-        shorter.set_submodule(name, nn.Identity(), strict=True)
+    for layer in layers[len(layers) - drop :]:
+        _put(shorter, layer, nn.Identity())
     return shorter if any(True for _ in shorter.parameters()) else None
 
 
@@ -77,7 +87,7 @@ def attentions(block: nn.Module, inputs: tuple[int, ...]) -> tuple[str, ...]:
         inside = any(part.name.startswith(f"{name}.") for name in whole)
         if holds or inside or part.inputs != part.outputs:
             continue
-        if _attends(block.get_submodule(part.name), part.inputs):
+        if _attends(_alone(block, part), part.inputs):
             found.append(part.name)
     order = [name for name, _ in block.named_modules()]
     return tuple(sorted(found, key=order.index))
@@ -100,19 +110,21 @@ def without_attention(block: nn.Module, replacement: str, inputs: tuple[int, ...
         return None
     changed = copy.deepcopy(block).eval()
     example = torch.zeros(2, *inputs, device=_device(block))
+    parts = {part.name: part for part in _parts(block, inputs)}
     for name in names:
         part = block.get_submodule(name)
         made: nn.Module
         if isinstance(part, nn.MultiheadAttention):
             made = _InPlaceOfMultihead(_replacement(replacement, part.embed_dim, axis=-1), part.batch_first)
+            changed.set_submodule(name, made.to(_device(block)), strict=True)
         else:
             shape = find_blocks(copy.deepcopy(block), [name], example)[0]
             made = _replacement(replacement, shape.channels[0], axis=shape.channel_axis)
-        changed.set_submodule(name, made.to(_device(block)), strict=True)
+            _put(changed, parts[name], made.to(_device(block)))
     try:
         with torch.no_grad():
             changed(example)
-    except (AttributeError, TypeError):  # the block reads something else of its attention
+    except (AttributeError, TypeError, NetworkError):  # the block reads something else of its attention
         return None
     return changed.eval()
 
@@ -128,7 +140,21 @@ def names_of_called(block: nn.Module, inputs: tuple[int, ...]) -> frozenset[str]
 
 def _parts(block: nn.Module, inputs: tuple[int, ...]) -> list[Submodule]:
     """Submodules with parameters that take one tensor and give one, called once, in the order of their calls."""
-    return [part for part in _called(block, inputs) if part.parameters and not part.why_not]
+    whole = "module" if isinstance(block, OneTensor) else ""
+    return [part for part in _called(block, inputs) if part.parameters and not part.why_not and part.name != whole]
+
+
+def _alone(block: nn.Module, part: Submodule) -> nn.Module:
+    """A submodule from tensor to tensor."""
+    module = block.get_submodule(part.name)
+    return module if part.signature is None else alone(module, part.signature)
+
+
+def _put(block: nn.Module, part: Submodule, module: nn.Module) -> None:
+    """Replaces a submodule by a module from tensor to tensor."""
+    if part.signature is not None and not part.signature.is_plain:
+        module = Frame(module, part.signature)
+    block.set_submodule(part.name, module, strict=True)
 
 
 def _called(block: nn.Module, inputs: tuple[int, ...]) -> tuple[Submodule, ...]:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from evo_qnas.data.nests import Nest, call, leaves, length
+from evo_qnas.networks.candidates.framing import Signature, called
 
 
 @final
@@ -27,6 +28,9 @@ class Submodule:
         takes_input: it reads what goes into the network.
         gives_output: it gives what comes out of the network.
         why_not: why it cannot be a block, "" where it can.
+        signature: what its call has beside the tensors, None where it cannot be a block.
+        takes: which tensor of the run goes in, 0 where it cannot be a block.
+        gives: which one comes out.
     """
 
     name: str
@@ -39,6 +43,9 @@ class Submodule:
     takes_input: bool
     gives_output: bool
     why_not: str
+    signature: Signature | None = None
+    takes: int = 0
+    gives: int = 0
 
     @property
     def possible(self) -> bool:
@@ -93,31 +100,20 @@ def _seen(
     """A submodule from its calls."""
     taken = [leaf for arguments, keywords, _ in calls for leaf in leaves((arguments, dict(keywords)))]
     given = [leaf for _, _, output in calls for leaf in leaves(output)]
-    single = len(calls) == 1 and len(taken) == 1 and len(given) == 1
+    single = called(*calls[0]) if len(calls) == 1 else f"it is called {len(calls)} times in one run"
+    known = None if isinstance(single, str) else single
     return Submodule(
         name=name,
         kind=type(module).__name__,
-        inputs=tuple(taken[0].shape[1:]) if single else (),
-        outputs=tuple(given[0].shape[1:]) if single else (),
+        inputs=tuple(known.before.shape[1:]) if known else (),
+        outputs=tuple(known.after.shape[1:]) if known else (),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         macs=macs,
         is_leaf=not list(module.children()),
         takes_input=any(leaf.data_ptr() in ends[0] for leaf in taken),
         gives_output=any(id(leaf) in ends[1] for leaf in given),
-        why_not=_why_not(calls),
+        why_not=single if isinstance(single, str) else "",
+        signature=known.signature if known else None,
+        takes=id(known.before) if known else 0,
+        gives=id(known.after) if known else 0,
     )
-
-
-def _why_not(calls: list[tuple[Any, Any, Any]]) -> str:
-    """Why a submodule of such calls cannot be a block."""
-    if len(calls) != 1:
-        return f"it is called {len(calls)} times in one run"
-    arguments, keywords, output = calls[0]
-    if len(arguments) != 1 or not isinstance(arguments[0], torch.Tensor) or leaves(dict(keywords)):
-        tensors = len(leaves((arguments, dict(keywords))))
-        return f"it takes {tensors} tensors" if tensors != 1 else "it takes more than its one tensor"
-    if not isinstance(output, torch.Tensor):
-        return f"it gives a {type(output).__name__}"
-    if not arguments[0].is_floating_point() or not output.is_floating_point():
-        return "its tensors are no floats"
-    return ""

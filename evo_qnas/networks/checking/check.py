@@ -6,7 +6,9 @@ from torch import nn
 
 from evo_qnas.data.nests import Nest, rows
 from evo_qnas.networks.candidates.blocks import find_blocks
+from evo_qnas.networks.candidates.framing import block_of
 from evo_qnas.networks.candidates.operators import Operator, build_candidate, load_operators
+from evo_qnas.networks.candidates.spans import with_blocks
 from evo_qnas.networks.checking.dry_run import DryRun
 from evo_qnas.networks.checking.report import QuantizabilityReport
 from evo_qnas.networks.quantization.quantize import Bits
@@ -56,13 +58,14 @@ def check(
     """
     model.eval()
     inputs = rows(example, slice(0, 2))
+    model = with_blocks(model, blocks, inputs)
     shapes = find_blocks(model, blocks, inputs) if blocks else ()
     found: list[Operator] = []
     for each in operators:
         found += [each] if isinstance(each, Operator) else load_operators(each, {})
     candidates: dict[str, Mapping[str, nn.Module]] = {}
     for shape in shapes:
-        own = model.get_submodule(shape.name)
+        own = block_of(model, shape.name)
         built = {each.label: build_candidate(each, shape, seed=0, block=own) for each in found}
         candidates[shape.name] = {label: module for label, module in built.items() if module is not None}
     few = Bits(weight=weight_bits, activation=activation_bits)

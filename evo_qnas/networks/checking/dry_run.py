@@ -12,6 +12,7 @@ from torch import nn
 
 from evo_qnas.data.nests import Nest, call, mapped
 from evo_qnas.networks.candidates.blocks import BlockShape, assemble, recording
+from evo_qnas.networks.candidates.framing import block_of
 from evo_qnas.networks.candidates.operators import TEACHER as OWN
 from evo_qnas.networks.checking.census import census
 from evo_qnas.networks.checking.gradients import own_gradients
@@ -226,7 +227,7 @@ class _Candidates:
         """Leaves out the operators of a block, its own too, that cannot go through in floats."""
         dry_run = self._dry_run
         without = {each.operator for each in self.left_out if each.block == shape.name}
-        own = {OWN: dry_run.teacher.get_submodule(shape.name)}
+        own = {OWN: block_of(dry_run.teacher, shape.name)}
         bits = Bits(weight=min(dry_run.float_bits), activation=FLOAT_ACTIVATION_BITS)
         for label, module in {**own, **dry_run.candidates.get(shape.name, {})}.items():
             if label in without:

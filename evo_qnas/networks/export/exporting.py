@@ -64,6 +64,7 @@ def export(
         runtime.describe(path, known)
     settings = CheckSettings(images=images, task=task, seed=seed, latency=latency)
     entry = runtime.check(network, path, settings)
+    runtime.accompany(path, entry)
     if raw_inputs and known.preprocessing is not None:
         entry["failures"] += _with_raw_inputs(runtime, path, known.preprocessing, images, seed)
     return entry

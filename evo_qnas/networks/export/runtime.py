@@ -136,6 +136,15 @@ class Runtime(ABC):
         """True where files can hold an operation, in some form; a runtime with tables of its own asks them too."""
         return self.name in operation.translations
 
+    def accompany(self, path: Path, entry: Mapping[str, Any]) -> tuple[Path, ...]:
+        """Writes examples of how a checked file is used beside it, and gives their paths; there are none by default.
+
+        Args:
+            path: of the file.
+            entry: what `check` found.
+        """
+        return ()
+
     def describe(self, path: Path, facts: Facts) -> None:
         """Gives a file class names and preprocessing: in a JSON file beside it, where files cannot carry them."""
         write_beside(path, facts)

@@ -15,11 +15,9 @@ from evo_qnas.networks.quantization.recipe import Recipe, Rounding
 from evo_qnas.networks.quantization.scheme import WeightGrid
 
 # Factors of the first grid's scale, that of least weighted error of single weights: weights that make up for each
-# other's errors are wider than before, and gain from a finer or a wider grid. Tried on EfficientNet-Lite0
-# (benchmarks/few_bits.py): layers choose all of them.
-_FACTORS = (1.0, 0.8, 0.9, 1.1, 1.2)
-# Times that every code of a layer is looked at again; later ones change hardly any.
-_SWEEPS = 2
+# other's errors are wider than before. And times that every code is looked at again. Chosen, not tuned; what both gain
+# together stands in benchmarks/README.md.
+_FACTORS, _SWEEPS = (1.0, 0.8, 0.9, 1.1, 1.2), 2
 # Columns that change before the others learn of it. Only the speed depends on it.
 _LAZY = 64
 

@@ -10,6 +10,7 @@ from torch import nn
 from evo_qnas.data import Examples
 from evo_qnas.data.nests import Nest, Structure, call, leaves, length, parts
 from evo_qnas.errors import NetworkError
+from evo_qnas.networks.candidates.framing import block_of
 from evo_qnas.networks.scoring.curvature import root_times
 from evo_qnas.networks.tasks.base import Task, evaluation_batch
 
@@ -102,7 +103,7 @@ def _ends(teacher: nn.Module, blocks: Sequence[str]) -> Iterator[dict[str, torch
 
         return hook
 
-    handles = [teacher.get_submodule(name).register_forward_hook(keep(name)) for name in blocks]
+    handles = [block_of(teacher, name).register_forward_hook(keep(name)) for name in blocks]
     try:
         yield ends
     finally:

@@ -10,6 +10,7 @@ from evo_qnas.data import Examples
 from evo_qnas.data.nests import Nest, call, joined, length, parts, rows
 from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm, estimate_where_it_helps
 from evo_qnas.networks.candidates.blocks import assemble
+from evo_qnas.networks.candidates.framing import block_of, put_block
 from evo_qnas.networks.candidates.operators import TEACHER
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 from evo_qnas.networks.quantization.recipe import PLAIN, Recipe
@@ -82,7 +83,7 @@ def score_in_context(
     elif operator != TEACHER:
         estimate_batch_norm(replaced, batches)
     policy = Policy(fixed=Bits(weight=8, activation=8), image_bits=8, scheme=scheme, recipe=recipe)
-    own = replaced.get_submodule(block)
+    own = block_of(replaced, block)
     plain = quantize(own, features[:2], policy)
     if not plain.layers and not plain.float_parts and not plain.products:
         return [_divergence(replaced, images, outputs, task, measure)]
@@ -91,7 +92,7 @@ def score_in_context(
         calibrated(plain, weight_bits, activation_bits, features, refined),
         calibrated_in_floats(own, float_bits, features, input_bits=8, scheme=scheme),
     ):
-        replaced.set_submodule(block, network)
+        put_block(replaced, block, network)
         scores.append(_divergence(replaced.eval(), images, outputs, task, measure))
     return scores
 

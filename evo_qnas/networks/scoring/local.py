@@ -13,6 +13,7 @@ from torch import nn
 from evo_qnas.data.nests import Nest, call, parts, rows
 from evo_qnas.networks.candidates.batch_norm import estimate_batch_norm, estimate_where_it_helps
 from evo_qnas.networks.candidates.blocks import assemble, recording
+from evo_qnas.networks.candidates.framing import block_of, put_block
 from evo_qnas.networks.quantization.correction import matched_moments
 from evo_qnas.networks.quantization.costs import Costs, costs_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, QuantizedNetwork, quantize
@@ -192,7 +193,7 @@ def assemble_quantized(
     example = rows(calibration, slice(0, 2))
     kept = dict(refined or {})
     policy = Policy(fixed=fixed, blocks=bits, scheme=scheme, recipe=recipe)
-    replaced = {name for name, module in modules.items() if module is not teacher.get_submodule(name)} | set(kept)
+    replaced = {name for name, module in modules.items() if module is not block_of(teacher, name)} | set(kept)
     if replaced:
         with _refined_blocks(assembled, example, kept, policy):
             if borrowed:
@@ -211,7 +212,7 @@ def _refined_blocks(
     network: nn.Module, example: Nest, refined: Mapping[str, Refined], policy: Policy
 ) -> Iterator[None]:
     """The blocks with refined weights replace the network's own, their activations in floats."""
-    own = {name: network.get_submodule(name) for name in refined}
+    own = {name: block_of(network, name) for name in refined}
     with torch.no_grad(), recording(network, list(refined)) as recorded:
         call(network, example)
     layers: list[QuantizedLayer] = []
@@ -219,8 +220,8 @@ def _refined_blocks(
         block = quantize(own[name], recorded[name][0], replace(policy, fixed=policy.blocks[name], blocks={}))
         take_refined(block, tensors)
         layers += block.layers
-        network.set_submodule(name, block)
+        put_block(network, name, block)
     with matched_moments(layers, for_good=False):
         yield
     for name, module in own.items():
-        network.set_submodule(name, module)
+        put_block(network, name, module)

@@ -16,6 +16,8 @@ from evo_qnas.errors import CardError
 from evo_qnas.files import write_text
 from evo_qnas.networks.bundle import Facts
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
+from evo_qnas.networks.candidates.framing import block_of
+from evo_qnas.networks.candidates.spans import with_blocks
 from evo_qnas.networks.checking import LeftOut
 from evo_qnas.networks.export import RUNTIMES
 from evo_qnas.networks.models.teachers import load_teacher
@@ -141,8 +143,8 @@ class RunContext:
 
     @cached_property
     def teacher(self) -> nn.Module:
-        """The trained teacher, from its file in the run folder."""
-        return load_teacher(self.workload.new_model(), self.paths.teacher)
+        """The trained teacher, from its file in the run folder; each block takes one tensor and gives one."""
+        return self._with_blocks(load_teacher(self.workload.new_model(), self.paths.teacher))
 
     @cached_property
     def shapes(self) -> tuple[BlockShape, ...]:
@@ -156,7 +158,11 @@ class RunContext:
     @cached_property
     def untrained(self) -> nn.Module:
         """A teacher that is not trained yet, for shapes."""
-        return self.workload.new_model()
+        return self._with_blocks(self.workload.new_model())
+
+    def _with_blocks(self, model: nn.Module) -> nn.Module:
+        """A model whose blocks are submodules from tensor to tensor; as it is before they are found."""
+        return model if self.card.blocks.found else with_blocks(model, self.card.blocks.names, self.example)
 
     @cached_property
     def dry_run_fingerprint(self) -> str:
@@ -219,12 +225,12 @@ class RunContext:
         return read_json(path, self.left_out_fingerprint(block, operator)) if path.is_file() else None
 
     def _taught_block(self, block: str) -> nn.Module:
-        return self.teacher.get_submodule(block)
+        return block_of(self.teacher, block)
 
     def _own_block(self, block: str) -> nn.Module:
         """The teacher's block; before there is a trained teacher, to check a card, that of a fresh one."""
         trained = "teacher" in vars(self) or made_from(self.paths.teacher, self.fingerprints.teacher)
-        return (self.teacher if trained else self.untrained).get_submodule(block)
+        return block_of(self.teacher if trained else self.untrained, block)
 
 
 def _rebuild(name: str, card: Settings, folder: Path, device: str, live: Workload | None) -> RunContext:

@@ -28,6 +28,7 @@ from evo_qnas.summary import (
     SearchSummary,
     ValidatedNetwork,
 )
+from evo_qnas.summary.health import judge
 
 _PACKAGES = ("evo-qnas", "torch", "numpy", "scipy", "h5py", "pymoo", "moocore", "scikit-learn", "onnxruntime")
 _FLOAT_BYTES = 4  # of a float32 parameter
@@ -48,7 +49,8 @@ class SummaryStage(Stage):
     def run(self, context: RunContext, state: RunState, resources: Resources) -> RunState:
         """The state with the summary."""
         problem, archive = required(state.problem, "problem"), required(state.archive, "archive")
-        summary = summarize(context, state, seconds=dict(resources.seconds))
+        found = summarize(context, state, seconds=dict(resources.seconds))
+        summary = found.model_copy(update={"verdict": judge(found)})
         content = summary.to_dict()
         folder = context.folder
         archive.front.to_csv(folder / "front.csv")

@@ -26,9 +26,9 @@ function number(value, divisor = 1) {
 }
 
 /** An element with text and children; text never becomes HTML. */
-function make(tag, text, ...children) {
+function make(tag, text = null, ...children) {
   const element = document.createElement(tag);
-  if (text !== undefined && text !== null) element.textContent = text;
+  if (text !== null) element.textContent = text;
   element.append(...children);
   return element;
 }

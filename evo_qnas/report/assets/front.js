@@ -3,13 +3,27 @@ const columns = data.columns || [];
 const count = data.row ? data.row.length : 0;
 const PAGE = 50;
 const state = {
-  x: 0, y: Math.min(1, columns.length - 1), colour: data.objectives > 2 ? 2 : -1, limits: [], pinned: null, hovered: null,
+  x: Math.min(1, columns.length - 1), y: 0, colour: data.objectives > 2 ? 2 : -1, limits: [], pinned: null, hovered: null,
   sort: 0, down: false, rows: PAGE, map: "operator",
 };
+const validated = data.validation ? data.validation.networks : [];
 
-const title = (key) => (typeof key === "string" ? data.baselines[Number(key.slice(1))].name : `Network ${data.row[key]}`);
-const genomeOf = (key) => (typeof key === "string" ? data.baselines[Number(key.slice(1))].genome : data.genome[key]);
-const valueOf = (key, c) => (typeof key === "string" ? data.baselines[Number(key.slice(1))].values[c] : columns[c].values[key]);
+/** A network is known by its place on the front, `b0` for a baseline, `v0` for a validated one that is not on the front. */
+const record = (key) => (key[0] === "b" ? data.baselines : validated)[Number(key.slice(1))];
+const title = (key) => (typeof key === "string" ? baselineName(record(key).name ?? "off this front") : `Network ${data.row[key]}`);
+const genomeOf = (key) => (typeof key === "string" ? record(key).genome : data.genome[key]);
+const valueOf = (key, c) => (typeof key === "string" ? record(key).values[c] : columns[c].values[key]);
+const baselineName = (name) => name.replace(/^teacher_int([48])$/, "teacher INT$1");
+const idOf = (key) => (typeof key === "string" ? record(key).id : data.ids[key]);
+const measured = (key) => validated.find((network) => network.id === idOf(key) && idOf(key));
+
+/** The key of a validated network. */
+function keyOf(id) {
+  const at = Object.keys(data.ids).find((index) => data.ids[index] === id);
+  return at === undefined ? `v${validated.findIndex((network) => network.id === id)}` : Number(at);
+}
+
+const first = data.validation && data.validation.best ? keyOf(data.validation.best) : data.knee ?? null;
 const words = (column) => column.label;
 
 /** Operator and bits of a choice in words, as in the CSV files of the command line. */
@@ -46,6 +60,13 @@ function hoverText(index) {
   if (data.blocks.length > 8) blocks.push(`… ${data.blocks.length - 8} more blocks`);
   const id = data.ids[index] ? ` (${plain(data.ids[index])})` : "";
   return [`<b>${title(index)}</b>${id}`, ...lines, "", ...blocks].join("<br>");
+}
+
+/** What pointing at a validated network shows. */
+function validatedText(key) {
+  const network = measured(key);
+  const facts = network ? network.facts.map(([name, value]) => `${plain(name)}: ${plain(value)}`) : [];
+  return typeof key === "string" ? [`<b>${plain(network.id)}</b>`, ...facts].join("<br>") : [hoverText(key), "", ...facts].join("<br>");
 }
 
 const scaled = (c, values) => values.map((value) => (value === null ? null : value / columns[c].divisor));
@@ -107,22 +128,23 @@ function logTicks(values) {
 function markers() {
   const { x, y } = state;
   const traces = [];
-  const ids = Object.keys(data.ids).map(Number).filter(meets);
+  const keys = validated.length ? validated.map((network) => keyOf(network.id)) : Object.keys(data.ids).map(Number);
+  const ids = keys.filter((key) => typeof key === "string" || meets(key));
   if (ids.length) {
     traces.push({
-      name: "validated", mode: "markers", hoverinfo: "skip", x: scaled(x, ids.map((i) => columns[x].values[i])),
-      y: scaled(y, ids.map((i) => columns[y].values[i])),
+      name: "validated", mode: "markers", x: scaled(x, ids.map((key) => valueOf(key, x))), y: scaled(y, ids.map((key) => valueOf(key, y))),
+      customdata: ids, text: ids.map(validatedText), hovertemplate: "%{text}<extra></extra>",
       marker: { size: 14, symbol: "circle-open", color: colour("valid"), line: { width: 2.5 } },
     });
   }
   data.baselines.forEach((baseline, b) => {
     traces.push({
-      name: plain(baseline.name), mode: "markers", customdata: [`b${b}`], x: scaled(x, [baseline.values[x]]),
-      y: scaled(y, [baseline.values[y]]), hovertemplate: `<b>${plain(baseline.name)}</b><extra></extra>`,
-      marker: { size: 12, symbol: ["square", "diamond", "triangle-up", "triangle-down", "cross", "x"][b % 6], color: colour("baseline") },
+      name: plain(baselineName(baseline.name)), mode: "markers", customdata: [`b${b}`], x: scaled(x, [baseline.values[x]]),
+      y: scaled(y, [baseline.values[y]]), hovertemplate: `<b>${plain(baselineName(baseline.name))}</b><extra></extra>`,
+      marker: { size: 12, symbol: baseline.symbol, color: colour("baseline") },
     });
   });
-  const key = state.pinned;
+  const key = state.pinned ?? (validated.length ? first : null);
   if (key !== null) {
     traces.push({
       name: "pinned", mode: "markers", hoverinfo: "skip", showlegend: false, x: scaled(x, [valueOf(key, x)]), y: scaled(y, [valueOf(key, y)]),
@@ -146,17 +168,18 @@ function drawChart(reset = false) {
 }
 
 function shown() {
-  return state.pinned ?? state.hovered ?? data.knee;
+  return state.pinned ?? state.hovered ?? first;
 }
 
-/** The card of the pinned network, else of the one pointed at, else of the knee. */
+/** The card of the pinned network, else of the one pointed at, else of the best validated one, else of the knee. */
 function drawCard() {
   const card = $("network");
   const key = shown();
   card.replaceChildren();
   if (key === null) return;
-  const id = data.ids[key] ? ` · ${data.ids[key]}` : "";
-  const why = key === state.pinned ? " (pinned)" : key === state.hovered ? "" : " (the knee of the front)";
+  const id = idOf(key) ? ` · ${idOf(key)}` : "";
+  const chosen = validated.length ? " (the best validated one)" : " (the knee of the front)";
+  const why = key === state.pinned ? " (pinned)" : key === state.hovered ? "" : chosen;
   card.append(make("h3", title(key) + id + why));
   if (key === state.pinned) {
     const button = make("button", "Unpin");
@@ -165,6 +188,16 @@ function drawCard() {
     button.addEventListener("click", () => { pin(null); $("chart").focus(); });
     card.append(button);
   }
+  const network = measured(key);
+  if (network) {
+    const facts = make("dl");
+    network.facts.forEach(([name, value]) => facts.append(make("dt", name), make("dd", value)));
+    const files = make("p", "Its files: ", make("code", network.files));
+    files.className = "hint";
+    const command = make("pre", network.command);
+    command.tabIndex = 0;
+    card.append(facts, files, command, make("h4", "By the tables"));
+  }
   const list = make("dl");
   columns.forEach((column, c) => {
     const value = valueOf(key, c);
@@ -172,10 +205,11 @@ function drawCard() {
   });
   card.append(list);
   if (data.baselines.length && key !== "b0") {
-    const note = make("p", `In brackets: against ${data.baselines[0].name}.`);
+    const note = make("p", `In brackets: against ${baselineName(data.baselines[0].name)}.`);
     note.className = "hint";
     card.append(note);
   }
+  if (!genomeOf(key).length) return;
   card.append(blockTable(genomeOf(key)));
   const code = make("p", "genome ");
   code.append(make("code", `[${genomeOf(key).join(", ")}]`));
@@ -188,20 +222,37 @@ function against(value, c, key) {
   if (!baseline || key === "b0" || value === null || !baseline.values[c]) return "";
   const share = value / baseline.values[c] - 1;
   if (!Number.isFinite(share) || Math.abs(share) > 9) return "";
-  return ` (${share > 0 ? "+" : "−"}${(100 * Math.abs(share)).toFixed(0)} %)`;
+  return ` (${percent(share)})`;
+}
+
+/** A change in percent, with one decimal below one percent, never minus zero. */
+function percent(share) {
+  const text = (100 * Math.abs(share)).toFixed(Math.abs(share) < 0.01 ? 1 : 0);
+  return Number(text) === 0 ? "same" : `${share > 0 ? "+" : "−"}${text} %`;
+}
+
+/** A cell with an operator, which says what that is where it is known. */
+function operatorCell(operator) {
+  const cell = make("td", operator);
+  if (data.about[operator]) cell.title = data.about[operator];
+  return cell;
 }
 
 function blockTable(genome) {
   const table = make("table");
   const head = make("tr");
   const names = data.choices ? ["block", "operator", "weight", "activation"] : ["block", "choice"];
-  names.forEach((name) => head.append(make("th", name)));
+  names.forEach((name) => {
+    const cell = make("th", name);
+    cell.scope = "col";
+    head.append(cell);
+  });
   const body = make("tbody");
   genome.forEach((choice, b) => {
     const row = make("tr", null, make("td", data.blocks[b]));
     if (data.choices) {
       const [operator, weight, activation] = data.choices[b][choice];
-      row.append(make("td", operator), make("td", weight ? `${weight} bit` : "–"), make("td", activation ? `${activation} bit` : "–"));
+      row.append(operatorCell(operator), make("td", weight ? `${weight} bit` : "–"), make("td", activation ? `${activation} bit` : "–"));
     } else row.append(make("td", choice));
     body.append(row);
   });

@@ -12,7 +12,7 @@ function mapSteps() {
 
 function drawMap() {
   if (!data.choices) return;
-  const c = state.y;
+  const c = state.x;
   let rows = byColumn(within(), c, false);
   if (rows.length > 400) rows = Array.from({ length: 400 }, (_, i) => rows[Math.round((i * (rows.length - 1)) / 399)]);
   $("map-order").textContent = `networks from left to right by rising ${words(columns[c])}`;

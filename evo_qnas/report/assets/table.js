@@ -1,20 +1,28 @@
+/** Steps of a slider, of equal differences in value, or of equal ratios where the values span decades. */
+const STEPS = 500;
+
 /** Sliders for limits, the table of networks within them, and its CSV file. */
 function drawSliders() {
   const box = $("sliders");
   box.replaceChildren();
   columns.forEach((column, c) => {
-    const values = [...new Set(column.values.filter((v) => v !== null))].sort((a, b) => a - b);
+    const values = column.values.filter((v) => v !== null);
+    const low = values.reduce((a, b) => Math.min(a, b), Infinity);
+    const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
     state.limits[c] = null;
-    if (values.length < 2) return;
-    const free = column.maximize ? 0 : values.length - 1;
+    if (!(low < high)) return;
+    const log = decades(column.values);
+    const at = (place) => (log ? low * (high / low) ** (place / STEPS) : low + (high - low) * (place / STEPS));
+    const free = column.maximize ? 0 : STEPS;
     const slider = document.createElement("input");
-    Object.assign(slider, { type: "range", min: 0, max: values.length - 1, step: 1, value: free });
+    Object.assign(slider, { type: "range", min: 0, max: STEPS, step: 1, value: free });
     slider.dataset.column = c;
     const value = make("span");
     const show = () => {
-      const at = Number(slider.value);
-      state.limits[c] = at === free ? null : values[at];
-      value.textContent = `${column.maximize ? "≥" : "≤"} ${number(values[at], column.divisor)}`;
+      const place = Number(slider.value);
+      const limit = place === 0 ? low : place === STEPS ? high : at(place);
+      state.limits[c] = place === free ? null : limit;
+      value.textContent = `${column.maximize ? "≥" : "≤"} ${number(limit, column.divisor)}`;
       slider.setAttribute("aria-valuetext", value.textContent);
     };
     slider.addEventListener("input", () => { show(); changed(); });
@@ -94,10 +102,14 @@ function csvCell(value) {
 }
 
 function csvText() {
-  const lines = [["network", "id", "evaluation", ...columns.map((c) => c.name), ...data.blocks]];
+  const metric = data.validation ? data.validation.metric : null;
+  const after = metric ? [metric, `${metric} standard error`, "size_bytes as packed", "latency_ms measured"] : [];
+  const lines = [["network", "id", "evaluation", ...columns.map((c) => c.name), ...after, ...data.blocks]];
   for (const i of byColumn(within(), state.sort, state.down)) {
     const choices = data.genome[i].map((choice, b) => choiceWords(b, choice));
-    lines.push([data.row[i], data.id[i], data.evaluation[i], ...columns.map((c) => c.values[i]), ...choices]);
+    const network = metric ? measured(i) : null;
+    const found = network ? [network.after, network.stderr, network.size_bytes, network.latency_ms] : after.map(() => null);
+    lines.push([data.row[i], data.id[i], data.evaluation[i], ...columns.map((c) => c.values[i]), ...found, ...choices]);
   }
   return `${lines.map((line) => line.map(csvCell).join(",")).join("\n")}\n`;
 }

@@ -117,7 +117,7 @@ class ReplaceVisited(Repair):
 
 @final
 class DropVisited(DuplicateElimination):
-    """Removes children that were ever evaluated, by exact keys instead of pymoo's distances."""
+    """Removes children that were ever evaluated, by their exact values instead of pymoo's distances."""
 
     def __init__(self, visited: Visited) -> None:
         super().__init__()
@@ -128,12 +128,8 @@ class DropVisited(DuplicateElimination):
         if not len(pop):
             return (pop, [], []) if return_indices else pop
         # The last population is the children found so far, which the search has not evaluated yet.
-        known = {key for other in args if len(other) for key in self._visited.keys(matrix_of(other))}
-        kept = []
-        for index, key in enumerate(self._visited.keys(matrix_of(pop))):
-            if key not in known and key not in self._visited:
-                known.add(key)
-                kept.append(index)
+        several = [matrix_of(other) for other in (*args, pop) if len(other)]
+        kept = np.flatnonzero(~self._visited.repeated(np.concatenate(several))[-len(pop) :]).tolist()
         if return_indices:
             return pop[kept], kept, sorted(set(range(len(pop))) - set(kept))
         return pop[kept]

@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 import evo_qnas as eq
 from evo_qnas.cli import app
-from evo_qnas.errors import NetworkError
+from evo_qnas.errors import CardError, NetworkError
 from evo_qnas.networks.candidates.blocks import BlockShape, find_blocks
 from evo_qnas.networks.candidates.finding import auto_blocks
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators, misfits
+from evo_qnas.networks.candidates.spans import with_blocks
 from evo_qnas.networks.candidates.submodules import submodules
 from evo_qnas.networks.models.layers import ChannelsSecond
 from evo_qnas.networks.models.teachers import InvertedResidualClassifier
@@ -79,20 +80,37 @@ def deep() -> nn.Module:
     return nn.Sequential(layer(3, 8), *(layer(8, 8) for _ in range(20)), nn.Flatten(), nn.Linear(8 * 256, 2))
 
 
+class Chained(nn.Module):
+    """A decoder of single layers after a stem; a norm before the first layer and what changes the axes are left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        layers = [nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.MaxPool2d(1)]
+        layers += [nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1), nn.ReLU()]
+        self.decoder = nn.Sequential(*layers, nn.Conv2d(8, 8, 3, padding=1), nn.Flatten(), nn.Linear(8 * 256, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.decoder(self.stem(x))
+        return found
+
+
 @pytest.mark.parametrize(
     ("make", "names"),
     [
         (Staged, [f"stages.{index}" for index in range(4)]),
         (Wrapped, [f"model.stages.{index}" for index in range(4)]),
-        (uneven, ["2", "3.0", "3.1", "3.2", "4"]),  # the second layer has 1.8 % of the multiplications
-        (plain, ["2", "4", "6"]),
-        (deep, [str(index) for index in range(1, 13)]),
+        (uneven, ["1-2", "3", "4"]),
+        (plain, ["2-6"]),
+        (deep, [f"{index}-{index + 1}" for index in range(1, 21, 2)]),
+        (Chained, ["decoder.0-3", "decoder.4-8"]),
     ],
 )
 def test_blocks_are_found(make: Callable[[], nn.Module], names: list[str]) -> None:
     model = make().eval()
     assert list(auto_blocks(model, IMAGES)) == names
-    assert [shape.name for shape in find_blocks(model, names, IMAGES)] == names
+    cut = with_blocks(model, names, IMAGES)
+    assert [shape.name for shape in find_blocks(cut, names, IMAGES)] == names
 
 
 def test_stages_of_our_own_teacher_and_layers_of_a_transformer_are_found() -> None:
@@ -126,7 +144,7 @@ def test_what_cannot_be_a_block_says_why() -> None:
     assert found == {
         "twice": "it is called 2 times in one run",
         "pair": "it takes 2 tensors",
-        "both": "it gives a tuple",
+        "both": "it gives 3 tensors",
     }
 
 
@@ -200,3 +218,23 @@ def test_the_command_lists_blocks_and_a_card_takes_those_that_are_found() -> Non
     assert "identity does not fit stem" in shown.stdout
     content = json.loads(CliRunner().invoke(app, ["blocks", "digits", *options, "--json"]).stdout)
     assert [row["name"] for row in content["rows"] if row["auto"]]
+
+
+def test_the_command_says_which_operators_fit_the_blocks_of_a_card() -> None:
+    small = ["teacher.parameters.stem=8", "teacher.parameters.head=16", "blocks.names=auto"]
+    small += ["teacher.parameters.stages=[{channels=8,expansion=2,depth=1,stride=1}]"]
+    options = [part for change in small for part in ("--set", change)]
+    shown = CliRunner().invoke(app, ["list", "operators", "--for", "digits", *options])
+    assert shown.exit_code == 0
+    lines = [line.split(maxsplit=1) for line in shown.stdout.splitlines()]
+    assert {"pruned", "attention_none", "fewer_layers", "factorised"} <= {line[0] for line in lines}
+    assert ["attention_none", "fits no block"] in lines
+    (fitting,) = (line[1] for line in lines if line[0] == "inverted_residual")
+    assert fitting == "stages"
+    assert "not stages: the block has no attention of one tensor in and one of the same shape out" in shown.stdout
+    for wrong, reason in (
+        (["runtimes", "--for", "digits"], "--for asks which operators fit a card, and runtimes are listed"),
+        (["operators", "--set", "seed=1"], "--set changes the card of --for, which is missing"),
+    ):
+        with pytest.raises(CardError, match=rf"{reason}"):
+            CliRunner().invoke(app, ["list", *wrong], catch_exceptions=False, standalone_mode=False)

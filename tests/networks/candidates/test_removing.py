@@ -6,6 +6,7 @@ from torch import nn
 
 from evo_qnas.errors import NetworkError
 from evo_qnas.networks.candidates.blocks import BlockShape
+from evo_qnas.networks.candidates.framing import block_of
 from evo_qnas.networks.candidates.operators import build_candidate, load_operators, misfits
 from evo_qnas.networks.candidates.removing import (
     attentions,
@@ -102,7 +103,7 @@ def test_attention_gives_way(fused: bool) -> None:
         extra = sum(p.numel() for p in made.parameters()) - sum(p.numel() for p in none.parameters())
         assert extra == linear * 256 + 16
         made.train()(x).square().sum().backward()
-        grown = made.get_submodule("attention.own").weight.grad
+        grown = block_of(made, "attention").get_submodule("own").weight.grad
         assert isinstance(grown, torch.Tensor)
         assert bool(grown.abs().sum() > 0)
     with pytest.raises(NetworkError, match=r"replaced by one of none, linear, mean, got 'window'"):

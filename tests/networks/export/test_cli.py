@@ -1,5 +1,6 @@
 """`evo-qnas export` on a run folder."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_a_stored_network_is_exported_with_its_accuracy(validated: tuple[Path, d
     path = tmp_path / "m.onnx"
     result = CliRunner().invoke(app, ["export", str(folder), "--network", IDENTITY, "-o", str(path)])
     assert result.exit_code == 0, result.output
-    assert f"{entry['metric']:.2%}" in result.output
+    assert f"{100 * entry['metric']:.2f} %" in result.output
     assert f"{entry['size_bytes']:,} B" in result.output
     assert "bit for bit" in result.output
     assert path.is_file()
@@ -108,3 +109,25 @@ def test_every_network_of_a_run_passes_all_checks(tmp_path: Path) -> None:
         assert exported["torch_metric"] == entry["metric"]
         assert exported["packed_bytes"] == entry["size_bytes"]
         assert exported["failures"] == []
+
+
+def test_blame_names_the_layer_that_was_harmed(validated: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """The stored network has a wrong scale, the one before fine-tuning has not: its few bits are to blame."""
+    folder, _ = validated
+    command = ["blame", str(folder), "--network", IDENTITY, "--examples", "32", "--top", "3"]
+    result = CliRunner().invoke(app, [*command, "--finetuned", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    context = open_run(folder)
+    harmed = restore_network(context, find_network(context, IDENTITY)).layers[2]
+    worst = [part for part in found["parts"] if part["kind"] == "weights"][:2]
+    assert harmed.name in {part["name"] for part in worst}
+    result = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "noise.svg")])
+    assert result.exit_code == 0, result.output
+    first, *_ = (tmp_path / "noise.csv").read_text().splitlines()[1:]
+    assert first.startswith("stages.0")
+    assert ",weights,3," in first
+    assert "stages.0" in result.output
+    assert (tmp_path / "noise.svg").is_file()
+    result = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "noise.txt")])
+    assert result.exit_code == 2 or "ends with .png, .svg or .pdf" in str(result.exception)

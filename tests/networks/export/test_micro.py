@@ -1,5 +1,8 @@
 """Full-integer TFLite files: their ends, LiteRT for Microcontrollers, and its memory."""
 
+import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from tests.networks.export.conftest import quantized, random_network
 pytest.importorskip("ai_edge_litert", reason="needs the extra tflite: pip install 'evo-qnas[tflite]'")
 
 from evo_qnas.networks.export.micro.arena import Arena, foretold_arena, measured_arena
+from evo_qnas.networks.export.micro.firmware import method_of, write_firmware
 from evo_qnas.networks.export.micro.interpreters import End, ends_of, open_reference, run
 from evo_qnas.networks.export.tflite.builder import TfliteBuilder
 from evo_qnas.networks.export.tflite.integer_ends import with_integer_ends
@@ -152,3 +156,34 @@ def test_files_that_no_interpreter_takes_are_refused(tmp_path: Path) -> None:
 
 def test_a_package_is_there_by_its_own_name_or_its_module() -> None:
     assert missing_of(["numpy", "scikit-learn", "evo-qnas-no-such-package"]) == ("evo-qnas-no-such-package",)
+
+
+def test_the_example_of_firmware_holds_the_file_and_its_operators(tmp_path: Path) -> None:
+    network, _ = random_network(0)
+    path = tmp_path / "network.tflite"
+    path.write_bytes(with_integer_ends(to_tflite(network)))
+    written = write_firmware(path, arena_bytes=20_000)
+    assert {file.name for file in written} == {"main.cc", "model_data.cc", "model_data.h", "CMakeLists.txt"}
+    assert {file.parent.name for file in written} == {"network.firmware"}
+    main, array = ((path.with_suffix(".firmware") / name).read_text() for name in ("main.cc", "model_data.cc"))
+    numbers = array.partition("{")[2].partition("}")[0].replace("\n", "").split(",")
+    assert bytes(map(int, numbers)) == path.read_bytes()
+    kinds = set(operators_of(path.read_bytes()))
+    assert sorted(re.findall(r"resolver\.(\w+)\(", main)) == sorted(method_of(kind) for kind in kinds)
+    assert f"MicroMutableOpResolver<{len(kinds)}>" in main
+    assert "kArenaBytes = 22000;" in main
+    assert "data.int8[i] = " in main
+    assert main.count("{") == main.count("}")
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
+def test_cmake_says_where_the_sources_come_from(tmp_path: Path) -> None:
+    network, _ = random_network(0)
+    path = tmp_path / "network.tflite"
+    path.write_bytes(with_integer_ends(to_tflite(network)))
+    folder = write_firmware(path, arena_bytes=20_000)[0].parent
+    made = subprocess.run(
+        ["cmake", "-S", folder, "-B", tmp_path / "build"], capture_output=True, text=True, check=False
+    )
+    assert made.returncode
+    assert "create_tflm_tree.py" in made.stderr

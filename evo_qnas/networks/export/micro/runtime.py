@@ -13,6 +13,7 @@ from evo_qnas.networks.export.common.parity import InRuntime, agreement_of
 from evo_qnas.networks.export.compiling import CompilingRuntime
 from evo_qnas.networks.export.findings import CheckSettings, Footprint, Kernels, Tolerance
 from evo_qnas.networks.export.micro.arena import foretold_arena, measured_arena
+from evo_qnas.networks.export.micro.firmware import write_firmware
 from evo_qnas.networks.export.micro.interpreters import open_micro, open_reference, prepare, run
 from evo_qnas.networks.export.tflite.integer_ends import with_integer_ends
 from evo_qnas.networks.export.tflite.interpreters import kernels
@@ -94,6 +95,10 @@ class MicroRuntime(CompilingRuntime):
         if entry["litert_steps"] > 1:
             sentences.append(f"outputs are {entry['litert_steps']} steps from those of LiteRT's reference kernels")
         return {**entry, "failures": sentences}
+
+    def accompany(self, path: Path, entry: Mapping[str, Any]) -> tuple[Path, ...]:
+        """A C++ main, the file as an array and a CMake file, see `write_firmware`."""
+        return write_firmware(path, arena_bytes=int(entry["arena_bytes"]))
 
     def details(self, entry: Mapping[str, Any], metric: Metric) -> list[tuple[str, str]]:
         """Rows of what this runtime's `check` adds."""

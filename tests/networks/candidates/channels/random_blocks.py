@@ -87,6 +87,30 @@ class Branches(nn.Module):
         return y
 
 
+class Rows(nn.Module):
+    """Two layers that add the product of all rows and a matrix to a bias, with the width in their code."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.wide, self.narrow = nn.Parameter(torch.randn(width, 16) * 0.3), nn.Parameter(torch.randn(16, width) * 0.3)
+        self.shift, self.bias, self.width = nn.Parameter(torch.randn(16)), nn.Parameter(torch.randn(width)), 16
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, c, h, w = x.shape
+        tokens = x.flatten(2).transpose(1, 2)
+        y = torch.addmm(self.shift, tokens.reshape(-1, c), self.wide).view(n, h * w, self.width)
+        y = torch.addmm(self.bias, nn.functional.gelu(y).view(-1, self.width), self.narrow).view(n, h * w, c)
+        total: torch.Tensor = x + y.transpose(1, 2).reshape(n, c, h, w)
+        return total
+
+
+class Standardized(nn.Conv2d):
+    """A convolution that computes its weights from weights."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(x, torch.tanh(self.weight) * 0.5, self.bias)
+
+
 class Residual(nn.Module):
     """A sum of a map and what other steps make of it."""
 
@@ -137,12 +161,14 @@ def _step(rng: random.Random, width: int) -> tuple[nn.Module, int]:
         lambda: Attention(width, rng.choice([1, 2, 4]), scaled=rng.random() < 0.5),
         lambda: Perceptron(width),
         lambda: Branches(width, added=rng.random() < 0.5),
+        lambda: Rows(width),
         lambda: Residual(nn.Sequential(nn.Conv2d(width, 16, 1), nn.ReLU6(), nn.Conv2d(16, width, 3, padding=1))),
     ]
     changing: list[Callable[[], nn.Module]] = [
         lambda: nn.Conv2d(width, wider, 1, bias=rng.random() < 0.5),
         lambda: nn.Conv2d(width, wider, 3, padding=1),
         lambda: nn.ConvTranspose2d(width, wider, 3, padding=1),
+        lambda: Standardized(width, wider, 3, padding=1),
         lambda: nn.Conv2d(width, wider, 3, padding=1, groups=2),
     ]
     if rng.random() < 0.4:

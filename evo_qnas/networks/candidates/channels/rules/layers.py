@@ -29,6 +29,18 @@ def _linear(state: Labelling, node: fx.Node) -> Any:
     return made.expand(node.meta["val"].shape)
 
 
+def _added_product(state: Labelling, node: fx.Node) -> Any:
+    """Channels of bias + x W, W having a row for each channel that is read: a linear layer over all rows of x."""
+    source, weight = node.args[1:3]
+    name = state.parameter(weight)
+    if name is None or node.kwargs or state.of(source).ndim != 2:
+        return state.stays(node)
+    read = state.channels(state.of(source), -1)
+    made = _contracted(state, node, name, read, reads=0, makes=1)
+    _bias(state, node, made, place=0)
+    return made.expand(node.meta["val"].shape)
+
+
 def _convolution(state: Labelling, node: fx.Node) -> Any:
     return _convolved(state, node, reads=1, makes=0)
 
@@ -95,8 +107,8 @@ def _norms(weight: torch.Tensor, axis: int) -> torch.Tensor:
     return found
 
 
-def _bias(state: Labelling, node: fx.Node, made: Any) -> None:
-    bias = node.args[2] if len(node.args) > 2 else None
+def _bias(state: Labelling, node: fx.Node, made: Any, place: int = 2) -> None:
+    bias = node.args[place] if len(node.args) > place else None
     name = state.parameter(bias)
     if name is not None:
         state.tie(name, 0, made)
@@ -166,6 +178,7 @@ def _embedding(state: Labelling, node: fx.Node) -> Any:
 
 RULES: dict[str, Rule] = {
     "linear": _linear,
+    "addmm": _added_product,
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _transposed),
     **dict.fromkeys(("batch_norm", "instance_norm"), _batch_norm),
