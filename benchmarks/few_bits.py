@@ -36,6 +36,7 @@ WAYS: Mapping[str, Recipe] = {
     "both": Recipe(),
     "equalized": Recipe(equalized=True),
     "compensated": Recipe(rounding="compensated"),
+    "adaptive": Recipe(rounding="adaptive"),
     "compensated+equalized": Recipe(rounding="compensated", equalized=True),
 }
 _BATCH = 16

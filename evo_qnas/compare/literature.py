@@ -63,7 +63,7 @@ class Knapsacks(Instance):
     @property
     def bits(self) -> int:
         """One for each item."""
-        return self.profits.shape[1]
+        return int(self.profits.shape[1])
 
     @property
     def objectives(self) -> int:
@@ -104,7 +104,7 @@ class Quadratic(Instance):
     @property
     def bits(self) -> int:
         """The rows of a matrix."""
-        return self.matrices.shape[1]
+        return int(self.matrices.shape[1])
 
     @property
     def objectives(self) -> int:
@@ -173,7 +173,7 @@ class Covering(Instance):
     @property
     def bits(self) -> int:
         """One for each column."""
-        return self.costs.shape[1]
+        return int(self.costs.shape[1])
 
     @property
     def objectives(self) -> int:

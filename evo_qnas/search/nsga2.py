@@ -12,6 +12,7 @@ from evo_qnas.search.capacity import Capacity
 from evo_qnas.search.context import SearchContext
 from evo_qnas.search.linear_model import LinearModel
 from evo_qnas.search.mating import MatingPool
+from evo_qnas.search.model_gate import ModelGate
 from evo_qnas.search.population import Population
 from evo_qnas.search.ranking import constrained_ranks, crowding, first_rank
 from evo_qnas.search.variation import Variation
@@ -30,6 +31,7 @@ class NSGA2Tuning:
         memory: weight of the earlier generations in the model's share of the children.
         least_model_share: least share of the children that the model makes.
         most_model_share: largest share of the children that the model makes.
+        drawn: random gene values of a generation, as a share of it, while the model explores.
         many_seeds: seeds for each member of the population where three or more objectives are all additive: their front
             has room for more, which is taken at full speed.
     """
@@ -40,6 +42,7 @@ class NSGA2Tuning:
     memory: float = 0.8
     least_model_share: float = 0.05
     most_model_share: float = 0.8
+    drawn: float = 0.7
     many_seeds: int = 180
 
 
@@ -55,8 +58,8 @@ class NSGA2(Optimizer):
     evaluated before is replaced by a new one; the ends of the front are parents in every generation; and the population
     grows, to 50 times its size at most, while children hardly beat the front any more but still fill its gaps, and
     shrinks again where they do (`Capacity`). Where `learn` is set, a linear model of all evaluations (`LinearModel`)
-    makes a share of the children, optima and near-optima of random weighted sums under it; the share follows how
-    many of them survive beside the bred ones, between 0.05 and 0.8.
+    makes a share of the children, optima and near-optima of random weighted sums under it, once it predicts the bred
+    ones (`ModelGate`); the share follows how many of them survive beside the bred ones, between 0.05 and 0.8.
     """
 
     def __init__(
@@ -89,8 +92,9 @@ class NSGA2(Optimizer):
         self._capacity = Capacity(population)
         self._yield = 1.0
         self._model = LinearModel(variation.space) if learn else None
+        self._gate = ModelGate(population)
         self._model_share = 0.5
-        self._from_model = 0
+        self._from_model = self._not_bred = 0
 
     def _first(self, seeds: Int[np.ndarray, "s genes"]) -> Int[np.ndarray, "n genes"]:
         """The seeds, filled up with random gene values to one population at least."""
@@ -116,12 +120,16 @@ class NSGA2(Optimizer):
             return start
         size = max(self._population, int(_TUNING.children * self._capacity.value))
         predicted = self._predicted(int(np.ceil(self._model_share * size)))
-        self._from_model = len(predicted)
-        return self._children(size, predicted)
+        self._from_model = self._not_bred = len(predicted)
+        if self._model is not None and self._model.explores:
+            drawn = self._random(int(_TUNING.drawn * size))
+            predicted = self._visited.filter_new(np.concatenate([predicted, drawn]))
+            self._not_bred = len(predicted)
+        return self._children(max(size, len(predicted)), predicted)
 
     def _predicted(self, most: int) -> Int[np.ndarray, "n genes"]:
         """Up to `most` children that the model takes for the best, and that were not visited."""
-        if self._model is None:
+        if self._model is None or not self._gate.is_open(len(self._visited)):
             return self._members.genes[:0]
         new = self._visited.filter_new(self._model.children(self._rng, most))
         return new[np.sort(self._rng.permutation(len(new))[:most])]
@@ -156,6 +164,9 @@ class NSGA2(Optimizer):
         """Keeps the best of the population and its children."""
         self._visited.mark(genes)
         if self._model is not None:
+            if self._model.additive is not None:
+                bred = slice(self._from_model, None)
+                self._gate.judge(self._model.additive.sums(genes[bred])[0], objectives[bred])
             self._model.add(genes, objectives)
         before = self._pool.ranks == 0
         union = self._members.joined(genes, objectives, violation)
@@ -194,10 +205,10 @@ class NSGA2(Optimizer):
             kept: the children that survive, the model's first; negative numbers are of the old population.
             children: how many there were.
         """
-        if not 0 < self._from_model < children:
+        if not 0 < self._from_model <= self._not_bred < children:
             return
         predicted = float(((kept >= 0) & (kept < self._from_model)).sum()) / self._from_model
-        bred = float((kept >= self._from_model).sum()) / (children - self._from_model)
+        bred = float((kept >= self._not_bred).sum()) / (children - self._not_bred)
         fair = predicted / (predicted + bred) if predicted + bred > 0 else 0.5
         share = _TUNING.memory * self._model_share + (1.0 - _TUNING.memory) * fair
         self._model_share = min(_TUNING.most_model_share, max(_TUNING.least_model_share, share))
