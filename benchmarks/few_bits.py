@@ -36,6 +36,7 @@ WAYS: Mapping[str, Recipe] = {
     "both": Recipe(),
     "equalized": Recipe(equalized=True),
     "compensated": Recipe(rounding="compensated"),
+    "adaptive": Recipe(rounding="adaptive"),
     "compensated+equalized": Recipe(rounding="compensated", equalized=True),
 }
 _BATCH = 16
@@ -117,6 +118,14 @@ def measured(case: Case, wanted: Mapping[str, torch.Tensor], bits: int, recipe: 
     return " | ".join([*columns, f"{seconds:.0f} s"])
 
 
+def agreement_in_noise(wanted: torch.Tensor, decibels: float, draws: int = 100) -> float:
+    """Mean agreement of logits with themselves plus normal noise: what decibels are worth on these pictures."""
+    generator = torch.Generator().manual_seed(0)
+    deviation = float(wanted.var().sqrt()) * 10.0 ** (-decibels / 20.0)
+    noisy = (wanted + deviation * torch.randn(wanted.shape, generator=generator) for _ in range(draws))
+    return float(np.mean([float((each.argmax(1) == wanted.argmax(1)).float().mean()) for each in noisy]))
+
+
 def main() -> int:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -126,6 +135,7 @@ def main() -> int:
     parser.add_argument("--part", choices=["search", "test"], default="search")
     parser.add_argument("--each", type=int, default=6, help="train crops of each photograph")
     parser.add_argument("--images", type=int, default=32, help="train images of a run that are calibrated on")
+    parser.add_argument("--noise", type=float, nargs="*", default=[], help="dB of normal noise to print agreement at")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.network == "efficientnet_lite0":
@@ -135,6 +145,8 @@ def main() -> int:
     wanted = {name: outputs(case.network, pixels) for name, pixels in case.held_out.items()}
     held_out = ", ".join(f"{len(pixels)} {name}" for name, pixels in case.held_out.items())
     print(f"{len(case.calibration)} pictures to calibrate on; held out, part {options.part}: {held_out}")
+    for name, decibels in ((name, decibels) for name in wanted for decibels in options.noise):
+        print(f"{name} with noise of {decibels:g} dB: {agreement_in_noise(wanted[name], decibels):.1%}", flush=True)
     for bits in options.bits:
         for way in options.ways:
             print(f"| {bits} | {way} | {measured(case, wanted, bits, WAYS[way])} |", flush=True)

@@ -140,3 +140,10 @@ def test_plain_import_is_light() -> None:
     code = f"import sys, evo_qnas; print([m for m in {HEAVY!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_command_line_waits_for_no_array() -> None:
+    """Help, completion and refusals are there at once: what computes is imported by the verb that runs."""
+    code = "import sys, evo_qnas.cli; print([m for m in ('numpy', 'h5py', 'pydantic', 'joblib') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -65,6 +65,11 @@ class Screen:
         self._strides = [(self.side + 1) ** power for power in range(axes - 1, -1, -1)]
         self._smallest = np.full((self.side + 1) ** axes, np.inf)
 
+    @property
+    def grid(self) -> tuple[Float[np.ndarray, " a"], Float[np.ndarray, " a"], Int[np.ndarray, " a"], np.ndarray]:
+        """Per axis its beginning, scale and step to the next cell; and the smallest of each cell, in place."""
+        return self._low, self._scale, np.array(self._strides, dtype=np.int64), self._smallest
+
     def _cells(self, points: Float[np.ndarray, "d n"]) -> Int[np.ndarray, " n"]:
         """Flat cell of each point; the neighbour one step up in every direction is `sum(strides)` further on."""
         cells = np.zeros(points.shape[1], dtype=np.int32)

@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float, Int
 
+from evo_qnas.pareto import compiled
 from evo_qnas.pareto.filters import Screen, minima
 from evo_qnas.pareto.lattice import Lattice
 
@@ -14,6 +15,8 @@ from evo_qnas.pareto.lattice import Lattice
 _CHUNK = 1 << 15
 # Fewer sums than this are compared directly, without a screen. Chosen, not measured.
 _FEW_SUMS = 4096
+# A point to be filtered takes as long as so many sums: from 40,000 points on machine code pays.
+_POINTS_AS_SUMS = 50
 
 
 @final
@@ -99,7 +102,11 @@ class Merger:
             left, right = right, left
         window = self._window(left.genes + right.genes)
         screen = self._screen(left, right, window)
-        values, rows = _collected(self._chunks(left, right, window, screen), most)
+        if screen is not None and compiled.pays(len(left.values), self.lattice.m, len(left) * len(right)):
+            chunks = compiled.passing(_sums(left, right, window, self.lattice.m), screen)
+        else:
+            chunks = self._chunks(left, right, window, screen)
+        values, rows = _collected(chunks, most)
         trace = Trace(
             gene=-1,
             picks=(rows % len(left)).astype(np.int32),
@@ -115,8 +122,11 @@ class Merger:
         sums = (f(left.values, axis=1) + f(right.values, axis=1) for f in (np.min, np.max))
         ends = [np.maximum(np.minimum(end, window.ceiling), window.floor) for end in sums]
         screen = Screen(ends[0], ends[1], len(left) * len(right))
-        for values, _ in self._chunks(left, right, window, None):
-            screen.add(values)
+        if compiled.pays(len(left.values), self.lattice.m, len(left) * len(right)):
+            compiled.enter(_sums(left, right, window, self.lattice.m), screen)
+        else:
+            for values, _ in self._chunks(left, right, window, None):
+                screen.add(values)
         screen.close()
         return screen
 
@@ -152,6 +162,11 @@ class _Window:
 
     floor: Float[np.ndarray, " d"]
     ceiling: Float[np.ndarray, " d"]
+
+
+def _sums(left: Node, right: Node, window: _Window, m: int) -> compiled.Sums:
+    """All sums of two nodes within a window."""
+    return compiled.Sums(left=left.values, right=right.values, floor=window.floor, ceiling=window.ceiling, m=m)
 
 
 def _pruned(
@@ -192,7 +207,8 @@ def _collected(
 def _best(values: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Minima of several chunks, with their positions."""
     together, positions = np.concatenate(values, axis=1), np.concatenate(rows)
-    best = minima(together)
+    fast = compiled.pays(len(together), len(together), _POINTS_AS_SUMS * len(positions))
+    best = compiled.minima(together) if fast else minima(together)
     return together[:, best], positions[best]
 
 

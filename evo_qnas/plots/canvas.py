@@ -21,7 +21,7 @@ _TEACHERS = {"teacher_int8": "s", "teacher_int4": "D"}
 _OTHERS = ("^", "v", "P", "X")
 # Points of a line beyond which no eye sees more.
 _MANY = 3000
-KIB = 1024
+KIB = 1024.0
 
 
 @final

@@ -44,7 +44,7 @@ def plot_run(summary: Mapping[str, Any], tables: Tables, front: Int[np.ndarray, 
     figure = new_figure(15.0 if timed else 10.0, 4.6, title)
     panels = list(figure.subplots(1, 3 if timed else 2))
     _draw_predicted(panels[0], summary, tables, front)
-    costs = [("size_bytes", KIB, _SIZE), ("latency_ms", 1.0, _LATENCY)][: len(panels) - 1]
+    costs = [("size_bytes", float(KIB), _SIZE), ("latency_ms", 1.0, _LATENCY)][: len(panels) - 1]
     for panel, (cost, unit, label) in zip(panels[1:], costs, strict=True):
         _draw_cost(panel, summary, cost, unit)
         panel.set_xlabel(label)

@@ -26,7 +26,19 @@ class LinearModelTuning:
         exact: error, as a share of an objective's range, up to which a row counts as predicted exactly.
         most_exact: share of the new rows that must be predicted exactly for a fit to be left out.
         sparse_ridge: in place of `ridge` in larger spaces, where many options are seen a few times only.
-        sparse_steps: steps of conjugate gradients of a fit in larger spaces.
+        sparse_first: in place of `first` in larger spaces: from so few rows drawn at random on, the optima of a fit
+            are better than what breeding finds.
+        sparse_growth: in place of `growth` in larger spaces.
+        sparse_few: steps of conjugate gradients of a fit in larger spaces, from the last fit on, while there are fewer
+            rows than options: more would fit what is not determined yet.
+        sparse_steps: most steps from then on.
+        sparse_work: rows times genes times steps that such a fit may take: about half a second.
+        explored: rows for each option up to which a larger space is explored by networks drawn at random, of which a
+            fit learns more than of networks that are alike.
+        judged: rows for each option from which on exploring ends where a fit does not predict.
+        least_explained: share of the variance of new rows that it must predict by then.
+        sparse_near: children for each random weight that are picked in larger spaces, of 16 that are made.
+        sparse_weights: least random weights there.
         sparse_tolerance: residual, as a share of the first, that ends a fit in larger spaces earlier.
         sparse_cells: most rows times genes that a fit in a larger space goes through: the newest.
         digit: worths are rounded to this share of the largest.
@@ -40,8 +52,17 @@ class LinearModelTuning:
     exact: float = 1e-5
     most_exact: float = 0.9
     sparse_ridge: float = 0.1
-    sparse_steps: int = 60
-    sparse_tolerance: float = 1e-9
+    sparse_first: float = 0.15
+    sparse_growth: float = 1.6
+    sparse_few: int = 8
+    sparse_steps: int = 30
+    sparse_work: int = 80_000_000
+    explored: float = 1.6
+    judged: float = 0.8
+    least_explained: float = 0.3
+    sparse_near: int = 8
+    sparse_weights: int = 16
+    sparse_tolerance: float = 1e-7
     sparse_cells: int = 20_000_000
     digit: float = 1e-8
     spread: float = 2.5
@@ -63,7 +84,8 @@ class LinearModel:
     On sums it is exact once every option was evaluated in enough networks, elsewhere it is an average over the rest of
     the network. It is fitted again each time that the number of rows has doubled, and rests while
     it predicts new rows exactly. A fit solves one system of as many unknowns as there are options; beyond 1,200 options
-    it goes some steps towards its solution instead, from the last one on (`sparse_fit`).
+    it goes some steps towards its solution instead, from the last one on (`sparse_fit`), and some networks are drawn at
+    random (`explores`): a fit of few rows that differ in all options predicts better optima than breeding finds.
 
     Source: Box & Wilson 1951 (response surfaces of first order); Molchanov et al. 2021 (LANA: additive scores of
     layers suffice to rank networks). What differs: the contributions are regressed on whole networks.
@@ -80,16 +102,26 @@ class LinearModel:
         self._gram: np.ndarray | None = None
         self._rows = 0
         self._new = 0
-        self._next = _TUNING.first * self._unknowns
+        self._large = self._unknowns > _TUNING.largest
+        self._next = (_TUNING.sparse_first if self._large else _TUNING.first) * self._unknowns
+        self._explained = 1.0
         self._moment = np.empty((0, 0))
         self._offset = np.empty(0)
         self._useful: list[np.ndarray] = []
+        self._span = np.empty(0)
         self._additive: Additive | None = None
 
     @property
     def additive(self) -> Additive | None:
         """The objectives as sums; None before the first fit."""
         return self._additive
+
+    @property
+    def explores(self) -> bool:
+        """True where networks drawn at random are worth their evaluation."""
+        each = (self._rows + self._new) / self._unknowns
+        predicts = each < _TUNING.judged or self._explained >= _TUNING.least_explained
+        return self._large and each < _TUNING.explored and predicts
 
     def add(self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]) -> None:
         """Takes rows in, leaves out those with an objective that is no number, and fits where it is time to."""
@@ -102,17 +134,18 @@ class LinearModel:
         if self._rows + self._new >= self._next:
             self._refit(np.concatenate(self._genes), np.concatenate(self._objectives))
             self._genes, self._objectives, self._new = [], [], 0
-            self._next = _TUNING.growth * self._rows
+            self._next = (_TUNING.sparse_growth if self._large else _TUNING.growth) * self._rows
 
     def _refit(self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]) -> None:
         """Fits to the new rows as well, unless nearly all of them are predicted exactly."""
         self._rows += len(genes)
         if self._additive is not None:
             apart = np.abs(self._additive.sums(genes)[0] - objectives)
+            spread = objectives.var(axis=0)
+            self._explained = 1.0 - float(np.mean(np.mean(apart**2, axis=0) / np.where(spread > 0, spread, np.inf)))
             if (np.quantile(apart, _TUNING.most_exact, axis=0) <= _TUNING.exact * np.ptp(objectives, axis=0)).all():
                 return
-        exact = self._unknowns <= _TUNING.largest
-        worth = self._solved(genes, objectives) if exact else self._approached(genes, objectives)
+        worth = self._approached(genes, objectives) if self._large else self._solved(genes, objectives)
         # Options that are worth the same must not be separated by rounding, which depends on the machine.
         largest = np.abs(worth).max(axis=0)
         digit = np.where(largest > 0, largest, 1.0) * _TUNING.digit
@@ -125,6 +158,7 @@ class LinearModel:
             limit_names=(),
         )
         self._useful = useful_options(self._additive.objectives)
+        self._span = np.sum([np.ptp(values, axis=0) for values in self._additive.objectives], axis=0)
 
     def _solved(
         self, genes: Int[np.ndarray, "n genes"], objectives: Float[np.ndarray, "n m"]
@@ -153,13 +187,16 @@ class LinearModel:
         self._offset = objectives.mean(axis=0)
         spread = objectives.std(axis=0)
         spread[spread == 0] = 1.0
+        steps = min(_TUNING.sparse_steps, max(1, _TUNING.sparse_work // cells.size))
+        if len(cells) < self._unknowns:
+            steps = _TUNING.sparse_few
         start = self._worth if len(self._worth) else np.zeros((self._unknowns, len(spread)))
         self._worth = spread * sparse_fit(
             cells,
             (objectives - self._offset) / spread,
             start / spread,
             ridge=_TUNING.sparse_ridge,
-            steps=_TUNING.sparse_steps,
+            steps=steps,
             tolerance=_TUNING.sparse_tolerance,
         )
         return self._worth
@@ -168,10 +205,11 @@ class LinearModel:
         """Optima and near-optima of `n` random positive weights of the objectives; none before the first fit."""
         if self._additive is None:
             return np.empty((0, len(self._starts)), dtype=np.int64)
-        span = sum(np.ptp(values, axis=0) for values in self._additive.objectives)
+        if self._large:
+            n = min(n, max(_TUNING.sparse_weights, n // _TUNING.sparse_near))
         weights = np.exp(_TUNING.spread * rng.standard_normal((n, len(self._additive.offset))))
         weights /= weights.sum(axis=1, keepdims=True)
-        return near_optima(self._additive, self._useful, weights / np.where(span > 0, span, 1.0))
+        return near_optima(self._additive, self._useful, weights / np.where(self._span > 0, self._span, 1.0))
 
 
 def solved(matrix: Float[np.ndarray, "n n"], values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:

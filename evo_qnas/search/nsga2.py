@@ -31,6 +31,7 @@ class NSGA2Tuning:
         memory: weight of the earlier generations in the model's share of the children.
         least_model_share: least share of the children that the model makes.
         most_model_share: largest share of the children that the model makes.
+        drawn: random gene values of a generation, as a share of it, while the model explores.
         many_seeds: seeds for each member of the population where three or more objectives are all additive: their front
             has room for more, which is taken at full speed.
     """
@@ -41,6 +42,7 @@ class NSGA2Tuning:
     memory: float = 0.8
     least_model_share: float = 0.05
     most_model_share: float = 0.8
+    drawn: float = 0.7
     many_seeds: int = 180
 
 
@@ -92,7 +94,7 @@ class NSGA2(Optimizer):
         self._model = LinearModel(variation.space) if learn else None
         self._gate = ModelGate(population)
         self._model_share = 0.5
-        self._from_model = 0
+        self._from_model = self._not_bred = 0
 
     def _first(self, seeds: Int[np.ndarray, "s genes"]) -> Int[np.ndarray, "n genes"]:
         """The seeds, filled up with random gene values to one population at least."""
@@ -118,8 +120,12 @@ class NSGA2(Optimizer):
             return start
         size = max(self._population, int(_TUNING.children * self._capacity.value))
         predicted = self._predicted(int(np.ceil(self._model_share * size)))
-        self._from_model = len(predicted)
-        return self._children(size, predicted)
+        self._from_model = self._not_bred = len(predicted)
+        if self._model is not None and self._model.explores:
+            drawn = self._random(int(_TUNING.drawn * size))
+            predicted = self._visited.filter_new(np.concatenate([predicted, drawn]))
+            self._not_bred = len(predicted)
+        return self._children(max(size, len(predicted)), predicted)
 
     def _predicted(self, most: int) -> Int[np.ndarray, "n genes"]:
         """Up to `most` children that the model takes for the best, and that were not visited."""
@@ -199,10 +205,10 @@ class NSGA2(Optimizer):
             kept: the children that survive, the model's first; negative numbers are of the old population.
             children: how many there were.
         """
-        if not 0 < self._from_model < children:
+        if not 0 < self._from_model <= self._not_bred < children:
             return
         predicted = float(((kept >= 0) & (kept < self._from_model)).sum()) / self._from_model
-        bred = float((kept >= self._from_model).sum()) / (children - self._from_model)
+        bred = float((kept >= self._not_bred).sum()) / (children - self._not_bred)
         fair = predicted / (predicted + bred) if predicted + bred > 0 else 0.5
         share = _TUNING.memory * self._model_share + (1.0 - _TUNING.memory) * fair
         self._model_share = min(_TUNING.most_model_share, max(_TUNING.least_model_share, share))

@@ -39,7 +39,7 @@ def sparse_fit(
     n, genes = cells.shape
     offsets = np.arange(0, cells.size + 1, genes, dtype=np.int64)
     rows = scipy.sparse.csr_array((np.ones(cells.size), cells.ravel(), offsets), shape=(n, len(start)))
-    columns = rows.T.tocsr()
+    columns = rows.T
     scale = 1.0 / (np.bincount(cells.ravel(), minlength=len(start)) + ridge)[:, None]
     right = columns @ values
     worth = start.copy()

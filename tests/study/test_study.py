@@ -99,7 +99,8 @@ def test_a_network_says_how_it_does_against_int8(finished: Study) -> None:
     assert best.minus_int8 is not None
     low, high = best.minus_int8.interval or (0.0, 0.0)
     assert low < best.minus_int8.metric < high
-    assert lead.endswith(f"95 % interval {low:+.4g} .. {high:+.4g} (paired)")
+    shown = [finished.summary.metric.difference(end, best.minus_int8.stderr).split()[0] for end in (low, high)]
+    assert lead.endswith(f"95 % interval {shown[0]} .. {shown[1]} (paired)")
 
 
 def test_float_targets_stay_as_they_are(finished: Study, regression: Any) -> None:

@@ -34,6 +34,9 @@ def modules_of(root: Path, package: str) -> Modules:
         parts = path.relative_to(root).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         found[name] = ast.parse(path.read_text(encoding="utf-8"))
+        stub = path.with_suffix(".pyi")
+        if stub.exists():  # of names that are loaded when they are used
+            found[name].body += ast.parse(stub.read_text(encoding="utf-8")).body
     return found
 
 

@@ -42,6 +42,52 @@ def estimate_batch_norm(network: nn.Module, batches: Iterable[Nest], *, behind: 
         layer.eval()
 
 
+def has_fresh_statistics(network: nn.Module) -> bool:
+    """True where a BatchNorm has the statistics that torch gives a new one."""
+    layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    pairs = [(layer.running_mean, layer.running_var) for layer in layers]
+    return any(
+        mean is not None and variance is not None and bool((mean == 0.0).all() and (variance == 1.0).all())
+        for mean, variance in pairs
+    )
+
+
+@torch.no_grad()
+def renew_statistics(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Gives BatchNorms the statistics of their inputs, in place, and factors with which they compute the same.
+
+    Training, which takes statistics of each batch, then goes on from what the network computes. Layers without factors
+    stay as they are.
+
+    Args:
+        network: in evaluation mode, which it keeps.
+        batches: of its inputs.
+    """
+    sums: dict[nn.Module, torch.Tensor] = {}
+
+    def note(module: nn.Module, arguments: Any) -> None:
+        rows = arguments[0].transpose(0, 1).flatten(1).double()
+        count = torch.full((len(rows),), rows.shape[1], device=rows.device)
+        found = torch.stack([count, rows.sum(1), rows.square().sum(1)])
+        sums[module] = sums[module] + found if module in sums else found
+
+    with ExitStack() as stack:
+        for module in network.modules():
+            if isinstance(module, _BatchNorm) and module.affine and module.track_running_stats:
+                stack.callback(module.register_forward_pre_hook(note).remove)
+        for batch in batches:
+            network(batch)
+    for part, (count, total, squares) in sums.items():
+        layer: Any = part
+        mean = total / count
+        variance = (squares / count - mean.square()).clamp_min(0.0)
+        factor = layer.weight / (layer.running_var + layer.eps).sqrt()
+        layer.bias.copy_(layer.bias + (mean - layer.running_mean) * factor)
+        layer.weight.copy_(factor * (variance + layer.eps).sqrt())
+        layer.running_mean.copy_(mean)
+        layer.running_var.copy_(variance)
+
+
 @torch.no_grad()
 def estimate_where_it_helps(
     network: nn.Module, teacher: nn.Module, batches: Iterable[Nest], *, replaced: Collection[str]

@@ -18,6 +18,7 @@ from evo_qnas.networks.candidates.removing import (
     without_attention,
     without_layers,
 )
+from evo_qnas.networks.candidates.windows import windowed
 from evo_qnas.networks.models.deeplab import AtrousPyramid
 from evo_qnas.networks.models.layers import (
     ChannelsSecond,
@@ -128,6 +129,14 @@ def _attention(replacement: str) -> Builder:
     return build
 
 
+def _attention_windowed(shape: BlockShape, *, block: nn.Module, window: int) -> nn.Module | Misfit:
+    """A copy of the teacher's block with its attention over windows of tokens."""
+    if window < 1:
+        raise ValueError(f"window is a number of tokens of at least 1, got {window}")
+    made = windowed(block, window, shape.inputs)
+    return Misfit(made) if isinstance(made, str) else made
+
+
 def _check_width(keep: int, multiple: int) -> None:
     if not 0 < keep < 100:
         raise ValueError(f"keep is a share in percent between 1 and 99, got {keep}")
@@ -171,5 +180,6 @@ BUILDERS: dict[str, Builder] = {
     "factorised": _factorised,
     "fewer_layers": _fewer_layers,
     **{f"attention_{replacement}": _attention(replacement) for replacement in REPLACEMENTS},
+    "attention_windowed": _attention_windowed,
     "identity": _identity,
 }

@@ -17,8 +17,8 @@ def span_name(model: nn.Module, container: str, children: Sequence[str]) -> str:
 
     Example:
         >>> layers = nn.Sequential(*(nn.Identity() for _ in range(4)))
-        >>> span_name(layers, "", ["1", "2", "3"]), span_name(nn.Transformer(8), "", ["encoder", "decoder"])
-        ('1-3', 'encoder+decoder')
+        >>> span_name(layers, "", ["1", "2", "3"]), span_name(nn.LSTM(2, 2), "", ["conv", "norm"])
+        ('1-3', 'conv+norm')
     """
     whole = model.get_submodule(container)
     own = f"{children[0]}-{children[-1]}" if is_list(whole) else "+".join(children)

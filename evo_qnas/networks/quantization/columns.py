@@ -11,7 +11,7 @@ from torch.nn import functional
 from evo_qnas.networks.capture.operations.operation import Role
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 
-__all__ = ["columns_of", "convolved_columns", "has_columns", "linear_columns"]
+__all__ = ["columns_of", "convolved_columns", "has_columns", "linear_columns", "places_of"]
 
 _CONVOLUTIONS: dict[object, int] = {torch.ops.aten.conv1d.default: 1, torch.ops.aten.conv2d.default: 2}
 # Stride, padding, dilation and groups of a convolution where its call leaves them out.
@@ -24,21 +24,31 @@ def has_columns(layer: QuantizedLayer) -> bool:
 
 
 def columns_of(
-    layer: QuantizedLayer, x: Float[torch.Tensor, "n *shape"]
+    layer: QuantizedLayer, x: Float[torch.Tensor, "n *shape"], every: int = 1
 ) -> Float[torch.Tensor, "groups columns samples"]:
     """Per group the values that the weights of an output multiply, in the weights' order, for each output position.
 
     Args:
         layer: one that `has_columns`.
         x: its input.
+        every: how many places of a map a sample is from the next along each axis; linear layers have all.
     """
     if layer.role is Role.LINEAR:
         return linear_columns(x)
     given: list[Any] = [*layer.arguments, *_DEFAULTS[len(layer.arguments) :]]
     rank = _CONVOLUTIONS[layer.operation]
     stride, padding, dilation = (_per_axis(part, rank) for part in given[:3])
-    kernel = tuple(layer.weight.shape[2:])
+    kernel, stride = tuple(layer.weight.shape[2:]), tuple(step * every for step in stride)
     return convolved_columns(x, kernel, stride=stride, padding=padding, dilation=dilation, groups=int(given[3]))
+
+
+def places_of(layer: QuantizedLayer, x: Float[torch.Tensor, "n *shape"]) -> tuple[int, ...]:
+    """Size of the map that a convolution gives but for its ends; () of a linear layer."""
+    if layer.role is Role.LINEAR:
+        return ()
+    rank = _CONVOLUTIONS[layer.operation]
+    stride = _per_axis([*layer.arguments, *_DEFAULTS[len(layer.arguments) :]][0], rank)
+    return tuple(max(1, size // step) for size, step in zip(x.shape[2:], stride, strict=True))
 
 
 def linear_columns(x: Float[torch.Tensor, "*shape inputs"]) -> Float[torch.Tensor, "1 inputs samples"]:
@@ -58,8 +68,8 @@ def convolved_columns(
     """`columns_of` for a convolution of one or two dimensions; samples are the places of the first example, then on."""
     if len(kernel) == 1:  # one row
         x, kernel, stride, padding, dilation = x.unsqueeze(2), (1, *kernel), (1, *stride), (0, *padding), (1, *dilation)
-    if prod(kernel) * prod(stride) == 1 and not any(padding):
-        found = x.flatten(2)
+    if prod(kernel) == 1 and not any(padding):
+        found = x[:, :, :: stride[0], :: stride[1]].flatten(2)
     else:
         found = functional.unfold(x, tuple(kernel), tuple(dilation), tuple(padding), tuple(stride))
     # (n, columns of all groups, places)

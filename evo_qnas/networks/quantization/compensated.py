@@ -11,7 +11,7 @@ from torch import nn
 from evo_qnas.data.nests import joined, length, rows
 from evo_qnas.networks.capture.exporting import Example
 from evo_qnas.networks.quantization.columns import has_columns
-from evo_qnas.networks.quantization.compensation import chunks_of, moments_of, rounded, settled
+from evo_qnas.networks.quantization.compensation import Moments, chunks_of, moments_of, rounded, settled
 from evo_qnas.networks.quantization.correction import matched, matched_moments, observe, run_hooked, shift_of, shifted
 from evo_qnas.networks.quantization.nearest import Nearest
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
@@ -23,11 +23,18 @@ logger = logging.getLogger(__name__)
 # Shares of a layer's moments that are added to them, before the errors of earlier layers are made up for and before
 # weights are rounded. Of few pairs that were tried on EfficientNet-Lite0 (benchmarks/few_bits.py); between 0.05 and
 # these, noise on held-out pictures changes by half a decibel.
-_SETTLING, _ROUNDING = 0.3, 0.1
+_SETTLING, ROUNDING = 0.3, 0.1
 # Examples are left out, evenly, where the widest maps of all of them would take more than this, floats of the float and
 # the quantized network, each with a copy.
 _MOST_BYTES = 2**31
 _BYTES_PER_VALUE = 2 * 2 * 4
+
+
+# Gives grid and rounded weights of a layer, for its first grid, what is to be rounded, and moments, the last two in
+# chunks of columns.
+Finding = Callable[
+    [QuantizedLayer, WeightGrid, Sequence[torch.Tensor], Sequence[Moments]], tuple[WeightGrid, list[torch.Tensor]]
+]
 
 
 @final
@@ -48,28 +55,46 @@ class Compensated(Rounding):
         self, network: nn.Module, layers: Sequence[QuantizedLayer], batches: Sequence[Example], recipe: Recipe
     ) -> None:
         """See `Rounding.fit`."""
-        probe = rows(batches[0], slice(0, 2))
+        fit_in_one_run(network, layers, batches, recipe, _compensated)
+
+
+def fit_in_one_run(
+    network: nn.Module,
+    layers: Sequence[QuantizedLayer],
+    batches: Sequence[Example],
+    recipe: Recipe,
+    find: Finding,
+) -> None:
+    """Fits all layers as `Compensated` does, those that can be with grids and weights that `find` gives."""
+    probe = rows(batches[0], slice(0, 2))
+    with matched_moments(layers, for_good=False):
+        axes, values = _halves(network, layers, _twice(probe))
+    if axes is None:
+        logger.warning("this network mixes the examples of a batch: its weights are rounded to nearest")
+        Nearest().fit(network, layers, batches, recipe)
+        return
+    examples = _spaced(joined(batches), _MOST_BYTES // (_BYTES_PER_VALUE * max(1, values)))
+    plain = [layer for layer in layers if layer.kept is None and not _compensates(layer)]
+    if plain:
         with matched_moments(layers, for_good=False):
-            axes, values = _halves(network, layers, _twice(probe))
-        if axes is None:
-            logger.warning("this network mixes the examples of a batch: its weights are rounded to nearest")
-            Nearest().fit(network, layers, batches, recipe)
-            return
-        examples = _spaced(joined(batches), _MOST_BYTES // (_BYTES_PER_VALUE * max(1, values)))
-        plain = [layer for layer in layers if layer.kept is None and not _compensates(layer)]
-        if plain:
-            with matched_moments(layers, for_good=False):
-                statistics = observe(network, plain, examples)
-            for layer, of_layer in zip(plain, statistics, strict=True):
-                layer.fit(of_layer.squares if recipe.weighted_scales else None)
-                layer.active = False
-        shifts: dict[int, torch.Tensor] = {}
-        hook = _hook(axes, recipe, shifts)
-        run_hooked(network, _twice(examples), [(layer, hook) for layer in layers])
-        for layer in layers:
-            layer.active = True
-            if id(layer) in shifts:
-                layer.correct(shifts[id(layer)])
+            statistics = observe(network, plain, examples)
+        for layer, of_layer in zip(plain, statistics, strict=True):
+            layer.fit(of_layer.squares if recipe.weighted_scales else None)
+            layer.active = False
+    shifts: dict[int, torch.Tensor] = {}
+    hook = _hook(axes, recipe, shifts, find)
+    run_hooked(network, _twice(examples), [(layer, hook) for layer in layers])
+    for layer in layers:
+        layer.active = True
+        if id(layer) in shifts:
+            layer.correct(shifts[id(layer)])
+
+
+def _compensated(
+    layer: QuantizedLayer, grid: WeightGrid, wanted: Sequence[torch.Tensor], moments: Sequence[Moments]
+) -> tuple[WeightGrid, list[torch.Tensor]]:
+    parts = zip(wanted, moments, strict=True)
+    return grid, [rounded(layer, grid, part, of_part, ROUNDING) for part, of_part in parts]
 
 
 def _compensates(layer: QuantizedLayer) -> bool:
@@ -119,7 +144,9 @@ def _repeats(x: torch.Tensor, axis: int) -> bool:
     return torch.allclose(first, second, rtol=1e-3, atol=1e-4 * float(first.abs().max()))
 
 
-def _hook(axes: Mapping[int, int], recipe: Recipe, shifts: dict[int, torch.Tensor]) -> Callable[..., torch.Tensor]:
+def _hook(
+    axes: Mapping[int, int], recipe: Recipe, shifts: dict[int, torch.Tensor], find: Finding
+) -> Callable[..., torch.Tensor]:
     """A hook that fits each layer when it is called, and gives its outputs of the float and the quantized network."""
 
     def hook(layer: QuantizedLayer, arguments: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
@@ -130,7 +157,7 @@ def _hook(axes: Mapping[int, int], recipe: Recipe, shifts: dict[int, torch.Tenso
             pair = matched(layer, target, for_good=False), matched(layer, own, for_good=True)
             return torch.cat(pair, axis)
         if _compensates(layer):
-            _fit(layer, exact, given, recipe)
+            _fit(layer, exact, given, recipe, find)
         own = layer.computed(given, layer.quantized_weight(), layer.bias)
         if recipe.corrected_biases and layer.bias is not None and layer.calls == 1:
             shifts[id(layer)] = shift_of(layer, target, own)
@@ -145,6 +172,7 @@ def _fit(
     exact: Float[torch.Tensor, "n *shape"],
     given: Float[torch.Tensor, "n *shape"],
     recipe: Recipe,
+    find: Finding,
 ) -> None:
     """Sets grid and weights of a layer from its inputs in the float and in the quantized network."""
     columns = layer.weight[0].numel()
@@ -159,7 +187,8 @@ def _fit(
     layer.replace(_as_weight(layer, wanted))
     layer.fit(importance if recipe.weighted_scales else None)
     grid = WeightGrid(scale=layer.scale().detach(), zero_point=layer.zero_point)
-    found = [rounded(layer, grid, part, of_part, _ROUNDING) for part, of_part in zip(wanted, moments, strict=True)]
+    grid, found = find(layer, grid, wanted, moments)
+    layer.scale.set(grid.scale)
     layer.replace(_as_weight(layer, found))
 
 

@@ -13,12 +13,13 @@ own moment beside the layer's mean.
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from typing import final
 
 import torch
 from jaxtyping import Float
 
-from evo_qnas.networks.quantization.columns import columns_of
+from evo_qnas.networks.quantization.columns import columns_of, places_of
 from evo_qnas.networks.quantization.quantizers import QuantizedLayer
 from evo_qnas.networks.quantization.scheme import WeightGrid
 
@@ -31,6 +32,9 @@ MOST_COLUMNS = 4096
 _LAZY = 64
 # Examples whose columns are unfolded at a time.
 _UNFOLDED = 8
+# Samples that moments are taken of, at least, and for each column: of larger maps every second or third place along
+# each axis, and so on, as long as that many are left. Neighbours on a map are much alike.
+_SAMPLES, _SAMPLES_PER_COLUMN = 2**15, 64
 # Beside the damping: keeps columns of inputs that are always 0 solvable.
 _LEAST = 1e-6
 
@@ -80,8 +84,9 @@ def moments_of(
     """
     sums: list[torch.Tensor] = []
     count = 0
+    every = _every(layer, quantized)
     for own, other in zip(floats.split(_UNFOLDED), quantized.split(_UNFOLDED), strict=True):
-        exact, given = (columns_of(layer, part)[:, chunk] for part in (own, other))
+        exact, given = (columns_of(layer, part, every)[:, chunk] for part in (own, other))
         turned = given.transpose(1, 2)
         parts = [given @ turned, exact @ turned, given.sum(dim=2), exact.sum(dim=2)]
         doubles = [part.double() for part in parts]
@@ -93,6 +98,16 @@ def moments_of(
         hessian = hessian - mean[:, :, None] * mean[:, None, :]
         crossed = crossed - exact_mean[:, :, None] * mean[:, None, :]
     return Moments(quantized=hessian, crossed=crossed, squares=squares)
+
+
+def _every(layer: QuantizedLayer, x: Float[torch.Tensor, "n *shape"]) -> int:
+    """How many places of a map a sample is from the next along each axis."""
+    places = places_of(layer, x)
+    wanted = max(_SAMPLES, _SAMPLES_PER_COLUMN * layer.weight[0].numel())
+    every = 1
+    while places and len(x) * prod(size // (every + 1) for size in places) >= wanted:
+        every += 1
+    return every
 
 
 def settled(

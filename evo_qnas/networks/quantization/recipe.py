@@ -72,6 +72,7 @@ ROUNDINGS: Registry[Rounding] = Registry(
     Rounding,
     {
         DEFAULT_ROUNDING: "evo_qnas.networks.quantization.nearest:Nearest",
+        "adaptive": "evo_qnas.networks.quantization.adaptive:Adaptive",
         "compensated": "evo_qnas.networks.quantization.compensated:Compensated",
     },
     error=NetworkError,

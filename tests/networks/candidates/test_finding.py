@@ -80,6 +80,18 @@ def deep() -> nn.Module:
     return nn.Sequential(layer(3, 8), *(layer(8, 8) for _ in range(20)), nn.Flatten(), nn.Linear(8 * 256, 2))
 
 
+def filtered() -> nn.Module:
+    """Filters for each channel beside one layer that mixes channels."""
+    layers = [nn.Conv2d(8, 8, 7, padding=3, groups=8), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 7, padding=3, groups=8)]
+    return nn.Sequential(nn.Conv2d(3, 8, 1), *layers, nn.Flatten(), nn.Linear(8 * 256, 2))
+
+
+def bodied() -> nn.Module:
+    """One stage: a layer that halves the map, and a body of blocks."""
+    body = nn.Sequential(*(nn.Sequential(layer(8, 8), layer(8, 8)) for _ in range(3)))
+    return nn.Sequential(nn.Conv2d(3, 8, 1), nn.Sequential(nn.AvgPool2d(2), body), nn.Flatten(), nn.Linear(512, 2))
+
+
 class Chained(nn.Module):
     """A decoder of single layers after a stem; a norm before the first layer and what changes the axes are left out."""
 
@@ -104,6 +116,8 @@ class Chained(nn.Module):
         (plain, ["2-6"]),
         (deep, [f"{index}-{index + 1}" for index in range(1, 21, 2)]),
         (Chained, ["decoder.0-3", "decoder.4-8"]),
+        (filtered, ["1", "2", "3"]),  # a filter for each channel and one layer have no channels between them
+        (bodied, ["1.1.0", "1.1.1", "1.1.2"]),
     ],
 )
 def test_blocks_are_found(make: Callable[[], nn.Module], names: list[str]) -> None:

@@ -114,13 +114,13 @@ def test_attention_gives_way(fused: bool) -> None:
 def test_the_mean_of_all_tokens_reaches_each() -> None:
     made = without_attention(Encoder().eval(), "mean", TOKENS)
     assert made is not None
-    layer = made.get_submodule("attention.all")
+    layer = block_of(made, "attention").get_submodule("all")
     assert isinstance(layer, nn.Linear)
     nn.init.eye_(layer.weight)
     x = tokens(1)
     moved = x.clone()
     moved[0, 5] += 1.0
-    own = made.get_submodule("attention")(moved) - made.get_submodule("attention")(x)
+    own = block_of(made, "attention")(moved) - block_of(made, "attention")(x)
     assert torch.allclose(own, torch.full_like(own, 1 / 6), atol=1e-6)
 
 

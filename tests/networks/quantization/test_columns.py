@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from evo_qnas.networks.quantization.columns import columns_of, has_columns
+from evo_qnas.networks.quantization.columns import columns_of, has_columns, places_of
 from evo_qnas.networks.quantization.quantize import Bits, Policy, quantize
 
 LAYERS = [
@@ -33,6 +33,16 @@ def test_columns_times_weights_are_the_output(module: nn.Module) -> None:
         wanted = module(x)
     wanted = wanted.flatten(0, 1).T if isinstance(module, nn.Linear) else wanted.transpose(0, 1).flatten(1)
     assert torch.allclose(found, wanted, atol=1e-5)
+
+
+def test_places_that_are_apart_are_some_of_all() -> None:
+    """Every second place along each axis of a map of 5 x 4."""
+    x = torch.randn(3, 4, 10, 8, generator=torch.Generator().manual_seed(0))
+    module = nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2)
+    (layer,) = quantize(nn.Sequential(module), x[:2], Policy(fixed=Bits(weight=8, activation=8))).layers
+    assert places_of(layer, x) == (5, 4)
+    columns = columns_of(layer, x).unflatten(2, (3, 5, 4))
+    assert torch.equal(columns_of(layer, x, 2).unflatten(2, (3, 3, 2)), columns[..., ::2, ::2])
 
 
 def test_transposed_convolutions_have_none() -> None:

@@ -19,8 +19,14 @@ class TestCompensated(RoundingContract):
         return "compensated"
 
 
+class TestAdaptive(RoundingContract):
+    @property
+    def name(self) -> str:
+        return "adaptive"
+
+
 def test_every_rounding_of_ours_meets_the_contract() -> None:
-    assert set(ROUNDINGS.ours) == {"nearest", "compensated"}
+    assert set(ROUNDINGS.ours) == {"nearest", "compensated", "adaptive"}
 
 
 def test_an_unknown_rounding_is_refused() -> None:
