@@ -14,10 +14,11 @@ from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.stages import Resources, RunState, Stage, milestones, ordered_stages, stages_until
 from evo_qnas.pipeline.stages.registry import REGISTRY
 from evo_qnas.pipeline.stages.search import SearchStage
-from evo_qnas.pipeline.stages.summary import SummaryStage
+from evo_qnas.pipeline.stages.summary import SummaryStage, _search
 from evo_qnas.pipeline.stages.teacher import TeacherStage
 from evo_qnas.pipeline.testing import StageContract
 from evo_qnas.problem import TableProblem
+from evo_qnas.search import search
 from evo_qnas.tables.generate import generate_tables
 from tests.plugin.squares_plugin.counting import CountStage
 
@@ -173,3 +174,13 @@ def test_the_summary_needs_a_search(tmp_path: Path) -> None:
     problem = TableProblem(generate_tables(2))
     with pytest.raises(CardError, match=r"there is no archive yet"):
         SummaryStage().run(context_of(tmp_path), RunState(problem=problem), resources)
+
+
+def test_a_search_under_limits_that_are_no_sums_is_summed_up_without_a_certificate() -> None:
+    """A column that is no sum, such as peak memory, has no exact front; the run ends all the same."""
+    name, card = load_card("digits")
+    tables = generate_tables(3, seed=0)
+    problem = TableProblem(tables, ["score", "size_bytes"], ["max:score <= 9"])
+    found = _search(RunContext(name=name, card=card, folder=Path("run")), problem, search(problem, evaluations=40))
+    assert found.hypervolume_share is None
+    assert found.certificate.startswith("no certificate")
