@@ -1,6 +1,6 @@
 """A metric as a value: outcomes of each example, and their reduction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Shaped
 
 from evo_qnas.data import Examples
+from evo_qnas.data.nests import leaves
 from evo_qnas.errors import NetworkError
 
 Outcomes = Shaped[torch.Tensor, "examples *numbers"]  # numbers, or true and false
@@ -53,14 +54,48 @@ class Metric:
         Raises:
             NetworkError: there is no example.
         """
-        parts = [self.each(predict(inputs), targets) for inputs, targets in data.batches()]
-        if not parts:
-            raise NetworkError("a metric needs at least one example")
-        return self.reduce(torch.cat(parts).cpu())
+        return self.reduce(outcomes_of(self, ((predict(inputs), targets) for inputs, targets in data.batches())))
 
     def is_mean(self, outcomes: Outcomes) -> bool:
         """True where the metric is the mean of one number an example, whose standard error needs no resampling."""
         return outcomes.ndim == 1 and self.reduce in {mean_of, share_of}
+
+
+def outcomes_of(metric: Metric, pairs: Iterable[tuple[Any, Any]]) -> Outcomes:
+    """Outcomes of all examples, numbers: true and false are 1 and 0.
+
+    Those that a mean is taken of are int32 where all are 0 or 1, which makes the mean a share, and floats else.
+
+    Args:
+        metric: of the outcomes.
+        pairs: outputs and targets of each batch.
+
+    Raises:
+        NetworkError: there is no example, or a batch gives no tensor of an outcome for each example.
+    """
+    parts = []
+    for outputs, targets in pairs:
+        parts.append(_checked(metric.each(outputs, targets), outputs, metric.name))
+    if not parts:
+        raise NetworkError("a metric needs at least one example")
+    found = torch.cat(parts).cpu()
+    if found.is_floating_point():
+        return found
+    if metric.is_mean(found):
+        return found.int() if bool(((found == 0) | (found == 1)).all()) else found.double()
+    return found.double() if found.dtype == torch.bool else found
+
+
+def _checked(part: Any, outputs: Any, name: str) -> Outcomes:
+    """The outcomes of a batch, one for each of its examples."""
+    count = next((len(leaf) for leaf in leaves(outputs) if leaf.ndim), None)
+    if isinstance(part, torch.Tensor) and part.ndim and count in {None, len(part)}:
+        return part
+    got = f"shape {tuple(part.shape)}" if isinstance(part, torch.Tensor) else type(part).__name__
+    raise NetworkError(
+        f"the metric {name!r} gives {got} for {count or 'some'} examples: give a tensor (n,) or (n, ..) of an outcome "
+        "for each"
+    )
 
 
 def per_example(

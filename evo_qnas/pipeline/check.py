@@ -17,6 +17,7 @@ from evo_qnas.networks.checking import QuantizabilityReport
 from evo_qnas.pipeline.context import RunContext, to_json
 from evo_qnas.pipeline.dry_run import dry_run, keep
 from evo_qnas.pipeline.found_blocks import with_blocks
+from evo_qnas.pipeline.metric_trial import try_metric
 from evo_qnas.pipeline.stages import Stage, ordered_stages
 
 
@@ -69,7 +70,7 @@ def try_card(context: RunContext) -> QuantizabilityReport:
 
 
 def _check_data(context: RunContext) -> None:
-    """Refuses data of no use, and a teacher that cannot take them."""
+    """Refuses data of no use, a teacher that cannot take them, and a metric that does not work on its outputs."""
     if not len(context.splits.train):
         raise CardError("the train split is empty: lower data.search_share or data.test_share")
     if len(context.splits.search) < 2:
@@ -78,6 +79,7 @@ def _check_data(context: RunContext) -> None:
             "raise data.search_share, or add images"
         )
     _check_teacher(context)
+    try_metric(context)
 
 
 def _check_teacher(context: RunContext) -> None:

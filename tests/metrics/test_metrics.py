@@ -1,16 +1,21 @@
 """Metrics in closed form, and against a few obvious lines."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from evo_qnas import metrics
 from evo_qnas.data.live import Reading, examples_of
 from evo_qnas.errors import NetworkError
 from evo_qnas.metrics import Boxes, Metric
 from evo_qnas.metrics.boxes import overlaps
+from evo_qnas.networks.tasks.measured import MeasuredTask
 
 RNG = torch.Generator().manual_seed(0)
 
@@ -170,3 +175,37 @@ def test_average_precision_is_that_of_obvious_lines(seed: int, images: int, most
     if len(set(scores)) == len(scores):
         expected = slow_average_precision(found, true, 0.3)
         assert average_precision(found, true, classes=1, iou=0.3) == pytest.approx(expected)
+
+
+class _Outputs(nn.Module):
+    """Gives the inputs."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def test_true_and_false_and_whole_numbers_are_outcomes_with_standard_errors(tmp_path: Path) -> None:
+    numbers = torch.arange(12.0)
+    data = examples_of((numbers, torch.full((12,), 6.0)), Reading(), folder=tmp_path)
+    hits = MeasuredTask(measure=metrics.per_example(lambda outputs, targets: outputs < targets, name="hits"))
+    counts = MeasuredTask(measure=metrics.per_example(lambda outputs, targets: outputs.long(), name="count"))
+    right, many = hits.outcomes(_Outputs(), data), counts.outcomes(_Outputs(), data)
+    assert hits.metric_of(right) == 0.5
+    assert hits.stderr(right, seed=0) == pytest.approx((0.5 * 0.5 / 12) ** 0.5)
+    assert hits.difference(right, 1 - right, seed=0)[1] == pytest.approx((1.0 / 12) ** 0.5)
+    # Counts are no shares: the deviation of 0 .. 11 over the root of 12, which the binomial would put at near 0.
+    assert counts.stderr(many, seed=0) == pytest.approx(float(numbers.std()) / 12**0.5)
+    own = MeasuredTask(measure=metrics.per_example(lambda outputs, targets: outputs < targets, reduce=_own_mean))
+    assert own.metric_of(own.outcomes(_Outputs(), data)) == 0.5
+
+
+def _own_mean(outcomes: torch.Tensor) -> float:
+    return float(outcomes.mean())
+
+
+@pytest.mark.parametrize(("each", "got"), [(torch.Tensor.mean, r"shape \(\)"), (torch.Tensor.numpy, "ndarray")])
+def test_what_is_no_outcome_for_each_example_is_refused(each: Any, got: str, tmp_path: Path) -> None:
+    data = examples_of((torch.arange(4.0), torch.zeros(4)), Reading(), folder=tmp_path)
+    metric = metrics.per_example(lambda outputs, targets: each(outputs), name="odd")
+    with pytest.raises(NetworkError, match=rf"metric 'odd' gives {got} for 4 examples: give a tensor \(n,\)"):
+        metric(lambda inputs: inputs, data)

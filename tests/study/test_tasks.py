@@ -151,3 +151,30 @@ def test_a_class_for_each_token(tmp_path: Path) -> None:
     assert study.context.task.distances[0].axis == 2
     network = eq.load_network(tmp_path, "teacher_int8")
     assert torch.equal(network(words[:3]), network(words)[:3])
+
+
+def test_a_metric_that_cannot_work_is_refused_before_training(images: torch.Tensor, tmp_path: Path) -> None:
+    def study(each: Any, **settings: Any) -> eq.Study:
+        metric = eq.metrics.per_example(each, name="odd", **settings)
+        data = (images, images.mean(dim=(1, 2, 3)))
+        return eq.Study(
+            Convolutions(1),
+            train=data,
+            metric=metric,
+            blocks=["first"],
+            operators=["identity"],
+            folder=tmp_path,
+            **FAST,
+        )
+
+    with pytest.raises(eq.errors.NetworkError, match=r"the metric 'odd' does not work on the model's outputs: .*bool"):
+        study(lambda outputs, targets: (outputs[:, 0] > targets) - (targets > 0)).check()
+    # One that needs many examples is no refusal; nor is one of true and false.
+    assert study(lambda outputs, targets: (outputs[:, 0] - targets).abs() < 0.5).check().fits
+    assert study(lambda outputs, targets: outputs[:, 0], reduce=_of_many).check().fits
+
+
+def _of_many(outcomes: torch.Tensor) -> float:
+    if len(outcomes) < 10:
+        raise ValueError("too few")
+    return float(outcomes.mean())

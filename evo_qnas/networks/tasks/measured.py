@@ -15,6 +15,7 @@ from evo_qnas.data import Examples, Splits
 from evo_qnas.data.nests import Nest, Structure, call, leaves
 from evo_qnas.errors import NetworkError
 from evo_qnas.metrics import Metric
+from evo_qnas.metrics.metric import outcomes_of
 from evo_qnas.networks.tasks.agreeing import agreement_with
 from evo_qnas.networks.tasks.base import Outcomes, Task, evaluation_batch
 from evo_qnas.networks.tasks.distances import Distance, distances_of
@@ -135,10 +136,8 @@ class MeasuredTask(Task):
         """What the metric says of each example, or one number for all, (1,)."""
         measure = self._measure
         if isinstance(measure, Metric):
-            parts = [measure.each(self.restored(outputs), targets) for outputs, targets in self._pairs(network, data)]
-            if not parts:
-                raise NetworkError("a metric needs at least one example")
-            return torch.cat(parts).cpu()
+            pairs = self._pairs(network, data)
+            return outcomes_of(measure, ((self.restored(outputs), targets) for outputs, targets in pairs))
         value = measure(lambda inputs: self.restored(call(network, inputs)), data)
         found = torch.as_tensor(np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value)).double()
         return found.reshape(1) if found.ndim == 0 else found
@@ -180,7 +179,7 @@ class MeasuredTask(Task):
             return apart, None
         if not self._is_mean(one):
             return apart, paired_bootstrap_stderr(one, other, self.metric_of, seed=seed)
-        if not one.is_floating_point():
+        if not one.is_floating_point() and not other.is_floating_point():
             return apart, mcnemar_stderr(one, other)
         return apart, float((one.double() - other.double()).std() / len(one) ** 0.5)
 
