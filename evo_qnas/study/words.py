@@ -15,8 +15,9 @@ def sentences(network: ValidatedNetwork, summary: RunSummary) -> list[str]:
     found = [f"network {network.id}: {metric.name} {measured}, {_size(network, summary)}"]
     if int8 is None or network.minus_teacher_int8 is None:
         return found
-    models = f"the model: {metric.format(summary.teacher_float.metric)} in float, {metric.format(int8.metric)} in INT8"
-    return [*found, f"{models} and {int8.size_bytes:,} bytes", _lead(metric, network.minus_teacher_int8)]
+    whole, tuned = metric.format(summary.teacher_float.metric), metric.format(int8.metric)
+    models = f"the model: {whole} in float; in INT8, after the same fine-tuning, {tuned} and {int8.size_bytes:,} bytes"
+    return [*found, models, _lead(metric, network.minus_teacher_int8)]
 
 
 def _size(network: ValidatedNetwork, summary: RunSummary) -> str:

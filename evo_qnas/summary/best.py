@@ -86,7 +86,7 @@ def headline_of(network: ValidatedNetwork, run: RunSummary) -> str:
     sentences = [f"Best network {network.id}: {' and '.join(saved)}."]
     lead = lead_of(network, run)
     against = "" if lead is None else f"; {lead_text(lead, run)}"
-    sentences.append(f"Its {run.metric.name} is {interval_text(network, run)}{against}.")
+    sentences.append(f"Test {run.metric.name}: {interval_text(network, run)}{against}.")
     if network.tied_with:
         sentences.append(f"The test examples do not tell it from {' and '.join(tied_names(network))}.")
     return " ".join(sentences)

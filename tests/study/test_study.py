@@ -95,7 +95,8 @@ def test_a_network_says_how_it_does_against_int8(finished: Study) -> None:
     first, models, lead = str(best).splitlines()
     assert first.startswith(f"network {best.id}: RMSE ")
     assert "% less than INT8)" in first
-    assert models.endswith(f"in INT8 and {whole.size_bytes:,} bytes")
+    assert "in float; in INT8, after the same fine-tuning, " in models
+    assert models.endswith(f" and {whole.size_bytes:,} bytes")
     assert best.minus_int8 is not None
     low, high = best.minus_int8.interval or (0.0, 0.0)
     assert low < best.minus_int8.metric < high

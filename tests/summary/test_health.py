@@ -159,7 +159,7 @@ def test_a_verdict_names_the_best_its_saving_its_interval_and_ties() -> None:
     verdict = judge(run_of("camvid"))
     assert verdict.network == "df6ff65a"
     assert verdict.headline == (
-        "Best network df6ff65a: 61 % smaller than the INT8 teacher and 90 % smaller than the float one. Its mIoU is "
+        "Best network df6ff65a: 61 % smaller than the INT8 teacher and 90 % smaller than the float one. Test mIoU: "
         "50.5 ± 0.8 % (95 %: 49.0 to 52.0); +0.16 ± 0.18 points against the INT8 teacher, within noise. The test "
         "examples do not tell it from 6b4e3669."
     )
