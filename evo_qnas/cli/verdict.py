@@ -1,7 +1,6 @@
 """The verdict of a run in the terminal."""
 
 import json
-import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +10,7 @@ from rich.text import Text
 from evo_qnas.errors import CardError, PictureError
 from evo_qnas.summary import RunSummary, State, Verdict, read_summary
 from evo_qnas.summary.health import judge
+from evo_qnas.summary.origin import export_way
 from evo_qnas.terminal import hand_on
 
 _MARKS = {State.GOOD: ("good", "green"), State.NOTE: ("note", "yellow"), State.BAD: ("bad", "bold red")}
@@ -42,7 +42,7 @@ def best_network(folder: Path) -> str:
 
 
 def show_verdict(console: Console, summary: RunSummary, folder: Path) -> None:
-    """The headline, a line for each finding, and the command that exports the best network."""
+    """The headline, a line for each finding, and what writes the file of the best network."""
     verdict = summary.verdict or judge(summary)
     console.print()
     console.print(Text(verdict.headline, style="bold"))
@@ -54,12 +54,7 @@ def show_verdict(console: Console, summary: RunSummary, folder: Path) -> None:
         table.add_row(Text(word, style=style), Text(finding.text))
     console.print(table)
     if verdict.network is not None:
-        console.print(Text(f"Its file: {export_command(folder, verdict.network)}"), soft_wrap=True)
-
-
-def export_command(folder: Path, network: str) -> str:
-    """The command that writes a network's file."""
-    return shlex.join(["evo-qnas", "export", str(folder), "--network", network, "-o", f"{network}.onnx"])
+        console.print(Text(f"Its file: {export_way(folder, verdict.network)}"), soft_wrap=True)
 
 
 def hand_on_verdict(verdict: Verdict) -> None:

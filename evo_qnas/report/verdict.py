@@ -1,12 +1,12 @@
 """The first section of a run's page: its best network, its saving, its metric, its file, and the health checks."""
 
-import shlex
 from pathlib import Path
 
 from evo_qnas.report.markup import pairs, section, text
 from evo_qnas.summary import RunSummary, State, ValidatedNetwork, Verdict, percent, significant
 from evo_qnas.summary.best import interval_text, lead_of, lead_text, less_text, tied_names
 from evo_qnas.summary.health import judge
+from evo_qnas.summary.origin import export_way
 
 _WORDS = {State.GOOD: "Good", State.NOTE: "To know", State.BAD: "Bad"}
 # What a run keeps of a network, as far as it is there.
@@ -31,9 +31,9 @@ def verdict_section(run: RunSummary, folder: Path | None) -> str:
 
 
 def export_command(run: RunSummary, folder: Path | None, network: str) -> str:
-    """The command that writes a network's file; of a run whose folder is not known, the default one is taken."""
+    """What writes a network's file; of a run whose folder is not known, the default one is taken."""
     place = Path("results") / run.card if folder is None else folder
-    return shlex.join(["evo-qnas", "export", _shown(place), "--network", network, "-o", f"{network}.onnx"])
+    return export_way(place, network, shown=_shown(place))
 
 
 def _shown(folder: Path) -> str:

@@ -1,6 +1,8 @@
 """The end of a run in the terminal, and `evo-qnas check` of a run folder."""
 
 import json
+import shutil
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from typer.testing import CliRunner
 
 from evo_qnas.cli import app
 from evo_qnas.cli.run_table import show_run
+from evo_qnas.errors import CardError
+from evo_qnas.pipeline.stored import open_run
+from evo_qnas.report.verdict import verdict_section
 from evo_qnas.summary import RunSummary
 from evo_qnas.terminal import make_console
 
@@ -55,6 +60,19 @@ def test_check_of_a_folder_gives_the_verdict_and_the_command_that_exports() -> N
     found = json.loads(CliRunner().invoke(app, ["check", str(DIGITS), "--json"]).output)
     assert found["network"] == "b888235e"
     assert {"baseline", "int8_latency", "few_bits"} <= {finding["check"] for finding in found["findings"]}
+
+
+def test_a_folder_of_python_is_shown_with_the_line_of_python_and_refused_with_it(tmp_path: Path) -> None:
+    shutil.copy(DIGITS / "summary.json", tmp_path)
+    (tmp_path / "card.toml").write_text('seed = 0\n[workload]\nmodel = "906f"\n', encoding="utf-8")
+    done = CliRunner().invoke(app, ["check", str(tmp_path)])
+    assert 'study.network("b888235e").export("b888235e.onnx")' in done.output
+    assert "evo-qnas export" not in done.output
+    page = unescape(verdict_section(summary_of(DIGITS), tmp_path))
+    assert 'study.network("b888235e").export("b888235e.onnx")' in page
+    assert "evo-qnas export" not in page
+    with pytest.raises(CardError, match=r"made by a Study in Python.*study\.network\(ID\)\.export"):
+        open_run(tmp_path)
 
 
 def test_a_bad_finding_is_exit_code_1(tmp_path: Path) -> None:

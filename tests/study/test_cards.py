@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from evo_qnas.errors import CardError, DataError
+from evo_qnas.pipeline.stored import open_run
 from evo_qnas.study import Study
 from tests.pipeline.conftest import SMALL
 
@@ -24,6 +25,8 @@ def test_a_card_goes_through_a_study(tmp_path: Path) -> None:
     assert set(study.context.workload.digests) == {"data", "task"}
     assert [len(part) for part in (study.context.splits.train, study.context.splits.test)] == [20, 20]
     assert (study.folder / "teacher.safetensors").is_file()
+    # Its resolved card holds digests of the user's code, and is read all the same.
+    assert open_run(tmp_path, trust=True).card == study.context.card
 
 
 @pytest.mark.parametrize(

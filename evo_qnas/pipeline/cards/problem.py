@@ -19,6 +19,7 @@ from evo_qnas.pipeline.cards.latency import CompiledCard, LatencyCard
 from evo_qnas.pipeline.cards.learning import Count, DistillationCard, FinetuningCard, TeacherCard
 from evo_qnas.pipeline.cards.quantization import QuantizationCard
 from evo_qnas.pipeline.cards.refinement import RefinementCard
+from evo_qnas.pipeline.cards.resolved import without_digests
 from evo_qnas.pipeline.cards.scores import FisherCard, InContextCard
 from evo_qnas.pipeline.cards.search import FurtherSearch, PredictorCard, SearchCard, Share
 
@@ -172,7 +173,7 @@ def load_card(name: str, *, changes: list[str] | None = None, seed: int | None =
         CardError: the card is missing, breaks a rule, or a change names no key.
     """
     path = find_card("problems", name)
-    values = read_toml(path)
+    values = without_digests(read_toml(path), path)
     if values.get("kind") == "suite":
         raise CardError(f"{name} is a suite of problems to compare algorithms on, no run: evo-qnas compare {name}")
     for change in changes or []:
