@@ -84,6 +84,11 @@ def test_a_score_is_trusted_where_its_interval_lies_above_zero() -> None:
     state, text = answer("score", changed(run_of(), rank_correlation=tau))
     assert state is State.BAD
     assert "0.26 (95 %: -0.06 to 0.58) over 24 random networks holds 0" in text
+    for few, low, found in ((4, 0.2, State.NOTE), (5, 0.2, State.GOOD), (9, -0.1, State.NOTE), (10, -0.1, State.BAD)):
+        tau = {"kendall_tau": 0.3, "networks": few, "low": low, "high": 0.9}
+        state, text = answer("score", changed(run_of(), rank_correlation=tau))
+        assert state is found
+        assert (f"{few} random networks are too few to say" in text) is (found is State.NOTE)
     constant = {"kendall_tau": None, "networks": 24, "low": None, "high": None}
     assert answer("score", changed(run_of(), rank_correlation=constant))[0] is State.NOTE
 
