@@ -3,11 +3,13 @@
 import difflib
 import importlib.util
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from evo_qnas.errors import CardError
 
@@ -97,7 +99,7 @@ def validate(model: type[Model], values: dict[str, Any], origin: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first = _cause(error.errors(include_url=False))
         key = ".".join(str(part) for part in first["loc"]) or "the card"
         if first["type"] == "extra_forbidden":
             known = _keys_beside(model, first["loc"])
@@ -106,6 +108,15 @@ def validate(model: type[Model], values: dict[str, Any], origin: str) -> Model:
             raise CardError(f"{origin}: the key {key!r} is missing") from error
         text = first["msg"].removeprefix("Value error, ")
         raise CardError(f"{origin}: {key} = {_shown(first['input'])}: {text[:1].lower()}{text[1:]}") from error
+
+
+def _cause(errors: Sequence[ErrorDetails]) -> ErrorDetails:
+    """The broken rule to name: an unknown key before the missing one that it may be meant for, else the first."""
+    if errors[0]["type"] != "missing":
+        return errors[0]
+    section = errors[0]["loc"][:-1]
+    unknown = (each for each in errors if each["type"] == "extra_forbidden" and each["loc"][:-1] == section)
+    return next(unknown, errors[0])
 
 
 def _shown(value: object) -> str:
