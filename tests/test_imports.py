@@ -53,7 +53,7 @@ ROOMS = {
         ["refinement"],
         ["latency"],
         ["validation"],
-        ["stored", "dry_run", "found_blocks"],
+        ["stored", "dry_run", "found_blocks", "metric_trial"],
         ["stages"],
         ["blame", "check", "testing"],
         ["run"],

@@ -126,7 +126,9 @@ def _locked(folder: Path, path: Path, error: type[EvoQnasError]) -> int:
             raise
         os.close(descriptor)
         if not held:
-            raise error(f"{folder} is being written by {_owner(path)}: wait for it, or give another folder with -o")
+            raise error(
+                f"{folder} is being written by {_owner(path)}: wait for it, or give another folder with -o (folder=..)"
+            )
 
 
 def _owner(path: Path) -> str:

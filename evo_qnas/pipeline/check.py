@@ -103,9 +103,12 @@ def _refuse_other(context: RunContext, *, anew: bool) -> None:
 
 
 def _other(context: RunContext, changes: list[str], stages: list[str]) -> CardError:
+    folder, anew = (
+        ("-o (folder=..)", "--anew (run(anew=True))") if context.live is None else ("folder=..", "run(anew=True)")
+    )
     return CardError(
-        f"{context.folder} holds a run {_difference(changes, stages)}: give another folder with -o, "
-        "or --anew to make again what depends on it"
+        f"{context.folder} holds a run {_difference(changes, stages)}: give another folder with {folder}, "
+        f"or {anew} to make again what depends on it"
     )
 
 

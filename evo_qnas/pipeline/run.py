@@ -2,8 +2,10 @@
 
 import functools
 import json
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, final
 
@@ -90,11 +92,26 @@ def _run(context: RunContext, stages: tuple[Stage, ...], resources: Resources) -
     asked = [stage for stage in stages if stage.asked_for(context)]
     for number, stage in enumerate(asked, start=1):
         announce(f"stage {number} of {len(asked)}: {stage.name}")
-        start = time.perf_counter()
+        start, ended_once = time.perf_counter(), stage.name in resources.seconds
+        before = _files(context.folder, but=context.paths.seconds) if ended_once else None
         work = functools.partial(stage.run, context, state, resources)
         state = work() if stage.name == LAST else resources.time(stage.name, work)
+        if ended_once and _files(context.folder, but=context.paths.seconds) == before:
+            announce(f"{stage.name}: found finished")
         announce(f"{stage.name}: took {duration(time.perf_counter() - start)}", detail=True)
     return state
+
+
+def _files(folder: Path, *, but: Path) -> dict[str, tuple[int, int]]:
+    """Size and inode of all files of a run folder but one; what is made again gets another inode."""
+    found = {}
+    for path in map(str, folder.rglob("*")):
+        with suppress(OSError):  # a file that another process has just taken away
+            known = os.stat(path)
+            # An archive is sealed again when it is opened, and grows where the search goes on.
+            found[path] = (known.st_size, 0 if path.endswith(".h5") else known.st_ino)
+    found.pop(str(but), None)
+    return {path: value for path, value in found.items() if not os.path.isdir(path)}
 
 
 def device_of(name: str) -> str:
@@ -106,9 +123,9 @@ def device_of(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise CardError("--device cuda: torch finds no CUDA device here, use --device cpu")
+        raise CardError("device = 'cuda': torch finds no CUDA device here, choose cpu")
     if name not in {"cpu", "cuda"}:
-        raise CardError(f"--device {name!r}: choose auto, cpu or cuda")
+        raise CardError(f"device = {name!r}: choose auto, cpu or cuda")
     return name
 
 

@@ -45,7 +45,7 @@ def find_network(context: RunContext, identity: str) -> StoredNetwork:
     """
     known = sorted(path.parent.name for path in context.paths.networks.glob("*/network.json"))
     if not known:
-        raise CardError(f"{context.folder} holds no validated networks: finish its evo-qnas run first")
+        raise CardError(f"{context.folder} holds no validated networks: finish its run first")
     if identity not in known:
         raise CardError(f"{context.folder} has no network {identity!r}; {nearest(identity, known)}")
     path = context.paths.network(identity) / "network.json"

@@ -1,14 +1,31 @@
-"""Studies in a line and as HTML, for notebooks."""
+"""Studies in words, and as HTML for notebooks."""
 
 from html import escape
 
 from evo_qnas.pipeline.context import RunContext
+from evo_qnas.progress import Verbosity, level
 from evo_qnas.summary import RunSummary
+from evo_qnas.summary.health import judge
+from evo_qnas.terminal import say
 
 
 def title_of(context: RunContext) -> str:
     """A study in a line."""
     return f"study in {context.folder}: {len(context.card.blocks.names)} blocks, {context.task.metric_name}"
+
+
+def text_of(context: RunContext, summary: RunSummary | None) -> str:
+    """A study in a line; of a finished one the headline of its verdict, and where its page is."""
+    if summary is None:
+        return f"{title_of(context)}; not finished: .run()"
+    verdict = summary.verdict or judge(summary)
+    return f"{verdict.headline}\nIts page, to open in a browser: {context.folder / 'report.html'}"
+
+
+def say_end(context: RunContext, summary: RunSummary | None) -> None:
+    """Says how a run of live objects ended, unless nothing is to be said; the command says it of a card."""
+    if summary is not None and context.live is not None and level() is not Verbosity.QUIET:
+        say(*(f"evo-qnas: {line}" for line in text_of(context, summary).splitlines()), error=True)
 
 
 def html_of(context: RunContext, summary: RunSummary | None) -> str:

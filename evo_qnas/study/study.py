@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from evo_qnas.pipeline.check import try_card
 from evo_qnas.pipeline.context import RunContext
 from evo_qnas.pipeline.run import LAST, device_of, run_stages
 from evo_qnas.pipeline.stages import RunState
+from evo_qnas.pipeline.stages.base import required
 from evo_qnas.report import write_report
 from evo_qnas.study.blocks import found_blocks
 from evo_qnas.study.chosen import ChosenNetwork
@@ -27,11 +28,10 @@ from evo_qnas.study.inputs import reading_of
 from evo_qnas.study.limits import best_of
 from evo_qnas.study.live import LiveWorkload
 from evo_qnas.study.making import settings_of, splits_of, task_of, workload_of
-from evo_qnas.study.showing import html_of, title_of
+from evo_qnas.study.showing import html_of, say_end, text_of, title_of
 from evo_qnas.summary import RunSummary
 from evo_qnas.tables import Tables
 
-Result = TypeVar("Result")
 Section = Card | Mapping[str, Any] | None
 
 
@@ -100,7 +100,7 @@ class Study:
             loss: of outputs and targets; without one networks are fine-tuned on the model's outputs alone.
             match: distance of outputs from the model's: `auto`, `kl`, `mse`, a function, or one of these per output.
             blocks: names of submodules that may be replaced, or `auto`.
-            operators: candidates, see `operator`.
+            operators: candidates, see `operator`; none leaves the choice of bits alone.
             weight_bits: that a block may take.
             activation_bits: that a block may take.
             float_bits: 16, 32 or both: a block may be computed in floats too, its parameters stored at so many bits.
@@ -214,6 +214,7 @@ class Study:
                 self.context.live.withdraw()
             # A fresh one: this one may have listed candidates that were left out.
             self.context = replace(self.context)
+        say_end(self.context, self.state.summary)
         return self
 
     def check(self) -> QuantizabilityReport:
@@ -223,7 +224,7 @@ class Study:
     @property
     def tables(self) -> Tables:
         """Score and costs of every choice; made where they are not there."""
-        return _given(self.state.tables or self.run("tables").state.tables, "tables")
+        return required(self.state.tables or self.run("tables").state.tables, "tables")
 
     @property
     def latency(self) -> Tables:
@@ -232,12 +233,12 @@ class Study:
             raise CardError("nothing is timed in this study: give latency={} or its settings")
         if self.state.tables is None or "latency_ms" not in self.state.tables.columns:
             self.run("latency")
-        return _given(self.state.tables, "tables")
+        return required(self.state.tables, "tables")
 
     @property
     def archive(self) -> Archive:
         """Every evaluation of the search; made where it is not there."""
-        return _given(self.state.archive or self.run("search").state.archive, "archive")
+        return required(self.state.archive or self.run("search").state.archive, "archive")
 
     @property
     def front(self) -> Front:
@@ -247,7 +248,7 @@ class Study:
     @property
     def summary(self) -> RunSummary:
         """All that a finished run found; made where it is not there."""
-        return _given(self.state.summary or self.run().state.summary, "summary")
+        return required(self.state.summary or self.run().state.summary, "summary")
 
     @property
     def is_finished(self) -> bool:
@@ -288,13 +289,9 @@ class Study:
     def __repr__(self) -> str:
         return f"<{title_of(self.context)}>"
 
+    def __str__(self) -> str:
+        return text_of(self.context, self.state.summary)
+
     def _repr_html_(self) -> str:
         """The validated networks as a table, once there are any."""
         return html_of(self.context, self.state.summary)
-
-
-def _given(value: Result | None, what: str) -> Result:
-    """A result of a stage that has run."""
-    if value is None:
-        raise CardError(f"the run gave no {what}")
-    return value

@@ -23,7 +23,14 @@ BAD = {
         ['operators=[{card="pruned",blocks=["stages.9"]}]'],
         r"operators: no block is called 'stages.9'; the nearest are: .*stages\.0",
     ),
-    "no operators": (["operators=[]"], r"no \[\[operators\]\]: name at least one operator card"),
+    "misspelt key": (
+        ["quantization={weight_bit=[4,8]}"],
+        r"unknown key 'quantization.weight_bit'; the nearest are: weight_bits",
+    ),
+    "no choice": (
+        ["operators=[]", "quantization.weight_bits=[8]"],
+        r"nothing to choose: neither operators nor bits besides weight_bits = \[8\] and activation_bits = \[8\]",
+    ),
     "unknown operator": (['operators=[{card="resnet"}]'], r"no card 'resnet' in operators/blocks/"),
     "missing data folder": (['data.name="arrays"', 'data.folder="nowhere"'], r"data folder .*nowhere does not exist"),
     "unknown data": (['data.name="mnist"'], r"no data set 'mnist'; there are: digits, arrays"),

@@ -1,5 +1,6 @@
 """Tasks of every kind, end to end on made data."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,34 @@ def _of_many(outcomes: torch.Tensor) -> float:
     if len(outcomes) < 10:
         raise ValueError("too few")
     return float(outcomes.mean())
+
+
+def test_bits_alone_run_end_in_words_and_are_found_finished(
+    images: torch.Tensor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def study(**settings: Any) -> eq.Study:
+        return eq.Study(
+            Convolutions(1),
+            train=(images, images.mean(dim=(1, 2, 3))),
+            metric=eq.metrics.mean_absolute_error,
+            blocks=["first"],
+            operators=[],
+            folder=tmp_path,
+            **{**FAST, **settings},
+        )
+
+    with pytest.raises(eq.errors.CardError, match=r"nothing to choose: neither operators nor bits besides weight_bits"):
+        study(weight_bits=[8]).check()
+    torch.manual_seed(0)
+    assert {choice.operator for n in study().run(jobs=1).summary.networks for choice in n.blocks} == {"teacher"}
+    assert "found finished" not in capsys.readouterr().err
+    torch.manual_seed(0)
+    finished = study()
+    assert "not finished" in str(finished)
+    finished.run(jobs=1)
+    said = capsys.readouterr().err
+    assert {"teacher", "blocks", "tables", "search", "networks"} <= set(re.findall(r"(\w+): found finished", said))
+    assert f"evo-qnas: Its page, to open in a browser: {tmp_path / 'report.html'}" in said
+    assert str(finished).startswith("Best network ")
+    with pytest.raises(eq.errors.CardError, match=r"give another folder with folder=\.\., or run\(anew=True\)"):
+        study(seed=1).run(jobs=1)

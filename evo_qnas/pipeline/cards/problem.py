@@ -92,7 +92,7 @@ class Settings(Card):
         seed: of everything that is drawn.
         threads: of each job; the results do not depend on the number of jobs.
         blocks: what may be replaced.
-        operators: what blocks may become, besides the teacher's own.
+        operators: what blocks may become, besides the teacher's own; none leaves the choice of bits alone.
         quantization: bit-widths.
         distillation: training of the candidates.
         refinement: quantization-aware steps before scoring; None for none.

@@ -36,15 +36,17 @@ class Offers:
         """All of them, without the teacher's own blocks.
 
         Raises:
-            CardError: there is none, or one takes the name of the teacher's own block.
+            CardError: there is neither one nor a choice of bits, or one takes the name of the teacher's own block.
         """
         found: dict[str, Operator] = {}
         for operators in self._uses:
             for operator in operators:
                 found.setdefault(operator.label, operator)
-        if not found:
+        bits = self.card.quantization
+        if not found and not bits.float_bits and len(bits.weight_bits) * len(bits.activation_bits) < 2:
             raise CardError(
-                "the card has no [[operators]]: name at least one operator card, see evo-qnas list operators"
+                f"there is nothing to choose: neither operators nor bits besides weight_bits = {bits.weight_bits} and "
+                f"activation_bits = {bits.activation_bits}; name operators, see evo-qnas list operators, or more bits"
             )
         if TEACHER in found:
             raise CardError(f"an operator card gives the label {TEACHER!r}, which names the teacher's own block")

@@ -16,7 +16,7 @@ _LEAST_BAD = 10
 
 @final
 class ScoreCheck(HealthCheck):
-    """Good where the interval of Kendall's tau lies above 0, bad where enough networks put 0 in it: the score is a guess."""
+    """Good where the interval of Kendall's tau lies above 0, bad where it holds 0, a note of too few networks."""
 
     about = "does the score order random networks as the metric does, beyond chance"
 
