@@ -12,7 +12,7 @@ COVERAGE ?=
 PARALLEL := -n 2 --dist worksteal
 
 PAGES := docs/reference
-# Three picks and twelve random networks instead of seven and 24.
+# Three picks by size, filled up to validation.least_picks = 5, and twelve random networks, instead of seven picks and 24.
 DEMO := --set "validation.size_shares=[0.67, 0.5, 0.4]" --set validation.random_networks=12
 
 .PHONY: demo test test-all check check-wheel names pages docs install install-dev clean

@@ -16,6 +16,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 COPIES = "repository"
 CODE = {".py": "python", ".toml": "toml"}  # shown as pages
+_SOURCE = re.compile(r'href="([^":#]+\.(?:ipynb|md)(?:#[^"]*)?)"')
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 
 
@@ -53,6 +54,20 @@ def on_page_markdown(markdown: str, page: Any, **_others: Any) -> str:
         return f"{link[1]}{posixpath.relpath(uri, folder or '.')}{''.join(anchor)}{link[3]}"
 
     return _LINK.sub(moved, markdown)
+
+
+def on_page_content(html: str, page: Any, files: Files, **_others: Any) -> str:
+    """A notebook's page with links to the site's pages instead of their sources."""
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+    folder = posixpath.dirname(page.file.src_uri)
+
+    def moved(link: re.Match[str]) -> str:
+        target, mark, anchor = link[1].partition("#")
+        file = files.get_file_from_path(posixpath.normpath(posixpath.join(folder, target)))
+        return link[0] if file is None else f'href="{file.url_relative_to(page.file)}{mark}{anchor}"'
+
+    return _SOURCE.sub(moved, html)
 
 
 def _named(nav: Any) -> Iterator[str]:

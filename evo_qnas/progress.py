@@ -179,7 +179,7 @@ def duration(seconds: float) -> str:
     """Minutes and seconds, or hours, minutes and seconds.
 
     Example:
-        >>> duration(75.2), duration(3600)
+        >>> duration(75.2), duration(3600.0)
         ('1:15', '1:00:00')
     """
     minutes, rest = divmod(round(seconds), 60)

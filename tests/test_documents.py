@@ -63,7 +63,7 @@ def test_commands_run_from_a_fresh_clone(page: str, clone: Path) -> None:
     for line in lines:
         result = CliRunner().invoke(app, line)
         assert result.exit_code == 0, (line, result.output, result.exception)
-    assert (clone / "first.h5").exists()
+    assert (clone / "search.h5").exists()
 
 
 def test_the_study_of_the_readme_has_the_parameters_that_it_names() -> None:

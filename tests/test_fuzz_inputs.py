@@ -8,10 +8,13 @@ from benchmarks.fuzzing import READERS
 from benchmarks.fuzzing.reader import try_case
 
 CASES = 6
+SLOW = ("kept-files",)  # a whole run for each case
 
 
 @pytest.mark.filterwarnings("ignore")  # readers of others warn of what they are handed
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in READERS]
+)
 def test_damaged_files_are_read_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     reader, good = READERS[name], tmp_path / "good"
     good.mkdir()

@@ -146,6 +146,23 @@ def test_calls_on_pages_have_the_parameters_that_they_name() -> None:
     assert checked > 10
 
 
+def test_the_defaults_on_the_page_of_a_study_are_those_of_the_code() -> None:
+    pytest.importorskip("torch")
+    page = (DOCS / "study.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (`[^|]+`) \|", page, flags=re.M)
+    pairs = [pair for names, values in rows for pair in defaults_of(names, values)]
+    known = {name: parameter.default for name, parameter in inspect.signature(eq.Study).parameters.items()}
+    assert len(pairs) > 10
+    assert [(name, value) for name, value in pairs if known[name] != value] == []
+
+
+def defaults_of(names: str, values: str) -> list[tuple[str, Any]]:
+    """Arguments of a row and their defaults; one default may be that of all."""
+    arguments = re.findall(r"`(\w+)`", names)
+    found = [ast.literal_eval(value) for value in re.findall(r"`([^`]+)`", values)]
+    return list(zip(arguments, found if len(found) > 1 else found * len(arguments), strict=True))
+
+
 def cells(notebook: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return found

@@ -19,6 +19,7 @@ from evo_qnas.pipeline.dry_run import dry_run, keep
 from evo_qnas.pipeline.found_blocks import with_blocks
 from evo_qnas.pipeline.metric_trial import try_metric
 from evo_qnas.pipeline.stages import Stage, ordered_stages
+from evo_qnas.progress import announce
 
 
 def check_card(context: RunContext, *, anew: bool) -> RunContext:
@@ -39,6 +40,7 @@ def check_card(context: RunContext, *, anew: bool) -> RunContext:
     for stage in stages:
         stage.check(context)
     _refuse_other(context, anew=anew)
+    announce("what this card needs is tried before anything is trained")
     report = dry_run(context)
     report.require()
     keep(context, report)

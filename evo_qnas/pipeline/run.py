@@ -77,7 +77,6 @@ def run_stages(
     """
     stages = stages_until(until)
     with sole_writer(context.folder, CardError) as still_there:
-        announce("what this card needs is tried before anything is trained")
         context = check_card(context, anew=anew)
         with connected(cluster) as workers:
             clock = _Clock(context.paths.seconds, still_there)

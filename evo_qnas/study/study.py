@@ -116,7 +116,8 @@ class Study:
             refinement: of candidates at few bits, before they are scored.
             in_context: a second score, inside the whole network.
             fisher: a score by gradients of the network's outputs.
-            latency: what is timed; without it nothing is.
+            latency: how choices are timed, for the column `latency_ms`; without it only the float teacher and finished
+                networks are timed, for summary and report, where the extra `onnx` is installed.
             predictor: of further rounds.
             search_settings: the section `[search]`.
             searches: the sections `[searches.NAME]`, by name.

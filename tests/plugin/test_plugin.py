@@ -139,10 +139,12 @@ def test_the_package_has_one_file_for_each_kind() -> None:
         assert "squares_plugin" not in text, f"{name} needs another file of the package"
 
 
+@pytest.mark.slow
 def test_every_kind_is_listed(done: dict[str, Any]) -> None:
     assert done["listed"] == {group: sorted(names) for group, names in GROUPS.items()}
 
 
+@pytest.mark.slow
 def test_a_card_of_the_package_runs_to_its_summary(done: dict[str, Any], folder: Path) -> None:
     """Task, data, scheme, algorithm and stage come from the package, in worker processes too; so does the runtime."""
     code, output = done["run"]

@@ -141,7 +141,7 @@ def card(browser: Any) -> tuple[str, list[list[str]]]:
     return texts(browser, "#network h3")[0], [cells[i : i + 4] for i in range(0, len(cells), 4)]
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("width", [360, 1300])
 def test_loads_without_errors_network_or_sideways_scrolling(browser: Any, page: Path, width: int, dark: bool) -> None:
     show(browser, page, width=width, dark=dark)

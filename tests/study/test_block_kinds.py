@@ -58,6 +58,7 @@ def finished(images: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -> 
     ).run("networks", jobs=1)
 
 
+@pytest.mark.slow
 def test_found_blocks_of_every_kind_have_candidates_and_scores(finished: eq.Study, images: torch.Tensor) -> None:
     assert finished.tables.names == ("features.0-3", "features.4-7", "mixer")
     for table in finished.tables.blocks:

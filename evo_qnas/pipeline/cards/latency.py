@@ -11,7 +11,7 @@ Count = Annotated[int, Field(ge=1, le=10**6)]
 
 
 class LatencyCard(Card):
-    """`[latency]`: measured between tables and search; without this section nothing is.
+    """`[latency]`: measured between tables and search; without this section only finished networks are timed.
 
     Attributes:
         runtime: whose kernels are timed, one that writes blocks.

@@ -162,6 +162,7 @@ def test_what_cannot_be_a_block_says_why() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_list_has_shapes_costs_and_reasons() -> None:
     found = eq.blocks(Staged(), IMAGES)
     rows = {row.name: row for row in found.rows}

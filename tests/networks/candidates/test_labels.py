@@ -46,7 +46,7 @@ def blocks_of(make: Callable[[], tuple[nn.Module, list[str], torch.Tensor]]) -> 
     return [(shape, network.get_submodule(shape.name)) for shape in find_blocks(network, names, example)]
 
 
-@pytest.mark.parametrize("make", [classifier, segmenter])
+@pytest.mark.parametrize("make", [classifier, pytest.param(segmenter, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("card", CARDS)
 def test_labels_are_those_of_the_modules_that_can_be_built(card: str, make: Callable[[], object]) -> None:
     operators = load_operators(card, {})

@@ -119,7 +119,7 @@ def test_a_runtime_of_another_package_is_found_by_ending_or_name(
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
         assert "the integer reference and torch" in result.output
-        assert f"{entry['metric']:.2%}" in result.output
+        assert f"{100 * entry['metric']:.2f} %" in result.output
         assert (tmp_path / name).is_file()
     assert "stored tensors and the graph as JSON" in CliRunner().invoke(app, ["list", "runtimes"]).output
 

@@ -264,7 +264,7 @@ def test_the_verb_writes_tflite_by_the_names_end(tmp_path: Path, validated: tupl
     path = tmp_path / "model.tflite"
     result = CliRunner().invoke(app, ["export", str(folder), "--network", IDENTITY, "-o", str(path)])
     assert result.exit_code == 0, result.output
-    assert f"{entry['metric']:.2%}" in result.output
+    assert f"{100 * entry['metric']:.2f} %" in result.output
     assert f"{entry['size_bytes']:,} B" in result.output
     assert "without XNNPACK" in result.output
     assert path.read_bytes()[4:8] == b"TFL3"

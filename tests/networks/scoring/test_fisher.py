@@ -50,6 +50,7 @@ def test_one_linear_output_gives_its_squared_error_over_the_variance() -> None:
     torch.testing.assert_close(foretold_distance(gradients, error), wanted, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_draws_of_logits_approach_the_divergence_of_small_errors() -> None:
     """The mean of 4,000 draws lies within four of their standard errors of the divergence itself.
 

@@ -143,6 +143,7 @@ def test_means_in_ceil_mode_count_what_lies_inside(mode: bool, values: list[floa
     np.testing.assert_allclose(given.reshape(-1), values, atol=0.06)
 
 
+@pytest.mark.slow
 def test_sequences_are_normalised_attended_and_pooled() -> None:
     layers: dict[str, Any] = {
         "layer_norm": lambda: nn.LayerNorm(8),
