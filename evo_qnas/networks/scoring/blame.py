@@ -126,7 +126,7 @@ class Blame:
 
     def __str__(self) -> str:
         """The sentence, and a line for each of the parts that floats would help most."""
-        table = [("part", "bits", "in block", "at end", "gone in floats")]
+        table: list[tuple[str, ...]] = [("part", "bits", "in block", "at end", "gone in floats")]
         for part in self.parts[:DETAILED]:
             share = f"{round(100.0 * part.gains[FLOATS] / self.noise)}%" if self.noise else ""
             noises = ("" if math.isnan(noise) else f"{noise:.2g}" for noise in (part.in_block, part.at_output))
