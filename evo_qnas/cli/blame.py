@@ -90,7 +90,11 @@ def blame(
 
 
 def _show(found: Any, top: int) -> None:
-    """Blocks, then the worst parts: w4 are weights of 4 bits, a8 activations of 8."""
+    """Blocks, then the worst parts: w4 are weights of 4 bits, a8 activations of 8.
+
+    Noise of a part is that in its block and at the end of the network; gains are those by floats, by a fit anew at the
+    same bits, by one more bit and by 8 bits, in percent of the network's noise.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -98,7 +102,7 @@ def _show(found: Any, top: int) -> None:
     from evo_qnas.networks.scoring.trials import WEIGHTS
 
     console = make_console()
-    console.print(str(found), soft_wrap=True, markup=False, highlight=False)
+    console.print(found.sentence, soft_wrap=True, markup=False, highlight=False)
     blocks = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("block", "noise at its end", "of its own", "at the outputs", "gone in floats"):
         blocks.add_column(title, justify="left" if title == "block" else "right")
@@ -109,8 +113,8 @@ def _show(found: Any, top: int) -> None:
     parts = Table(box=None, pad_edge=False, header_style="bold")
     parts.add_column("part", overflow="fold")
     parts.add_column("bits")
-    for title in ("in its block", "at the outputs", "gone in floats", "fitted anew", "1 more bit", "8 bits"):
-        parts.add_column(title, justify="right")
+    for title in ("in block", "at end", "floats", "anew", "+1 bit", "8 bits"):
+        parts.add_column(title, justify="right", no_wrap=True)
     for row in found.parts[:top]:
         gains = [row.gains.get(name) for name in (FLOATS, ANEW, f"{row.bits + 1} bits", "8 bits")]
         shares = ["" if gain is None else _share(gain, found.noise) for gain in gains]
@@ -125,4 +129,5 @@ def _number(value: float) -> str:
 
 
 def _share(gain: float, noise: float) -> str:
-    return f"{gain / noise:.0%}" if noise else ""
+    """A gain in percent of the noise; what rounds to 0 has no sign."""
+    return f"{round(100.0 * gain / noise) + 0:d}%" if noise else ""

@@ -28,7 +28,7 @@ BAD = {
         r"unknown key 'quantization.weight_bit'; the nearest are: weight_bits",
     ),
     "no choice": (
-        ["operators=[]", "quantization.weight_bits=[8]"],
+        ["operators=[]", "quantization.weight_bits=[8]", "quantization.activation_bits=[8]"],
         r"nothing to choose: neither operators nor bits besides weight_bits = \[8\] and activation_bits = \[8\]",
     ),
     "unknown operator": (['operators=[{card="resnet"}]'], r"no card 'resnet' in operators/blocks/"),

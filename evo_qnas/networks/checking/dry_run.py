@@ -98,7 +98,15 @@ class DryRun:
             refusals=tuple(refusals),
             left_out=tuple(left_out),
             remarks=tuple(dict.fromkeys(remarks)),
+            blocks=tuple(shape.name for shape in self.shapes),
+            operators=self._going_through(left_out),
         )
+
+    def _going_through(self, left_out: Sequence[LeftOut]) -> tuple[str, ...]:
+        """Labels of the candidates that are left in some block."""
+        without = {(each.block, each.operator) for each in left_out if not each.floats}
+        labels = [(block, label) for block, found in self.candidates.items() for label in found]
+        return tuple(dict.fromkeys(label for block, label in labels if (block, label) not in without))
 
     @property
     def _asked(self) -> tuple[str, ...]:

@@ -111,6 +111,8 @@ class QuantizabilityReport:
         refusals: reasons for which nothing could end; the first is the one to look at.
         left_out: candidates that a run does without.
         remarks: what runtimes refuse that are not asked for.
+        blocks: of the network, in order.
+        operators: labels of the candidates that fit a block and go through.
     """
 
     rows: tuple[OperationRow, ...]
@@ -121,6 +123,8 @@ class QuantizabilityReport:
     refusals: tuple[Refusal, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     remarks: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -165,18 +169,29 @@ class QuantizabilityReport:
                 refusals=tuple(Refusal(**row) for row in refusals),
                 left_out=tuple(LeftOut(**row) for row in content["left_out"]),
                 networks=int(content["networks"]),
-                **{name: tuple(content[name]) for name in ("runtimes", "binding", "missing", "remarks")},
+                **{
+                    name: tuple(content[name])
+                    for name in ("runtimes", "binding", "missing", "remarks", "blocks", "operators")
+                },
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"this is no quantizability report: {error}") from error
 
     def __str__(self) -> str:
-        """The report as text, a line for each kind of operation."""
+        """The report as text: what it comes to, and a line for each kind of operation."""
         head = ["operation", "number", "MACs", "bytes", *self.runtimes]
         table = [head, *([*_cells(row), *(row.runtimes[name] for name in self.runtimes)] for row in self.rows)]
         widths = [max(len(line[index]) for line in table) for index in range(len(head))]
         lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in table]
-        return "\n".join([*(line.rstrip() for line in lines if self.rows), *self.sentences()])
+        return "\n".join([self.headline, *(line.rstrip() for line in lines if self.rows), *self.sentences()])
+
+    @property
+    def headline(self) -> str:
+        """Does it go through, and with which blocks and operators."""
+        ends = self.blocks if len(self.blocks) < 3 else (self.blocks[0], "..", self.blocks[-1])
+        blocks = [f"{len(self.blocks)} block{'s' * (len(self.blocks) > 1)}: {' '.join(ends)}"] if self.blocks else []
+        operators = [f"operators: {', '.join(self.operators)}"] if self.operators else []
+        return "; ".join(["goes through" if self.fits else "cannot go through", *blocks, *operators])
 
     def sentences(self) -> tuple[str, ...]:
         """What there is to say beside the table."""

@@ -113,7 +113,9 @@ class Blame:
             "parts": [_plain(row) for row in self.parts],
         }
 
-    def __str__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """The part that is most to blame."""
         worst = self.parts[0]
         share = worst.gains[FLOATS] / self.noise if self.noise else 0.0
         where = worst.module or worst.name
@@ -122,11 +124,27 @@ class Blame:
             f"{worst.kind} of {where}, {worst.bits} bits, which in floats would take away {share:.0%} of it"
         )
 
+    def __str__(self) -> str:
+        """The sentence, and a line for each of the parts that floats would help most."""
+        table: list[tuple[str, ...]] = [("part", "bits", "in block", "at end", "gone in floats")]
+        for part in self.parts[:DETAILED]:
+            share = f"{round(100.0 * part.gains[FLOATS] / self.noise)}%" if self.noise else ""
+            noises = ("" if math.isnan(noise) else f"{noise:.2g}" for noise in (part.in_block, part.at_output))
+            table.append((part.module or part.name, f"{part.kind[0]}{part.bits}", *noises, share))
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = (
+            "  ".join(
+                [name.ljust(widths[0]), *(text.rjust(width) for text, width in zip(row, widths[1:], strict=True))]
+            )
+            for name, *row in table
+        )
+        return "\n".join([self.sentence, *lines])
+
     def _repr_html_(self) -> str:
         """The sentence, and the parts that floats would help most."""
         shown = self.to_dataframe().head(DETAILED)
         rows = [[f"{value:.3g}" if isinstance(value, float) else str(value) for value in row] for row in shown.values]
-        return html_table(list(shown.columns), rows, str(self))
+        return html_table(list(shown.columns), rows, self.sentence)
 
 
 @torch.no_grad()

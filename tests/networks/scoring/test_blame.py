@@ -138,6 +138,15 @@ def test_nothing_given_is_changed_and_every_step_is_counted(calibrated: Quantize
     assert [part.gains for part in again.parts] == [part.gains for part in first.parts]
 
 
+def test_printed_it_is_the_sentence_and_the_worst_parts(calibrated: QuantizedNetwork) -> None:
+    found = blame(calibrated, unrounded(calibrated), INPUTS, CALIBRATION, detailed=1)
+    first, head, *rows = str(found).splitlines()
+    assert first == found.sentence
+    assert head.split()[:2] == ["part", "bits"]
+    assert [row.split()[0] for row in rows] == [part.module or part.name for part in found.parts[:10]]
+    assert all(row.endswith("%") and not row.endswith(" -0%") for row in rows)
+
+
 def test_a_restored_network_is_blamed_like_the_one_that_was_stored(calibrated: QuantizedNetwork) -> None:
     restored = quantized().clone()
     restored.restore(calibrated.stored())
