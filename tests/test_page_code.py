@@ -48,6 +48,7 @@ REASONS = {
         "installs packages; make demo does the same",
     ],
     "docs/checking.md": ["needs a finished run", "needs a finished run"],
+    "docs/devices.md": ["needs the extra micro, and minutes"],
     "docs/slow_objectives.md": ["needs a Dask cluster", "starts 32 processes"],
     "docs/strangers.md": ["needs a Dask cluster with certificates"],
 }

@@ -119,6 +119,7 @@ def test_code_on_pages_is_run_or_checked_or_is_output() -> None:
         "extending.md",
         "study.md",
         "checking.md",
+        "devices.md",
         "cards.md",
         "strangers.md",
         "releasing.md",

@@ -63,7 +63,7 @@ class TestEveryCheck(HealthCheckContract):
         (
             having(run_of(), metric=0.985),
             State.GOOD,
-            "-0.8 ± 0.5 points (95 %: -1.9 to +0.3) against the INT8 teacher, within noise",
+            "-0.8 ± 0.5 points (95 %: -1.9 to +0.2) against the INT8 teacher, within noise",
         ),
         (having(run_of(), metric=0.97), State.BAD, "-2.3 ± 0.5 points (95 %: -3.4 to -1.3) against the INT8 teacher."),
     ],
