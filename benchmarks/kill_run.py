@@ -272,12 +272,20 @@ def left_after(mark: str) -> list[int]:
     return found
 
 
+# Health checks whose sentences hold milliseconds.
+TIMED = ("int8_latency", "few_bits")
+
+
 def without_times(value: Any) -> Any:
-    """A JSON value without measured times."""
+    """A JSON value without measured times, and the verdict's findings about them."""
     timed = ("second", "latency", "hardware", "versions", "command", "reused")
     if isinstance(value, dict):
         return {key: without_times(inner) for key, inner in value.items() if not any(part in key for part in timed)}
-    return [without_times(inner) for inner in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [
+            without_times(inner) for inner in value if not (isinstance(inner, dict) and inner.get("check") in TIMED)
+        ]
+    return value
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -83,15 +83,26 @@ class PygmoAlgorithm:
         threading.Thread(target=self._run, args=(kind, seed), daemon=True).start()
 
     def _run(self, kind: str, seed: int) -> None:
+        """Evolves; an error of the library is handed to who waits for its next call."""
+        try:
+            self._evolve(kind, seed)
+        except ValueError as error:
+            self.asked.put(error)
+
+    def _evolve(self, kind: str, seed: int) -> None:
         import pygmo
 
         batches = pygmo.bfe(pygmo.member_bfe())
         integer = kind == "nsga2"
         udp = _Called(self.space.counts, self.objectives, integer=integer, asked=self.asked, answers=self.answers)
         # The library's defaults, but for a mutation of one gene in each child on average.
-        rate = {"m": 1.0 / len(self.space.counts)} if integer else {}
+        # Its grid of weights wants a population of 91 or 105 where there are three objectives.
+        settings = {
+            "nsga2": {"m": 1.0 / len(self.space.counts)},
+            "moead": {"weight_generation": "low discrepancy"},
+        }.get(kind, {})
         # Its `moead` calls for one value at a time; this is the same algorithm with a generation at once.
-        made = getattr(pygmo, {"moead": "moead_gen"}.get(kind, kind))(gen=_MOST_GENERATIONS, seed=seed, **rate)
+        made = getattr(pygmo, {"moead": "moead_gen"}.get(kind, kind))(gen=_MOST_GENERATIONS, seed=seed, **settings)
         made.set_bfe(batches)
         population = pygmo.population(pygmo.problem(udp), size=_POPULATION, seed=seed, b=batches)
         pygmo.algorithm(made).evolve(population)
@@ -99,7 +110,10 @@ class PygmoAlgorithm:
 
     def ask(self, n: int) -> Any:
         """What pygmo called for."""
-        return self.space.decode(self.asked.get())
+        called = self.asked.get()
+        if isinstance(called, ValueError):
+            raise called
+        return self.space.decode(called)
 
     def tell(self, genomes: Any, objectives: Any, constraints: Any) -> None:
         """Hands the values to pygmo's thread."""

@@ -75,7 +75,9 @@ def lead_text(lead: Difference, run: RunSummary) -> str:
     if lead.stderr is None:
         return f"{text} against the INT8 teacher, error not known"
     noise = ", within noise" if is_within_noise(lead) else ""
-    return f"{text} against the INT8 teacher{noise}"
+    ends = [f"{'+' if end > 0 else ''}{metric.number(end, lead.stderr)}" for end in lead.interval or ()]
+    interval = f" (95 %: {' to '.join(ends)})" if ends and lead.stderr else ""
+    return f"{text}{interval} against the INT8 teacher{noise}"
 
 
 def headline_of(network: ValidatedNetwork, run: RunSummary) -> str:

@@ -54,14 +54,18 @@ class TestEveryCheck(HealthCheckContract):
         (
             having(run_of(), minus_teacher_int8=TIED),
             State.GOOD,
-            "is beaten: b888235e is 50 % smaller; accuracy -0.3 ± 0.2",
+            "b888235e is 50 % smaller than the INT8 teacher and not shown to be worse; accuracy -0.3 ± 0.2",
         ),
         (having(run_of(), minus_teacher_int8=TIED), State.GOOD, "within noise"),
         (having(run_of(), minus_teacher_int8=LOST), State.BAD, "not beaten: b888235e is 50 % smaller, but loses"),
         (having(run_of(), size_bytes=91902), State.BAD, "is no smaller than it"),
         # Two errors of 0.0038 apart at the most where differences are not paired.
-        (having(run_of(), metric=0.985), State.GOOD, "-0.8 ± 0.5 points against the INT8 teacher, within noise"),
-        (having(run_of(), metric=0.97), State.BAD, "-2.3 ± 0.5 points against the INT8 teacher."),
+        (
+            having(run_of(), metric=0.985),
+            State.GOOD,
+            "-0.8 ± 0.5 points (95 %: -1.9 to +0.3) against the INT8 teacher, within noise",
+        ),
+        (having(run_of(), metric=0.97), State.BAD, "-2.3 ± 0.5 points (95 %: -3.4 to -1.3) against the INT8 teacher."),
     ],
 )
 def test_baseline(run: RunSummary, state: State, says: str) -> None:
@@ -165,8 +169,8 @@ def test_a_verdict_names_the_best_its_saving_its_interval_and_ties() -> None:
     assert verdict.network == "df6ff65a"
     assert verdict.headline == (
         "Best network df6ff65a: 61 % smaller than the INT8 teacher and 90 % smaller than the float one. Test mIoU: "
-        "50.5 ± 0.8 % (95 %: 49.0 to 52.0); +0.16 ± 0.18 points against the INT8 teacher, within noise. The test "
-        "examples do not tell it from 6b4e3669."
+        "50.5 ± 0.8 % (95 %: 49.0 to 52.0); +0.16 ± 0.18 points (95 %: -0.19 to +0.51) against the INT8 teacher, "
+        "within noise. The test examples do not tell it from 6b4e3669."
     )
     assert verdict.tied_with == ("6b4e3669",)
     assert [finding.check for finding in verdict.findings] == [
