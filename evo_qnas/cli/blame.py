@@ -130,4 +130,4 @@ def _number(value: float) -> str:
 
 def _share(gain: float, noise: float) -> str:
     """A gain in percent of the noise; what rounds to 0 has no sign."""
-    return f"{round(100.0 * gain / noise) + 0:d}%" if noise else ""
+    return f"{round(100.0 * gain / noise)}%" if noise else ""
