@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from evo_qnas.cards import nearest
+from evo_qnas.cards import nearest, read_toml
 from evo_qnas.data.nests import rows
 from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import assemble
@@ -12,7 +12,7 @@ from evo_qnas.networks.export import export
 from evo_qnas.networks.models.weights import load_weights
 from evo_qnas.networks.quantization.quantize import Policy, QuantizedNetwork, quantize
 from evo_qnas.pipeline.cards.problem import load_card
-from evo_qnas.pipeline.cards.trust import check_trusted
+from evo_qnas.pipeline.cards.trust import check_trusted, named_code, named_early
 from evo_qnas.pipeline.context import RunContext, made_from
 from evo_qnas.pipeline.validation.building import bits_of, modules_of
 from evo_qnas.reading import read_json
@@ -74,8 +74,9 @@ def open_run(folder: Path, *, trust: bool = False) -> RunContext:
     card = folder / "card.toml"
     if not card.is_file():
         raise CardError(f"{folder} is no run folder: there is no {card}")
+    check_trusted(named_early(read_toml(card)), card, trusted=trust)
     _, content = load_card(str(card))
-    check_trusted(content, card, trusted=trust)
+    check_trusted(named_code(content), card, trusted=trust)
     return RunContext(name=folder.resolve().name, card=content, folder=folder.resolve())
 
 

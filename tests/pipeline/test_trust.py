@@ -16,6 +16,8 @@ from evo_qnas.pipeline.stored import export_stored, open_run
 from tests.plots.conftest import make_run
 
 CODE = {
+    "a task": ('task = "classification"', 'task = "stranger:make"'),
+    "data": ('name = "arrays"', 'name = "stranger:make"'),
     "a teacher": ('architecture = "inverted_residual_classifier"', 'architecture = "stranger:make"'),
     "an objective": ('objectives = ["score", "size_bytes"]', 'objectives = ["score", "stranger:make"]'),
     "a limit": ('constraints = ["size_bytes <= 100000"]', 'constraints = ["stranger:make"]'),

@@ -1,6 +1,8 @@
 """Code that a card of others would run."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import evo_qnas
 from evo_qnas.cards import find_card
@@ -24,6 +26,14 @@ def named_code(card: ProblemCard) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
+def named_early(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a card's values name of Python code that reading the card already imports: a task, and data."""
+    section = values.get("data")
+    name = section.get("name") if isinstance(section, Mapping) else None
+    given = {"task": values.get("task"), "data.name": name}
+    return tuple(f"{key} = {text!r}" for key, text in given.items() if isinstance(text, str) and ":" in text)
+
+
 def _is_code(name: str) -> bool:
     """True for an operator card in Python that did not come with evo_qnas."""
     try:
@@ -33,19 +43,18 @@ def _is_code(name: str) -> bool:
     return path.suffix == ".py" and not any(path.resolve().is_relative_to(folder) for folder in _OURS)
 
 
-def check_trusted(card: ProblemCard, origin: Path, *, trusted: bool) -> None:
+def check_trusted(named: Sequence[str], origin: Path, *, trusted: bool) -> None:
     """Refuses a card that would run code of whoever wrote it, unless it is trusted.
 
     Args:
-        card: the content.
-        origin: where it lies, for the error.
+        named: of code, see `named_early` and `named_code`.
+        origin: where the card lies, for the error.
         trusted: the caller knows whose card it is.
 
     Raises:
         CardError: the card names code; the text says which, and the way out.
     """
-    named = () if trusted else named_code(card)
-    if named:
+    if named and not trusted:
         more = f" and {len(named) - 3} more" if len(named) > 3 else ""
         raise CardError(
             f"{origin} names Python code that would run here ({'; '.join(named[:3])}{more}): read it first, and give "
