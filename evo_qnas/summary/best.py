@@ -75,8 +75,10 @@ def lead_text(lead: Difference, run: RunSummary) -> str:
     if lead.stderr is None:
         return f"{text} against the INT8 teacher, error not known"
     noise = ", within noise" if is_within_noise(lead) else ""
-    ends = [f"{'+' if end > 0 else ''}{metric.number(end, lead.stderr)}" for end in lead.interval or ()]
-    interval = f" (95 %: {' to '.join(ends)})" if ends and lead.stderr else ""
+    # Networks that answer alike on every example have an error of 0, and no interval.
+    bounds = (lead.interval or ()) if lead.stderr else ()
+    ends = [f"{'+' if end > 0 else ''}{metric.number(end, lead.stderr)}" for end in bounds]
+    interval = f" (95 %: {' to '.join(ends)})" if ends else ""
     return f"{text}{interval} against the INT8 teacher{noise}"
 
 

@@ -34,7 +34,7 @@ def test_the_verdict_has_saving_interval_ties_files_and_command(tmp_path: Path) 
     for said in (
         "Best network df6ff65a: 61 % smaller than the INT8 teacher and 90 % smaller than the float one.",
         "<dd>50.5 ± 0.8 % (95 %: 49.0 to 52.0)</dd>",
-        "<dd>+0.16 ± 0.18 points against the INT8 teacher, within noise</dd>",
+        "<dd>+0.16 ± 0.18 points (95 %: -0.19 to +0.51) against the INT8 teacher, within noise</dd>",
         "<dt>Tied with</dt><dd>6b4e3669</dd>",
         "<code>networks/df6ff65a/model.onnx</code>",
         f"evo-qnas export {tmp_path} --network df6ff65a -o df6ff65a.onnx",

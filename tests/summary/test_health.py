@@ -10,6 +10,7 @@ from evo_qnas.summary.health import HEALTH_CHECKS, judge
 from evo_qnas.testing import HealthCheckContract
 
 REFERENCE = Path(__file__).resolve().parent.parent.parent / "results" / "reference"
+SAME = {"metric": 0.0, "stderr": 0.0}
 TIED = {"metric": -0.003, "stderr": 0.002}
 LOST = {"metric": -0.03, "stderr": 0.002}
 
@@ -57,6 +58,11 @@ class TestEveryCheck(HealthCheckContract):
             "b888235e is 50 % smaller than the INT8 teacher and not shown to be worse; accuracy -0.3 ± 0.2",
         ),
         (having(run_of(), minus_teacher_int8=TIED), State.GOOD, "within noise"),
+        (
+            having(run_of(), minus_teacher_int8=SAME),
+            State.GOOD,
+            "0.00 points against the INT8 teacher, within noise",
+        ),
         (having(run_of(), minus_teacher_int8=LOST), State.BAD, "not beaten: b888235e is 50 % smaller, but loses"),
         (having(run_of(), size_bytes=91902), State.BAD, "is no smaller than it"),
         # Two errors of 0.0038 apart at the most where differences are not paired.
