@@ -12,8 +12,8 @@ COVERAGE ?=
 PARALLEL := -n 2 --dist worksteal
 
 PAGES := docs/reference
-# Three picks by size, filled up to validation.least_picks = 5, and twelve random networks, instead of seven picks and 24.
-DEMO := --set "validation.size_shares=[0.67, 0.5, 0.4]" --set validation.random_networks=12
+# Three picks by size, without the two ends of the front, and twelve random networks instead of 24.
+DEMO := --set "validation.size_shares=[0.67, 0.5, 0.4]" --set validation.least_picks=3 --set validation.random_networks=12
 
 .PHONY: demo test test-all check check-wheel names pages docs install install-dev clean
 
