@@ -123,7 +123,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         convolutions = [layers.Conv2d(16, 16, 3, padding=1) for _ in range(2)]
         return layers.Sequential(convolutions[0], layers.ReLU(), convolutions[1])
 
-    class Model(layers.Module):  # type: ignore[name-defined]
+    class Model(layers.Module):  # type: ignore[name-defined]  # torch.nn by another name
         def __init__(self) -> None:
             super().__init__()
             self.stem = layers.Sequential(layers.Conv2d(1, 16, 3, padding=1), layers.ReLU())

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from evo_qnas.cli import completion
 from evo_qnas.cli.extras import needs_extra
 from evo_qnas.cli.groups import LOOKING
 from evo_qnas.cli.help_pages import Verb
-from evo_qnas.cli.options import AsJson, Quiet, RunDir, Trust, Verbose
+from evo_qnas.cli.options import AsJson, NetworkId, Quiet, RunDir, Trust, Verbose
 from evo_qnas.terminal import hand_on, make_console, say
 
 _HELP = """Says which layers of a validated network make the noise of quantization.
@@ -40,15 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def blame(
     folder: RunDir,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            "--network",
-            metavar="ID",
-            help="id in summary.json, or teacher_int8 [default: the best one, as in the run's verdict]",
-            autocompletion=completion.networks,
-        ),
-    ] = None,
+    network: NetworkId = None,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -10,7 +10,7 @@ from evo_qnas.cli import completion
 from evo_qnas.cli.extras import needs_extra
 from evo_qnas.cli.groups import NETWORKS
 from evo_qnas.cli.help_pages import Verb
-from evo_qnas.cli.options import AsJson, Quiet, RunDir, Trust, Verbose
+from evo_qnas.cli.options import AsJson, NetworkId, Quiet, RunDir, Trust, Verbose
 from evo_qnas.terminal import hand_on, make_console
 
 _HELP = """Writes a validated network of a run as a file for a runtime.
@@ -46,15 +46,7 @@ def register(app: typer.Typer) -> None:
 def export(
     folder: RunDir,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="file to write")],
-    network: Annotated[
-        str | None,
-        typer.Option(
-            "--network",
-            metavar="ID",
-            help="id in summary.json, or teacher_int8 [default: the best one, as in the run's verdict]",
-            autocompletion=completion.networks,
-        ),
-    ] = None,
+    network: NetworkId = None,
     runtime: Annotated[
         str | None,
         typer.Option(

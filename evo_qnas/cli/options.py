@@ -25,6 +25,15 @@ Trust = Annotated[bool, typer.Option("--trust", help="run the Python code that t
 Cluster = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="workers of dask://host:port", rich_help_panel=PROCESSORS)
 ]
+NetworkId = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="ID",
+        help="id in summary.json, or teacher_int8 [default: the best one, as in the run's verdict]",
+        autocompletion=completion.networks,
+    ),
+]
 RunDir = Annotated[Path, typer.Argument(metavar="DIR", help="run folder of evo-qnas run")]
 AsJson = Annotated[bool, typer.Option("--json", help="the result as JSON", rich_help_panel=OUTPUT)]
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.kill_run import TIMED
 from evo_qnas.archive import Archive
 from evo_qnas.errors import CardError
 from evo_qnas.networks.candidates.blocks import assemble
@@ -25,10 +26,6 @@ from evo_qnas.tables import Tables
 def run(folder: Path, changes: list[str], **options: Any) -> dict[str, Any]:
     name, card = load_card("digits", changes=changes, seed=5)
     return run_card(name, card, folder, **{"jobs": 1, **options})
-
-
-# Health checks whose sentences hold milliseconds.
-TIMED = ("int8_latency", "few_bits")
 
 
 def timeless(summary: Any) -> Any:

@@ -134,7 +134,7 @@ def test_layers_of_any_module_that_follow_each_other_are_joined() -> None:
     quantized = quantize(assembled, IMAGES, Policy(fixed=Bits(weight=8, activation=8), blocks={found[0]: few}))
     assert [layer.bits for layer in quantized.layers] == [8, 4, 4, 8, 8]
     again = copy.deepcopy(assembled)
-    nn.init.zeros_(again.get_submodule(f"{found[0]}.second").weight)  # type: ignore[arg-type]
+    nn.init.zeros_(again.get_submodule(f"{found[0]}.second").weight)  # type: ignore[arg-type]  # of a convolution
     assert not torch.equal(again(IMAGES), assembled(IMAGES)), "a copy calls its own layers"
 
 

@@ -121,4 +121,4 @@ def _layer(call: Any, weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Mod
     made.weight.copy_(weight)
     if bias is not None:
         made.bias.copy_(bias)
-    return made  # type: ignore[no-any-return]
+    return made  # type: ignore[no-any-return]  # its class is looked up by a name

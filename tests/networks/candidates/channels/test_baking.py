@@ -43,17 +43,18 @@ def test_a_baked_block_computes_the_same_with_plain_layers(
 ) -> None:
     block = nn.Sequential(layers[0], nn.ReLU(), layers[1]).eval()
     made = baked(block, inputs)
-    assert {type(part) for part in made} <= {nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU}  # type: ignore[union-attr]
+    assert isinstance(made, nn.Sequential)
+    assert {type(part) for part in made} <= {nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU}
     assert block[0] is layers[0]
     x = torch.randn(3, *inputs, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(made(x), block(x), atol=1e-6)
     narrow = pruned(block, 50, inputs=inputs)
     assert (narrow is not None) == goes  # groups are tied to what comes in
-    assert narrow is None or narrow[0].weight.shape[0] == 8  # type: ignore[index]
+    assert narrow is None or narrow[0].weight.shape[0] == 8  # type: ignore[index]  # a Sequential
 
 
 def test_other_blocks_stay_as_they_are() -> None:
     plain = nn.Sequential(nn.Conv2d(8, 8, 1))
     assert baked(plain, (8, 4, 4)) is plain
     padded = nn.Sequential(Padded(8, 8, 3))
-    assert isinstance(baked(padded, (8, 4, 4))[0], Padded)  # type: ignore[index]
+    assert isinstance(baked(padded, (8, 4, 4))[0], Padded)  # type: ignore[index]  # a Sequential
